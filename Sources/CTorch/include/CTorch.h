@@ -1,0 +1,169 @@
+// The only door between Swift and libtorch.
+//
+// Every function that can fail returns 0 on success and another value on failure; the text of the
+// last failure on this thread is then in `ctorch_last_error()`. No C++ exception leaves a function.
+// A tensor that a function hands out through a `ctorch_tensor *` belongs to the caller, who frees it
+// with `ctorch_tensor_free`. Arguments are never freed and, unless a comment says so, never written.
+// Images are N×C×H×W; every four-dimensional result is laid out channels-last.
+#ifndef CTORCH_H
+#define CTORCH_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CTORCH_CHECKED __attribute__((warn_unused_result))
+
+typedef struct ctorch_tensor_impl *ctorch_tensor;
+
+typedef enum {
+  CTORCH_UINT8 = 0,
+  CTORCH_INT64 = 1,
+  CTORCH_BFLOAT16 = 2,
+  CTORCH_FLOAT32 = 3,
+  CTORCH_FLOAT64 = 4,
+} ctorch_dtype;
+
+// MARK: library
+
+/// The text of the last failure on the calling thread; valid until the next failure on it.
+const char *ctorch_last_error(void);
+/// The version libtorch was built as, for instance "2.13.0".
+const char *ctorch_version(void);
+/// The instruction set that libtorch's kernels chose, for instance "AVX512".
+const char *ctorch_cpu_capability(void);
+/// The number of CUDA devices; 0 where libtorch has no CUDA or no device answers.
+int ctorch_cuda_device_count(void);
+/// Whether this libtorch was compiled with CUDA.
+bool ctorch_has_cuda(void);
+/// The path of the libtorch library that is loaded, or "" where it cannot be told.
+const char *ctorch_library_path(void);
+int ctorch_threads(void);
+int ctorch_set_threads(int count) CTORCH_CHECKED;
+/// The number of threads that one of this library's own kernels ran on when asked to use them all.
+int ctorch_kernel_threads(void);
+/// Lets glibc keep freed activation-sized memory instead of returning it to the system at once.
+/// Call before the first tensor is made. Returns whether the allocator took the settings.
+bool ctorch_keep_freed_memory(void);
+/// Tensor handles now alive.
+int64_t ctorch_live_tensors(void);
+
+// MARK: making and reading tensors
+
+void ctorch_tensor_free(ctorch_tensor tensor);
+int ctorch_zeros(ctorch_dtype dtype, const int64_t *shape, int rank, ctorch_tensor *out) CTORCH_CHECKED;
+/// Normally distributed values, mean 0, drawn from a generator of its own that starts at `seed`.
+int ctorch_normal(ctorch_dtype dtype, const int64_t *shape, int rank, double deviation, uint64_t seed,
+                  ctorch_tensor *out) CTORCH_CHECKED;
+/// Copies `bytes` (row-major) into a new tensor.
+int ctorch_from_bytes(ctorch_dtype dtype, const int64_t *shape, int rank, const void *bytes, size_t count,
+                      ctorch_tensor *out) CTORCH_CHECKED;
+/// Copies the elements in row-major order to `bytes`, which has room for `count` bytes.
+int ctorch_to_bytes(ctorch_tensor tensor, void *bytes, size_t count) CTORCH_CHECKED;
+int ctorch_rank(ctorch_tensor tensor);
+int64_t ctorch_size(ctorch_tensor tensor, int dimension);
+ctorch_dtype ctorch_dtype_of(ctorch_tensor tensor);
+/// The same elements in another element type; a new handle on the same storage where nothing changes.
+int ctorch_convert(ctorch_tensor tensor, ctorch_dtype dtype, ctorch_tensor *out) CTORCH_CHECKED;
+/// A copy that shares nothing, four-dimensional tensors channels-last.
+int ctorch_clone(ctorch_tensor tensor, ctorch_tensor *out) CTORCH_CHECKED;
+/// Rows `start ..< end` along dimension 0, sharing storage.
+int ctorch_rows(ctorch_tensor tensor, int64_t start, int64_t end, ctorch_tensor *out) CTORCH_CHECKED;
+/// Writes `source`'s elements into `target`, of the same shape.
+int ctorch_copy_into(ctorch_tensor target, ctorch_tensor source) CTORCH_CHECKED;
+int ctorch_equal(ctorch_tensor a, ctorch_tensor b, bool *out) CTORCH_CHECKED;
+
+// MARK: arithmetic
+
+/// a + scale·b
+int ctorch_add(ctorch_tensor a, ctorch_tensor b, double scale, ctorch_tensor *out) CTORCH_CHECKED;
+/// a ← a + scale·b
+int ctorch_add_into(ctorch_tensor a, ctorch_tensor b, double scale) CTORCH_CHECKED;
+/// scale·a
+int ctorch_scaled(ctorch_tensor a, double scale, ctorch_tensor *out) CTORCH_CHECKED;
+
+// MARK: layers, each with its backward
+
+/// Convolution with a square kernel. `weight` is O×I×K×K and is converted to the input's type.
+int ctorch_conv2d(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias, int stride, int padding,
+                  ctorch_tensor *out) CTORCH_CHECKED;
+/// Gradients of a convolution; a null `grad_input`, or a null `grad_weight` with a null `grad_bias`, is
+/// not computed. Parameter gradients have the parameters' type.
+int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorch_tensor weight, int stride,
+                           int padding, ctorch_tensor *grad_input, ctorch_tensor *grad_weight,
+                           ctorch_tensor *grad_bias) CTORCH_CHECKED;
+
+/// max(0, batch-normalised input). In training the batch's statistics are used and returned in
+/// `mean` and `inverse_deviation`, and the running ones are moved by `momentum`; in evaluation the
+/// running ones are used and `mean` and `inverse_deviation` stay null.
+int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias, ctorch_tensor running_mean,
+                     ctorch_tensor running_var, bool training, double momentum, double epsilon,
+                     ctorch_tensor *out, ctorch_tensor *mean, ctorch_tensor *inverse_deviation) CTORCH_CHECKED;
+/// Gradients of `ctorch_norm_relu`, whose result is `output`. In training `mean` and
+/// `inverse_deviation` are what it returned. In evaluation `input`, `mean` and `inverse_deviation` may
+/// be null and no parameter gradients are computed. `grad_output` is consumed: its elements are overwritten.
+int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor output, ctorch_tensor input,
+                              ctorch_tensor weight, ctorch_tensor running_mean, ctorch_tensor running_var,
+                              ctorch_tensor mean, ctorch_tensor inverse_deviation, bool training, double epsilon,
+                              ctorch_tensor *grad_input, ctorch_tensor *grad_weight,
+                              ctorch_tensor *grad_bias) CTORCH_CHECKED;
+
+/// Average over windows of size×size that touch but do not overlap.
+int ctorch_average_pool(ctorch_tensor input, int size, ctorch_tensor *out) CTORCH_CHECKED;
+int ctorch_average_pool_backward(ctorch_tensor grad_output, ctorch_tensor input, int size,
+                                 ctorch_tensor *grad_input) CTORCH_CHECKED;
+int ctorch_max_pool(ctorch_tensor input, int size, ctorch_tensor *out, ctorch_tensor *indices) CTORCH_CHECKED;
+int ctorch_max_pool_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorch_tensor indices, int size,
+                             ctorch_tensor *grad_input) CTORCH_CHECKED;
+
+/// N×C×H×W to N×CHW in channel, row, column order.
+int ctorch_flatten(ctorch_tensor input, ctorch_tensor *out) CTORCH_CHECKED;
+/// N×K back to the shape of `like`.
+int ctorch_unflatten(ctorch_tensor input, ctorch_tensor like, ctorch_tensor *out) CTORCH_CHECKED;
+
+/// input · weightᵀ + bias; `weight` is O×I.
+int ctorch_linear(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias,
+                  ctorch_tensor *out) CTORCH_CHECKED;
+/// Gradients of `ctorch_linear`; a null `grad_weight` with a null `grad_bias` is not computed.
+int ctorch_linear_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorch_tensor weight,
+                           ctorch_tensor *grad_input, ctorch_tensor *grad_weight,
+                           ctorch_tensor *grad_bias) CTORCH_CHECKED;
+
+/// Cross-entropy of softmax(logits) per sample. Writes N values each to `losses` (nats), `entropies`
+/// (of the softmax, nats) and `predictions` (lowest index among equals); each may be null.
+/// `grad_logits`, where not null, gets each sample's ∂loss/∂logits times `grad_scale`.
+/// With `smoothing` s the target is (1 − s)·onehot + s/classes.
+int ctorch_cross_entropy(ctorch_tensor logits, ctorch_tensor labels, double smoothing, double grad_scale,
+                         double *losses, double *entropies, int64_t *predictions,
+                         ctorch_tensor *grad_logits) CTORCH_CHECKED;
+
+// MARK: reductions a sample
+
+/// For each sample (dimension 0) Σab, Σaa and Σbb over all other elements, accumulated in float64.
+/// Each of the three has room for N values.
+int ctorch_sample_products(ctorch_tensor a, ctorch_tensor b, double *ab, double *aa, double *bb) CTORCH_CHECKED;
+/// For each sample Σaa.
+int ctorch_sample_squares(ctorch_tensor a, double *aa) CTORCH_CHECKED;
+
+// MARK: batches and optimisation
+
+/// A normalised batch out of byte images. Row i of the result is image `indices[i]` of `images`
+/// (M×C×H×W uint8), mirrored where `flips[i]`, moved by `shifts[2i]` rows and `shifts[2i+1]` columns, as
+/// `byte·scale[c] + offset[c]`; what moves in from outside is 0.
+int ctorch_gather_images(ctorch_tensor images, const int64_t *indices, const uint8_t *flips,
+                         const int8_t *shifts, int64_t count, const float *scale, const float *offset,
+                         ctorch_dtype dtype, ctorch_tensor *out) CTORCH_CHECKED;
+
+/// Stochastic gradient descent with momentum on `count` tensors, in place:
+/// v ← momentum·v + g + decay·p;  p ← p − rate·(nesterov ? g + decay·p + momentum·v : v).
+int ctorch_sgd(const ctorch_tensor *parameters, const ctorch_tensor *gradients, const ctorch_tensor *velocities,
+               int count, double rate, double momentum, double decay, bool nesterov) CTORCH_CHECKED;
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,142 @@
+// The layers of the networks, each with its backward.
+#include <ATen/ops/add.h>
+#include <ATen/ops/addmm.h>
+#include <ATen/ops/avg_pool2d.h>
+#include <ATen/ops/avg_pool2d_backward.h>
+#include <ATen/ops/conv2d.h>
+#include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/max_pool2d_with_indices.h>
+#include <ATen/ops/max_pool2d_with_indices_backward.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/native_batch_norm.h>
+#include <ATen/ops/native_batch_norm_backward.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/sum.h>
+#include <ATen/ops/threshold_backward.h>
+
+#include "support.h"
+
+using namespace ctorch;
+
+int ctorch_conv2d(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias, int stride, int padding,
+                  ctorch_tensor *out) {
+  return guarded([&] {
+    auto &x = get(input);
+    auto type = x.scalar_type();
+    *out = wrap(channels_last(at::conv2d(x, get(weight).to(type), get(bias).to(type), stride, padding)));
+  });
+}
+
+int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorch_tensor weight, int stride,
+                           int padding, ctorch_tensor *grad_input, ctorch_tensor *grad_weight,
+                           ctorch_tensor *grad_bias) {
+  return guarded([&] {
+    auto &w = get(weight);
+    auto gradients = at::convolution_backward(
+        get(grad_output), get(input), w.to(get(grad_output).scalar_type()), w.sizes().slice(0, 1), {stride, stride},
+        {padding, padding}, {1, 1}, false, {0, 0}, 1,
+        {grad_input != nullptr, grad_weight != nullptr, grad_bias != nullptr});
+    // Converted before any handle is made: a failure must leave nothing behind.
+    auto gi = grad_input ? channels_last(std::get<0>(gradients)) : at::Tensor();
+    auto gw = grad_weight ? channels_last(std::get<1>(gradients).to(w.scalar_type())) : at::Tensor();
+    auto gb = grad_bias ? std::get<2>(gradients).to(w.scalar_type()) : at::Tensor();
+    if (grad_input) *grad_input = wrap(gi);
+    if (grad_weight) *grad_weight = wrap(gw);
+    if (grad_bias) *grad_bias = wrap(gb);
+  });
+}
+
+int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias, ctorch_tensor running_mean,
+                     ctorch_tensor running_var, bool training, double momentum, double epsilon,
+                     ctorch_tensor *out, ctorch_tensor *mean, ctorch_tensor *inverse_deviation) {
+  return guarded([&] {
+    auto [y, m, d] = at::native_batch_norm(get(input), get(weight), get(bias), get(running_mean), get(running_var),
+                                           training, momentum, epsilon);
+    y.relu_();
+    *out = wrap(y);
+    if (training) {
+      *mean = wrap(m);
+      *inverse_deviation = wrap(d);
+    }
+  });
+}
+
+int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor output, ctorch_tensor input,
+                              ctorch_tensor weight, ctorch_tensor running_mean, ctorch_tensor running_var,
+                              ctorch_tensor mean, ctorch_tensor inverse_deviation, bool training, double epsilon,
+                              ctorch_tensor *grad_input, ctorch_tensor *grad_weight, ctorch_tensor *grad_bias) {
+  return guarded([&] {
+    auto grad = get(grad_output);
+    at::threshold_backward_out(grad, get(grad_output), get(output), 0);
+    if (!training) {
+      auto &w = get(weight);
+      auto scale = at::mul(w, at::rsqrt(at::add(get(running_var), epsilon)));
+      *grad_input = wrap(grad.mul_(scale.to(grad.scalar_type()).view({1, -1, 1, 1})));
+      return;
+    }
+    auto [gx, gw, gb] = at::native_batch_norm_backward(grad, get(input), get(weight), get(running_mean),
+                                                       get(running_var), get(mean), get(inverse_deviation), true,
+                                                       epsilon, {true, grad_weight != nullptr, grad_bias != nullptr});
+    *grad_input = wrap(gx);
+    if (grad_weight) *grad_weight = wrap(gw);
+    if (grad_bias) *grad_bias = wrap(gb);
+  });
+}
+
+int ctorch_average_pool(ctorch_tensor input, int size, ctorch_tensor *out) {
+  return guarded([&] { *out = wrap(channels_last(at::avg_pool2d(get(input), size))); });
+}
+
+int ctorch_average_pool_backward(ctorch_tensor grad_output, ctorch_tensor input, int size,
+                                 ctorch_tensor *grad_input) {
+  return guarded([&] {
+    *grad_input = wrap(channels_last(at::avg_pool2d_backward(channels_last(get(grad_output)), get(input), {size, size},
+                                                             {size, size}, {0, 0}, false, true, std::nullopt)));
+  });
+}
+
+int ctorch_max_pool(ctorch_tensor input, int size, ctorch_tensor *out, ctorch_tensor *indices) {
+  return guarded([&] {
+    auto [y, which] = at::max_pool2d_with_indices(get(input), size);
+    *out = wrap(y);
+    *indices = wrap(which);
+  });
+}
+
+int ctorch_max_pool_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorch_tensor indices, int size,
+                             ctorch_tensor *grad_input) {
+  return guarded([&] {
+    *grad_input = wrap(at::max_pool2d_with_indices_backward(get(grad_output), get(input), {size, size}, {size, size},
+                                                            {0, 0}, {1, 1}, false, get(indices)));
+  });
+}
+
+int ctorch_flatten(ctorch_tensor input, ctorch_tensor *out) {
+  return guarded([&] { *out = wrap(get(input).contiguous().flatten(1)); });
+}
+
+int ctorch_unflatten(ctorch_tensor input, ctorch_tensor like, ctorch_tensor *out) {
+  return guarded([&] { *out = wrap(channels_last(get(input).reshape(get(like).sizes()))); });
+}
+
+int ctorch_linear(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias, ctorch_tensor *out) {
+  return guarded([&] {
+    auto type = get(input).scalar_type();
+    *out = wrap(at::addmm(get(bias).to(type), get(input), get(weight).to(type).t()));
+  });
+}
+
+int ctorch_linear_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorch_tensor weight,
+                           ctorch_tensor *grad_input, ctorch_tensor *grad_weight, ctorch_tensor *grad_bias) {
+  return guarded([&] {
+    auto &grad = get(grad_output);
+    auto &w = get(weight);
+    auto gi = at::mm(grad, w.to(grad.scalar_type()));
+    auto gw = grad_weight ? at::mm(grad.t(), get(input)).to(w.scalar_type()) : at::Tensor();
+    auto gb = grad_bias ? grad.sum(0).to(w.scalar_type()) : at::Tensor();
+    *grad_input = wrap(gi);
+    if (grad_weight) *grad_weight = wrap(gw);
+    if (grad_bias) *grad_bias = wrap(gb);
+  });
+}

@@ -1,0 +1,62 @@
+// What every file of CTorch shares: the handle, the guard and the loop over threads.
+#ifndef CTORCH_SUPPORT_H
+#define CTORCH_SUPPORT_H
+
+#include <ATen/core/Tensor.h>
+#include <c10/core/InferenceMode.h>
+#include <c10/util/Exception.h>
+
+#include <functional>
+
+#include "CTorch.h"
+
+struct ctorch_tensor_impl {
+  explicit ctorch_tensor_impl(at::Tensor tensor);
+  ~ctorch_tensor_impl();
+  ctorch_tensor_impl(const ctorch_tensor_impl &) = delete;
+  at::Tensor value;
+};
+
+namespace ctorch {
+
+void remember_error(const char *text) noexcept;
+
+/// Runs `body`; whatever it throws becomes a status and a remembered text.
+/// Nothing here is differentiated by libtorch, so its bookkeeping for that is off.
+template <class Body>
+int guarded(Body &&body) noexcept {
+  try {
+    c10::InferenceMode mode;
+    body();
+    return 0;
+  } catch (const c10::Error &error) {
+    remember_error(error.what_without_backtrace());
+  } catch (const std::exception &error) {
+    remember_error(error.what());
+  } catch (...) {
+    remember_error("an exception of unknown type");
+  }
+  return 1;
+}
+
+inline ctorch_tensor wrap(at::Tensor tensor) { return new ctorch_tensor_impl(std::move(tensor)); }
+
+inline const at::Tensor &get(ctorch_tensor tensor) {
+  TORCH_CHECK(tensor != nullptr, "a tensor that is needed is missing");
+  return tensor->value;
+}
+
+inline at::Tensor get_or_undefined(ctorch_tensor tensor) { return tensor ? tensor->value : at::Tensor(); }
+
+at::ScalarType scalar_type(ctorch_dtype dtype);
+/// `tensor` itself where it is channels-last already.
+at::Tensor channels_last(const at::Tensor &tensor);
+
+/// Calls `body(begin, end)` for pieces of 0 ..< count on libtorch's own threads.
+/// at::parallel_for would do, but its loop is in a header and stays in one thread unless this
+/// compiler has OpenMP; the pieces depend on `count` and the thread count only.
+void parallel(int64_t count, const std::function<void(int64_t, int64_t)> &body);
+
+}  // namespace ctorch
+
+#endif

@@ -1,0 +1,131 @@
+// Making, reading and adding tensors.
+#include <ATen/CPUGeneratorImpl.h>
+#include <ATen/ops/add.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/equal.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/zeros.h>
+
+#include "support.h"
+
+using namespace ctorch;
+
+namespace ctorch {
+
+at::ScalarType scalar_type(ctorch_dtype dtype) {
+  switch (dtype) {
+    case CTORCH_UINT8: return at::kByte;
+    case CTORCH_INT64: return at::kLong;
+    case CTORCH_BFLOAT16: return at::kBFloat16;
+    case CTORCH_FLOAT32: return at::kFloat;
+    case CTORCH_FLOAT64: return at::kDouble;
+  }
+  TORCH_CHECK(false, "unknown element type ", static_cast<int>(dtype));
+}
+
+at::Tensor channels_last(const at::Tensor &tensor) {
+  return tensor.dim() == 4 ? tensor.contiguous(at::MemoryFormat::ChannelsLast) : tensor.contiguous();
+}
+
+}  // namespace ctorch
+
+namespace {
+at::IntArrayRef dimensions(const int64_t *shape, int rank) { return {shape, static_cast<size_t>(rank)}; }
+}  // namespace
+
+void ctorch_tensor_free(ctorch_tensor tensor) { delete tensor; }
+
+int ctorch_zeros(ctorch_dtype dtype, const int64_t *shape, int rank, ctorch_tensor *out) {
+  return guarded([&] { *out = wrap(channels_last(at::zeros(dimensions(shape, rank), scalar_type(dtype)))); });
+}
+
+int ctorch_normal(ctorch_dtype dtype, const int64_t *shape, int rank, double deviation, uint64_t seed,
+                  ctorch_tensor *out) {
+  return guarded([&] {
+    auto generator = at::detail::createCPUGenerator(seed);
+    // Drawn in float64, so that a float32 and a float64 network begin alike; row-major, so that the
+    // values do not depend on the layout.
+    auto values = at::empty(dimensions(shape, rank), at::kDouble).normal_(0, deviation, generator);
+    *out = wrap(channels_last(values.to(scalar_type(dtype))));
+  });
+}
+
+int ctorch_from_bytes(ctorch_dtype dtype, const int64_t *shape, int rank, const void *bytes, size_t count,
+                      ctorch_tensor *out) {
+  return guarded([&] {
+    auto type = scalar_type(dtype);
+    int64_t elements = 1;
+    for (int64_t size : dimensions(shape, rank)) {
+      TORCH_CHECK(size >= 0, "a negative size ", size);
+      TORCH_CHECK(!__builtin_mul_overflow(elements, size, &elements), "a shape with too many elements");
+    }
+    TORCH_CHECK(static_cast<size_t>(elements) * c10::elementSize(type) == count, "shape ", dimensions(shape, rank),
+                " needs ", elements * c10::elementSize(type), " bytes, not ", count);
+    auto tensor = at::empty(dimensions(shape, rank), type);
+    if (count > 0) memcpy(tensor.data_ptr(), bytes, count);
+    *out = wrap(type == at::kByte ? tensor : channels_last(tensor));
+  });
+}
+
+int ctorch_to_bytes(ctorch_tensor tensor, void *bytes, size_t count) {
+  return guarded([&] {
+    auto dense = get(tensor).contiguous();
+    TORCH_CHECK(dense.nbytes() == count, "room for ", count, " bytes where ", dense.nbytes(), " are needed");
+    if (count > 0) memcpy(bytes, dense.data_ptr(), count);
+  });
+}
+
+int ctorch_rank(ctorch_tensor tensor) { return static_cast<int>(tensor->value.dim()); }
+int64_t ctorch_size(ctorch_tensor tensor, int dimension) { return tensor->value.sizes()[dimension]; }
+
+ctorch_dtype ctorch_dtype_of(ctorch_tensor tensor) {
+  switch (tensor->value.scalar_type()) {
+    case at::kByte: return CTORCH_UINT8;
+    case at::kLong: return CTORCH_INT64;
+    case at::kBFloat16: return CTORCH_BFLOAT16;
+    case at::kDouble: return CTORCH_FLOAT64;
+    default: return CTORCH_FLOAT32;
+  }
+}
+
+int ctorch_convert(ctorch_tensor tensor, ctorch_dtype dtype, ctorch_tensor *out) {
+  return guarded([&] { *out = wrap(get(tensor).to(scalar_type(dtype))); });
+}
+
+int ctorch_clone(ctorch_tensor tensor, ctorch_tensor *out) {
+  return guarded([&] { *out = wrap(get(tensor).clone()); });
+}
+
+int ctorch_rows(ctorch_tensor tensor, int64_t start, int64_t end, ctorch_tensor *out) {
+  return guarded([&] {
+    auto &whole = get(tensor);
+    TORCH_CHECK(0 <= start && start <= end && end <= whole.size(0), "rows ", start, " to ", end, " of ",
+                whole.size(0));
+    *out = wrap(whole.narrow(0, start, end - start));
+  });
+}
+
+int ctorch_copy_into(ctorch_tensor target, ctorch_tensor source) {
+  return guarded([&] {
+    TORCH_CHECK(get(target).sizes() == get(source).sizes(), "a tensor of shape ", get(source).sizes(),
+                " where shape ", get(target).sizes(), " belongs");
+    get(target).copy_(get(source));
+  });
+}
+
+int ctorch_equal(ctorch_tensor a, ctorch_tensor b, bool *out) {
+  return guarded([&] { *out = at::equal(get(a), get(b)); });
+}
+
+int ctorch_add(ctorch_tensor a, ctorch_tensor b, double scale, ctorch_tensor *out) {
+  return guarded([&] { *out = wrap(at::add(get(a), get(b), scale)); });
+}
+
+int ctorch_add_into(ctorch_tensor a, ctorch_tensor b, double scale) {
+  return guarded([&] { get(a).add_(get(b), scale); });
+}
+
+int ctorch_scaled(ctorch_tensor a, double scale, ctorch_tensor *out) {
+  return guarded([&] { *out = wrap(at::mul(get(a), scale)); });
+}

@@ -1,0 +1,110 @@
+import Foundation
+
+/// A file or folder that could not be used: which, why, and what to do about it.
+public struct FileError: Error, CustomStringConvertible, Equatable {
+  public var path: String
+  public var problem: String
+  public var remedy: String
+
+  public init(path: String, problem: String, remedy: String) {
+    self.path = path
+    self.problem = problem
+    self.remedy = remedy
+  }
+
+  public var description: String { "\(path): \(problem); \(remedy)" }
+
+  /// The error of a failed system call, from `errno`.
+  static func system(_ path: String, doing: String, code: Int32 = errno) -> FileError {
+    let remedy =
+      switch code {
+      case ENOSPC, EDQUOT, EFBIG: "make room there and run again: what was written before is whole"
+      case EACCES, EPERM, EROFS: "check who may write there, or choose another place"
+      case ENOENT: "check the path"
+      default: "check the path and the disk"
+      }
+    return FileError(path: path, problem: "cannot \(doing): \(String(cString: strerror(code)))", remedy: remedy)
+  }
+}
+
+/// Files that are either whole or not there.
+public enum Files {
+  /// Writes `data` beside `url`, flushes it to the disk and renames it: a reader, a crash or a full disk sees the
+  /// old contents or the new ones, never a part.
+  public static func write(_ data: Data, to url: URL) throws(FileError) {
+    let target = url.path
+    let beside = target + ".writing-\(getpid())"
+    let descriptor = open(beside, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
+    guard descriptor >= 0 else { throw .system(target, doing: "write") }
+    var failure: FileError?
+    data.withUnsafeBytes { bytes in
+      var written = 0
+      while written < bytes.count {
+        let count = Foundation.write(descriptor, bytes.baseAddress.map { $0 + written }, bytes.count - written)
+        if count < 0 && errno == EINTR { continue }
+        if count <= 0 {
+          failure = .system(target, doing: "write")
+          return
+        }
+        written += count
+      }
+      if fsync(descriptor) != 0 { failure = .system(target, doing: "write") }
+    }
+    if close(descriptor) != 0, failure == nil { failure = .system(target, doing: "write") }
+    if failure == nil, rename(beside, target) != 0 { failure = .system(target, doing: "write") }
+    if let failure {
+      unlink(beside)
+      throw failure
+    }
+  }
+
+  public static func write(_ text: String, to url: URL) throws(FileError) { try write(Data(text.utf8), to: url) }
+
+  /// The whole file, mapped where it can be.
+  public static func read(_ url: URL) throws(FileError) -> Data {
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
+      throw FileError(path: url.path, problem: "there is no such file", remedy: "check the path")
+    }
+    guard !isFolder.boolValue else {
+      throw FileError(path: url.path, problem: "this is a folder, not a file", remedy: "name a file in it")
+    }
+    do {
+      return try Data(contentsOf: url, options: .mappedIfSafe)
+    } catch {
+      throw FileError(path: url.path, problem: "cannot be read: \(error.localizedDescription)", remedy: "check who may read it")
+    }
+  }
+
+  /// Makes a folder and those above it where they are missing.
+  public static func makeFolder(_ url: URL) throws(FileError) {
+    do {
+      try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+    } catch {
+      throw FileError(
+        path: url.path, problem: "the folder cannot be made: \(error.localizedDescription)",
+        remedy: "check the path and who may write there")
+    }
+  }
+}
+
+/// Holds a folder for one process until it ends or lets go.
+public final class FolderLock {
+  private let descriptor: Int32
+
+  /// - Throws: `FileError` where another process holds the folder.
+  public init(_ folder: URL) throws(FileError) {
+    let path = folder.appending(path: ".lock").path
+    descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
+    guard descriptor >= 0 else { throw .system(path, doing: "open") }
+    // The kernel lets go of it however the process ends, so a killed run blocks nobody.
+    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      close(descriptor)
+      throw FileError(
+        path: folder.path, problem: "another process is using this run folder",
+        remedy: "wait for it, stop it, or choose another folder with --out")
+    }
+  }
+
+  deinit { close(descriptor) }
+}

@@ -1,0 +1,154 @@
+import CTorch
+
+/// A square convolution over N×C×H×W images.
+public enum Convolution {
+  /// - Parameters:
+  ///   - weight: O×I×K×K; converted to the input's element type.
+  ///   - bias: O
+  public static func forward(
+    _ input: Tensor, weight: Tensor, bias: Tensor, stride: Int = 1, padding: Int
+  ) throws -> Tensor {
+    try .make { ctorch_conv2d(input.handle, weight.handle, bias.handle, Int32(stride), Int32(padding), $0) }
+  }
+
+  /// The gradients that are asked for. Those of the parameters have the parameters' element type.
+  public static func backward(
+    _ gradient: Tensor, input: Tensor, weight: Tensor, stride: Int = 1, padding: Int, wantsInput: Bool = true,
+    wantsParameters: Bool
+  ) throws -> (input: Tensor?, weight: Tensor?, bias: Tensor?) {
+    try withGradients(wantsInput, wantsParameters) { gi, gw, gb in
+      ctorch_conv2d_backward(
+        gradient.handle, input.handle, weight.handle, Int32(stride), Int32(padding), gi, gw, gb)
+    }
+  }
+}
+
+/// Batch normalisation and ReLU, which every use of either in these networks has together.
+public enum NormReLU {
+  /// What the backward of a training forward needs besides input and output: the batch's mean and 1/deviation, C each.
+  public struct BatchStatistics {
+    let mean: Tensor
+    let inverseDeviation: Tensor
+  }
+
+  /// The parameters and running statistics of one normalisation, C each.
+  public struct Parameters {
+    public let weight: Tensor
+    public let bias: Tensor
+    public let runningMean: Tensor
+    public let runningVariance: Tensor
+
+    public init(weight: Tensor, bias: Tensor, runningMean: Tensor, runningVariance: Tensor) {
+      self.weight = weight
+      self.bias = bias
+      self.runningMean = runningMean
+      self.runningVariance = runningVariance
+    }
+  }
+
+  /// ReLU(normalised input). With `training` by the batch's own statistics, which also move the running ones by
+  /// `momentum`; else by the running ones.
+  public static func forward(
+    _ input: Tensor, _ parameters: Parameters, training: Bool, momentum: Double, epsilon: Double
+  ) throws -> (output: Tensor, statistics: BatchStatistics?) {
+    var out: ctorch_tensor?
+    var mean: ctorch_tensor?
+    var deviation: ctorch_tensor?
+    try check(
+      ctorch_norm_relu(
+        input.handle, parameters.weight.handle, parameters.bias.handle, parameters.runningMean.handle,
+        parameters.runningVariance.handle, training, momentum, epsilon, &out, &mean, &deviation))
+    let output = try Tensor.adopt(out)
+    guard training else { return (output, nil) }
+    return (output, BatchStatistics(mean: try .adopt(mean), inverseDeviation: try .adopt(deviation)))
+  }
+
+  /// - Parameters:
+  ///   - gradient: with respect to the output. Its memory is reused: it must not be read afterwards.
+  ///   - input: needed where `statistics` is given.
+  ///   - statistics: what a training forward returned; nil for an evaluation forward, which has no parameter gradients.
+  public static func backward(
+    _ gradient: consuming Tensor, output: Tensor, input: Tensor?, _ parameters: Parameters,
+    statistics: BatchStatistics?, epsilon: Double
+  ) throws -> (input: Tensor, weight: Tensor?, bias: Tensor?) {
+    let training = statistics != nil
+    let all = try withGradients(true, training) { gi, gw, gb in
+      ctorch_norm_relu_backward(
+        gradient.handle, output.handle, input?.handle, parameters.weight.handle, parameters.runningMean.handle,
+        parameters.runningVariance.handle, statistics?.mean.handle, statistics?.inverseDeviation.handle, training,
+        epsilon, gi, gw, gb)
+    }
+    guard let input = all.input else { throw TorchError(message: "a backward without its gradient") }
+    return (input, all.weight, all.bias)
+  }
+}
+
+/// Pooling over windows that touch but do not overlap.
+public enum Pooling {
+  public static func average(_ input: Tensor, size: Int) throws -> Tensor {
+    try .make { ctorch_average_pool(input.handle, Int32(size), $0) }
+  }
+
+  public static func averageBackward(_ gradient: Tensor, input: Tensor, size: Int) throws -> Tensor {
+    try .make { ctorch_average_pool_backward(gradient.handle, input.handle, Int32(size), $0) }
+  }
+
+  /// The largest of each window, and where it was (for the backward).
+  public static func maximum(_ input: Tensor, size: Int) throws -> (output: Tensor, indices: Tensor) {
+    var out: ctorch_tensor?
+    var indices: ctorch_tensor?
+    try check(ctorch_max_pool(input.handle, Int32(size), &out, &indices))
+    return (try .adopt(out), try .adopt(indices))
+  }
+
+  public static func maximumBackward(
+    _ gradient: Tensor, input: Tensor, indices: Tensor, size: Int
+  ) throws -> Tensor {
+    try .make { ctorch_max_pool_backward(gradient.handle, input.handle, indices.handle, Int32(size), $0) }
+  }
+}
+
+/// A fully connected layer; `weight` is O×I.
+public enum Linear {
+  public static func forward(_ input: Tensor, weight: Tensor, bias: Tensor) throws -> Tensor {
+    try .make { ctorch_linear(input.handle, weight.handle, bias.handle, $0) }
+  }
+
+  public static func backward(
+    _ gradient: Tensor, input: Tensor, weight: Tensor, wantsParameters: Bool
+  ) throws -> (input: Tensor, weight: Tensor?, bias: Tensor?) {
+    let all = try withGradients(true, wantsParameters) { gi, gw, gb in
+      ctorch_linear_backward(gradient.handle, input.handle, weight.handle, gi, gw, gb)
+    }
+    guard let input = all.input else { throw TorchError(message: "a backward without its gradient") }
+    return (input, all.weight, all.bias)
+  }
+}
+
+extension Tensor {
+  /// N×C×H×W to N×CHW, in channel, row, column order.
+  public func flattened() throws -> Tensor { try .make { ctorch_flatten(handle, $0) } }
+
+  /// N×K to the shape of `other`, channels-last.
+  public func unflattened(like other: Tensor) throws -> Tensor {
+    try .make { ctorch_unflatten(handle, other.handle, $0) }
+  }
+}
+
+/// Calls a backward of the C interface with places for the gradients that are wanted.
+private func withGradients(
+  _ wantsInput: Bool, _ wantsParameters: Bool,
+  _ body: (
+    UnsafeMutablePointer<ctorch_tensor?>?, UnsafeMutablePointer<ctorch_tensor?>?, UnsafeMutablePointer<ctorch_tensor?>?
+  ) -> Int32
+) throws -> (input: Tensor?, weight: Tensor?, bias: Tensor?) {
+  var out: (ctorch_tensor?, ctorch_tensor?, ctorch_tensor?)
+  try withUnsafeMutablePointer(to: &out.0) { gi in
+    try withUnsafeMutablePointer(to: &out.1) { gw in
+      try withUnsafeMutablePointer(to: &out.2) { gb in
+        try check(body(wantsInput ? gi : nil, wantsParameters ? gw : nil, wantsParameters ? gb : nil))
+      }
+    }
+  }
+  return (out.0.map(Tensor.init(owning:)), out.1.map(Tensor.init(owning:)), out.2.map(Tensor.init(owning:)))
+}

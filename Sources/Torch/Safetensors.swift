@@ -1,0 +1,161 @@
+import CTorch
+import Host
+import Foundation
+
+/// Named tensors and a little text in one file, in the safetensors layout: the header's length (8 bytes,
+/// little-endian), a JSON header, then the tensors' bytes, row-major and without gaps.
+public struct Safetensors {
+  public var tensors: [String: Tensor]
+  public var metadata: [String: String]
+
+  public init(tensors: [String: Tensor], metadata: [String: String] = [:]) {
+    self.tensors = tensors
+    self.metadata = metadata
+  }
+
+  // MARK: writing
+
+  /// Writes the file beside and renames it.
+  /// - Throws: `FileError` where there is no room or no right; an earlier file then stays as it was.
+  public func write(to url: URL) throws {
+    try Files.write(encoded(), to: url)
+  }
+
+  func encoded() throws -> Data {
+    var header: [String: HeaderValue] = [:]
+    if !metadata.isEmpty { header[Self.metadataKey] = .metadata(metadata) }
+    var body = Data()
+    for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
+      let bytes = try tensor.bytes()
+      let entry = Entry(
+        dtype: Self.code(of: tensor.elementType), shape: tensor.shape,
+        data_offsets: [body.count, body.count + bytes.count])
+      header[name] = .tensor(entry)
+      body.append(contentsOf: bytes)
+    }
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    var text = try encoder.encode(header)
+    // Readers map the file: the tensors begin at a multiple of eight.
+    text.append(contentsOf: repeatElement(UInt8(ascii: " "), count: (8 - text.count % 8) % 8))
+    var file = Data()
+    withUnsafeBytes(of: UInt64(text.count).littleEndian) { file.append(contentsOf: $0) }
+    file.append(text)
+    file.append(body)
+    return file
+  }
+
+  // MARK: reading
+
+  /// - Throws: `FileError` naming the file and the entry where the file is damaged or is none.
+  public init(contentsOf url: URL) throws {
+    try self.init(decoding: Files.read(url), path: url.path)
+  }
+
+  init(decoding file: Data, path: String) throws {
+    func damaged(_ problem: String) -> FileError {
+      FileError(
+        path: path, problem: "not a whole safetensors file: \(problem)",
+        remedy: "copy it again or use another checkpoint")
+    }
+    guard file.count >= 8 else { throw damaged("it has \(file.count) bytes") }
+    let length = file.prefix(8).enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * UInt64($1.offset)) }
+    guard length <= UInt64(file.count - 8) else {
+      throw damaged("its header claims \(length) bytes and the file has \(file.count)")
+    }
+    let headerEnd = 8 + Int(length)
+    let header: [String: HeaderValue]
+    do {
+      header = try JSONDecoder().decode([String: HeaderValue].self, from: file[8..<headerEnd])
+    } catch {
+      throw damaged("its header cannot be read")
+    }
+    metadata = [:]
+    tensors = [:]
+    let room = file.count - headerEnd
+    var entries: [(name: String, entry: Entry)] = []
+    for (name, value) in header {
+      switch value {
+      case .metadata(let text): metadata = text
+      case .tensor(let entry): entries.append((name, entry))
+      }
+    }
+    entries.sort { $0.entry.start < $1.entry.start || ($0.entry.start == $1.entry.start && $0.name < $1.name) }
+    var expected = 0
+    for (name, entry) in entries {
+      guard entry.data_offsets.count == 2, entry.start == expected, entry.end >= entry.start, entry.end <= room else {
+        throw damaged("tensor \(name) has offsets \(entry.data_offsets) where \(expected) … \(room) is left")
+      }
+      guard let type = Self.type(of: entry.dtype) else {
+        throw damaged("tensor \(name) has element type \(entry.dtype), which ResLens does not read")
+      }
+      guard let size = entry.size(of: type), size == entry.end - entry.start else {
+        throw damaged("tensor \(name) of shape \(entry.shape) does not fill its \(entry.end - entry.start) bytes")
+      }
+      expected = entry.end
+      let bytes = file[(headerEnd + entry.start)..<(headerEnd + entry.end)]
+      tensors[name] = try bytes.withUnsafeBytes { try Tensor(bytes: $0, shape: entry.shape, type: type) }
+    }
+    guard expected == room else { throw damaged("\(room - expected) bytes belong to no tensor") }
+  }
+
+  // MARK: the header
+
+  private static let metadataKey = "__metadata__"
+
+  private static func code(of type: ElementType) -> String {
+    switch type {
+    case .uint8: "U8"
+    case .int64: "I64"
+    case .bfloat16: "BF16"
+    case .float32: "F32"
+    case .float64: "F64"
+    }
+  }
+
+  private static func type(of code: String) -> ElementType? {
+    ElementType.allCases.first { Self.code(of: $0) == code }
+  }
+
+  private struct Entry: Codable {
+    var dtype: String
+    var shape: [Int]
+    var data_offsets: [Int]
+
+    var start: Int { data_offsets.first ?? -1 }
+    var end: Int { data_offsets.last ?? -1 }
+
+    /// Bytes the shape needs; nil where that overflows or a size is negative.
+    func size(of type: ElementType) -> Int? {
+      var total = type.size
+      for size in shape {
+        let (product, overflow) = total.multipliedReportingOverflow(by: size)
+        guard !overflow, size >= 0 else { return nil }
+        total = product
+      }
+      return total
+    }
+  }
+
+  private enum HeaderValue: Codable {
+    case metadata([String: String])
+    case tensor(Entry)
+
+    init(from decoder: any Decoder) throws {
+      let container = try decoder.singleValueContainer()
+      if decoder.codingPath.last?.stringValue == Safetensors.metadataKey {
+        self = .metadata(try container.decode([String: String].self))
+      } else {
+        self = .tensor(try container.decode(Entry.self))
+      }
+    }
+
+    func encode(to encoder: any Encoder) throws {
+      var container = encoder.singleValueContainer()
+      switch self {
+      case .metadata(let text): try container.encode(text)
+      case .tensor(let entry): try container.encode(entry)
+      }
+    }
+  }
+}

@@ -1,0 +1,180 @@
+import CTorch
+
+/// The type of a tensor's elements.
+public enum ElementType: String, Codable, Sendable, CaseIterable {
+  case uint8, int64, bfloat16, float32, float64
+
+  var code: ctorch_dtype {
+    switch self {
+    case .uint8: CTORCH_UINT8
+    case .int64: CTORCH_INT64
+    case .bfloat16: CTORCH_BFLOAT16
+    case .float32: CTORCH_FLOAT32
+    case .float64: CTORCH_FLOAT64
+    }
+  }
+
+  init(code: ctorch_dtype) {
+    self = Self.allCases.first { $0.code == code } ?? .float32
+  }
+
+  /// Bytes an element.
+  public var size: Int {
+    switch self {
+    case .uint8: 1
+    case .bfloat16: 2
+    case .float32: 4
+    case .int64, .float64: 8
+    }
+  }
+}
+
+/// An array of numbers in libtorch's memory, freed when the last reference goes.
+///
+/// Images are N×C×H×W and lie channels-last. Operations return new tensors; the few that write in place say so in
+/// their name (`add(into:)`). A tensor belongs to the thread that uses it: it is not Sendable.
+public final class Tensor {
+  let handle: ctorch_tensor
+
+  init(owning handle: ctorch_tensor) { self.handle = handle }
+
+  deinit { ctorch_tensor_free(handle) }
+
+  /// Calls a C function that hands out one tensor.
+  static func make(_ body: (UnsafeMutablePointer<ctorch_tensor?>) -> Int32) throws -> Tensor {
+    var out: ctorch_tensor?
+    try check(body(&out))
+    return try adopt(out)
+  }
+
+  /// The owner of a handle that a successful call gave out.
+  static func adopt(_ handle: ctorch_tensor?) throws -> Tensor {
+    guard let handle else { throw TorchError(message: "a call succeeded without its result") }
+    return Tensor(owning: handle)
+  }
+
+  // MARK: making
+
+  public static func zeros(_ shape: [Int], _ type: ElementType = .float32) throws -> Tensor {
+    try make { ctorch_zeros(type.code, shape.map(Int64.init), Int32(shape.count), $0) }
+  }
+
+  /// Every element `value`.
+  public static func full(_ shape: [Int], _ value: Double, _ type: ElementType = .float32) throws -> Tensor {
+    let count = shape.reduce(1, *)
+    return try Tensor(Array(repeating: value, count: count), shape: shape).converted(to: type)
+  }
+
+  /// Normally distributed elements with mean 0. They depend on shape, deviation and seed only.
+  public static func normal(
+    _ shape: [Int], deviation: Double, seed: UInt64, _ type: ElementType = .float32
+  ) throws -> Tensor {
+    try make { ctorch_normal(type.code, shape.map(Int64.init), Int32(shape.count), deviation, seed, $0) }
+  }
+
+  /// Copies `bytes`, the elements in row-major order and native byte order.
+  /// - Throws: `TorchError` if their number does not fit `shape`.
+  public init(bytes: UnsafeRawBufferPointer, shape: [Int], type: ElementType) throws {
+    var out: ctorch_tensor?
+    try check(
+      ctorch_from_bytes(
+        type.code, shape.map(Int64.init), Int32(shape.count), bytes.baseAddress, bytes.count, &out))
+    guard let out else { throw TorchError(message: "a call succeeded without its result") }
+    handle = out
+  }
+
+  public convenience init(_ values: [Float], shape: [Int]) throws {
+    try self.init(values, shape: shape, type: .float32)
+  }
+  public convenience init(_ values: [Double], shape: [Int]) throws {
+    try self.init(values, shape: shape, type: .float64)
+  }
+  public convenience init(_ values: [Int64], shape: [Int]) throws {
+    try self.init(values, shape: shape, type: .int64)
+  }
+  public convenience init(_ values: [UInt8], shape: [Int]) throws {
+    try self.init(values, shape: shape, type: .uint8)
+  }
+
+  private convenience init<Element>(_ values: [Element], shape: [Int], type: ElementType) throws {
+    let count = shape.reduce(1, *)
+    guard values.count == count else {
+      throw TorchError(message: "\(values.count) values for shape \(shape)")
+    }
+    var made: Result<ctorch_tensor?, any Error> = .success(nil)
+    values.withUnsafeBytes { bytes in
+      made = Result {
+        var out: ctorch_tensor?
+        try check(
+          ctorch_from_bytes(
+            type.code, shape.map(Int64.init), Int32(shape.count), bytes.baseAddress, bytes.count, &out))
+        return out
+      }
+    }
+    guard let handle = try made.get() else { throw TorchError(message: "a call succeeded without its result") }
+    self.init(owning: handle)
+  }
+
+  // MARK: reading
+
+  public var shape: [Int] { (0..<ctorch_rank(handle)).map { Int(ctorch_size(handle, $0)) } }
+  public var elementType: ElementType { ElementType(code: ctorch_dtype_of(handle)) }
+  /// The number of elements.
+  public var count: Int { shape.reduce(1, *) }
+
+  /// The elements in row-major order.
+  public func bytes() throws -> [UInt8] {
+    let size = count * elementType.size
+    var bytes = [UInt8](repeating: 0, count: size)
+    try check(ctorch_to_bytes(handle, &bytes, size))
+    return bytes
+  }
+
+  /// The elements in row-major order, converted to float64.
+  public func doubles() throws -> [Double] {
+    let source = try converted(to: .float64)
+    var values = [Double](repeating: 0, count: source.count)
+    try check(ctorch_to_bytes(source.handle, &values, values.count * MemoryLayout<Double>.size))
+    return values
+  }
+
+  // MARK: copies and views
+
+  /// The same elements in another type; the tensor itself where it has that type already.
+  public func converted(to type: ElementType) throws -> Tensor {
+    type == elementType ? self : try .make { ctorch_convert(handle, type.code, $0) }
+  }
+
+  /// A copy that shares nothing with this tensor.
+  public func clone() throws -> Tensor { try .make { ctorch_clone(handle, $0) } }
+
+  /// The rows of `range` along dimension 0, on the same memory.
+  public func rows(_ range: Range<Int>) throws -> Tensor {
+    try .make { ctorch_rows(handle, Int64(range.lowerBound), Int64(range.upperBound), $0) }
+  }
+
+  /// Overwrites the elements with those of `source`, of the same shape.
+  public func copy(from source: Tensor) throws { try check(ctorch_copy_into(handle, source.handle)) }
+
+  /// Whether shapes and all elements are equal.
+  public func equals(_ other: Tensor) throws -> Bool {
+    guard shape == other.shape, elementType == other.elementType else { return false }
+    var answer = false
+    try check(ctorch_equal(handle, other.handle, &answer))
+    return answer
+  }
+
+  // MARK: arithmetic
+
+  /// self + scale·other
+  public func adding(_ other: Tensor, scale: Double = 1) throws -> Tensor {
+    try .make { ctorch_add(handle, other.handle, scale, $0) }
+  }
+
+  /// target ← target + scale·self
+  public func add(into target: Tensor, scale: Double = 1) throws {
+    try check(ctorch_add_into(target.handle, handle, scale))
+  }
+
+  public func scaled(by scale: Double) throws -> Tensor { try .make { ctorch_scaled(handle, scale, $0) } }
+}
