@@ -1,0 +1,187 @@
+import Results
+
+/// The structure of a residual network, as a value: everything else (parameter names and shapes, counts, the
+/// network itself, its plans) follows from it.
+///
+/// Stem: 3×3 convolution. Blocks: BatchNorm, ReLU, 3×3 convolution, twice. Head: BatchNorm, ReLU, average pooling,
+/// fully connected. Every convolution has a bias.
+public struct Architecture: Codable, Hashable, Sendable {
+  public var name: String
+  public var input: Input
+  public var classes: Int
+  public var stem: Stem
+  public var stages: [Stage]
+  public var head: Head
+
+  /// The images: channels × height × width.
+  public struct Input: Codable, Hashable, Sendable {
+    public var channels = 3
+    public var height = 32
+    public var width = 32
+
+    public init(channels: Int = 3, height: Int = 32, width: Int = 32) {
+      self.channels = channels
+      self.height = height
+      self.width = width
+    }
+  }
+
+  public struct Stem: Codable, Hashable, Sendable {
+    /// Channels that the first convolution makes.
+    public var width: Int
+
+    public init(width: Int) { self.width = width }
+  }
+
+  /// Blocks that work on one shape of h.
+  public struct Stage: Codable, Hashable, Sendable {
+    /// Channels.
+    public var width: Int
+    public var blocks: Int
+    /// How h gets this stage's shape.
+    public var entry: Entry
+    /// The stride of the entry's projection and of its block's first convolution; nil for other entries.
+    public var stride: Int?
+
+    public init(width: Int, blocks: Int, entry: Entry, stride: Int? = nil) {
+      self.width = width
+      self.blocks = blocks
+      self.entry = entry
+      self.stride = stride
+    }
+  }
+
+  public enum Entry: String, Codable, Hashable, Sendable, CaseIterable {
+    /// As it comes.
+    case none
+    /// Through a 1×1 convolution in the first block, in place of the identity.
+    case projection
+    /// 2×2, before the first block.
+    case averagePooling = "average-pooling"
+    case maximumPooling = "max-pooling"
+  }
+
+  public struct Head: Codable, Hashable, Sendable {
+    /// The side of the average pooling's windows.
+    public var pooling: Int
+
+    public init(pooling: Int) { self.pooling = pooling }
+  }
+
+  public init(
+    name: String, input: Input = Input(), classes: Int = 10, stem: Stem, stages: [Stage], head: Head = Head(pooling: 8)
+  ) {
+    self.name = name
+    self.input = input
+    self.classes = classes
+    self.stem = stem
+    self.stages = stages
+    self.head = head
+  }
+}
+
+/// Channels, height and width of h.
+public struct Shape: Hashable, Sendable, CustomStringConvertible {
+  public var channels: Int
+  public var height: Int
+  public var width: Int
+
+  public var description: String { "\(channels)×\(height)×\(width)" }
+}
+
+/// One residual step of an architecture.
+public struct StepLayout: Hashable, Sendable {
+  public var name: StepName
+  /// The block's input; after the pooling where the stage enters through one.
+  public var input: Shape
+  public var output: Shape
+  /// Of the block's first convolution, and of its projection where it has one.
+  public var stride: Int
+}
+
+extension Architecture {
+  /// The steps in order.
+  public var steps: [StepLayout] {
+    var steps: [StepLayout] = []
+    var shape = Shape(channels: stem.width, height: input.height, width: input.width)
+    for (index, stage) in stages.enumerated() {
+      if stage.entry.isPooling {
+        shape.height /= 2
+        shape.width /= 2
+      }
+      for block in 0..<stage.blocks {
+        let projection = stage.entry == .projection && block == 0
+        let stride = projection ? stage.stride ?? 1 : 1
+        let output = Shape(
+          channels: stage.width, height: (shape.height + stride - 1) / stride,
+          width: (shape.width + stride - 1) / stride)
+        steps.append(
+          StepLayout(
+            name: StepName(step: steps.count + 1, stage: index, block: block, projection: projection),
+            input: shape, output: output, stride: stride))
+        shape = output
+      }
+    }
+    return steps
+  }
+
+  /// The shape of the last h, which the head reads.
+  public var features: Shape {
+    steps.last?.output ?? Shape(channels: stem.width, height: input.height, width: input.width)
+  }
+
+  /// Numbers that the head's fully connected layer reads.
+  public var headInputs: Int { features.channels * (features.height / head.pooling) * (features.width / head.pooling) }
+}
+
+extension Architecture.Entry {
+  public var isPooling: Bool { self == .averagePooling || self == .maximumPooling }
+}
+
+/// What contradicts itself in an architecture: which field and why.
+public struct ArchitectureError: Error, CustomStringConvertible, Equatable {
+  public var field: String
+  public var problem: String
+  public var description: String { "\(field): \(problem)" }
+}
+
+extension Architecture {
+  /// - Throws: `ArchitectureError` at the first field that cannot be or that contradicts another.
+  public func validate() throws(ArchitectureError) {
+    func require(_ condition: Bool, _ field: String, _ problem: @autoclosure () -> String) throws(ArchitectureError) {
+      if !condition { throw ArchitectureError(field: field, problem: problem()) }
+    }
+    func requireCount(_ value: Int, _ field: String, upTo limit: Int) throws(ArchitectureError) {
+      try require(value >= 1 && value <= limit, field, "\(value) is not between 1 and \(limit)")
+    }
+    try require(!name.isEmpty, "name", "it is empty")
+    try requireCount(input.channels, "input.channels", upTo: 1024)
+    try requireCount(input.height, "input.height", upTo: 4096)
+    try requireCount(input.width, "input.width", upTo: 4096)
+    try require(classes >= 2 && classes <= 100_000, "classes", "\(classes) is not between 2 and 100000")
+    try requireCount(stem.width, "stem.width", upTo: 65536)
+    try require(!stages.isEmpty, "stages", "there are none")
+    var width = stem.width
+    for (index, stage) in stages.enumerated() {
+      let field = "stages[\(index)]"
+      try requireCount(stage.width, field + ".width", upTo: 65536)
+      try requireCount(stage.blocks, field + ".blocks", upTo: 10000)
+      if stage.entry == .projection {
+        try requireCount(stage.stride ?? 0, field + ".stride", upTo: 8)
+      } else {
+        try require(
+          stage.stride == nil, field + ".stride", "only an entry by projection has a stride, this one is \(stage.entry.rawValue)")
+        try require(
+          stage.width == width, field + ".width",
+          "\(width) channels become \(stage.width), which needs \"entry: projection\"")
+      }
+      width = stage.width
+    }
+    for step in steps {
+      try require(
+        step.output.height >= 1 && step.output.width >= 1, "stages[\(step.name.stage)].entry",
+        "nothing is left of the image there")
+    }
+    try requireCount(head.pooling, "head.pooling", upTo: min(features.height, features.width))
+  }
+}

@@ -1,0 +1,60 @@
+import Host
+import Foundation
+
+// What a user may leave out of an architecture's YAML.
+
+extension Architecture {
+  enum CodingKeys: String, CodingKey { case name, input, classes, stem, stages, head }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    name = try values.decode(String.self, forKey: .name)
+    input = try values.decodeIfPresent(Input.self, forKey: .input) ?? Input()
+    classes = try values.decodeIfPresent(Int.self, forKey: .classes) ?? 10
+    stem = try values.decode(Stem.self, forKey: .stem)
+    stages = try values.decode([Stage].self, forKey: .stages)
+    head = try values.decodeIfPresent(Head.self, forKey: .head) ?? Head(pooling: 8)
+  }
+
+  /// An architecture by its name, or from a YAML file where `nameOrPath` looks like one.
+  /// - Parameter classes: replaces the file's number of classes where it is given
+  /// - Throws: `ArchitectureError` for a name, `FileError` naming file and field for a file.
+  public static func find(_ nameOrPath: String, classes: Int? = nil) throws -> Architecture {
+    guard nameOrPath.hasSuffix(".yaml") || nameOrPath.hasSuffix(".yml") || nameOrPath.contains("/") else {
+      return try named(nameOrPath, classes: classes ?? 10)
+    }
+    let url = URL(filePath: nameOrPath)
+    var architecture = try YAML.read(Architecture.self, from: url)
+    if let classes { architecture.classes = classes }
+    do {
+      try architecture.validate()
+    } catch {
+      throw FileError(path: url.path, problem: "\(error)", remedy: "mend the file")
+    }
+    return architecture
+  }
+}
+
+extension Architecture.Input {
+  enum CodingKeys: String, CodingKey { case channels, height, width }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    channels = try values.decodeIfPresent(Int.self, forKey: .channels) ?? 3
+    height = try values.decodeIfPresent(Int.self, forKey: .height) ?? 32
+    width = try values.decodeIfPresent(Int.self, forKey: .width) ?? 32
+  }
+}
+
+extension Architecture.Stage {
+  enum CodingKeys: String, CodingKey { case width, blocks, entry, stride }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    width = try values.decode(Int.self, forKey: .width)
+    blocks = try values.decode(Int.self, forKey: .blocks)
+    entry = try values.decodeIfPresent(Architecture.Entry.self, forKey: .entry) ?? .none
+    let stride = try values.decodeIfPresent(Int.self, forKey: .stride)
+    self.stride = stride ?? (entry == .projection ? 2 : nil)
+  }
+}

@@ -1,0 +1,122 @@
+import Torch
+
+/// Whether normalisations use the batch's statistics (and move the running ones) or the running ones.
+public enum Mode: String, Sendable {
+  case training, evaluation
+}
+
+/// PyTorch's defaults; the paper names neither.
+enum Normalisation {
+  static let momentum = 0.1
+  static let epsilon = 1e-5
+}
+
+/// Gradients of parameters by path, summed over all uses of a parameter.
+public final class Gradients {
+  public private(set) var byPath: [String: Tensor] = [:]
+
+  public init() {}
+
+  func add(_ gradient: Tensor?, _ path: String) throws {
+    guard let gradient else { return }
+    if let sum = byPath[path] {
+      try gradient.add(into: sum)
+    } else {
+      byPath[path] = gradient
+    }
+  }
+}
+
+/// A convolution of a network: its parameters under `path`.
+struct ConvolutionLayer {
+  let path: String
+  let weight: Tensor
+  let bias: Tensor
+  let stride: Int
+  let padding: Int
+
+  init(_ path: String, _ parameters: [String: Tensor], stride: Int = 1, padding: Int) throws {
+    self.path = path
+    weight = try parameters.required(path + ".weight")
+    bias = try parameters.required(path + ".bias")
+    self.stride = stride
+    self.padding = padding
+  }
+
+  func forward(_ input: Tensor) throws -> Tensor {
+    try Convolution.forward(input, weight: weight, bias: bias, stride: stride, padding: padding)
+  }
+
+  /// The gradient with respect to the input, nil where it is not wanted; the parameters' go to `gradients`.
+  func backward(
+    _ gradient: Tensor, input: Tensor, wantsInput: Bool = true, _ gradients: Gradients?
+  ) throws -> Tensor? {
+    let all = try Convolution.backward(
+      gradient, input: input, weight: weight, stride: stride, padding: padding, wantsInput: wantsInput,
+      wantsParameters: gradients != nil)
+    try gradients?.add(all.weight, path + ".weight")
+    try gradients?.add(all.bias, path + ".bias")
+    return all.input
+  }
+}
+
+/// A normalisation with the ReLU behind it.
+struct NormLayer {
+  let path: String
+  let parameters: NormReLU.Parameters
+
+  /// What the backward needs.
+  struct Tape {
+    /// Only after a training forward: evaluation does not look back at it.
+    let input: Tensor?
+    let output: Tensor
+    let statistics: NormReLU.BatchStatistics?
+  }
+
+  init(_ path: String, _ parameters: [String: Tensor]) throws {
+    self.path = path
+    self.parameters = NormReLU.Parameters(
+      weight: try parameters.required(path + ".weight"), bias: try parameters.required(path + ".bias"),
+      runningMean: try parameters.required(path + ".running_mean"),
+      runningVariance: try parameters.required(path + ".running_var"))
+  }
+
+  func forward(_ input: Tensor, mode: Mode) throws -> Tape {
+    let result = try NormReLU.forward(
+      input, parameters, training: mode == .training, momentum: Normalisation.momentum,
+      epsilon: Normalisation.epsilon)
+    return Tape(input: mode == .training ? input : nil, output: result.output, statistics: result.statistics)
+  }
+
+  /// - Parameter gradient: must be this caller's alone, its memory is reused.
+  func backward(_ gradient: consuming Tensor, _ tape: Tape, _ gradients: Gradients?) throws -> Tensor {
+    let all = try NormReLU.backward(
+      gradient, output: tape.output, input: tape.input, parameters, statistics: tape.statistics,
+      epsilon: Normalisation.epsilon)
+    try gradients?.add(all.weight, path + ".weight")
+    try gradients?.add(all.bias, path + ".bias")
+    return all.input
+  }
+}
+
+extension [String: Tensor] {
+  /// The tensor at `path`.
+  /// - Throws: `ParameterError` where there is none.
+  public func required(_ path: String) throws -> Tensor {
+    guard let tensor = self[path] else { throw ParameterError(path: path, problem: "it is missing") }
+    return tensor
+  }
+}
+
+/// A parameter that is missing or does not fit its network.
+public struct ParameterError: Error, CustomStringConvertible, Equatable {
+  public var path: String
+  public var problem: String
+
+  public init(path: String, problem: String) {
+    self.path = path
+    self.problem = problem
+  }
+
+  public var description: String { "parameter \(path): \(problem)" }
+}

@@ -1,0 +1,171 @@
+import Torch
+
+/// A residual network with its weights: a stem, blocks that plans run, and a head.
+///
+/// The activations have the element type of the images that go in: float32, or bfloat16 for twice the speed with the
+/// parameters still in float32.
+public final class ResidualNetwork {
+  public let architecture: Architecture
+  /// Every stored tensor by its path, running statistics included. Writing into them changes the network.
+  public let parameters: [String: Tensor]
+  /// The network's own plan.
+  public let plan: Plan
+
+  private let stem: ConvolutionLayer
+  private let head: Head
+  private let blocks: [[Block]]
+
+  /// A network with the given parameters.
+  /// - Throws: `ArchitectureError`; `ParameterError` where a parameter is missing, superfluous or of another shape.
+  public init(_ architecture: Architecture, parameters: [String: Tensor]) throws {
+    try architecture.validate()
+    let specifications = architecture.parameters
+    for specification in specifications {
+      let shape = try parameters.required(specification.path).shape
+      guard shape == specification.shape else {
+        throw ParameterError(
+          path: specification.path, problem: "it has shape \(shape) where \(architecture.name) needs \(specification.shape)")
+      }
+    }
+    if let stray = Set(parameters.keys).subtracting(specifications.map(\.path)).min() {
+      throw ParameterError(path: stray, problem: "\(architecture.name) has no such parameter")
+    }
+    self.architecture = architecture
+    self.parameters = parameters
+    plan = Plan(of: architecture)
+    stem = try ConvolutionLayer("stem", parameters, padding: 1)
+    head = try Head(architecture, parameters)
+    var blocks = architecture.stages.map { _ in [Block]() }
+    for step in architecture.steps { blocks[step.name.stage].append(try Block(step, parameters)) }
+    self.blocks = blocks
+  }
+
+  /// A new network: weights He-normal by fan-in, biases and β 0, γ 1 (§4). Each tensor depends on the seed and its
+  /// own path only.
+  public convenience init(_ architecture: Architecture, seed: UInt64, type: ElementType = .float32) throws {
+    try architecture.validate()
+    var parameters: [String: Tensor] = [:]
+    for specification in architecture.parameters {
+      parameters[specification.path] =
+        switch specification.role {
+        case .weight(let fanIn):
+          try .normal(
+            specification.shape, deviation: (2 / Double(fanIn)).squareRoot(),
+            seed: RandomStream(seed: seed, name: "initialisation " + specification.path).bits(0), type)
+        case .bias, .normBias, .runningMean: try .zeros(specification.shape, type)
+        case .normWeight, .runningVariance: try .full(specification.shape, 1, type)
+        }
+    }
+    try self.init(architecture, parameters: parameters)
+  }
+
+  /// h_0, the stem's output, of images N×C×H×W.
+  public func begin(_ images: Tensor) throws -> Tensor { try stem.forward(images) }
+
+  /// Logits N×classes of the head applied to h; to any h of the last stage's shape.
+  public func classify(_ h: Tensor, mode: Mode = .evaluation) throws -> Tensor {
+    try head.forward(h, mode: mode).logits
+  }
+
+  /// Logits N×classes of images, in evaluation mode.
+  public func logits(_ images: Tensor, plan: Plan? = nil) throws -> Tensor {
+    try classify(run(plan ?? self.plan, on: begin(images)))
+  }
+
+  /// The gradient of each sample's loss with respect to an h of the last stage's shape, the head plugged straight in.
+  /// - Returns: what the head says there, and ∂L_n/∂h_n for each sample n.
+  public func plugged(_ h: Tensor, labels: Tensor) throws -> (reading: CrossEntropy, gradient: Tensor) {
+    let (logits, tape) = try head.forward(h, mode: .evaluation)
+    let reading = try CrossEntropy(logits: logits, labels: labels, gradientScale: 1)
+    guard let gradient = reading.gradient else { return (reading, try h.scaled(by: 0)) }
+    return (reading, try head.backward(gradient, tape, nil))
+  }
+
+  // MARK: one move
+
+  /// What came of one move, and what its way back needs.
+  struct Record {
+    let move: Plan.Move
+    /// h before the move.
+    let input: Tensor
+    /// s(h), what the step adds to.
+    let kept: Tensor
+    /// scale·F(h) where it was asked to be kept.
+    let residual: Tensor?
+    let tape: Block.Tape?
+    let maximumIndices: Tensor?
+  }
+
+  /// h after `move`.
+  func apply(_ move: Plan.Move, to h: Tensor) throws -> Tensor {
+    try record(move, on: h, mode: .evaluation, keepsResidual: false).output
+  }
+
+  func record(
+    _ move: Plan.Move, on h: Tensor, mode: Mode, keepsResidual: Bool
+  ) throws -> (output: Tensor, record: Record) {
+    switch move {
+    case .pool(let stage):
+      let indices: Tensor?
+      let output: Tensor
+      if architecture.stages[stage].entry == .maximumPooling {
+        (output, indices) = try Pooling.maximum(h, size: 2)
+      } else {
+        (output, indices) = (try Pooling.average(h, size: 2), nil)
+      }
+      return (output, Record(move: move, input: h, kept: h, residual: nil, tape: nil, maximumIndices: indices))
+    case .step(let step):
+      let block = blocks[step.stage][step.block]
+      let kept = try block.kept(h)
+      guard step.scale != 0 else {
+        return (kept, Record(move: move, input: h, kept: kept, residual: nil, tape: nil, maximumIndices: nil))
+      }
+      var (residual, tape) = try block.residual(h, mode: mode)
+      if step.scale != 1 { residual = try residual.scaled(by: step.scale) }
+      let output: Tensor
+      if keepsResidual {
+        output = try kept.adding(residual)
+      } else {
+        // Nobody looks at F: the sum may take its place.
+        try kept.add(into: residual)
+        output = residual
+      }
+      return (
+        output,
+        Record(
+          move: move, input: h, kept: kept, residual: keepsResidual ? residual : nil, tape: tape, maximumIndices: nil)
+      )
+    }
+  }
+
+  /// ∂L/∂h before the move from the one after it.
+  func backward(_ gradient: Tensor, through record: Record, _ gradients: Gradients?) throws -> Tensor {
+    switch record.move {
+    case .pool:
+      if let indices = record.maximumIndices {
+        return try Pooling.maximumBackward(gradient, input: record.input, indices: indices, size: 2)
+      }
+      return try Pooling.averageBackward(gradient, input: record.input, size: 2)
+    case .step(let step):
+      let block = blocks[step.stage][step.block]
+      let throughKept = try block.keptBackward(gradient, h: record.input, gradients)
+      guard let tape = record.tape else { return throughKept }
+      let scaled = step.scale == 1 ? gradient : try gradient.scaled(by: step.scale)
+      let through = try block.residualBackward(scaled, tape, gradients)
+      try throughKept.add(into: through)
+      return through
+    }
+  }
+
+  func headRecord(_ h: Tensor, mode: Mode) throws -> (logits: Tensor, tape: Head.Tape) {
+    try head.forward(h, mode: mode)
+  }
+
+  func headBackward(_ gradient: Tensor, _ tape: Head.Tape, _ gradients: Gradients?) throws -> Tensor {
+    try head.backward(gradient, tape, gradients)
+  }
+
+  func stemBackward(_ gradient: Tensor, images: Tensor, _ gradients: Gradients?) throws {
+    _ = try stem.backward(gradient, input: images, wantsInput: false, gradients)
+  }
+}
