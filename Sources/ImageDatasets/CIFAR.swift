@@ -1,0 +1,99 @@
+import Foundation
+import Host
+
+/// CIFAR-10 and CIFAR-100 (Krizhevsky 2009) in their official binary layout.
+public enum CIFAR: String, CaseIterable, Sendable {
+  case cifar10 = "cifar-10"
+  case cifar100 = "cifar-100"
+
+  /// The archive's folder.
+  var folder: String { self == .cifar10 ? "cifar-10-batches-bin" : "cifar-100-binary" }
+  /// File names with the records that each has.
+  var trainFiles: [(name: String, records: Int)] {
+    self == .cifar10 ? (1...5).map { ("data_batch_\($0).bin", 10_000) } : [("train.bin", 50_000)]
+  }
+  var validationFile: (name: String, records: Int) {
+    (self == .cifar10 ? "test_batch.bin" : "test.bin", 10_000)
+  }
+  var namesFile: String { self == .cifar10 ? "batches.meta.txt" : "fine_label_names.txt" }
+  /// The files that are needed, of the archive's.
+  var files: [String] { trainFiles.map(\.name) + [validationFile.name, namesFile] }
+  /// Label bytes before the pixels; the last is the class (CIFAR-100 has its 20 superclasses before).
+  var labelBytes: Int { self == .cifar10 ? 1 : 2 }
+  public var classes: Int { self == .cifar10 ? 10 : 100 }
+
+  static let pixels = 3 * 32 * 32
+
+  /// The data set in a folder (or its parent) or in the official `.tar.gz`.
+  /// - Throws: `FileError` that names the file and what is wrong with it.
+  public static func load(_ path: String) throws -> ImageDataset {
+    let url = URL(filePath: path)
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
+      throw FileError(
+        path: path, problem: "there is nothing here",
+        remedy: "name a folder or archive of CIFAR in binary form (reslens data fetch gets one), or \"synthetic\"")
+    }
+    if !isFolder.boolValue { return try load(archive: url) }
+    for kind in allCases {
+      for folder in [url, url.appending(path: kind.folder)]
+      where kind.files.contains(where: { FileManager.default.fileExists(atPath: folder.appending(path: $0).path) }) {
+        return try kind.load(folder: folder)
+      }
+    }
+    throw FileError(
+      path: path, problem: "there is no CIFAR-10 or CIFAR-100 in binary form here",
+      remedy: "name the folder that holds \(cifar10.trainFiles[0].name) or \(cifar100.trainFiles[0].name)")
+  }
+
+  private static func load(archive: URL) throws -> ImageDataset {
+    let scratch = FileManager.default.temporaryDirectory.appending(path: "reslens-\(UUID().uuidString)")
+    try Files.makeFolder(scratch)
+    defer { try? FileManager.default.removeItem(at: scratch) }
+    let kind = try CIFARArchive(archive).unpack(into: scratch)
+    return try kind.load(folder: scratch.appending(path: kind.folder))
+  }
+
+  private func load(folder: URL) throws -> ImageDataset {
+    var pixels: [UInt8] = []
+    var labels: [Int] = []
+    for file in trainFiles { try read(folder.appending(path: file.name), records: file.records, &pixels, &labels) }
+    let train = try ImageSet(pixels: pixels, labels: labels, channels: 3, height: 32, width: 32)
+    (pixels, labels) = ([], [])
+    try read(folder.appending(path: validationFile.name), records: validationFile.records, &pixels, &labels)
+    let validation = try ImageSet(pixels: pixels, labels: labels, channels: 3, height: 32, width: 32)
+    let names = String(decoding: try Files.read(folder.appending(path: namesFile)), as: UTF8.self)
+      .split(whereSeparator: \.isNewline).map { $0.trimmingCharacters(in: .whitespaces) }.filter { !$0.isEmpty }
+    guard names.count == classes else {
+      throw FileError(
+        path: folder.appending(path: namesFile).path, problem: "it names \(names.count) classes instead of \(classes)",
+        remedy: "fetch the data set again")
+    }
+    return try ImageDataset(name: rawValue, classNames: names, train: train, validation: validation)
+  }
+
+  private func read(_ url: URL, records: Int, _ pixels: inout [UInt8], _ labels: inout [Int]) throws {
+    let data = try Files.read(url)
+    let size = labelBytes + Self.pixels
+    guard data.count == records * size else {
+      throw FileError(
+        path: url.path,
+        problem: "it has \(data.count) bytes, and \(records) records of \(size) bytes are \(records * size)",
+        remedy: "fetch the data set again")
+    }
+    pixels.reserveCapacity(pixels.count + records * Self.pixels)
+    try data.withUnsafeBytes { bytes in
+      for record in 0..<records {
+        let start = record * size
+        let label = Int(bytes[start + labelBytes - 1])
+        guard label < classes else {
+          throw FileError(
+            path: url.path, problem: "record \(record) has label \(label), and there are \(classes) classes",
+            remedy: "fetch the data set again")
+        }
+        labels.append(label)
+        pixels.append(contentsOf: bytes[(start + labelBytes)..<(start + size)])
+      }
+    }
+  }
+}

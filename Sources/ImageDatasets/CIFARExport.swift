@@ -1,0 +1,27 @@
+import Foundation
+import Host
+
+extension ImageDataset {
+  /// Writes the set in CIFAR-10's binary layout (a label byte and 3072 pixel bytes a record, the train set in one file)
+  /// for programs that read that; the number of records is the set's own.
+  /// - Returns: the folder, `cifar-10-batches-bin` in `folder`
+  /// - Throws: `FileError` where it cannot be written or the images are not 3×32×32.
+  public func export(to folder: URL) throws -> URL {
+    guard imageShape == [3, 32, 32] else {
+      throw FileError(path: name, problem: "its images are \(imageShape)", remedy: "only 3×32×32 has this layout")
+    }
+    let target = folder.appending(path: CIFAR.cifar10.folder)
+    try Files.makeFolder(target)
+    for (set, file) in [(train, "data_batch_1.bin"), (validation, CIFAR.cifar10.validationFile.name)] {
+      let pixels = try set.images.bytes()
+      var records = Data(capacity: pixels.count + set.count)
+      for (index, label) in set.labels.enumerated() {
+        records.append(UInt8(label))
+        records.append(contentsOf: pixels[(index * CIFAR.pixels)..<((index + 1) * CIFAR.pixels)])
+      }
+      try Files.write(records, to: target.appending(path: file))
+    }
+    try Files.write(classNames.map { $0 + "\n" }.joined(), to: target.appending(path: CIFAR.cifar10.namesFile))
+    return target
+  }
+}

@@ -1,0 +1,89 @@
+import Foundation
+import Host
+
+extension CIFAR {
+  /// Where the data set's author publishes it.
+  public var officialAddress: String {
+    "https://www.cs.toronto.edu/~kriz/" + (self == .cifar10 ? "cifar-10-binary.tar.gz" : "cifar-100-binary.tar.gz")
+  }
+
+  /// The archive's MD5, as published beside it.
+  public var officialMD5: String {
+    self == .cifar10 ? "c32a1d4ab5d03f1284b67883e8d87530" : "03b5dce01913d631647c71ecec9e9cb8"
+  }
+
+  /// Downloads the official archive, checks it and unpacks it into `folder`. What an earlier call had got is not
+  /// got again, and a set that is there already is left as it is.
+  /// - Parameters:
+  ///   - address: another place to get the archive from
+  ///   - md5: the sum that the archive must have; another archive has another one
+  ///   - note: told what is being done
+  /// - Returns: the folder of the data set
+  /// - Throws: `FileError` where the download fails, the checksum differs or the archive is damaged.
+  public func fetch(
+    into folder: URL, from address: String? = nil, md5: String? = nil, note: (String) -> Void
+  ) throws -> URL {
+    let target = folder.appending(path: self.folder)
+    if FileManager.default.fileExists(atPath: target.path) {
+      _ = try CIFAR.load(target.path)
+      note("\(target.path) is there already and whole")
+      return target
+    }
+    try Files.makeFolder(folder)
+    let address = address ?? officialAddress
+    let part = folder.appending(path: "\(rawValue).tar.gz.part")
+    let archive = folder.appending(path: "\(rawValue).tar.gz")
+    if !FileManager.default.fileExists(atPath: archive.path) {
+      note("fetching \(address)")
+      try download(address, to: part)
+      let sum = try Self.md5(of: part)
+      guard sum == md5 ?? officialMD5 else {
+        try? FileManager.default.removeItem(at: part)
+        throw FileError(
+          path: part.path, problem: "the download has MD5 \(sum) instead of \(md5 ?? officialMD5), and was thrown away",
+          remedy: "try again, or name another address with --url")
+      }
+      guard rename(part.path, archive.path) == 0 else {
+        throw FileError(path: archive.path, problem: "cannot be made", remedy: "check who may write there")
+      }
+    }
+    note("unpacking \(archive.path)")
+    let scratch = folder.appending(path: ".unpacking-\(UUID().uuidString)")
+    try Files.makeFolder(scratch)
+    defer { try? FileManager.default.removeItem(at: scratch) }
+    guard try CIFARArchive(archive).unpack(into: scratch) == self else {
+      throw FileError(path: archive.path, problem: "this is not \(rawValue)", remedy: "remove it and fetch again")
+    }
+    guard rename(scratch.appending(path: self.folder).path, target.path) == 0 else {
+      throw FileError(path: target.path, problem: "cannot be made", remedy: "check who may write there")
+    }
+    return target
+  }
+
+  /// curl, as it resumes, retries, knows proxies and shows its progress.
+  private func download(_ address: String, to part: URL) throws {
+    let arguments = [
+      "--fail", "--location", "--retry", "3", "--continue-at", "-", "--progress-bar", "--show-error", "--output",
+      part.path, address,
+    ]
+    let outcome = try Tool("curl").run(arguments, passesErrors: true)
+    // 33: the server cannot continue a download, for instance because nothing is missing.
+    if outcome.status == 33 {
+      try? FileManager.default.removeItem(at: part)
+      guard try Tool("curl").run(arguments, passesErrors: true).status == 0 else { throw failed(address, 33) }
+    } else if outcome.status != 0 {
+      throw failed(address, outcome.status)
+    }
+  }
+
+  private func failed(_ address: String, _ status: Int32) -> FileError {
+    FileError(
+      path: address, problem: "the download failed (curl's exit status \(status)); what came is kept",
+      remedy: "check the address and the network and call again: it goes on where it stopped")
+  }
+
+  private static func md5(of url: URL) throws -> String {
+    let outcome = try Tool("md5sum").run([url.path])
+    return String(decoding: outcome.output.prefix(32), as: UTF8.self)
+  }
+}

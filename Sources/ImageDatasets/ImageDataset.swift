@@ -1,0 +1,74 @@
+import Torch
+
+/// Labelled byte images in memory.
+public final class ImageSet {
+  /// N×C×H×W, uint8
+  public let images: Tensor
+  /// The class of each image.
+  public let labels: [Int]
+
+  /// - Throws: `TorchError` where the bytes do not fit the shape.
+  public init(pixels: [UInt8], labels: [Int], channels: Int, height: Int, width: Int) throws {
+    images = try Tensor(pixels, shape: [labels.count, channels, height, width])
+    self.labels = labels
+  }
+
+  public var count: Int { labels.count }
+}
+
+/// Images to train on and images to judge by.
+public final class ImageDataset {
+  /// For instance "cifar-10".
+  public let name: String
+  public let classNames: [String]
+  public let train: ImageSet
+  public let validation: ImageSet
+  /// Of the whole train set.
+  public let statistics: ChannelStatistics
+
+  public init(name: String, classNames: [String], train: ImageSet, validation: ImageSet) throws {
+    self.name = name
+    self.classNames = classNames
+    self.train = train
+    self.validation = validation
+    statistics = try ChannelStatistics(of: train.images)
+  }
+
+  /// Channels, height and width.
+  public var imageShape: [Int] { Array(train.images.shape.dropFirst()) }
+}
+
+/// Mean and standard deviation (population) of each channel, pixels scaled to 0 … 1.
+public struct ChannelStatistics: Codable, Equatable, Sendable {
+  public var means: [Double]
+  public var deviations: [Double]
+
+  /// - Parameter images: N×C×H×W uint8
+  public init(of images: Tensor) throws {
+    let shape = images.shape
+    let (channels, area) = (shape[1], shape[2] * shape[3])
+    var sums = [UInt64](repeating: 0, count: channels)
+    var squares = sums
+    try images.bytes().withUnsafeBufferPointer { bytes in
+      for plane in 0..<(shape[0] * channels) {
+        var (sum, square): (UInt64, UInt64) = (0, 0)
+        for pixel in bytes[(plane * area)..<((plane + 1) * area)] {
+          sum &+= UInt64(pixel)
+          square &+= UInt64(pixel) &* UInt64(pixel)
+        }
+        sums[plane % channels] += sum
+        squares[plane % channels] += square
+      }
+    }
+    let count = Double(shape[0] * area)
+    means = sums.map { Double($0) / count / 255 }
+    deviations = zip(means, squares).map { mean, square in
+      max(0, Double(square) / count / (255 * 255) - mean * mean).squareRoot()
+    }
+  }
+
+  /// A byte becomes byte·scale + offset, which has mean 0 and deviation 1 over the set. A channel that never
+  /// changes becomes 0.
+  var scales: [Float] { deviations.map { $0 > 0 ? Float(1 / (255 * $0)) : 0 } }
+  var offsets: [Float] { zip(means, deviations).map { $1 > 0 ? Float(-$0 / $1) : 0 } }
+}
