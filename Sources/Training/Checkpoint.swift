@@ -1,0 +1,73 @@
+import Foundation
+import Host
+import ResidualNetworks
+import Results
+import Torch
+
+/// A moment of a training that can be gone on from: a folder with the weights, and next to them the optimiser's and
+/// the loop's state. It appears whole, by a rename.
+public struct Checkpoint: Sendable {
+  public let url: URL
+
+  static let prefix = "epoch-"
+
+  public var weightsFile: URL { url.appending(path: "weights.safetensors") }
+  var optimizerFile: URL { url.appending(path: "optimizer.safetensors") }
+  var loopFile: URL { url.appending(path: "loop.json") }
+
+  /// Where the loop was.
+  struct Loop: Codable, Equatable {
+    /// Whole epochs done.
+    var epoch = 0
+    /// Steps done in the epoch that was under way.
+    var step = 0
+    /// Of those steps.
+    var lossSum = 0.0
+    var wrong = 0
+    var trainSeconds = 0.0
+    var records: [EpochRecord] = []
+
+    /// Sorts as time does.
+    var name: String { prefix + String(format: "%05d-step-%07d", epoch, step) }
+  }
+
+  /// Writes a checkpoint into `folder` and removes the ones before it.
+  static func write(
+    _ network: ResidualNetwork, velocities: [String: Tensor], _ loop: Loop, in folder: RunFolder
+  ) throws -> Checkpoint {
+    let checkpoint = Checkpoint(url: folder.checkpoints.appending(path: loop.name))
+    let manager = FileManager.default
+    if manager.fileExists(atPath: checkpoint.url.path) { return checkpoint }
+    try Files.makeFolder(folder.checkpoints)
+    let beside = Checkpoint(url: folder.checkpoints.appending(path: ".writing"))
+    try? manager.removeItem(at: beside.url)
+    try Files.makeFolder(beside.url)
+    defer { try? manager.removeItem(at: beside.url) }
+    try network.save(to: beside.weightsFile)
+    try Safetensors(tensors: velocities).write(to: beside.optimizerFile)
+    try Files.write(JSONEncoder().encode(loop), to: beside.loopFile)
+    guard rename(beside.url.path, checkpoint.url.path) == 0 else {
+      throw FileError(path: checkpoint.url.path, problem: "cannot be made", remedy: "check who may write there")
+    }
+    for name in try manager.contentsOfDirectory(atPath: folder.checkpoints.path)
+    where name.hasPrefix(prefix) && name < loop.name {
+      try? manager.removeItem(at: folder.checkpoints.appending(path: name))
+    }
+    return checkpoint
+  }
+
+  /// - Throws: `FileError` where a file is damaged or of another architecture.
+  public func network(expecting architecture: Architecture? = nil) throws -> ResidualNetwork {
+    try ResidualNetwork(contentsOf: weightsFile, expecting: architecture)
+  }
+
+  func velocities() throws -> [String: Tensor] { try Safetensors(contentsOf: optimizerFile).tensors }
+
+  func loop() throws -> Loop {
+    do {
+      return try JSONDecoder().decode(Loop.self, from: Files.read(loopFile))
+    } catch is DecodingError {
+      throw FileError(path: loopFile.path, problem: "it cannot be read", remedy: "train anew into another folder")
+    }
+  }
+}

@@ -1,0 +1,24 @@
+import ImageDatasets
+import ResidualNetworks
+import Results
+import Torch
+
+extension ResidualNetwork {
+  /// How the network does on the first `samples` images of a set, in evaluation mode.
+  /// - Parameter shouldStop: asked between batches; nil is returned once it says so
+  public func score(
+    _ set: ImageSet, samples: Int? = nil, maker: BatchMaker, batch: Int = 250, shouldStop: () -> Bool = { false }
+  ) throws -> Score? {
+    let count = samples ?? set.count
+    var sum = ScoreSum()
+    for start in stride(from: 0, to: count, by: batch) {
+      if shouldStop() { return nil }
+      let part = try maker.batch(set, start..<min(start + batch, count))
+      let reading = try CrossEntropy(logits: logits(part.images), labels: part.labels)
+      sum.add(
+        losses: reading.losses, entropies: reading.entropies, predictions: reading.predictions,
+        labels: part.indices.map { set.labels[$0] })
+    }
+    return sum.score
+  }
+}

@@ -1,0 +1,113 @@
+import Host
+import Foundation
+import ImageDatasets
+import ResidualNetworks
+
+/// How a network is trained: stochastic gradient descent with momentum on the mean cross-entropy of batches.
+public struct Recipe: Codable, Hashable, Sendable {
+  public var name: String
+  public var epochs: Int
+  /// Images a step.
+  public var batch: Int
+  public var momentum: Double
+  public var nesterov: Bool
+  /// Added to the gradient as this times the parameter.
+  public var weightDecay: Double
+  /// Leaves biases and normalisations out of the weight decay.
+  public var decayWeightsOnly: Bool
+  public var flip: Bool
+  /// Pixels along each axis.
+  public var translate: Int
+  /// s of the target (1 − s)·onehot + s/classes.
+  public var labelSmoothing: Double
+  public var schedule: Schedule
+
+  enum CodingKeys: String, CodingKey {
+    case name, epochs, batch, momentum, nesterov, flip, translate, schedule
+    case weightDecay = "weight-decay"
+    case decayWeightsOnly = "decay-weights-only"
+    case labelSmoothing = "label-smoothing"
+  }
+
+  public var augmentation: Augmentation { Augmentation(flip: flip, translate: translate) }
+}
+
+extension Recipe {
+  public static let names = ["paper", "paper-likely", "quick"]
+
+  /// A recipe by its name, or from a YAML file.
+  /// - `paper`: what the paper prints for the architecture (§4); an architecture of the user's own gets the original
+  ///   ResNet's.
+  /// - `paper-likely`: the same, with the original ResNet's last two rates as they were likely meant, 0.0001 and
+  ///   0.00001 (printed are 0.00001 and 0.000011).
+  /// - `quick`: ten epochs of one cycle.
+  /// - Throws: `FileError` naming file and field, or the names there are.
+  public static func find(_ nameOrPath: String, for architecture: Architecture) throws -> Recipe {
+    switch nameOrPath {
+    case "paper", "paper-likely": return paper(architecture.name, likely: nameOrPath == "paper-likely")
+    case "quick": return quick
+    default:
+      guard nameOrPath.hasSuffix(".yaml") || nameOrPath.hasSuffix(".yml") || nameOrPath.contains("/") else {
+        throw FileError(
+          path: nameOrPath, problem: "there is no recipe of this name",
+          remedy: "known are \(names.joined(separator: ", ")), or name a YAML file")
+      }
+      let recipe = try YAML.read(Recipe.self, from: URL(filePath: nameOrPath))
+      if let problem = recipe.problem { throw FileError(path: nameOrPath, problem: problem, remedy: "mend the file") }
+      return recipe
+    }
+  }
+
+  static let quick = Recipe(
+    name: "quick", epochs: 10, batch: 64, momentum: 0.9, nesterov: true, weightDecay: 2e-4, decayWeightsOnly: true,
+    flip: true, translate: 2, labelSmoothing: 0, schedule: .oneCycle(peak: 0.1, warmup: 0.2))
+
+  private static func paper(_ architecture: String, likely: Bool) -> Recipe {
+    var recipe = Recipe(
+      name: likely ? "paper-likely" : "paper", epochs: 300, batch: 128, momentum: 0.9, nesterov: false,
+      weightDecay: 1e-4, decayWeightsOnly: false, flip: true, translate: 4, labelSmoothing: 0,
+      schedule: .steps([
+        .init(until: 80, rate: 0.1), .init(until: 120, rate: 0.01), .init(until: 200, rate: 0.001),
+        .init(until: 240, rate: likely ? 0.0001 : 0.00001), .init(rate: likely ? 0.00001 : 0.000011),
+      ]))
+    switch architecture {
+    case "single-representation", "avg-pooling", "max-pooling":
+      recipe.epochs = architecture == "single-representation" ? 200 : 100
+      recipe.schedule = .steps([
+        .init(until: 40, rate: 0.1), .init(until: 60, rate: 0.02), .init(until: 80, rate: 0.004), .init(rate: 0.0008),
+      ])
+    case "wide":
+      recipe.epochs = 100
+      recipe.weightDecay = 5e-4
+      recipe.schedule = .steps([.init(until: 60, rate: 0.1), .init(rate: 0.02)])
+    default: break
+    }
+    return recipe
+  }
+
+  /// What is wrong with the values; nil where nothing is.
+  public var problem: String? {
+    func outside(_ name: String, _ value: Double, _ range: ClosedRange<Double>) -> String? {
+      range.contains(value) ? nil : "\(name): \(value) is not between \(range.lowerBound) and \(range.upperBound)"
+    }
+    let rates: [Double] =
+      switch schedule {
+      case .steps(let parts): parts.map(\.rate)
+      case .oneCycle(let peak, _): [peak]
+      }
+    if rates.isEmpty { return "schedule.parts: there are none" }
+    if case .steps(let parts) = schedule {
+      let ends = parts.dropLast().map { $0.until ?? .max } + [parts.last?.until ?? .max]
+      if zip(ends, ends.dropFirst()).contains(where: { $0 >= $1 }) {
+        return "schedule.parts: each needs an \"until\" later than the one before; the last needs none"
+      }
+    }
+    if case .oneCycle(_, let warmup) = schedule, !(warmup > 0 && warmup < 1) {
+      return "schedule.warmup: \(warmup) is not between 0 and 1"
+    }
+    return outside("epochs", Double(epochs), 1...1e6) ?? outside("batch", Double(batch), 2...65536)
+      ?? outside("momentum", momentum, 0...1) ?? outside("weight-decay", weightDecay, 0...1)
+      ?? outside("translate", Double(translate), 0...127) ?? outside("label-smoothing", labelSmoothing, 0...1)
+      ?? rates.lazy.compactMap { outside("schedule: the rate", $0, 0...1000) }.first
+  }
+}

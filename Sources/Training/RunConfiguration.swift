@@ -1,0 +1,65 @@
+import Host
+import ImageDatasets
+import ResidualNetworks
+import Torch
+
+/// Everything that a run's numbers depend on, save the machine: `config.yaml` of a run folder.
+public struct RunConfiguration: Codable, Hashable, Sendable {
+  public var architecture: Architecture
+  /// "synthetic", "synthetic:SEED", or a folder or archive of CIFAR.
+  public var data: String
+  /// Only the first so many images of the train set; nil for all.
+  public var trainSamples: Int?
+  /// Only the first so many images of the validation set; nil for all.
+  public var validationSamples: Int?
+  public var recipe: Recipe
+  /// Splits into the streams of initial weights, order and augmentation.
+  public var seed: UInt64
+  /// The element type of activations: float32, or bfloat16 with float32 parameters.
+  public var precision: ElementType
+
+  enum CodingKeys: String, CodingKey {
+    case architecture, data, recipe, seed, precision
+    case trainSamples = "train-samples"
+    case validationSamples = "validation-samples"
+  }
+
+  public init(
+    architecture: Architecture, data: String, trainSamples: Int? = nil, validationSamples: Int? = nil, recipe: Recipe,
+    seed: UInt64 = 0, precision: ElementType = .float32
+  ) {
+    self.architecture = architecture
+    self.data = data
+    self.trainSamples = trainSamples
+    self.validationSamples = validationSamples
+    self.recipe = recipe
+    self.seed = seed
+    self.precision = precision
+  }
+
+  /// - Throws: `FileError` where the data set does not fit the architecture or is smaller than asked for.
+  public func check(against dataset: ImageDataset) throws {
+    func wrong(_ problem: String, _ remedy: String) -> FileError {
+      FileError(path: data, problem: problem, remedy: remedy)
+    }
+    let input = architecture.input
+    guard dataset.imageShape == [input.channels, input.height, input.width] else {
+      throw wrong(
+        "its images are \(dataset.imageShape), \(architecture.name) takes [\(input.channels), \(input.height), \(input.width)]",
+        "change the architecture's input or the data")
+    }
+    guard dataset.classNames.count == architecture.classes else {
+      throw wrong(
+        "it has \(dataset.classNames.count) classes, \(architecture.name) tells \(architecture.classes) apart",
+        "leave the number of classes out, or change it")
+    }
+    for (asked, set, name) in [
+      (trainSamples, dataset.train, "train"), (validationSamples, dataset.validation, "validation"),
+    ] {
+      guard let asked else { continue }
+      guard asked >= 1, asked <= set.count else {
+        throw wrong("\(asked) \(name) samples were asked for, it has \(set.count)", "ask for 1 to \(set.count)")
+      }
+    }
+  }
+}

@@ -1,0 +1,180 @@
+import Foundation
+import Host
+import ImageDatasets
+import ResidualNetworks
+import Results
+import Torch
+
+/// Trains one run in its folder, from its start or from its last checkpoint.
+public final class Trainer {
+  public enum Event {
+    /// One more step; numbers of the epoch so far.
+    case step(Progress)
+    case epoch(EpochRecord)
+  }
+
+  public struct Progress: Sendable {
+    /// Counted from 1.
+    public var epoch: Int
+    public var epochs: Int
+    /// Steps done in this epoch, and in it all.
+    public var step: Int
+    public var steps: Int
+    /// Means over the epoch so far.
+    public var loss: Double
+    public var error: Double
+    public var imagesPerSecond: Double
+    /// Estimated seconds to the end of the training; nil before anything is known.
+    public var secondsLeft: Double?
+  }
+
+  public enum Outcome: Sendable {
+    case finished
+    /// Told to stop; the state was saved.
+    case stopped
+  }
+
+  public let configuration: RunConfiguration
+  public let folder: RunFolder
+  public var network: ResidualNetwork { stepTrainer.network }
+  /// The epochs that are done.
+  public var records: [EpochRecord] { loop.records }
+  /// Seconds between checkpoints within an epoch; there is one at the end of every epoch anyway.
+  public var secondsBetweenCheckpoints = 300.0
+
+  private let dataset: ImageDataset
+  private let stepTrainer: StepTrainer
+  private var loop: Checkpoint.Loop
+  private let trainCount: Int
+  private var steps: Int { (trainCount + configuration.recipe.batch - 1) / configuration.recipe.batch }
+
+  /// Goes on from the folder's last checkpoint, or begins where there is none.
+  /// - Throws: `FileError` where data, folder or checkpoint do not fit.
+  public init(_ configuration: RunConfiguration, dataset: ImageDataset, folder: RunFolder) throws {
+    try configuration.check(against: dataset)
+    self.configuration = configuration
+    self.dataset = dataset
+    self.folder = folder
+    let maker = BatchMaker(statistics: dataset.statistics, type: configuration.precision, seed: configuration.seed)
+    trainCount = configuration.trainSamples ?? dataset.train.count
+    if let checkpoint = folder.latestCheckpoint() {
+      stepTrainer = try StepTrainer(
+        checkpoint.network(expecting: configuration.architecture), configuration.recipe, maker: maker,
+        velocities: checkpoint.velocities())
+      loop = try checkpoint.loop()
+      // A kill may have fallen between the checkpoint and the table.
+      try writeEpochs()
+    } else {
+      stepTrainer = try StepTrainer(
+        ResidualNetwork(configuration.architecture, seed: configuration.seed), configuration.recipe, maker: maker)
+      loop = Checkpoint.Loop()
+    }
+  }
+
+  /// Trains to the end.
+  /// - Parameters:
+  ///   - shouldStop: asked after every step; once it says so the state is saved and the call returns
+  ///   - report: told of every step and epoch
+  /// - Throws: `TrainingError.notFinite`; `FileError` where a file cannot be written. The last checkpoint stays.
+  public func run(shouldStop: () -> Bool = { false }, report: (Event) -> Void = { _ in }) throws -> Outcome {
+    let recipe = configuration.recipe
+    while loop.epoch < recipe.epochs {
+      guard try trainEpoch(shouldStop, report) else { return .stopped }
+      let validationBegan = ContinuousClock.now
+      let validation = try network.score(
+        dataset.validation, samples: configuration.validationSamples, maker: stepTrainer.maker, shouldStop: shouldStop)
+      guard let validation else {
+        // The validation is done again when the run goes on, the epoch's steps are not.
+        try save()
+        return .stopped
+      }
+      let record = EpochRecord(
+        epoch: loop.epoch + 1, learningRate: rate(step: steps - 1), trainLoss: loop.lossSum / Double(trainCount),
+        trainError: Double(loop.wrong) / Double(trainCount), validationLoss: validation.loss,
+        validationError: 1 - validation.accuracy, imagesPerSecond: Double(trainCount) / loop.trainSeconds,
+        seconds: loop.trainSeconds + validationBegan.seconds)
+      loop = Checkpoint.Loop(epoch: loop.epoch + 1, records: loop.records + [record])
+      try save()
+      try writeEpochs()
+      report(.epoch(record))
+    }
+    return .finished
+  }
+
+  /// The rest of an epoch's steps; false where it was told to stop, the state then being saved.
+  private func trainEpoch(_ shouldStop: () -> Bool, _ report: (Event) -> Void) throws -> Bool {
+    let batch = configuration.recipe.batch
+    let order = stepTrainer.maker.order(count: trainCount, epoch: loop.epoch)
+    var saved = ContinuousClock.now
+    while loop.step < steps {
+      let began = ContinuousClock.now
+      let first = loop.step * batch
+      try train(order[first..<min(first + batch, trainCount)])
+      loop.step += 1
+      loop.trainSeconds += began.seconds
+      report(.step(progress))
+      let stops = shouldStop()
+      if stops || saved.seconds > secondsBetweenCheckpoints {
+        try save()
+        saved = .now
+      }
+      if stops { return false }
+    }
+    return true
+  }
+
+  /// One step on the images of `indices`.
+  private func train(_ indices: ArraySlice<Int>) throws {
+    let rate = rate(step: loop.step)
+    let outcome = try stepTrainer.step(on: dataset.train, indices, epoch: loop.epoch, rate: rate)
+    guard outcome.lossSum.isFinite else {
+      throw TrainingError.notFinite(epoch: loop.epoch + 1, step: loop.step + 1, rate: rate)
+    }
+    loop.lossSum += outcome.lossSum
+    loop.wrong += outcome.wrong
+  }
+
+  private func rate(step: Int) -> Double {
+    configuration.recipe.schedule.rate(
+      at: Double(loop.epoch) + Double(step) / Double(steps), of: configuration.recipe.epochs)
+  }
+
+  private var progress: Progress {
+    let seen = min(loop.step * configuration.recipe.batch, trainCount)
+    let speed = Double(seen) / loop.trainSeconds
+    let left = (configuration.recipe.epochs - loop.epoch) * trainCount - seen
+    return Progress(
+      epoch: loop.epoch + 1, epochs: configuration.recipe.epochs, step: loop.step, steps: steps,
+      loss: loop.lossSum / Double(seen), error: Double(loop.wrong) / Double(seen), imagesPerSecond: speed,
+      secondsLeft: speed > 0 ? Double(left) / speed : nil)
+  }
+
+  private func save() throws {
+    _ = try Checkpoint.write(network, velocities: stepTrainer.optimizer.velocities, loop, in: folder)
+  }
+
+  private func writeEpochs() throws {
+    if !loop.records.isEmpty { try Files.write(EpochRecord.csv(loop.records), to: folder.epochsFile) }
+  }
+}
+
+/// A training that cannot go on.
+public enum TrainingError: Error, CustomStringConvertible, Equatable {
+  case notFinite(epoch: Int, step: Int, rate: Double)
+
+  public var description: String {
+    switch self {
+    case .notFinite(let epoch, let step, let rate):
+      "the loss is not finite at step \(step) of epoch \(epoch), learning rate \(rate); try a lower rate or a longer "
+        + "warm-up in the recipe, or --precision fp32. The last checkpoint is whole"
+    }
+  }
+}
+
+extension ContinuousClock.Instant {
+  /// Since this moment.
+  var seconds: Double {
+    let (seconds, attoseconds) = (ContinuousClock.now - self).components
+    return Double(seconds) + Double(attoseconds) * 1e-18
+  }
+}
