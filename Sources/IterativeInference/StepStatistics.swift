@@ -1,0 +1,55 @@
+import ResidualNetworks
+import Results
+import Torch
+
+/// cos(F_t(h_{t−1}), ∂L/∂h_{t−1}) (§4.1, Fig. 4): negative where a step moves h down the loss.
+///
+/// A sample for which F or the gradient is exactly zero has no angle and is not counted.
+public final class CosineLoss: Measure {
+  private var backpropagatedSums: [StepName: Moments] = [:]
+  private var pluggedSums: [StepName: Moments] = [:]
+
+  public init() {}
+
+  public func observe(_ step: StepReading) throws {
+    Self.add(try step.residualAndGradient.get(), to: &backpropagatedSums[step.layout.name, default: Moments()])
+    if let plugged = step.plugged {
+      Self.add(
+        try step.residual.sampleProducts(plugged.gradient), to: &pluggedSums[step.layout.name, default: Moments()])
+    }
+  }
+
+  private static func add(_ products: (ab: [Double], aa: [Double], bb: [Double]), to sum: inout Moments) {
+    for (dot, norms) in zip(products.ab, zip(products.aa, products.bb)) where norms.0 > 0 && norms.1 > 0 {
+      sum.add(dot / (norms.0.squareRoot() * norms.1.squareRoot()))
+    }
+  }
+
+  /// With the gradient through all later steps; every step.
+  public var backpropagated: [StepStatistic] { statistics(backpropagatedSums) }
+  /// With the gradient of the head applied straight to h_{t−1} (appendix C); the last stage's steps.
+  public var plugged: [StepStatistic] { statistics(pluggedSums) }
+}
+
+/// ‖F_t(h_{t−1})‖ / ‖h_{t−1}‖ (§4.2, Fig. 2): how much a step changes h.
+///
+/// At a projection h_{t−1} is the projection's input. A sample whose h is exactly zero is not counted.
+public final class L2Ratio: Measure {
+  private var sums: [StepName: Moments] = [:]
+
+  public init() {}
+
+  public func observe(_ step: StepReading) throws {
+    let residual = try step.residualAndGradient.get().aa
+    for (residual, input) in zip(residual, try step.inputSquares.get()) where input > 0 {
+      sums[step.layout.name, default: Moments()].add((residual / input).squareRoot())
+    }
+  }
+
+  public var result: [StepStatistic] { statistics(sums) }
+}
+
+private func statistics(_ sums: [StepName: Moments]) -> [StepStatistic] {
+  sums.map { StepStatistic(name: $0.key, mean: $0.value.mean, std: $0.value.deviation, count: $0.value.count) }
+    .sorted { $0.name.step < $1.name.step }
+}
