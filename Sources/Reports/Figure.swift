@@ -1,0 +1,173 @@
+/// A picture as a value. Its `.csv`, its gnuplot script and so its SVG all come from here.
+public struct Figure: Equatable, Sendable {
+  /// The stem of the figure's file names.
+  public var name: String
+  /// What the picture shows, for readers who do not see it.
+  public var title: String
+  /// Filled row by row. Panels whose y axes have the same label share one y range, so that they can be compared.
+  public var panels: [Panel]
+  /// Panels a row.
+  public var columns: Int
+  /// The height of a panel's plotting area, in pixels; the picture is always 960 wide.
+  public var panelHeight: Int
+  /// The legend's entries; nil for one entry for every label among the series.
+  public var legend: [LegendEntry]?
+  /// The legend's name for marked points.
+  public var markedLabel: String
+
+  public init(
+    name: String, title: String, panels: [Panel], columns: Int = 1, panelHeight: Int = 250,
+    legend: [LegendEntry]? = nil, markedLabel: String = "projection step"
+  ) {
+    self.name = name
+    self.title = title
+    self.panels = panels
+    self.columns = max(1, columns)
+    self.panelHeight = panelHeight
+    self.legend = legend
+    self.markedLabel = markedLabel
+  }
+
+  /// One pair of axes.
+  public struct Panel: Equatable, Sendable {
+    public var title: String
+    public var x: Axis
+    public var y: Axis
+    public var series: [Series]
+    /// Heights of horizontal lines across the panel.
+    public var rules: [Double]
+    /// Named stretches of the x axis, divided by vertical lines.
+    public var spans: [Span]
+
+    public init(
+      title: String = "", x: Axis, y: Axis, series: [Series], rules: [Double] = [], spans: [Span] = []
+    ) {
+      self.title = title
+      self.x = x
+      self.y = y
+      self.series = series
+      self.rules = rules
+      self.spans = spans
+    }
+  }
+
+  public struct Axis: Equatable, Sendable {
+    public var label: String
+    public var scale: Scale
+
+    public init(_ label: String, scale: Scale = .linear) {
+      self.label = label
+      self.scale = scale
+    }
+  }
+
+  public enum Scale: Equatable, Sendable { case linear, logarithmic }
+
+  public struct Span: Equatable, Sendable {
+    public var label: String
+    public var range: ClosedRange<Double>
+
+    public init(_ label: String, _ range: ClosedRange<Double>) {
+      self.label = label
+      self.range = range
+    }
+  }
+
+  public struct Series: Equatable, Sendable {
+    public var label: String
+    public var style: Style
+    public var points: [Point]
+
+    public init(_ label: String, style: Style, points: [Point]) {
+      self.label = label
+      self.style = style
+      self.points = points
+    }
+  }
+
+  public struct Point: Equatable, Sendable {
+    public var x: Double
+    public var y: Double
+    /// Half the height of the light band around the point; nil for none.
+    public var spread: Double?
+    /// Drawn as a large diamond.
+    public var marked: Bool
+
+    public init(x: Double, y: Double, spread: Double? = nil, marked: Bool = false) {
+      self.x = x
+      self.y = y
+      self.spread = spread
+      self.marked = marked
+    }
+  }
+
+  public struct LegendEntry: Equatable, Sendable {
+    public var label: String
+    public var style: Style
+
+    public init(_ label: String, style: Style) {
+      self.label = label
+      self.style = style
+    }
+  }
+
+  /// How a series is drawn. Colours are hexadecimal RGB, for instance "#1f83c4".
+  public struct Style: Equatable, Sendable {
+    public var colour: String
+    public var dash: Dash
+    public var marker: Marker
+    /// Draws a marker at one in so many points only.
+    public var markerInterval: Int
+    /// Whether markers are filled.
+    public var filled: Bool
+    public var hasLine: Bool
+    /// Whether the points' spread is drawn.
+    public var hasBand: Bool
+
+    public init(
+      colour: String, dash: Dash = .solid, marker: Marker = .none, markerInterval: Int = 1, filled: Bool = true,
+      hasLine: Bool = true,
+      hasBand: Bool = true
+    ) {
+      self.colour = colour
+      self.dash = dash
+      self.marker = marker
+      self.markerInterval = markerInterval
+      self.filled = filled
+      self.hasLine = hasLine
+      self.hasBand = hasBand
+    }
+  }
+
+  public enum Dash: Equatable, Sendable { case solid, dashed, dotted }
+
+  public enum Marker: CaseIterable, Equatable, Sendable { case none, circle, square, triangle, pentagon, diamond }
+}
+
+extension Figure {
+  /// The colours of the series, chosen by Okabe and Ito to be told apart by colour-blind readers too (a little
+  /// lighter here, to be seen on a dark page as well).
+  public static let palette = ["#1f83c4", "#dd6310", "#0a9f78", "#c76ba0", "#c98f00", "#5db3e6"]
+
+  /// The colour of text and rules; a page shows it in its own text colour.
+  public static let ink = "black"
+
+  var hasMarkedPoints: Bool {
+    panels.contains { $0.series.contains { $0.points.contains(where: \.marked) } }
+  }
+
+  /// The legend as drawn.
+  var legendEntries: [LegendEntry] {
+    var entries = legend ?? []
+    if legend == nil {
+      for series in panels.flatMap(\.series) where !entries.contains(where: { $0.label == series.label }) {
+        entries.append(LegendEntry(series.label, style: series.style))
+      }
+    }
+    if hasMarkedPoints {
+      entries.append(
+        LegendEntry(markedLabel, style: Style(colour: Self.ink, marker: .diamond, filled: false, hasLine: false)))
+    }
+    return entries
+  }
+}

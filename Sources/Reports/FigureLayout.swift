@@ -1,0 +1,81 @@
+/// Where a figure's legend and panels lie. gnuplot measures in fractions of the picture from its lower left corner.
+struct Layout {
+  static let width = 960
+  /// The length of a legend entry's line.
+  static let sample = 30
+  let height: Int
+  /// A legend entry and the left end of its sample, in pixels from the picture's lower left corner.
+  private(set) var legend: [(entry: Figure.LegendEntry, x: Int, y: Int)] = []
+  private let figure: Figure
+  private let legendHeight: Int
+  private let top: Int
+  private let rowHeight: Int
+  private static let (left, right, bottom) = (86, 14, 54)
+
+  init(_ figure: Figure) {
+    self.figure = figure
+    let rows = Self.rows(of: figure.legendEntries)
+    legendHeight = 6 + 20 * rows.count
+    let isTitled = figure.panels.contains { !$0.title.isEmpty }
+    let isDivided = figure.panels.contains { $0.spans.count > 1 }
+    top = 10 + (isTitled ? 22 : 0) + (isDivided ? 20 : 0)
+    rowHeight = top + figure.panelHeight + Self.bottom
+    height = legendHeight + rowHeight * ((figure.panels.count + figure.columns - 1) / figure.columns)
+    for (number, row) in rows.enumerated() {
+      var x = (Self.width - row.map(Self.width).reduce(0, +)) / 2
+      for entry in row {
+        legend.append((entry, x, height - 14 - 20 * number))
+        x += Self.width(of: entry)
+      }
+    }
+  }
+
+  /// What sets a panel's plotting area.
+  func margins(of index: Int) -> [String] {
+    let column = index % figure.columns
+    let columnWidth = Self.width / figure.columns
+    let upper = height - legendHeight - index / figure.columns * rowHeight - top
+    return [
+      "set lmargin at screen \(horizontal(column * columnWidth + Self.left))",
+      "set rmargin at screen \(horizontal((column + 1) * columnWidth - Self.right))",
+      "set tmargin at screen \(vertical(upper))",
+      "set bmargin at screen \(vertical(upper - figure.panelHeight))",
+    ]
+  }
+
+  func horizontal(_ pixels: Int) -> Double { Self.fraction(pixels, of: Self.width) }
+
+  func vertical(_ pixels: Int) -> Double { Self.fraction(pixels, of: height) }
+
+  private static func fraction(_ part: Int, of whole: Int) -> Double {
+    (Double(part) / Double(whole) * 10_000).rounded() / 10_000
+  }
+
+  /// The entries in as few rows as fit, about equally full. How wide a text is, only the reader's fonts know: a
+  /// generous guess.
+  private static func rows(of entries: [Figure.LegendEntry]) -> [[Figure.LegendEntry]] {
+    let total = entries.map(width).reduce(0, +)
+    let count = (total + width - 1) / width
+    let target = count > 1 ? min(width, total / count + 120) : width
+    var rows: [[Figure.LegendEntry]] = []
+    var room = 0
+    for entry in entries {
+      let needed = width(of: entry)
+      if needed > room {
+        rows.append([])
+        room = target
+      }
+      rows[rows.count - 1].append(entry)
+      room -= needed
+    }
+    return rows
+  }
+
+  private static func width(of entry: Figure.LegendEntry) -> Int {
+    sample + 36 + Int(6.6 * Double(entry.shownLabel.count))
+  }
+}
+
+extension Figure.LegendEntry {
+  var shownLabel: String { label.abbreviated(to: 48) }
+}

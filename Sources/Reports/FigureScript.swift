@@ -1,0 +1,159 @@
+import Foundation
+
+extension Figure {
+  /// A gnuplot script that draws `NAME.svg` from the `NAME.csv` beside it.
+  public var script: String {
+    let layout = Layout(self)
+    var script = [
+      "# Draws \(name).svg from \(name).csv beside it:  gnuplot \(name).gp",
+      "set terminal svg size \(Layout.width),\(layout.height) dynamic noenhanced font 'sans-serif,13' linewidth 1.2",
+      "set encoding utf8",
+      "set output \(literal(name + ".svg"))",
+      "data = \(literal(name + ".csv"))",
+      "set datafile separator ','",
+      "x(n) = column(1) == n ? column(2) : NaN             # x where the line belongs to curve n",
+      "marked(n) = column(6) == 1 ? x(n) : NaN",
+      "plain(n) = column(6) == 0 ? x(n) : NaN",
+      "unset key",
+      "set border 3 linewidth 0.8",
+      "set tics nomirror out scale 0.5",
+      "set grid ytics linecolor rgb '#a0808080' linewidth 0.6",
+      "set multiplot",
+    ]
+    var curve = 1
+    for (index, panel) in panels.enumerated() {
+      script += ["", "# panel \(index + 1)"]
+      script += layout.margins(of: index)
+      script += axes(of: panel)
+      script += index == 0 ? legend(layout) : []
+      let series = panel.series.enumerated()
+      let parts = [bands, lines].flatMap { part in series.flatMap { part($1, curve + $0) } }
+      script.append("plot \\\n  " + (parts.isEmpty ? ["NaN notitle"] : parts).joined(separator: ", \\\n  "))
+      curve += panel.series.count
+    }
+    return (script + ["", "unset multiplot"]).map { $0 + "\n" }.joined()
+  }
+
+  private func axes(of panel: Panel) -> [String] {
+    let x = xRange(of: panel)
+    let y = yRange(of: panel)
+    let step = tick(over: x.upperBound - x.lowerBound)
+    var lines = [
+      "unset arrow; unset label; unset logscale",
+      "set title \(literal(panel.title.abbreviated(to: 90 / columns))) offset 0, \(panel.spans.count > 1 ? 0.6 : -0.4)",
+      "set xlabel \(literal(panel.x.label)) offset 0, 0.4",
+      "set ylabel \(literal(panel.y.label)) offset 0.8, 0",
+      "set xrange [\(x.lowerBound):\(x.upperBound)]",
+      "set yrange [\(y.lowerBound):\(y.upperBound)]",
+      "set xtics 0, \(step)" + (step > 2 && x.contains(1) ? "; set xtics add ('1' 1)" : ""),
+    ]
+    if panel.y.scale == .logarithmic { lines.append("set logscale y") }
+    for rule in panel.rules {
+      lines.append("set arrow from graph 0, first \(rule) to graph 1, first \(rule) nohead linewidth 0.9 back")
+    }
+    for span in panel.spans.dropFirst() {
+      let edge = span.range.lowerBound
+      lines.append(
+        "set arrow from first \(edge), graph 0 to first \(edge), graph 1.07 nohead linewidth 0.7 "
+          + "linecolor rgb '#808080' dashtype 3 back")
+    }
+    for span in panel.spans where panel.spans.count > 1 {
+      let middle = (span.range.lowerBound + span.range.upperBound) / 2
+      lines.append("set label \(literal(span.label)) at first \(middle), graph 1.045 center font ',11'")
+    }
+    if !panel.series.contains(where: { $0.points.contains { $0.y.isFinite } }) {
+      lines.append("set label 'no finite values' at graph 0.5, graph 0.5 center")
+    }
+    return lines
+  }
+
+  /// The band, which must lie below all lines of its panel.
+  private func bands(of series: Series, curve: Int) -> [String] {
+    guard series.style.hasBand, series.points.contains(where: { $0.spread != nil }) else { return [] }
+    return [
+      "data skip 1 using (x(\(curve))):4:5 with filledcurves "
+        + "fillcolor rgb '\(series.style.colour)' fillstyle transparent solid 0.16 noborder notitle"
+    ]
+  }
+
+  /// The line and its markers.
+  private func lines(of series: Series, curve: Int) -> [String] {
+    let style = series.style
+    let isDense = series.points.count > 24
+    var parts: [String] = []
+    if style.hasLine {
+      parts.append("data skip 1 using (x(\(curve))):3 with lines \(style.line(width: isDense ? 1.3 : 1.6)) notitle")
+    }
+    if style.marker != .none {
+      let every = style.markerInterval > 1 ? " every \(style.markerInterval)" : ""
+      let size = isDense && every.isEmpty ? 0.38 : 0.62
+      parts.append("data skip 1\(every) using (plain(\(curve))):3 with points \(style.points(size: size)) notitle")
+    }
+    if series.points.contains(where: \.marked) {
+      var diamond = style
+      diamond.marker = .diamond
+      parts.append("data skip 1 using (marked(\(curve))):3 with points \(diamond.points(size: 1.05)) notitle")
+    }
+    return parts
+  }
+
+  /// gnuplot's own key keeps to one panel; this one is for all of them.
+  private func legend(_ layout: Layout) -> [String] {
+    layout.legend.flatMap { entry, x, y in
+      let height = layout.vertical(y)
+      let at = { (pixels: Int) in "screen \(layout.horizontal(x + pixels)), screen \(height)" }
+      var lines = ["set label \(literal(entry.shownLabel)) at \(at(Layout.sample + 7)) left"]
+      if entry.style.hasLine {
+        lines.append("set arrow from \(at(0)) to \(at(Layout.sample)) nohead \(entry.style.line(width: 1.6))")
+      }
+      if entry.style.marker != .none {
+        let size = entry.style.hasLine ? 0.55 : 1
+        lines.append("set label '' at \(at(Layout.sample / 2)) point \(entry.style.points(size: size))")
+      }
+      return lines
+    }
+  }
+
+  /// A whole number of steps or epochs between ticks, so that about ten fit a panel.
+  private func tick(over extent: Double) -> Double {
+    let least = max(1, extent / (columns < 3 ? 12 : 6))
+    let decade = pow(10, log10(least).rounded(.down))
+    return [1, 2, 5].map { $0 * decade }.first { $0 >= least } ?? 10 * decade
+  }
+
+  /// gnuplot writes `]]>` into an SVG as it stands, where XML does not allow it.
+  private func literal(_ text: String) -> String {
+    "'" + text.singleLine.replacing("'", with: "''").replacing("]]>", with: "]] >") + "'"
+  }
+}
+
+extension Figure.Style {
+  fileprivate func line(width: Double) -> String {
+    let type =
+      switch dash {
+      case .solid: "1"
+      case .dashed: "(6,4)"
+      case .dotted: "(2,4)"
+      }
+    // gnuplot's SVG driver joins lines that differ in nothing but the dash into one path: they differ in width too.
+    return "linecolor rgb '\(colour)' linewidth \(dash == .solid ? width : width - 0.05) dashtype \(type)"
+  }
+
+  fileprivate func points(size: Double) -> String {
+    "linecolor rgb '\(colour)' linewidth 1.2 pointtype \(pointType) pointsize \(size)"
+  }
+
+  /// gnuplot's number of the marker: the filled shape comes after the open one.
+  fileprivate var pointType: Int {
+    let open =
+      switch marker {
+      case .none: 0
+      case .square: 4
+      case .circle: 6
+      case .triangle: 8
+      case .diamond: 12
+      case .pentagon: 14
+      }
+    return marker == .none || !filled ? open : open + 1
+  }
+}

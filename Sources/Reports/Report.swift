@@ -1,0 +1,81 @@
+import Foundation
+import Host
+import Results
+
+/// A trained network as a report shows it.
+public struct ReportedRun: Equatable, Sendable {
+  /// What the run is called in pictures and tables, and what `reslens measure` is to be called with.
+  public var name: String
+  /// What was trained and how, in the order in which it is shown.
+  public var facts: [Fact]
+  public var epochs: [EpochRecord]
+  /// nil where the run has not been measured.
+  public var measures: MeasureResults?
+
+  public init(name: String, facts: [Fact], epochs: [EpochRecord], measures: MeasureResults?) {
+    self.name = name
+    self.facts = facts
+    self.epochs = epochs
+    self.measures = measures
+  }
+}
+
+/// One thing to know about a run, for instance "seed" and "0".
+public struct Fact: Equatable, Sendable {
+  public var label: String
+  public var value: String
+
+  public init(_ label: String, _ value: String) {
+    self.label = label
+    self.value = value
+  }
+}
+
+/// A page about one run, or about several side by side.
+public struct Report: Equatable, Sendable {
+  public var title: String
+  public var runs: [ReportedRun]
+
+  public init(title: String, runs: [ReportedRun]) {
+    self.title = title
+    self.runs = runs
+  }
+
+  /// Writes the page, and beside it `figures/` with each figure's `.csv`, `.gp` and `.svg`.
+  ///
+  /// All is made in a hidden folder beside the page and moved into place at the end, the page last: where anything
+  /// fails, an earlier report stays as it was.
+  /// - Returns: What the reader should know about what is not in the report, a line each.
+  public func write(to html: URL, gnuplot: Gnuplot?) throws(FileError) -> [String] {
+    let sections = Section.all(of: runs)
+    let figures = sections.flatMap(\.figures)
+    let staging = try Staging(beside: html)
+    defer { staging.discard() }
+
+    var pictures: [String: Markup] = [:]
+    for figure in figures {
+      try staging.write(figure.csv, as: figure.name + ".csv")
+      try staging.write(figure.script, as: figure.name + ".gp")
+      guard let gnuplot else { continue }
+      try gnuplot.draw(staging.file(figure.name + ".gp"))
+      pictures[figure.name] = inlined(try staging.picture(figure.name + ".svg"), figure: figure)
+    }
+    try staging.write(Page(report: self, sections: sections, pictures: pictures).markup.text, as: Staging.page)
+    try staging.publish(figures: figures.map(\.name), pictures: gnuplot != nil)
+
+    var notes = gnuplot == nil ? ["there are no pictures: \(Gnuplot.installation)"] : []
+    for note in sections.flatMap(\.gaps).map(\.description) where !notes.contains(note) { notes.append(note) }
+    return notes
+  }
+
+  /// A picture as part of a page: its identifiers made the page's own, gnuplot's tool tips left out.
+  private func inlined(_ svg: String, figure: Figure) -> Markup {
+    let start = svg.range(of: "<svg")?.lowerBound ?? svg.startIndex
+    var text = String(svg[start...]).replacing(/<title>[^<]*<\/title>/, with: "")
+    for mark in [" id='", " id=\"", "href='#", "url(#"] {
+      text = text.replacing(mark, with: mark + figure.name + "-")
+    }
+    let label: Markup = "<svg role=\"img\" aria-label=\"\(figure.title)\""
+    return Markup(verbatim: text.replacing("<svg", with: label.text, maxReplacements: 1))
+  }
+}

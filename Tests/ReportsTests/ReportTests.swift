@@ -1,0 +1,175 @@
+import Foundation
+import Host
+import Testing
+
+@testable import Reports
+
+private let hasGnuplot = Gnuplot.find() != nil
+private let figureNames = [
+  "cosine-loss", "cosine-loss-plugged", "dropped-step", "intermediate", "l2-ratio", "learning-rate", "training",
+]
+
+@Suite("A report") struct ReportTests {
+  private func write(_ runs: [ReportedRun], to scratch: Scratch, gnuplot: Gnuplot?) throws -> [String] {
+    try Report(title: "A report", runs: runs).write(to: scratch.page, gnuplot: gnuplot)
+  }
+
+  @Test(
+    "is one well-formed page, each picture's three files beside it",
+    .enabled(if: hasGnuplot, "gnuplot is not installed"), arguments: [[3, 3, 3], [18, 18, 18], [10], [1]])
+  func files(blocks: [Int]) throws {
+    let scratch = try Scratch()
+    let notes = try write([Samples.run(blocks: blocks), Samples.run("other")], to: scratch, gnuplot: .find())
+    #expect(notes.isEmpty)
+    #expect(try scratch.names() == ["figures", "report.html"])
+    #expect(
+      try scratch.names(in: "figures") == figureNames.flatMap { [".csv", ".gp", ".svg"].map($0.appending) }.sorted())
+    let page = try ParsedPage(scratch.page)
+    #expect(page.problem == nil)
+    #expect(page.elements["svg"] == 7 && page.elements["script"] == nil)
+    #expect(Set(page.ids).count == page.ids.count)
+    #expect(page.references.allSatisfy { $0.hasPrefix("#") || $0.hasPrefix("figures/") })
+    let targets = page.references.filter { $0.hasPrefix("#") }.map { String($0.dropFirst()) }
+    #expect(Set(targets).isSubset(of: page.ids))
+  }
+
+  @Test(
+    "leaves scripts that draw the same picture again by themselves",
+    .enabled(if: hasGnuplot, "gnuplot is not installed")) func redraw() throws
+  {
+    let scratch = try Scratch()
+    _ = try write([Samples.run()], to: scratch, gnuplot: .find())
+    let first = try scratch.text("figures/cosine-loss.svg")
+    let figures = scratch.url.appendingPathComponent("figures")
+    try FileManager.default.removeItem(at: figures.appendingPathComponent("cosine-loss.svg"))
+    try #require(Gnuplot.find()).draw(figures.appendingPathComponent("cosine-loss.gp"))
+    #expect(try scratch.text("figures/cosine-loss.svg") == first)
+  }
+
+  @Test("shows a hostile run name as text and nothing else", arguments: [nil, Gnuplot.find()])
+  func escaping(gnuplot: Gnuplot?) throws {
+    let scratch = try Scratch()
+    let name = "<script>alert('1')</script>&\"]]>\u{1}\\"
+    var run = Samples.run(name)
+    run.facts.append(.init("<b>", "a & b"))
+    _ = try write([run, Samples.run()], to: scratch, gnuplot: gnuplot)
+    let page = try ParsedPage(scratch.page)
+    #expect(page.problem == nil)
+    #expect(page.elements["script"] == nil)
+    #expect(page.text.contains("<script>alert('1')</script>&\"]]> \\"))
+    #expect(page.text.contains("a & b"))
+  }
+
+  @Test("is written without gnuplot too, and says what to install; an older picture goes") func withoutGnuplot() throws
+  {
+    let scratch = try Scratch()
+    let figures = scratch.url.appendingPathComponent("figures")
+    try FileManager.default.createDirectory(at: figures, withIntermediateDirectories: true)
+    try Data("old".utf8).write(to: figures.appendingPathComponent("training.svg"))
+    let notes = try write([Samples.run()], to: scratch, gnuplot: nil)
+    #expect(notes.count == 1 && notes[0].contains("apt-get install gnuplot"))
+    #expect(try scratch.names(in: "figures") == figureNames.flatMap { [".csv", ".gp"].map($0.appending) }.sorted())
+    let page = try ParsedPage(scratch.page)
+    #expect(page.problem == nil)
+    #expect(page.elements["svg"] == nil && page.elements["table"] == 7)
+    #expect(page.text.contains("gnuplot was not found"))
+  }
+
+  @Test("names the command that makes what is missing, and shows the rest") func gaps() throws {
+    let scratch = try Scratch()
+    var bare = Samples.run("bare")
+    bare.measures = nil
+    bare.epochs = []
+    let notes = try write([bare, Samples.run()], to: scratch, gnuplot: nil)
+    #expect(notes.contains("bare has not been measured: reslens measure bare"))
+    #expect(notes.contains { $0.hasPrefix("bare has no finished epoch: reslens train --resume") })
+    #expect(notes.count == 3)
+    #expect(try scratch.text("figures/l2-ratio.csv").contains("train"))
+    #expect(try ParsedPage(scratch.page).text.contains("reslens measure bare"))
+
+    let alone = try Scratch()
+    _ = try write([bare], to: alone, gnuplot: nil)
+    #expect(try ParsedPage(alone.page).problem == nil)
+    #expect(try alone.names() == ["report.html"])
+  }
+
+  @Test("stands numbers that are not finite", arguments: [nil, Gnuplot.find()], [Double.nan, .infinity, -.infinity])
+  func nonFinite(gnuplot: Gnuplot?, value: Double) throws {
+    let scratch = try Scratch()
+    var run = Samples.run()
+    run.epochs[4].trainLoss = value
+    run.epochs[9].validationError = value
+    for step in 0..<9 { run.measures?.measures.l2Ratio.train[step].mean = value }
+    for step in 0..<9 { run.measures?.measures.l2Ratio.validation[step].mean = value }
+    run.measures?.measures.cosineLoss.backpropagated.train[3].std = value
+    run.measures?.measures.droppedStep.baseline.validation.accuracy = value
+    _ = try write([run], to: scratch, gnuplot: gnuplot)
+    #expect(try ParsedPage(scratch.page).problem == nil)
+    #expect(try !scratch.text("figures/l2-ratio.gp").contains("nan"))
+    #expect(try scratch.text("figures/l2-ratio.csv").contains(value.isNaN ? ",nan," : "inf,"))
+  }
+
+  @Test("stays as it was where gnuplot fails") func atomic() throws {
+    let scratch = try Scratch()
+    let report = Report(title: "First", runs: [Samples.run()])
+    _ = try report.write(to: scratch.page, gnuplot: nil)
+    let before = try (scratch.text("report.html"), scratch.text("figures/training.csv"))
+    let broken = try scratch.gnuplot(
+      "case $2 in dropped*) echo 'no room' >&2; exit 1;; *) echo '<svg></svg>' > \"${2%.gp}.svg\";; esac")
+    let error = try #require(throws: FileError.self) {
+      try Report(title: "Second", runs: [Samples.run(epochs: 3)]).write(to: scratch.page, gnuplot: broken)
+    }
+    #expect(error.file == "dropped-step.gp" && error.problem.contains("no room"))
+    #expect(try (scratch.text("report.html"), scratch.text("figures/training.csv")) == before)
+    #expect(try scratch.names() == ["fake-gnuplot", "figures", "report.html"])
+  }
+
+  @Test(
+    "says so where gnuplot ends well without a whole picture",
+    arguments: [("exit 0", "no picture"), ("echo '<svg>' > ${2%.gp}.svg", "half a picture")])
+  func noPicture(script: String, problem: String) throws {
+    let scratch = try Scratch()
+    let silent = try scratch.gnuplot(script)
+    let error = try #require(throws: FileError.self) { try write([Samples.run()], to: scratch, gnuplot: silent) }
+    #expect(error.file == "training.svg" && error.problem.hasSuffix(problem))
+    #expect(try scratch.names() == ["fake-gnuplot"])
+  }
+
+  @Test("does not take a folder's or another file's place") func places() throws {
+    let scratch = try Scratch()
+    let report = Report(title: "A report", runs: [Samples.run()])
+    let folder = try #require(throws: FileError.self) { try report.write(to: scratch.url, gnuplot: nil) }
+    #expect(folder.problem == "is a folder")
+    try Data("mine".utf8).write(to: scratch.url.appendingPathComponent("figures"))
+    let file = try #require(throws: FileError.self) { try report.write(to: scratch.page, gnuplot: nil) }
+    #expect(file.file.hasSuffix("figures"))
+    #expect(try scratch.names() == ["figures"])
+  }
+
+  @Test("puts runs side by side: a panel a run, one y range, boundaries between stages") func sideBySide() throws {
+    let runs = [Samples.run(), Samples.run("long", blocks: [18, 18, 18], epochs: 300)]
+    let figure = try #require(Section.all(of: runs).first { $0.id == "dropped-step" }?.figures.first)
+    #expect(figure.panels.map(\.title) == ["resnet-20", "long"])
+    #expect(figure.yRange(of: figure.panels[0]) == figure.yRange(of: figure.panels[1]))
+    #expect(figure.panels[1].spans.map(\.range.lowerBound) == [0.5, 18.5, 36.5])
+    #expect(figure.panels[1].series[0].points.filter(\.marked).map(\.x) == [19, 37])
+    let baseline = try #require(figure.panels[0].series.first { $0.label == "validation, whole network" })
+    #expect(baseline.points.map(\.y) == [91, 91])
+  }
+
+  @Test("names the run of a lone panel where the page has more runs") func lonePanel() throws {
+    var bare = Samples.run("bare")
+    bare.measures = nil
+    let several = Section.all(of: [bare, Samples.run("measured")]).dropFirst().flatMap(\.figures)
+    #expect(several.allSatisfy { $0.panels[0].title == "measured" })
+    let one = Section.all(of: [Samples.run("measured")]).dropFirst().flatMap(\.figures)
+    #expect(one.count == 5 && one.allSatisfy { $0.panels[0].title.isEmpty })
+  }
+
+  @Test("draws a staircase of learning rates on a logarithmic axis, a smooth schedule on a linear one") func rates() {
+    var run = Samples.run(epochs: 60)
+    #expect(learningRates(of: [run]).panels[0].y.scale == .logarithmic)
+    for epoch in run.epochs.indices { run.epochs[epoch].learningRate = 0.4 * Double(60 - epoch) / 60 }
+    #expect(learningRates(of: [run]).panels[0].y.scale == .linear)
+  }
+}
