@@ -1,0 +1,73 @@
+import ArgumentParser
+import Foundation
+import Host
+import Torch
+
+struct DoctorCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "doctor",
+    abstract: "Says what ResLens found on this machine, and what is wrong with it.",
+    discussion: "Its exit status is 1 where something that is needed is missing.")
+
+  /// One line of the answer.
+  private struct Finding {
+    var name: String
+    var state: String
+    /// What is wrong and what to do; nil where nothing is.
+    var trouble: String?
+  }
+
+  func run() throws {
+    let findings = [libtorch, devices, threads] + programs
+    let width = findings.map(\.name.count).max() ?? 0
+    for finding in findings {
+      let name = finding.name.padding(toLength: width, withPad: " ", startingAt: 0)
+      print("\(finding.trouble == nil ? "✓" : "✗") \(name)  \(finding.state)")
+      if let trouble = finding.trouble { print("  \(String(repeating: " ", count: width))  → \(trouble)") }
+    }
+    if findings.contains(where: { $0.trouble != nil }) { throw ExitCode(1) }
+  }
+
+  private var libtorch: Finding {
+    var finding = Finding(name: "libtorch", state: "\(Libtorch.version), \(Libtorch.cpuCapability), \(Libtorch.libraryPath)")
+    do {
+      // A tiny sum tells a library that loads from one that works.
+      let sum = try Tensor([Float(1), 2], shape: [2]).adding(Tensor([Float(3), 4], shape: [2])).doubles()
+      if sum != [4, 6] { finding.trouble = "it adds wrongly; install it anew: rm -r .deps && make setup" }
+    } catch {
+      finding.trouble = "\(error); install it anew: rm -r .deps && make setup"
+    }
+    return finding
+  }
+
+  private var devices: Finding {
+    let cuda =
+      Libtorch.hasCUDA
+      ? "\(Libtorch.cudaDeviceCount) CUDA devices, not used by this version" : "no CUDA in this libtorch"
+    return Finding(name: "devices", state: "cpu (\(cuda))")
+  }
+
+  private var threads: Finding {
+    let (asked, used) = (Libtorch.threads, Libtorch.kernelThreads)
+    return Finding(
+      name: "threads", state: "\(asked) of \(ProcessInfo.processInfo.activeProcessorCount) processors",
+      trouble: used == asked
+        ? nil : "ResLens's own kernels run on \(used) of them; is libtorch's OpenMP library (libgomp) loaded?")
+  }
+
+  private var programs: [Finding] {
+    let gnuplot = Tool("gnuplot")
+    let uses = [
+      (gnuplot, "pictures in reports", "reports have tables but no pictures until it is installed: apt-get install gnuplot-nox"),
+      (Tool("curl"), "data fetch", "install it: apt-get install curl"),
+      (Tool("tar"), "archives of images", "install it: apt-get install tar"),
+      (Tool("git"), "the commit in environment.json", "install it: apt-get install git"),
+    ]
+    return uses.map { tool, use, remedy in
+      guard let location = tool.location else { return Finding(name: tool.name, state: "missing", trouble: remedy) }
+      let version = (try? gnuplot.run(["--version"])).map { String(decoding: $0.output, as: UTF8.self) }
+      let detail = tool.name == "gnuplot" ? version?.trimmingCharacters(in: .whitespacesAndNewlines) ?? use : "for \(use)"
+      return Finding(name: tool.name, state: "\(location.path) (\(detail))")
+    }
+  }
+}

@@ -1,0 +1,20 @@
+import Foundation
+
+/// Whether the user or the system asked the program to leave (SIGINT, SIGTERM). A second signal ends it at once.
+enum Interrupt {
+  nonisolated(unsafe) private static var number: Int32 = 0
+
+  static func listen() {
+    for signalNumber in [SIGINT, SIGTERM] {
+      signal(signalNumber) { number in
+        Interrupt.number = number
+        signal(number, SIG_DFL)
+      }
+    }
+  }
+
+  static var received: Bool { number != 0 }
+
+  /// What a shell expects of a program that a signal ended.
+  static var exitCode: Int32 { 128 + number }
+}
