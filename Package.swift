@@ -35,13 +35,23 @@ let package = Package(
     .target(name: "ImageDatasets", dependencies: ["Torch"]),
     .target(name: "Training", dependencies: ["ResidualNetworks", "ImageDatasets", "Results"]),
     .target(name: "IterativeInference", dependencies: ["ResidualNetworks", "ImageDatasets", "Results"]),
-    .target(name: "Reports", dependencies: ["Host", "Results"]),
+    .target(
+      name: "Reports", dependencies: ["Host", "Results"],
+      // Tests run on the release build, and those of pages look at their parts.
+      swiftSettings: [.unsafeFlags(["-enable-testing"])]),
     .executableTarget(
       name: "reslens",
       dependencies: [
         "Training", "IterativeInference", "Reports",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    .target(name: "TestSupport", dependencies: ["Host", "Torch"], path: "Tests/TestSupport"),
+    .testTarget(name: "TorchTests", dependencies: ["Torch", "TestSupport"]),
+    .testTarget(name: "ResidualNetworksTests", dependencies: ["ResidualNetworks", "TestSupport"]),
+    .testTarget(name: "ImageDatasetsTests", dependencies: ["ImageDatasets", "TestSupport"]),
+    .testTarget(name: "TrainingTests", dependencies: ["Training", "IterativeInference", "TestSupport"]),
+    .testTarget(name: "IterativeInferenceTests", dependencies: ["IterativeInference", "TestSupport"]),
+    .testTarget(name: "CommandTests", dependencies: ["reslens", "Training", "TestSupport"]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
   ],
   cxxLanguageStandard: .cxx20

@@ -86,6 +86,12 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
   public var height: Int
   public var width: Int
 
+  public init(channels: Int, height: Int, width: Int) {
+    self.channels = channels
+    self.height = height
+    self.width = width
+  }
+
   public var description: String { "\(channels)×\(height)×\(width)" }
 }
 

@@ -21,7 +21,7 @@ import Testing
   @Test("that cannot be started is named, with what to do") func notThere() throws {
     let missing = Gnuplot(executable: URL(fileURLWithPath: "/nowhere/gnuplot"))
     let error = try #require(throws: FileError.self) { try missing.version }
-    #expect(error.file == "/nowhere/gnuplot")
+    #expect(error.path == "/nowhere/gnuplot")
     #expect(error.description.contains("GNUPLOT"))
   }
 
@@ -29,7 +29,7 @@ import Testing
     let scratch = try Scratch()
     let broken = try scratch.gnuplot("echo 'line 3: undefined variable: foo' >&2; exit 3")
     let error = try #require(throws: FileError.self) { try broken.draw(scratch.url.appendingPathComponent("a.gp")) }
-    #expect(error.file == "a.gp")
+    #expect(error.path == "a.gp")
     #expect(error.problem.contains("failed with 3") && error.problem.contains("undefined variable: foo"))
   }
 }

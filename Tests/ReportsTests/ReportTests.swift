@@ -119,7 +119,7 @@ private let figureNames = [
     let error = try #require(throws: FileError.self) {
       try Report(title: "Second", runs: [Samples.run(epochs: 3)]).write(to: scratch.page, gnuplot: broken)
     }
-    #expect(error.file == "dropped-step.gp" && error.problem.contains("no room"))
+    #expect(error.path == "dropped-step.gp" && error.problem.contains("no room"))
     #expect(try (scratch.text("report.html"), scratch.text("figures/training.csv")) == before)
     #expect(try scratch.names() == ["fake-gnuplot", "figures", "report.html"])
   }
@@ -131,7 +131,7 @@ private let figureNames = [
     let scratch = try Scratch()
     let silent = try scratch.gnuplot(script)
     let error = try #require(throws: FileError.self) { try write([Samples.run()], to: scratch, gnuplot: silent) }
-    #expect(error.file == "training.svg" && error.problem.hasSuffix(problem))
+    #expect(error.path == "training.svg" && error.problem.hasSuffix(problem))
     #expect(try scratch.names() == ["fake-gnuplot"])
   }
 
@@ -142,7 +142,7 @@ private let figureNames = [
     #expect(folder.problem == "is a folder")
     try Data("mine".utf8).write(to: scratch.url.appendingPathComponent("figures"))
     let file = try #require(throws: FileError.self) { try report.write(to: scratch.page, gnuplot: nil) }
-    #expect(file.file.hasSuffix("figures"))
+    #expect(file.path.hasSuffix("figures"))
     #expect(try scratch.names() == ["figures"])
   }
 

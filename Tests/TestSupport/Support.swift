@@ -1,0 +1,56 @@
+import Foundation
+import Host
+import Torch
+
+/// A folder that goes when its last user does.
+public final class Scratch {
+  public let url: URL
+
+  public init() throws {
+    url = FileManager.default.temporaryDirectory.appending(path: "reslens-test-\(UUID().uuidString)")
+    try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
+  }
+
+  deinit { try? FileManager.default.removeItem(at: url) }
+
+  public func file(_ name: String) -> URL { url.appending(path: name) }
+}
+
+/// Where things lie in the checkout.
+public enum Checkout {
+  public static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+    .deletingLastPathComponent()
+  static let python = root.appending(path: ".deps/python")
+
+  /// Whether the PyTorch that set-up installs is here to compare with.
+  public static var hasPyTorch: Bool {
+    FileManager.default.fileExists(atPath: python.appending(path: "torch").path)
+      && FileManager.default.fileExists(atPath: python.appending(path: "safetensors").path)
+  }
+  public static let pyTorchIsMissing = "no PyTorch in .deps/python: make setup"
+
+  /// Real CIFAR in binary form, named by CIFAR10 or CIFAR100 in the environment.
+  public static var realCIFAR10: String? { ProcessInfo.processInfo.environment["CIFAR10"] }
+  public static var realCIFAR100: String? { ProcessInfo.processInfo.environment["CIFAR100"] }
+
+  /// Runs a script of `reference/` and returns what it printed.
+  public static func reference(_ script: String, _ arguments: [String]) throws -> (status: Int32, text: String) {
+    let outcome = try Tool("env").run(
+      ["PYTHONPATH=\(python.path)", "python3", root.appending(path: "reference/\(script)").path] + arguments)
+    return (outcome.status, String(decoding: outcome.output, as: UTF8.self) + outcome.errors)
+  }
+}
+
+extension Tensor {
+  /// The largest absolute difference of two tensors of one shape; infinite for unlike shapes.
+  public func distance(to other: Tensor) throws -> Double {
+    guard shape == other.shape else { return .infinity }
+    return try zip(doubles(), other.doubles()).reduce(0) { max($0, abs($1.0 - $1.1)) }
+  }
+}
+
+/// Numbers that look random and are the same in every run.
+public func noise(_ count: Int, seed: UInt64, from low: Double = -1, to high: Double = 1) -> [Double] {
+  let stream = RandomStream(seed: seed, name: "test")
+  return (0..<count).map { low + (high - low) * stream.uniform($0) }
+}
