@@ -72,7 +72,8 @@ public enum Files {
     do {
       return try Data(contentsOf: url, options: .mappedIfSafe)
     } catch {
-      throw FileError(path: url.path, problem: "cannot be read: \(error.localizedDescription)", remedy: "check who may read it")
+      throw FileError(
+        path: url.path, problem: "cannot be read: \(error.localizedDescription)", remedy: "check who may read it")
     }
   }
 

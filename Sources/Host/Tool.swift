@@ -24,7 +24,8 @@ public struct Tool: Sendable {
   /// Runs it to its end and collects what it printed.
   /// - Parameter passesErrors: lets its standard error through to the user's (a progress bar, say)
   /// - Throws: `FileError` where there is no such program or it cannot be started.
-  public func run(_ arguments: [String], in folder: URL? = nil, passesErrors: Bool = false) throws(FileError) -> Outcome {
+  public func run(_ arguments: [String], in folder: URL? = nil, passesErrors: Bool = false) throws(FileError) -> Outcome
+  {
     guard let location else {
       throw FileError(path: name, problem: "there is no such program on PATH", remedy: "install \(name)")
     }

@@ -25,7 +25,8 @@ public enum Synthetic {
     pixels.withUnsafeMutableBufferPointer { pixels in
       for (index, label) in labels.enumerated() {
         var painter = Painter(stream.stream(count + index))
-        let image = UnsafeMutableBufferPointer(rebasing: pixels[(index * 3 * side * side)..<((index + 1) * 3 * side * side)])
+        let image = UnsafeMutableBufferPointer(
+          rebasing: pixels[(index * 3 * side * side)..<((index + 1) * 3 * side * side)])
         painter.paint(label, into: image)
       }
     }

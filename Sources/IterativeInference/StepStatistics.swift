@@ -49,7 +49,10 @@ public final class L2Ratio: Measure {
   public var result: [StepStatistic] { statistics(sums) }
 }
 
+/// A step without a single counted sample is left out.
 private func statistics(_ sums: [StepName: Moments]) -> [StepStatistic] {
-  sums.map { StepStatistic(name: $0.key, mean: $0.value.mean, std: $0.value.deviation, count: $0.value.count) }
-    .sorted { $0.name.step < $1.name.step }
+  sums.filter { $0.value.count > 0 }.map {
+    StepStatistic(name: $0.key, mean: $0.value.mean, std: $0.value.deviation, count: $0.value.count)
+  }
+  .sorted { $0.name.step < $1.name.step }
 }

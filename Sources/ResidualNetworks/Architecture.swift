@@ -176,7 +176,8 @@ extension Architecture {
         try requireCount(stage.stride ?? 0, field + ".stride", upTo: 8)
       } else {
         try require(
-          stage.stride == nil, field + ".stride", "only an entry by projection has a stride, this one is \(stage.entry.rawValue)")
+          stage.stride == nil, field + ".stride",
+          "only an entry by projection has a stride, this one is \(stage.entry.rawValue)")
         try require(
           stage.width == width, field + ".width",
           "\(width) channels become \(stage.width), which needs \"entry: projection\"")

@@ -24,7 +24,8 @@ public final class ResidualNetwork {
       let shape = try parameters.required(specification.path).shape
       guard shape == specification.shape else {
         throw ParameterError(
-          path: specification.path, problem: "it has shape \(shape) where \(architecture.name) needs \(specification.shape)")
+          path: specification.path,
+          problem: "it has shape \(shape) where \(architecture.name) needs \(specification.shape)")
       }
     }
     if let stray = Set(parameters.keys).subtracting(specifications.map(\.path)).min() {

@@ -29,6 +29,23 @@ public struct Recipe: Codable, Hashable, Sendable {
     case labelSmoothing = "label-smoothing"
   }
 
+  public init(
+    name: String, epochs: Int, batch: Int, momentum: Double, nesterov: Bool, weightDecay: Double,
+    decayWeightsOnly: Bool, flip: Bool, translate: Int, labelSmoothing: Double, schedule: Schedule
+  ) {
+    self.name = name
+    self.epochs = epochs
+    self.batch = batch
+    self.momentum = momentum
+    self.nesterov = nesterov
+    self.weightDecay = weightDecay
+    self.decayWeightsOnly = decayWeightsOnly
+    self.flip = flip
+    self.translate = translate
+    self.labelSmoothing = labelSmoothing
+    self.schedule = schedule
+  }
+
   public var augmentation: Augmentation { Augmentation(flip: flip, translate: translate) }
 }
 
@@ -59,8 +76,8 @@ extension Recipe {
   }
 
   static let quick = Recipe(
-    name: "quick", epochs: 10, batch: 64, momentum: 0.9, nesterov: true, weightDecay: 2e-4, decayWeightsOnly: true,
-    flip: true, translate: 2, labelSmoothing: 0, schedule: .oneCycle(peak: 0.1, warmup: 0.2))
+    name: "quick", epochs: 10, batch: 128, momentum: 0.9, nesterov: true, weightDecay: 2e-4, decayWeightsOnly: true,
+    flip: true, translate: 2, labelSmoothing: 0, schedule: .oneCycle(peak: 0.2, warmup: 0.2))
 
   private static func paper(_ architecture: String, likely: Bool) -> Recipe {
     var recipe = Recipe(

@@ -49,7 +49,9 @@ public struct RunFolder: Sendable {
   /// The newest whole checkpoint; nil before the first.
   public func latestCheckpoint() -> Checkpoint? {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path)) ?? []
-    return names.filter { $0.hasPrefix(Checkpoint.prefix) }.max().map { Checkpoint(url: checkpoints.appending(path: $0)) }
+    return names.filter { $0.hasPrefix(Checkpoint.prefix) }.max().map {
+      Checkpoint(url: checkpoints.appending(path: $0))
+    }
   }
 
   /// The sessions that worked on this run, oldest first.

@@ -24,7 +24,7 @@ public enum Schedule: Hashable, Sendable {
       return (parts.first { part in part.until.map { epoch < Double($0) } ?? true } ?? parts.last)?.rate ?? 0
     case .oneCycle(let peak, let warmup):
       let progress = epoch / Double(epochs)
-      return progress < warmup ? peak * progress / warmup : peak * (1 - progress) / (1 - warmup)
+      return peak * (progress < warmup ? progress / warmup : (1 - progress) / (1 - warmup))
     }
   }
 }

@@ -27,7 +27,9 @@ struct DataCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Another address of the archive.", valueName: "address"))
     var url: String?
 
-    @Option(help: ArgumentHelp("The MD5 that the archive must have; the official one's where it is left out.", valueName: "sum"))
+    @Option(
+      help: ArgumentHelp(
+        "The MD5 that the archive must have; the official one's where it is left out.", valueName: "sum"))
     var md5: String?
 
     func run() throws {
@@ -73,7 +75,8 @@ struct DataCommand: ParsableCommand {
       abstract: "Writes a set in CIFAR-10's binary layout, for other programs.",
       discussion: "For example: reslens data export synthetic data")
 
-    @Argument(help: ArgumentHelp("\"synthetic\", \"synthetic:SEED\", or a folder or archive of CIFAR-10.", valueName: "source"))
+    @Argument(
+      help: ArgumentHelp("\"synthetic\", \"synthetic:SEED\", or a folder or archive of CIFAR-10.", valueName: "source"))
     var source: String
 
     @Argument(help: ArgumentHelp("The folder to put it into.", valueName: "dir"))

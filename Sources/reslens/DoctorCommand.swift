@@ -29,7 +29,8 @@ struct DoctorCommand: ParsableCommand {
   }
 
   private var libtorch: Finding {
-    var finding = Finding(name: "libtorch", state: "\(Libtorch.version), \(Libtorch.cpuCapability), \(Libtorch.libraryPath)")
+    var finding = Finding(
+      name: "libtorch", state: "\(Libtorch.version), \(Libtorch.cpuCapability), \(Libtorch.libraryPath)")
     do {
       // A tiny sum tells a library that loads from one that works.
       let sum = try Tensor([Float(1), 2], shape: [2]).adding(Tensor([Float(3), 4], shape: [2])).doubles()
@@ -58,7 +59,10 @@ struct DoctorCommand: ParsableCommand {
   private var programs: [Finding] {
     let gnuplot = Tool("gnuplot")
     let uses = [
-      (gnuplot, "pictures in reports", "reports have tables but no pictures until it is installed: apt-get install gnuplot-nox"),
+      (
+        gnuplot, "pictures in reports",
+        "reports have tables but no pictures until it is installed: apt-get install gnuplot-nox"
+      ),
       (Tool("curl"), "data fetch", "install it: apt-get install curl"),
       (Tool("tar"), "archives of images", "install it: apt-get install tar"),
       (Tool("git"), "the commit in environment.json", "install it: apt-get install git"),
@@ -66,7 +70,8 @@ struct DoctorCommand: ParsableCommand {
     return uses.map { tool, use, remedy in
       guard let location = tool.location else { return Finding(name: tool.name, state: "missing", trouble: remedy) }
       let version = (try? gnuplot.run(["--version"])).map { String(decoding: $0.output, as: UTF8.self) }
-      let detail = tool.name == "gnuplot" ? version?.trimmingCharacters(in: .whitespacesAndNewlines) ?? use : "for \(use)"
+      let detail =
+        tool.name == "gnuplot" ? version?.trimmingCharacters(in: .whitespacesAndNewlines) ?? use : "for \(use)"
       return Finding(name: tool.name, state: "\(location.path) (\(detail))")
     }
   }

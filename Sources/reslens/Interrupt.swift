@@ -6,6 +6,11 @@ enum Interrupt {
 
   static func listen() {
     for signalNumber in [SIGINT, SIGTERM] {
+      // A parent that blocks signals hands that on to its children.
+      var own = sigset_t()
+      sigemptyset(&own)
+      sigaddset(&own, signalNumber)
+      pthread_sigmask(SIG_UNBLOCK, &own, nil)
       signal(signalNumber) { number in
         Interrupt.number = number
         signal(number, SIG_DFL)

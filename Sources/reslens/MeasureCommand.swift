@@ -23,7 +23,9 @@ struct MeasureCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Other data than the run's.", valueName: "source"))
   var data: String?
 
-  @Option(help: ArgumentHelp("The first so many samples of each split, in file order; all where it is left out.", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "The first so many samples of each split, in file order; all where it is left out.", valueName: "n"))
   var samples: Int?
 
   @Option(help: ArgumentHelp("Samples a pass; more take more memory.", valueName: "n"))

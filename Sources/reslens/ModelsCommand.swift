@@ -8,7 +8,9 @@ struct ModelsCommand: ParsableCommand {
     abstract: "Lists architectures with their sizes.",
     discussion: "For example: reslens models resnet-20 wide my-network.yaml --classes 100 --json")
 
-  @Argument(help: ArgumentHelp("Names or YAML files; the paper's and some of its family where none is given.", valueName: "name"))
+  @Argument(
+    help: ArgumentHelp(
+      "Names or YAML files; the paper's and some of its family where none is given.", valueName: "name"))
   var names: [String] = []
 
   @Option(help: ArgumentHelp("Classes to tell apart; a YAML file's own, else 10.", valueName: "n"))

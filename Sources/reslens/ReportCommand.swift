@@ -30,7 +30,8 @@ struct ReportCommand: ParsableCommand {
     let reported = try runs.map(Self.reported)
     let page = out.map { URL(filePath: $0) } ?? RunFolder(URL(filePath: runs[0])).reportFile
     try Files.makeFolder(page.deletingLastPathComponent())
-    let title = reported.count == 1 ? "What every step of \(reported[0].name) does" : "\(reported.count) runs, step by step"
+    let title =
+      reported.count == 1 ? "What every step of \(reported[0].name) does" : "\(reported.count) runs, step by step"
     let notes = try Reports.Report(title: title, runs: reported).write(to: page, gnuplot: .find())
     let terminal = Terminal()
     for note in notes { terminal.note("note: \(note)") }
@@ -83,7 +84,8 @@ struct ReportCommand: ParsableCommand {
         Fact("device", "\(session.device) (\(session.cpuCapability)), \(session.threads) threads"),
         Fact(
           "software",
-          "reslens \(session.reslens)\(session.commit.map { " (\($0.prefix(10)))" } ?? ""), libtorch \(session.libtorch), \(session.system)"),
+          "reslens \(session.reslens)\(session.commit.map { " (\($0.prefix(10)))" } ?? ""), libtorch \(session.libtorch), \(session.system)"
+        ),
         Fact("sessions", "\(sessions.count), the last begun \(session.started)"),
       ]
     }

@@ -16,7 +16,8 @@ struct Reslens: ParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      TrainCommand.self, MeasureCommand.self, ReportCommand.self, ModelsCommand.self, DataCommand.self, DoctorCommand.self,
+      TrainCommand.self, MeasureCommand.self, ReportCommand.self, ModelsCommand.self, DataCommand.self,
+      DoctorCommand.self,
       BenchCommand.self,
     ])
 

@@ -7,7 +7,8 @@ extension RunFolder.Session {
   /// This process.
   static func now() -> Self {
     Self(
-      command: CommandLine.arguments, reslens: Version.current, commit: SourceCheckout.commit, libtorch: Libtorch.version,
+      command: CommandLine.arguments, reslens: Version.current, commit: SourceCheckout.commit,
+      libtorch: Libtorch.version,
       cpuCapability: Libtorch.cpuCapability, device: "cpu", threads: Libtorch.threads,
       system: ProcessInfo.processInfo.operatingSystemVersionString,
       started: Date.now.formatted(.iso8601))

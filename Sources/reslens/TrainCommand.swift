@@ -21,7 +21,9 @@ struct TrainCommand: ParsableCommand {
       the same number of threads.
       """)
 
-  @Option(help: ArgumentHelp("resnet-N, single-representation, avg-pooling, max-pooling, wide, or a YAML file.", valueName: "name|file"))
+  @Option(
+    help: ArgumentHelp(
+      "resnet-N, single-representation, avg-pooling, max-pooling, wide, or a YAML file.", valueName: "name|file"))
   var model: String?
 
   @Option(help: ArgumentHelp("synthetic, synthetic:SEED, or a folder or archive of CIFAR.", valueName: "source"))
@@ -51,6 +53,10 @@ struct TrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The run folder. (default: runs/MODEL-DATA-RECIPE-SEED)", valueName: "dir"))
   var out: String?
 
+  @Option(
+    help: ArgumentHelp("Seconds between checkpoints within an epoch; there is one after every epoch.", valueName: "n"))
+  var checkpointSeconds = 300.0
+
   @Flag(help: "Goes on with the run in the folder; begins it where there is none.")
   var resume = false
 
@@ -78,10 +84,12 @@ struct TrainCommand: ParsableCommand {
     let terminal = Terminal()
     let before = try folder.sessions().last?.threads
     if let before, before != Libtorch.threads {
-      terminal.note("note: this run had \(before) threads before and has \(Libtorch.threads) now: sums may round otherwise")
+      terminal.note(
+        "note: this run had \(before) threads before and has \(Libtorch.threads) now: sums may round otherwise")
     }
     try folder.add(.now())
     let trainer = try Trainer(configuration, dataset: dataset, folder: folder)
+    trainer.secondsBetweenCheckpoints = checkpointSeconds
     announce(trainer, dataset, terminal)
     Interrupt.listen()
     let outcome = try trainer.run(shouldStop: { Interrupt.received }, report: { show($0, terminal) })
@@ -120,7 +128,8 @@ struct TrainCommand: ParsableCommand {
     } else {
       throw ValidationError("--model is missing: resnet-20, for instance (reslens models lists them)")
     }
-    var recipe = try recipe.map { try Recipe.find($0, for: architecture) } ?? stored?.recipe ?? .find("quick", for: architecture)
+    var recipe =
+      try recipe.map { try Recipe.find($0, for: architecture) } ?? stored?.recipe ?? .find("quick", for: architecture)
     recipe.epochs = epochs ?? (self.recipe == nil ? recipe.epochs : stored?.recipe.epochs ?? recipe.epochs)
     recipe.batch = batch ?? (self.recipe == nil ? recipe.batch : stored?.recipe.batch ?? recipe.batch)
     if let problem = recipe.problem { throw ValidationError(problem) }
@@ -162,7 +171,8 @@ struct TrainCommand: ParsableCommand {
       terminal.note(
         "epoch \(record.epoch)  rate \(fixed(record.learningRate, 5))  train loss \(fixed(record.trainLoss, 4)) error "
           + "\(percent(record.trainError))  validation loss \(fixed(record.validationLoss, 4)) error "
-          + "\(percent(record.validationError))  \(fixed(record.imagesPerSecond, 0)) images/s  \(spoken(seconds: record.seconds))")
+          + "\(percent(record.validationError))  \(fixed(record.imagesPerSecond, 0)) images/s  \(spoken(seconds: record.seconds))"
+      )
     }
   }
 }
@@ -172,7 +182,9 @@ extension RunConfiguration {
   func firstDifference(from other: RunConfiguration) -> String? {
     if architecture != other.architecture { return "the model" }
     if data != other.data { return "the data" }
-    if trainSamples != other.trainSamples || validationSamples != other.validationSamples { return "the number of samples" }
+    if trainSamples != other.trainSamples || validationSamples != other.validationSamples {
+      return "the number of samples"
+    }
     if recipe != other.recipe { return "the recipe" }
     if seed != other.seed { return "the seed" }
     return precision == other.precision ? nil : "the precision"

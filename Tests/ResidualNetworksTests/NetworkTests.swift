@@ -62,7 +62,8 @@ func prepared(
         #expect(try pass.logits.equals(wanted))
       }
       var seen = 0
-      try network.run([network.plan, network.plan.dropping(step: 1), network.plan], on: network.begin(input)) { index, h in
+      try network.run([network.plan, network.plan.dropping(step: 1), network.plan], on: network.begin(input)) {
+        index, h in
         guard index != 1 else { return }
         seen += 1
         let logits = try network.classify(h)
@@ -127,7 +128,8 @@ func prepared(
     try pass.backward(gradient, into: nil) { if $0.layout.name.step == 3 { third = $0 } }
     let step = try #require(third)
     #expect(step.layout.name.projection)
-    let alone = try network.run(Plan(moves: Array(network.plan.dropping(step: 3).moves.prefix(3))), on: network.begin(images))
+    let alone = try network.run(
+      Plan(moves: Array(network.plan.dropping(step: 3).moves.prefix(3))), on: network.begin(images))
     #expect(try alone.equals(step.kept))
     let doubled = try network.run(
       Plan(moves: Array(network.plan.scaling(step: 3, by: 2).moves.prefix(3))), on: network.begin(images))

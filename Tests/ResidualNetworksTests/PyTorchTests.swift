@@ -32,7 +32,8 @@ struct PyTorchTests {
     let pass = try Pass(network, images: images, mode: .training)
     try expectClose(pass.logits, wanted["logits"], "logits")
     let gradient = try CrossEntropy(
-      logits: pass.logits, labels: labels, smoothing: 0.1, gradientScale: 1 / Double(images.shape[0])).gradient
+      logits: pass.logits, labels: labels, smoothing: 0.1, gradientScale: 1 / Double(images.shape[0])
+    ).gradient
     let gradients = Gradients()
     try pass.backward(#require(gradient), into: gradients)
     for specification in architecture.parameters {

@@ -1,0 +1,164 @@
+import Foundation
+import Host
+import ImageDatasets
+import IterativeInference
+import ResidualNetworks
+import Results
+import TestSupport
+import Testing
+import Torch
+import Training
+
+private let small = Architecture(
+  name: "small", stem: .init(width: 4),
+  stages: [.init(width: 4, blocks: 1, entry: .none), .init(width: 6, blocks: 2, entry: .projection, stride: 2)])
+
+private func configuration(epochs: Int = 2, rate: Double = 0.05) -> RunConfiguration {
+  RunConfiguration(
+    architecture: small, data: "synthetic",
+    recipe: Recipe(
+      name: "test", epochs: epochs, batch: 16, momentum: 0.9, nesterov: true, weightDecay: 1e-3,
+      decayWeightsOnly: true, flip: true, translate: 2, labelSmoothing: 0.05,
+      schedule: .oneCycle(peak: rate, warmup: 0.3)), seed: 5)
+}
+
+private func dataset() throws -> ImageDataset { try Synthetic.dataset(train: 100, validation: 40) }
+
+private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
+  for (path, tensor) in a.parameters {
+    let other = try #require(b.parameters[path])
+    let isEqual = try tensor.equals(other)
+    #expect(isEqual, "\(path) differs")
+  }
+}
+
+@Suite struct TrainerTests {
+  @Test("Stopped after any step and gone on with, a run ends bit-identical to an undisturbed one")
+  func resume() throws {
+    let dataset = try dataset()
+    let (whole, parts) = (try Scratch(), try Scratch())
+    let undisturbed = try Trainer(configuration(), dataset: dataset, folder: RunFolder(whole.url))
+    #expect(try undisturbed.run() == .finished)
+    var stops = 0
+    while true {
+      let trainer = try Trainer(configuration(), dataset: dataset, folder: RunFolder(parts.url))
+      // Asked once a step: leaves after two, and sometimes in the middle of a validation.
+      var asked = 0
+      let outcome = try trainer.run {
+        asked += 1
+        return asked > 2
+      }
+      stops += 1
+      try #require(stops < 50)
+      if outcome == .finished {
+        try expectEqual(trainer.network, undisturbed.network)
+        break
+      }
+    }
+    #expect(stops > 6)
+    let (a, b) = (try RunFolder(whole.url).epochs(), try RunFolder(parts.url).epochs())
+    #expect(a.map(\.trainLoss) == b.map(\.trainLoss) && a.map(\.validationError) == b.map(\.validationError))
+    #expect(a.count == 2)
+  }
+
+  @Test("A loss that is not finite stops the run, says where, and leaves the last checkpoint whole")
+  func notFinite() throws {
+    let scratch = try Scratch()
+    let folder = RunFolder(scratch.url)
+    let dataset = try dataset()
+    #expect(try Trainer(configuration(epochs: 1), dataset: dataset, folder: folder).run() == .finished)
+    let before = try Data(contentsOf: #require(folder.latestCheckpoint()).weightsFile)
+    #expect {
+      try Trainer(configuration(epochs: 3, rate: 1e30), dataset: dataset, folder: folder).run()
+    } throws: { error in
+      guard case TrainingError.notFinite(let epoch, let step, let rate) = error else { return false }
+      return epoch >= 2 && step >= 1 && rate > 0 && "\(error)".contains("try a lower rate")
+    }
+    #expect(try Data(contentsOf: #require(folder.latestCheckpoint()).weightsFile) == before)
+  }
+
+  @Test("A damaged or foreign checkpoint is refused and stays as it is")
+  func damagedCheckpoint() throws {
+    let scratch = try Scratch()
+    let folder = RunFolder(scratch.url)
+    let dataset = try dataset()
+    _ = try Trainer(configuration(epochs: 1), dataset: dataset, folder: folder).run()
+    let file = try #require(folder.latestCheckpoint()).weightsFile
+    let whole = try Data(contentsOf: file)
+    try Files.write(whole.prefix(whole.count - 9), to: file)
+    #expect(throws: FileError.self) { try Trainer(configuration(), dataset: dataset, folder: folder) }
+    #expect(try Data(contentsOf: file).count == whole.count - 9)
+    try Files.write(whole, to: file)
+    var other = configuration()
+    other.architecture.stages[1].blocks = 3
+    #expect { try Trainer(other, dataset: dataset, folder: folder) } throws: {
+      ($0 as? FileError)?.path == file.path
+    }
+  }
+
+  @Test("Data that do not fit the network are refused before anything is made")
+  func misfits() throws {
+    let dataset = try dataset()
+    var wrong = configuration()
+    wrong.architecture.classes = 100
+    #expect(throws: FileError.self) { try wrong.check(against: dataset) }
+    wrong = configuration()
+    wrong.architecture.input.height = 16
+    #expect(throws: FileError.self) { try wrong.check(against: dataset) }
+    wrong = configuration()
+    wrong.trainSamples = 101
+    #expect { try wrong.check(against: dataset) } throws: { "\($0)".contains("101 train samples") }
+  }
+
+  @Test("Three steps of the optimiser give PyTorch's parameters", .enabled(if: Checkout.hasPyTorch))
+  func optimiser() throws {
+    let scratch = try Scratch()
+    let dataset = try dataset()
+    let network = try ResidualNetwork(small, seed: 1, type: .float64)
+    try network.save(to: scratch.file("w.safetensors"))
+    let maker = BatchMaker(statistics: dataset.statistics, type: .float64)
+    var recipe = configuration().recipe
+    (recipe.flip, recipe.translate) = (false, 0)
+    let batch = try maker.batch(dataset.train, 0..<16)
+    try Safetensors(tensors: ["images": batch.images, "labels": batch.labels]).write(to: scratch.file("i.safetensors"))
+    let files = ["w", "i", "o"].map { scratch.file($0 + ".safetensors").path }
+    let run = try Checkout.reference(
+      "golden.py",
+      files + [
+        "--steps", "3", "--rate", "0.05", "--momentum", "0.9", "--decay", "0.001", "--smoothing", "0.05",
+        "--nesterov", "--decay-weights-only",
+      ])
+    try #require(run.status == 0, Comment(rawValue: run.text))
+    let trainer = try StepTrainer(network, recipe, maker: maker)
+    for _ in 0..<3 { _ = try trainer.step(on: dataset.train, 0..<16, epoch: 0, rate: 0.05) }
+    let wanted = try Safetensors(contentsOf: scratch.file("o.safetensors")).tensors
+    for (path, tensor) in network.parameters {
+      let distance = try tensor.distance(to: #require(wanted["state." + path]))
+      #expect(distance < 1e-9, "\(path) differs by \(distance)")
+    }
+  }
+
+  @Test("No tensor outlives training, measuring and failing")
+  func leaks() async {
+    await #expect(processExitsWith: .success) {
+      let dataset = try Synthetic.dataset(train: 100, validation: 40)
+      func work(_ scratch: Scratch) throws {
+        let trainer = try Trainer(configuration(epochs: 1), dataset: dataset, folder: RunFolder(scratch.url))
+        guard try trainer.run() == .finished else { exit(3) }
+        let maker = BatchMaker(statistics: dataset.statistics)
+        _ = try MainMeasures(trainer.network, Samples(dataset.validation, batch: 16, maker: maker))
+        for _ in 0..<10 {
+          let misfit = try Tensor.zeros([1, 9, 9, 9])
+          guard (try? trainer.network.logits(misfit)) == nil else { exit(4) }
+          guard (try? Pass(trainer.network, images: misfit, mode: .training)) == nil else { exit(5) }
+          guard (try? Tensor([Float(1)], shape: [7])) == nil else { exit(6) }
+        }
+        // A pass that nobody goes back through.
+        _ = try Pass(trainer.network, images: maker.batch(dataset.train, 0..<4).images, mode: .training)
+      }
+      let before = Libtorch.liveTensors
+      for _ in 0..<2 { try work(Scratch()) }
+      guard before > 0, Libtorch.liveTensors == before else { exit(7) }
+    }
+  }
+}
