@@ -1,0 +1,40 @@
+# make run   trains a small network on the embedded data set, measures it and makes a report
+# make test  checks the format and runs all tests
+# make bench times ours and PyTorch side by side
+RESLENS := .build/release/reslens
+RUN := runs/resnet-20-synthetic
+PYTHON := PYTHONPATH=$(CURDIR)/.deps/python python3
+
+.PHONY: setup build run test lint bench docs clean
+
+setup:
+	@scripts/setup
+
+build: setup
+	swift build -c release --product reslens
+
+# Goes on with a run that was cut off; one that is whole is measured and reported anew.
+run: build
+	$(RESLENS) train --model resnet-20 --data synthetic --recipe quick --resume --out $(RUN)
+	$(RESLENS) measure $(RUN)
+	$(RESLENS) report $(RUN)
+	@echo "Open $(CURDIR)/$(RUN)/report.html"
+
+lint:
+	swift format lint --strict --recursive Sources Tests Package.swift
+
+# One after the other: some tests count the process's tensors or set its threads.
+test: setup lint
+	swift build -c release --product reslens
+	swift build -c release --build-tests
+	swift test -c release --skip-build --no-parallel
+
+bench: build
+	$(PYTHON) benchmarks/run.py
+
+docs: setup
+	swift package --allow-writing-to-directory .build/docs generate-documentation --target IterativeInference \
+	  --target ResidualNetworks --target Training --enable-experimental-combined-documentation --output-path .build/docs
+
+clean:
+	rm -rf .build
