@@ -30,6 +30,8 @@ def load(path):
                 return {"train": _records(read(train), label_bytes), "validation": _records(read(validation), label_bytes)}
         for base in (path, os.path.join(path, folder)):
             if os.path.exists(os.path.join(base, train[0])):
+                # A smaller set, such as `reslens data export` writes, may fill fewer files.
+                train = [n for n in train if os.path.exists(os.path.join(base, n))]
                 read = lambda names: [open(os.path.join(base, n), "rb").read() for n in names]
                 return {"train": _records(read(train), label_bytes), "validation": _records(read(validation), label_bytes)}
     raise SystemExit(f"{path}: no CIFAR-10 or CIFAR-100 in binary layout here")

@@ -14,6 +14,7 @@ or a count differs at all. Without --samples, --check takes as many samples as m
 
 import argparse
 import json
+import math
 import os
 from collections import defaultdict
 from pathlib import Path
@@ -126,9 +127,10 @@ def summary(numbers):
     result = {}
     for name, parts in numbers.items():
         values = torch.cat(parts)
-        result[name or "mean"] = values.mean().item()
+        mean = values.mean()
+        result[name or "mean"] = mean.item()
         if name != "accuracy":
-            result[f"{name}-std" if name else "std"] = values.std(correction=0).item()
+            result[f"{name}-std" if name else "std"] = (values - mean).square().mean().sqrt().item()
         result["count"] = len(values)
     return result
 
@@ -163,6 +165,14 @@ def nested(by_split):
     return tree
 
 
+def distance(value, other):
+    """How far two numbers are apart, of their size where that is above 1; a mean over no sample is NaN, or null."""
+    value, other = (math.nan if x is None else x for x in (value, other))
+    if math.isnan(value) or math.isnan(other):
+        return 0.0 if math.isnan(value) and math.isnan(other) else math.inf
+    return abs(value - other) / max(1.0, abs(value))
+
+
 def compare(ours, theirs):
     """Prints a line for each measure and split; true if all agree. `ours` is this script's {split: {measure: ...}}."""
     print(f"{'measure':27} {'split':10} {'steps':>5}  {'means by':>8}  {'stds by':>8}  accuracies  counts")
@@ -187,15 +197,15 @@ def compare(ours, theirs):
                     elif key == "accuracy":
                         accuracies &= value == other[key]
                     else:
-                        difference = abs(value - other[key]) / max(1.0, abs(value))
-                        (stds if key.endswith("std") else means).append(difference)
+                        (stds if key.endswith("std") else means).append(distance(value, other[key]))
             good = places and accuracies and counts and all(d <= TOLERANCE for d in means)
             says = lambda equal: "equal" if equal else "DIFFER"
             print(f"{name:27} {split:10} {len(rows):5}  {max(means):8.1e}  {max(stds):8.1e}  "
                   f"{says(accuracies) if 'accuracy' in rows[0] else '-':10}  {says(counts)}"
                   f"{'' if places else '  (a step is another step)'}{'' if good else '  <-- differs'}")
             agree &= good
-    print("all agree" if agree else f"NOT all agree (allowed: {TOLERANCE:g} for means, nothing for accuracies and counts)")
+    print("all agree" if agree else
+          f"NOT all agree (allowed: {TOLERANCE:g} for means, nothing for accuracies and counts)")
     return agree
 
 
@@ -208,6 +218,9 @@ def main():
     parser.add_argument("--check", action="store_true", help="compare with RUN/measures.json")
     options = parser.parse_args()
 
+    for name in ["config.yaml"] + ["measures.json"] * options.check:
+        if not (options.run / name).exists():
+            raise SystemExit(f"{options.run}: no {name} here")
     config = yaml.safe_load((options.run / "config.yaml").read_text())
     source = options.data or config["data"]
     if not os.path.exists(source):

@@ -24,9 +24,7 @@ def learning_rate(schedule, epoch):
             if part.get("until") is None or epoch < part["until"]:
                 return part["rate"]
     progress, warmup = epoch / schedule["epochs"], schedule["warmup"]
-    if progress < warmup:
-        return schedule["peak"] * progress / warmup
-    return schedule["peak"] * (1 - progress) / (1 - warmup)
+    return schedule["peak"] * (progress / warmup if progress < warmup else (1 - progress) / (1 - warmup))
 
 
 def main():
