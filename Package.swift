@@ -32,10 +32,12 @@ let package = Package(
     .target(name: "Host", dependencies: ["Yams"]),
     .target(name: "Torch", dependencies: ["CTorch", "Host"]),
     .target(name: "Results"),
-    .target(name: "ResidualNetworks", dependencies: ["Torch", "Results"]),
-    .target(name: "ImageDatasets", dependencies: ["Torch"]),
-    .target(name: "Training", dependencies: ["ResidualNetworks", "ImageDatasets", "Results"]),
-    .target(name: "IterativeInference", dependencies: ["ResidualNetworks", "ImageDatasets", "Results"]),
+    .target(name: "ResidualNetworks", dependencies: ["Host", "Torch", "Results"]),
+    .target(name: "ImageDatasets", dependencies: ["Host", "Torch"]),
+    .target(
+      name: "Training", dependencies: ["Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets"]),
+    .target(
+      name: "IterativeInference", dependencies: ["Torch", "Results", "ResidualNetworks", "ImageDatasets"]),
     .target(
       name: "Reports", dependencies: ["Host", "Results"],
       // Tests run on the release build, and those of pages look at their parts.
@@ -43,7 +45,7 @@ let package = Package(
     .executableTarget(
       name: "reslens",
       dependencies: [
-        "Training", "IterativeInference", "Reports",
+        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference", "Reports",
         .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "TestSupport", dependencies: ["Host", "Torch"], path: "Tests/TestSupport"),

@@ -3,7 +3,8 @@
 #include <ATen/ops/add.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
-#include <ATen/ops/from_blob.h>
+#include <ATen/ops/isfinite.h>
+#include <ATen/ops/all.h>
 #include <ATen/ops/mul.h>
 #include <ATen/ops/zeros.h>
 
@@ -93,10 +94,6 @@ int ctorch_convert(ctorch_tensor tensor, ctorch_dtype dtype, ctorch_tensor *out)
   return guarded([&] { *out = wrap(get(tensor).to(scalar_type(dtype))); });
 }
 
-int ctorch_clone(ctorch_tensor tensor, ctorch_tensor *out) {
-  return guarded([&] { *out = wrap(get(tensor).clone()); });
-}
-
 int ctorch_rows(ctorch_tensor tensor, int64_t start, int64_t end, ctorch_tensor *out) {
   return guarded([&] {
     auto &whole = get(tensor);
@@ -116,6 +113,10 @@ int ctorch_copy_into(ctorch_tensor target, ctorch_tensor source) {
 
 int ctorch_equal(ctorch_tensor a, ctorch_tensor b, bool *out) {
   return guarded([&] { *out = at::equal(get(a), get(b)); });
+}
+
+int ctorch_is_finite(ctorch_tensor tensor, bool *out) {
+  return guarded([&] { *out = at::isfinite(get(tensor)).all().item<bool>(); });
 }
 
 int ctorch_add(ctorch_tensor a, ctorch_tensor b, double scale, ctorch_tensor *out) {

@@ -51,11 +51,15 @@ public enum Files {
       if fsync(descriptor) != 0 { failure = .system(target, doing: "write") }
     }
     if close(descriptor) != 0, failure == nil { failure = .system(target, doing: "write") }
-    if failure == nil, rename(beside, target) != 0 { failure = .system(target, doing: "write") }
-    if let failure {
-      unlink(beside)
-      throw failure
-    }
+    defer { unlink(beside) }
+    if let failure { throw failure }
+    try move(URL(filePath: beside), to: url)
+  }
+
+  /// Gives a file or folder another name, in one go; what had that name before is replaced, if it is not a folder
+  /// with something in it.
+  public static func move(_ source: URL, to target: URL) throws(FileError) {
+    guard rename(source.path, target.path) == 0 else { throw .system(target.path, doing: "write") }
   }
 
   public static func write(_ text: String, to url: URL) throws(FileError) { try write(Data(text.utf8), to: url) }
@@ -100,7 +104,9 @@ public final class FolderLock {
     guard descriptor >= 0 else { throw .system(path, doing: "open") }
     // The kernel lets go of it however the process ends, so a killed run blocks nobody.
     guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+      let code = errno
       close(descriptor)
+      guard code == EWOULDBLOCK else { throw .system(path, doing: "lock", code: code) }
       throw FileError(
         path: folder.path, problem: "another process is using this run folder",
         remedy: "wait for it, stop it, or choose another folder with --out")

@@ -35,12 +35,17 @@ public enum CIFAR: String, CaseIterable, Sendable {
         remedy: "name a folder or archive of CIFAR in binary form (reslens data fetch gets one), or \"synthetic\"")
     }
     if !isFolder.boolValue { return try load(archive: url) }
-    for kind in allCases {
-      for folder in [url, url.appending(path: kind.folder)]
-      where kind.files.contains(where: { FileManager.default.fileExists(atPath: folder.appending(path: $0).path) }) {
-        return try kind.load(folder: folder)
-      }
+    let found = allCases.flatMap { kind in
+      [url, url.appending(path: kind.folder)].filter { folder in
+        kind.files.contains { FileManager.default.fileExists(atPath: folder.appending(path: $0).path) }
+      }.map { (kind: kind, folder: $0) }
     }
+    if found.count > 1 {
+      throw FileError(
+        path: path, problem: "several data sets are here",
+        remedy: "name one: " + found.map { $0.folder.path }.joined(separator: " or "))
+    }
+    if let only = found.first { return try only.kind.load(folder: only.folder) }
     throw FileError(
       path: path, problem: "there is no CIFAR-10 or CIFAR-100 in binary form here",
       remedy: "name the folder that holds \(cifar10.trainFiles[0].name) or \(cifar100.trainFiles[0].name)")
@@ -67,7 +72,7 @@ public enum CIFAR: String, CaseIterable, Sendable {
     guard names.count == classes else {
       throw FileError(
         path: folder.appending(path: namesFile).path, problem: "it names \(names.count) classes instead of \(classes)",
-        remedy: "fetch the data set again")
+        remedy: "remove the folder and fetch the data set again: reslens data fetch")
     }
     return try ImageDataset(name: rawValue, classNames: names, train: train, validation: validation)
   }
@@ -79,7 +84,7 @@ public enum CIFAR: String, CaseIterable, Sendable {
       throw FileError(
         path: url.path,
         problem: "it has \(data.count) bytes, and \(records) records of \(size) bytes are \(records * size)",
-        remedy: "fetch the data set again")
+        remedy: "remove the folder and fetch the data set again: reslens data fetch")
     }
     pixels.reserveCapacity(pixels.count + records * Self.pixels)
     try data.withUnsafeBytes { bytes in
@@ -89,7 +94,7 @@ public enum CIFAR: String, CaseIterable, Sendable {
         guard label < classes else {
           throw FileError(
             path: url.path, problem: "record \(record) has label \(label), and there are \(classes) classes",
-            remedy: "fetch the data set again")
+            remedy: "remove the folder and fetch the data set again: reslens data fetch")
         }
         labels.append(label)
         pixels.append(contentsOf: bytes[(start + labelBytes)..<(start + size)])

@@ -10,7 +10,7 @@ struct CIFARArchive {
   init(_ url: URL) { self.url = url }
 
   private func damaged(_ problem: String) -> FileError {
-    FileError(path: url.path, problem: problem, remedy: "fetch it again: reslens data fetch")
+    FileError(path: url.path, problem: problem, remedy: "remove it and fetch it again: reslens data fetch")
   }
 
   /// Unpacks into `folder`, below the archive's own folder name.
@@ -28,7 +28,10 @@ struct CIFARArchive {
     if let missing = members.first(where: { !names.contains($0) }) { throw damaged("\(missing) is missing in it") }
     let outcome = try tar.run(["-xzf", url.path, "--no-same-owner", "--"] + members, in: folder)
     guard outcome.status == 0 else {
-      throw damaged("it cannot be unpacked (\(outcome.errors.split(separator: "\n").first ?? "tar failed"))")
+      let said = outcome.errors.split(separator: "\n").first ?? "tar failed"
+      throw FileError(
+        path: url.path, problem: "it cannot be unpacked into \(folder.path) (\(said))",
+        remedy: "make room there, or fetch the archive again")
     }
     for member in members {
       let path = folder.appending(path: member).path

@@ -5,12 +5,19 @@ extension ImageDataset {
   /// Writes the set in CIFAR-10's binary layout (a label byte and 3072 pixel bytes a record, the train set in one file)
   /// for programs that read that; the number of records is the set's own.
   /// - Returns: the folder, `cifar-10-batches-bin` in `folder`
-  /// - Throws: `FileError` where it cannot be written or the images are not 3×32×32.
+  /// - Throws: `FileError` where it cannot be written the images are not 3×32×32 of ten classes, or a set is
+  ///   there already.
   public func export(to folder: URL) throws -> URL {
-    guard imageShape == [3, 32, 32] else {
-      throw FileError(path: name, problem: "its images are \(imageShape)", remedy: "only 3×32×32 has this layout")
+    guard imageShape == [3, 32, 32], classNames.count == CIFAR.cifar10.classes else {
+      throw FileError(
+        path: name, problem: "its images are \(imageShape) of \(classNames.count) classes",
+        remedy: "only 3×32×32 and ten classes have this layout")
     }
     let target = folder.appending(path: CIFAR.cifar10.folder)
+    guard !FileManager.default.fileExists(atPath: target.path) else {
+      throw FileError(
+        path: target.path, problem: "there is a data set already", remedy: "remove it, or name another folder")
+    }
     try Files.makeFolder(target)
     for (set, file) in [(train, "data_batch_1.bin"), (validation, CIFAR.cifar10.validationFile.name)] {
       let pixels = try set.images.bytes()

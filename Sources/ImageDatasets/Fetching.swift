@@ -33,19 +33,19 @@ extension CIFAR {
     let address = address ?? officialAddress
     let part = folder.appending(path: "\(rawValue).tar.gz.part")
     let archive = folder.appending(path: "\(rawValue).tar.gz")
-    if !FileManager.default.fileExists(atPath: archive.path) {
+    let wanted = md5 ?? officialMD5
+    // An archive from an earlier call counts only if it is the right one.
+    if try !FileManager.default.fileExists(atPath: archive.path) || Self.md5(of: archive) != wanted {
       note("fetching \(address)")
       try download(address, to: part)
       let sum = try Self.md5(of: part)
-      guard sum == md5 ?? officialMD5 else {
+      guard sum == wanted else {
         try? FileManager.default.removeItem(at: part)
         throw FileError(
-          path: part.path, problem: "the download has MD5 \(sum) instead of \(md5 ?? officialMD5), and was thrown away",
+          path: part.path, problem: "the download has MD5 \(sum) instead of \(wanted), and was thrown away",
           remedy: "try again, or name another address with --url")
       }
-      guard rename(part.path, archive.path) == 0 else {
-        throw FileError(path: archive.path, problem: "cannot be made", remedy: "check who may write there")
-      }
+      try Files.move(part, to: archive)
     }
     note("unpacking \(archive.path)")
     let scratch = folder.appending(path: ".unpacking-\(UUID().uuidString)")
@@ -54,9 +54,7 @@ extension CIFAR {
     guard try CIFARArchive(archive).unpack(into: scratch) == self else {
       throw FileError(path: archive.path, problem: "this is not \(rawValue)", remedy: "remove it and fetch again")
     }
-    guard rename(scratch.appending(path: self.folder).path, target.path) == 0 else {
-      throw FileError(path: target.path, problem: "cannot be made", remedy: "check who may write there")
-    }
+    try Files.move(scratch.appending(path: self.folder), to: target)
     return target
   }
 
@@ -66,14 +64,14 @@ extension CIFAR {
       "--fail", "--location", "--retry", "3", "--continue-at", "-", "--progress-bar", "--show-error", "--output",
       part.path, address,
     ]
-    let outcome = try Tool("curl").run(arguments, passesErrors: true)
+    let curl = { try Tool("curl").run(arguments, passesErrors: true).status }
+    var status = try curl()
     // 33: the server cannot continue a download, for instance because nothing is missing.
-    if outcome.status == 33 {
+    if status == 33 {
       try? FileManager.default.removeItem(at: part)
-      guard try Tool("curl").run(arguments, passesErrors: true).status == 0 else { throw failed(address, 33) }
-    } else if outcome.status != 0 {
-      throw failed(address, outcome.status)
+      status = try curl()
     }
+    guard status == 0 else { throw failed(address, status) }
   }
 
   private func failed(_ address: String, _ status: Int32) -> FileError {
@@ -84,6 +82,9 @@ extension CIFAR {
 
   private static func md5(of url: URL) throws -> String {
     let outcome = try Tool("md5sum").run([url.path])
+    guard outcome.status == 0 else {
+      throw FileError(path: url.path, problem: "md5sum failed: \(outcome.errors)", remedy: "check who may read it")
+    }
     return String(decoding: outcome.output.prefix(32), as: UTF8.self)
   }
 }

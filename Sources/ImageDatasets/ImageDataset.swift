@@ -39,7 +39,7 @@ public final class ImageDataset {
 }
 
 /// Mean and standard deviation (population) of each channel, pixels scaled to 0 … 1.
-public struct ChannelStatistics: Codable, Equatable, Sendable {
+public struct ChannelStatistics: Codable, Hashable, Sendable {
   public var means: [Double]
   public var deviations: [Double]
 

@@ -57,12 +57,24 @@ public final class StepReading {
   public let plugged: (reading: LabelledReading, gradient: Tensor)?
 
   private let visited: Pass.VisitedStep
+  private var knownInputSquares: [Double]?
+  private var knownProducts: SampleProducts?
 
   /// For each sample ‖h_{t−1}‖²
-  public private(set) lazy var inputSquares: Result<[Double], any Error> = Result { try input.sampleSquares() }
-  /// For each sample F·gradient, ‖F‖² and ‖gradient‖².
-  public private(set) lazy var residualAndGradient: Result<(ab: [Double], aa: [Double], bb: [Double]), any Error> =
-    Result { try residual.sampleProducts(gradient) }
+  public func inputSquares() throws -> [Double] {
+    if let knownInputSquares { return knownInputSquares }
+    let squares = try input.sampleSquares()
+    knownInputSquares = squares
+    return squares
+  }
+
+  /// Of F (`squares`) and the gradient (`otherSquares`).
+  public func products() throws -> SampleProducts {
+    if let knownProducts { return knownProducts }
+    let products = try residual.sampleProducts(gradient)
+    knownProducts = products
+    return products
+  }
 
   init(
     _ visited: Pass.VisitedStep, after: LabelledReading?, plugged: (reading: LabelledReading, gradient: Tensor)?
@@ -107,9 +119,8 @@ public func measure(
     let pass = try Pass(network, images: batch.images, mode: .evaluation, keepsResiduals: true)
     // A scale of 1: the gradient of every sample's own loss.
     let output = try CrossEntropy(logits: pass.logits, labels: batch.labels, gradientScale: 1)
-    guard let gradient = output.gradient else { continue }
     var after: LabelledReading? = LabelledReading(reading: output, labels: labels)
-    try pass.backward(gradient, into: nil) { visited in
+    try pass.backward(output.requiredGradient(), into: nil) { visited in
       var plugged: (reading: LabelledReading, gradient: Tensor)?
       if visited.layout.name.stage == lastStage {
         let (reading, gradient) = try network.plugged(visited.kept, labels: batch.labels)

@@ -12,15 +12,16 @@ public final class CosineLoss: Measure {
   public init() {}
 
   public func observe(_ step: StepReading) throws {
-    Self.add(try step.residualAndGradient.get(), to: &backpropagatedSums[step.layout.name, default: Moments()])
+    Self.add(try step.products(), to: &backpropagatedSums[step.layout.name, default: Moments()])
     if let plugged = step.plugged {
       Self.add(
         try step.residual.sampleProducts(plugged.gradient), to: &pluggedSums[step.layout.name, default: Moments()])
     }
   }
 
-  private static func add(_ products: (ab: [Double], aa: [Double], bb: [Double]), to sum: inout Moments) {
-    for (dot, norms) in zip(products.ab, zip(products.aa, products.bb)) where norms.0 > 0 && norms.1 > 0 {
+  private static func add(_ products: SampleProducts, to sum: inout Moments) {
+    for (dot, norms) in zip(products.dot, zip(products.squares, products.otherSquares))
+    where norms.0 > 0 && norms.1 > 0 {
       sum.add(dot / (norms.0.squareRoot() * norms.1.squareRoot()))
     }
   }
@@ -40,8 +41,8 @@ public final class L2Ratio: Measure {
   public init() {}
 
   public func observe(_ step: StepReading) throws {
-    let residual = try step.residualAndGradient.get().aa
-    for (residual, input) in zip(residual, try step.inputSquares.get()) where input > 0 {
+    let residual = try step.products().squares
+    for (residual, input) in zip(residual, try step.inputSquares()) where input > 0 {
       sums[step.layout.name, default: Moments()].add((residual / input).squareRoot())
     }
   }

@@ -47,6 +47,9 @@ public struct Gnuplot: Equatable, Sendable {
 
   /// The exit status, and what was written to standard output and standard error.
   private func run(_ arguments: [String], in folder: URL?) throws(FileError) -> (status: Int32, output: String) {
+    guard FileManager.default.isExecutableFile(atPath: executable.path) else {
+      throw FileError(path: executable.path, problem: "there is no such program", remedy: Self.installation)
+    }
     let outcome = try Tool(executable.path).run(arguments, in: folder)
     let text = String(decoding: outcome.output, as: UTF8.self) + outcome.errors
     return (outcome.status, text.trimmingCharacters(in: .whitespacesAndNewlines))

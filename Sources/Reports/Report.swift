@@ -43,8 +43,8 @@ public struct Report: Equatable, Sendable {
 
   /// Writes the page, and beside it `figures/` with each figure's `.csv`, `.gp` and `.svg`.
   ///
-  /// All is made in a hidden folder beside the page and moved into place at the end, the page last: where anything
-  /// fails, an earlier report stays as it was.
+  /// All is made in a hidden folder beside the page and moved into place at the end, the page last: where making
+  /// anything fails, an earlier report stays as it was.
   /// - Returns: What the reader should know about what is not in the report, a line each.
   public func write(to html: URL, gnuplot: Gnuplot?) throws(FileError) -> [String] {
     let sections = Section.all(of: runs)

@@ -14,20 +14,12 @@ struct Staging {
     if FileManager.default.fileExists(atPath: html.path, isDirectory: &isDirectory), isDirectory.boolValue {
       throw FileError(path: html.path, problem: "is a folder", remedy: "name a file, for instance report.html")
     }
-    try create(folder)
+    try Files.makeFolder(folder)
   }
 
   func file(_ name: String) -> URL { folder.appendingPathComponent(name) }
 
-  func write(_ text: String, as name: String) throws(FileError) {
-    do {
-      try Data(text.utf8).write(to: file(name))
-    } catch {
-      throw FileError(
-        path: html.deletingLastPathComponent().path, problem: "\(name) cannot be written (\(reason(error)))",
-        remedy: "make room and check the folder's permissions, or name another file")
-    }
-  }
+  func write(_ text: String, as name: String) throws(FileError) { try Files.write(text, to: file(name)) }
 
   /// What gnuplot drew. On a full disk it leaves half a picture and says nothing.
   func picture(_ name: String) throws(FileError) -> String {
@@ -44,39 +36,15 @@ struct Staging {
   /// other numbers than the `.csv` beside it.
   func publish(figures: [String], pictures: Bool) throws(FileError) {
     let target = html.deletingLastPathComponent().appendingPathComponent("figures")
-    if !figures.isEmpty { try create(target) }
+    if !figures.isEmpty { try Files.makeFolder(target) }
     for name in figures {
       for suffix in [".csv", ".gp"] + (pictures ? [".svg"] : []) {
-        try move(name + suffix, to: target.appendingPathComponent(name + suffix))
+        try Files.move(file(name + suffix), to: target.appendingPathComponent(name + suffix))
       }
       if !pictures { try? FileManager.default.removeItem(at: target.appendingPathComponent(name + ".svg")) }
     }
-    try move(Self.page, to: html)
+    try Files.move(file(Self.page), to: html)
   }
 
   func discard() { try? FileManager.default.removeItem(at: folder) }
-
-  private func create(_ folder: URL) throws(FileError) {
-    do {
-      try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
-    } catch {
-      throw FileError(
-        path: folder.path, problem: "the folder cannot be made (\(reason(error)))",
-        remedy: "check permissions and free space, or name another file for the report")
-    }
-  }
-
-  /// rename(2) replaces a file in one go, which Foundation's own move does not.
-  private func move(_ name: String, to target: URL) throws(FileError) {
-    guard rename(file(name).path, target.path) == 0 else {
-      throw FileError(
-        path: target.path, problem: "cannot be replaced (\(String(cString: strerror(errno))))",
-        remedy: "check the permissions of the file and its folder")
-    }
-  }
-
-  private func reason(_ error: any Error) -> String {
-    let cause = (error as NSError).userInfo[NSUnderlyingErrorKey] as? NSError
-    return (cause ?? error as NSError).localizedDescription
-  }
 }

@@ -189,6 +189,12 @@ extension Architecture {
         step.output.height >= 1 && step.output.width >= 1, "stages[\(step.name.stage)].entry",
         "nothing is left of the image there")
     }
+    // Counts stay far from what an Int holds; no machine trains a network of this size.
+    let weights = steps.reduce(0.0) {
+      $0 + 18 * Double($1.output.channels) * Double(max($1.input.channels, $1.output.channels))
+    }
+    let pixels = Double(input.height) * Double(input.width)
+    try require(weights * pixels < 1e18, "stages", "the network needs over 10¹⁸ multiplications an image")
     try requireCount(head.pooling, "head.pooling", upTo: min(features.height, features.width))
   }
 }

@@ -38,12 +38,12 @@ extension Architecture {
     guard name.hasPrefix("resnet-"), let layers = Int(name.dropFirst(7)) else {
       throw ArchitectureError(field: "model", problem: "there is none named \"\(name)\"; \(known)")
     }
-    let blocks = (layers - 2) / 6
-    guard blocks >= 1, blocks <= 1000, layers == 6 * blocks + 2 else {
-      let near = max(1, min(1000, blocks)) * 6 + 2
+    let blocks = (min(max(layers, 8), 6002) - 2) / 6
+    guard layers == 6 * blocks + 2 else {
       throw ArchitectureError(
         field: "model",
-        problem: "resnet-\(layers) cannot be: N is 6k + 2 for k blocks in each of three stages, such as resnet-\(near)")
+        problem: "resnet-\(layers) cannot be: N is 6k + 2 for 1 to 1000 blocks in each of three stages, such as "
+          + "resnet-\(6 * blocks + 2)")
     }
     return Architecture(
       name: name, classes: classes, stem: Stem(width: 16),

@@ -59,7 +59,6 @@ public final class Pass {
     var step = layouts.count
     while let record = records.popLast() {
       let after = gradient
-      // The first state's gradient is needed only by the stem and by a visitor.
       gradient = try network.backward(after, through: record, gradients)
       guard case .step = record.move else { continue }
       step -= 1

@@ -13,15 +13,17 @@ extension ResidualNetwork {
   /// - Parameters:
   ///   - h0: the stem's output
   ///   - visit: receives a plan's place in `plans` and its last h; plans come in no fixed order
-  public func run(_ plans: [Plan], on h0: Tensor, visit: (Int, Tensor) throws -> Void) throws {
+  /// - Returns: how many moves were made
+  @discardableResult
+  public func run(_ plans: [Plan], on h0: Tensor, visit: (Int, Tensor) throws -> Void) throws -> Int {
     try descend(plans, Array(plans.indices), depth: 0, h0, visit)
   }
 
   /// `members` agree in their first `depth` moves, which led to `h`.
   private func descend(
     _ plans: [Plan], _ members: [Int], depth: Int, _ h: Tensor, _ visit: (Int, Tensor) throws -> Void
-  ) throws {
-    var (h, depth, members) = (h, depth, members)
+  ) throws -> Int {
+    var (h, depth, members, moves) = (h, depth, members, 0)
     while true {
       for index in members where plans[index].moves.count == depth { try visit(index, h) }
       members.removeAll { plans[$0].moves.count == depth }
@@ -29,22 +31,15 @@ extension ResidualNetwork {
         ($0.count, $0[0]) < ($1.count, $1[0])
       }
       // The largest branch goes on in this loop, so that a side branch holds one h beside its own and no more.
-      guard let largest = branches.last else { return }
+      guard let largest = branches.last else { return moves }
       for branch in branches.dropLast() {
-        try descend(plans, branch, depth: depth + 1, apply(plans[branch[0]].moves[depth], to: h), visit)
+        let beside = try apply(plans[branch[0]].moves[depth], to: h)
+        moves += 1 + (try descend(plans, branch, depth: depth + 1, beside, visit))
       }
       h = try apply(plans[largest[0]].moves[depth], to: h)
+      moves += 1
       members = largest
       depth += 1
     }
-  }
-
-  /// Moves that `run(_:on:visit:)` makes for these plans.
-  public static func movesShared(by plans: [Plan]) -> Int {
-    func count(_ members: [Plan], _ depth: Int) -> Int {
-      Dictionary(grouping: members.filter { $0.moves.count > depth }) { $0.moves[depth] }.values
-        .reduce(0) { $0 + 1 + count($1, depth + 1) }
-    }
-    return count(plans, 0)
   }
 }

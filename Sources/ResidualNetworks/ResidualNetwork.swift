@@ -2,8 +2,8 @@ import Torch
 
 /// A residual network with its weights: a stem, blocks that plans run, and a head.
 ///
-/// The activations have the element type of the images that go in: float32, or bfloat16 for twice the speed with the
-/// parameters still in float32.
+/// The activations have the element type of the images that go in; the parameters keep their own (float32, or float64
+/// for checking), also where the activations are bfloat16.
 public final class ResidualNetwork {
   public let architecture: Architecture
   /// Every stored tensor by its path, running statistics included. Writing into them changes the network.
@@ -16,12 +16,23 @@ public final class ResidualNetwork {
   private let blocks: [[Block]]
 
   /// A network with the given parameters.
-  /// - Throws: `ArchitectureError`; `ParameterError` where a parameter is missing, superfluous or of another shape.
+  /// - Throws: `ArchitectureError`; `ParameterError` where a parameter is missing, superfluous, of another shape or not
+  ///   of one floating type with the others.
   public init(_ architecture: Architecture, parameters: [String: Tensor]) throws {
     try architecture.validate()
     let specifications = architecture.parameters
+    let type = try parameters.required("stem.weight").elementType
+    guard type == .float32 || type == .float64 else {
+      throw ParameterError(path: "stem.weight", problem: "it is \(type.rawValue) where float32 or float64 is needed")
+    }
     for specification in specifications {
-      let shape = try parameters.required(specification.path).shape
+      let parameter = try parameters.required(specification.path)
+      let shape = parameter.shape
+      guard parameter.elementType == type else {
+        throw ParameterError(
+          path: specification.path, problem: "it is \(parameter.elementType.rawValue) where others are \(type.rawValue)"
+        )
+      }
       guard shape == specification.shape else {
         throw ParameterError(
           path: specification.path,
@@ -78,8 +89,7 @@ public final class ResidualNetwork {
   public func plugged(_ h: Tensor, labels: Tensor) throws -> (reading: CrossEntropy, gradient: Tensor) {
     let (logits, tape) = try head.forward(h, mode: .evaluation)
     let reading = try CrossEntropy(logits: logits, labels: labels, gradientScale: 1)
-    guard let gradient = reading.gradient else { return (reading, try h.scaled(by: 0)) }
-    return (reading, try head.backward(gradient, tape, nil))
+    return (reading, try head.backward(reading.requiredGradient(), tape, nil))
   }
 
   // MARK: one move

@@ -4,7 +4,8 @@ public struct EpochRecord: Codable, Equatable, Sendable {
   public var epoch: Int
   /// The rate of the epoch's last step.
   public var learningRate: Double
-  /// Mean cross-entropy in nats over the epoch's augmented batches, as they were seen while training.
+  /// Mean training loss in nats over the epoch's augmented batches, as they were seen while training: the cross-entropy,
+  /// with the recipe's label smoothing in it.
   public var trainLoss: Double
   /// Share of the same samples that were classified wrongly, 0 … 1.
   public var trainError: Double

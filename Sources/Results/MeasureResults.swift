@@ -1,20 +1,26 @@
 /// What `reslens measure` found in one network: the contents of `measures.json`.
 public struct MeasureResults: Codable, Equatable, Sendable {
-  /// The version of this layout.
-  public var format = 1
+  /// The version of this layout that this program writes and reads.
+  public static let format = 1
+  public var format = Self.format
   /// The run folder's name.
   public var run: String
   /// The architecture's name.
   public var architecture: String
-  /// What the samples came from, for instance "cifar-10".
+  /// The checkpoint's name, for instance "epoch-00010-step-0000000".
+  public var checkpoint: String
+  /// What the samples came from, as `reslens` was told.
   public var data: String
   /// How many residual steps the network has.
   public var steps: Int
   public var measures: Measures
 
-  public init(run: String, architecture: String, data: String, steps: Int, measures: Measures) {
+  public init(
+    run: String, architecture: String, checkpoint: String, data: String, steps: Int, measures: Measures
+  ) {
     self.run = run
     self.architecture = architecture
+    self.checkpoint = checkpoint
     self.data = data
     self.steps = steps
     self.measures = measures

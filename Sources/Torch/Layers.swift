@@ -78,7 +78,7 @@ public enum NormReLU {
         parameters.runningVariance.handle, statistics?.mean.handle, statistics?.inverseDeviation.handle, training,
         epsilon, gi, gw, gb)
     }
-    guard let input = all.input else { throw TorchError(message: "a backward without its gradient") }
+    guard let input = all.input else { throw TorchError.missingResult }
     return (input, all.weight, all.bias)
   }
 }
@@ -120,7 +120,7 @@ public enum Linear {
     let all = try withGradients(true, wantsParameters) { gi, gw, gb in
       ctorch_linear_backward(gradient.handle, input.handle, weight.handle, gi, gw, gb)
     }
-    guard let input = all.input else { throw TorchError(message: "a backward without its gradient") }
+    guard let input = all.input else { throw TorchError.missingResult }
     return (input, all.weight, all.bias)
   }
 }

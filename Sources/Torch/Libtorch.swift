@@ -4,6 +4,9 @@ import CTorch
 public struct TorchError: Error, CustomStringConvertible, Equatable {
   public let message: String
   public var description: String { "libtorch: \(message)" }
+
+  /// Of a call that said it succeeded and gave nothing.
+  static let missingResult = TorchError(message: "a call succeeded without its result")
 }
 
 /// Turns a status of the C interface into a Swift error.

@@ -34,18 +34,36 @@ public struct CrossEntropy {
     self.predictions = predictions.map(Int.init)
     gradient = out.map(Tensor.init(owning:))
   }
+
+  /// The gradient of a reading that was made with a gradient scale.
+  /// - Throws: `TorchError` where it was made without.
+  public func requiredGradient() throws -> Tensor {
+    guard let gradient else { throw TorchError.missingResult }
+    return gradient
+  }
+}
+
+/// Sums of products over all elements of each sample of two tensors. Runs of 1024 elements are summed in the elements'
+/// precision (sixteen partial sums each; float32 for bfloat16), the runs in float64.
+public struct SampleProducts: Sendable {
+  /// Σab a sample.
+  public let dot: [Double]
+  /// Σaa a sample.
+  public let squares: [Double]
+  /// Σbb a sample.
+  public let otherSquares: [Double]
 }
 
 extension Tensor {
-  /// For each sample (dimension 0) the sums Σab, Σaa and Σbb over all its elements, accumulated in float64.
-  public func sampleProducts(_ other: Tensor) throws -> (ab: [Double], aa: [Double], bb: [Double]) {
+  /// The products of this tensor's samples (dimension 0) with those of `other`, of the same shape and element type.
+  public func sampleProducts(_ other: Tensor) throws -> SampleProducts {
     let none = [Double](repeating: 0, count: shape.first ?? 0)
     var (ab, aa, bb) = (none, none, none)
     try check(ctorch_sample_products(handle, other.handle, &ab, &aa, &bb))
-    return (ab, aa, bb)
+    return SampleProducts(dot: ab, squares: aa, otherSquares: bb)
   }
 
-  /// For each sample (dimension 0) the sum of squares over all its elements, accumulated in float64.
+  /// For each sample (dimension 0) the sum of squares over all its elements, as in `sampleProducts`.
   public func sampleSquares() throws -> [Double] {
     var squares = [Double](repeating: 0, count: shape.first ?? 0)
     try check(ctorch_sample_squares(handle, &squares))

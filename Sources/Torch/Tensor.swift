@@ -49,7 +49,7 @@ public final class Tensor {
 
   /// The owner of a handle that a successful call gave out.
   static func adopt(_ handle: ctorch_tensor?) throws -> Tensor {
-    guard let handle else { throw TorchError(message: "a call succeeded without its result") }
+    guard let handle else { throw TorchError.missingResult }
     return Tensor(owning: handle)
   }
 
@@ -74,45 +74,28 @@ public final class Tensor {
 
   /// Copies `bytes`, the elements in row-major order and native byte order.
   /// - Throws: `TorchError` if their number does not fit `shape`.
-  public init(bytes: UnsafeRawBufferPointer, shape: [Int], type: ElementType) throws {
+  public convenience init(bytes: UnsafeRawBufferPointer, shape: [Int], type: ElementType) throws {
+    try self.init(copying: bytes.baseAddress, byteCount: bytes.count, shape: shape, type: type)
+  }
+
+  private convenience init(copying bytes: UnsafeRawPointer?, byteCount: Int, shape: [Int], type: ElementType) throws {
     var out: ctorch_tensor?
-    try check(
-      ctorch_from_bytes(
-        type.code, shape.map(Int64.init), Int32(shape.count), bytes.baseAddress, bytes.count, &out))
-    guard let out else { throw TorchError(message: "a call succeeded without its result") }
-    handle = out
+    try check(ctorch_from_bytes(type.code, shape.map(Int64.init), Int32(shape.count), bytes, byteCount, &out))
+    guard let out else { throw TorchError.missingResult }
+    self.init(owning: out)
   }
 
   public convenience init(_ values: [Float], shape: [Int]) throws {
-    try self.init(values, shape: shape, type: .float32)
+    try self.init(copying: values, byteCount: values.count * ElementType.float32.size, shape: shape, type: .float32)
   }
   public convenience init(_ values: [Double], shape: [Int]) throws {
-    try self.init(values, shape: shape, type: .float64)
+    try self.init(copying: values, byteCount: values.count * ElementType.float64.size, shape: shape, type: .float64)
   }
   public convenience init(_ values: [Int64], shape: [Int]) throws {
-    try self.init(values, shape: shape, type: .int64)
+    try self.init(copying: values, byteCount: values.count * ElementType.int64.size, shape: shape, type: .int64)
   }
   public convenience init(_ values: [UInt8], shape: [Int]) throws {
-    try self.init(values, shape: shape, type: .uint8)
-  }
-
-  private convenience init<Element>(_ values: [Element], shape: [Int], type: ElementType) throws {
-    let count = shape.reduce(1, *)
-    guard values.count == count else {
-      throw TorchError(message: "\(values.count) values for shape \(shape)")
-    }
-    var made: Result<ctorch_tensor?, any Error> = .success(nil)
-    values.withUnsafeBytes { bytes in
-      made = Result {
-        var out: ctorch_tensor?
-        try check(
-          ctorch_from_bytes(
-            type.code, shape.map(Int64.init), Int32(shape.count), bytes.baseAddress, bytes.count, &out))
-        return out
-      }
-    }
-    guard let handle = try made.get() else { throw TorchError(message: "a call succeeded without its result") }
-    self.init(owning: handle)
+    try self.init(copying: values, byteCount: values.count * ElementType.uint8.size, shape: shape, type: .uint8)
   }
 
   // MARK: reading
@@ -145,9 +128,6 @@ public final class Tensor {
     type == elementType ? self : try .make { ctorch_convert(handle, type.code, $0) }
   }
 
-  /// A copy that shares nothing with this tensor.
-  public func clone() throws -> Tensor { try .make { ctorch_clone(handle, $0) } }
-
   /// The rows of `range` along dimension 0, on the same memory.
   public func rows(_ range: Range<Int>) throws -> Tensor {
     try .make { ctorch_rows(handle, Int64(range.lowerBound), Int64(range.upperBound), $0) }
@@ -161,6 +141,13 @@ public final class Tensor {
     guard shape == other.shape, elementType == other.elementType else { return false }
     var answer = false
     try check(ctorch_equal(handle, other.handle, &answer))
+    return answer
+  }
+
+  /// Whether every element is a finite number.
+  public func isFinite() throws -> Bool {
+    var answer = false
+    try check(ctorch_is_finite(handle, &answer))
     return answer
   }
 

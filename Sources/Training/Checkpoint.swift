@@ -27,7 +27,7 @@ public struct Checkpoint: Sendable {
     var trainSeconds = 0.0
     var records: [EpochRecord] = []
 
-    /// Sorts as time does.
+    /// Sorts as time does; recipes have at most 99,999 epochs.
     var name: String { prefix + String(format: "%05d-step-%07d", epoch, step) }
   }
 
@@ -46,9 +46,7 @@ public struct Checkpoint: Sendable {
     try network.save(to: beside.weightsFile)
     try Safetensors(tensors: velocities).write(to: beside.optimizerFile)
     try Files.write(JSONEncoder().encode(loop), to: beside.loopFile)
-    guard rename(beside.url.path, checkpoint.url.path) == 0 else {
-      throw FileError(path: checkpoint.url.path, problem: "cannot be made", remedy: "check who may write there")
-    }
+    try Files.move(beside.url, to: checkpoint.url)
     for name in try manager.contentsOfDirectory(atPath: folder.checkpoints.path)
     where name.hasPrefix(prefix) && name < loop.name {
       try? manager.removeItem(at: folder.checkpoints.appending(path: name))

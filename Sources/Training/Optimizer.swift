@@ -31,8 +31,10 @@ struct Optimizer {
     for specification in network.architecture.parameters where specification.isTrainable {
       let parameter = try network.parameters.required(specification.path)
       let velocity = try stored?.required(specification.path) ?? .zeros(specification.shape, parameter.elementType)
-      guard velocity.shape == specification.shape else {
-        throw ParameterError(path: specification.path, problem: "its stored velocity has shape \(velocity.shape)")
+      guard velocity.shape == specification.shape, velocity.elementType == parameter.elementType else {
+        throw ParameterError(
+          path: specification.path,
+          problem: "its stored velocity is \(velocity.elementType.rawValue) of shape \(velocity.shape)")
       }
       velocities[specification.path] = velocity
       if case .weight = specification.role {

@@ -122,7 +122,7 @@ extension Recipe {
     if case .oneCycle(_, let warmup) = schedule, !(warmup > 0 && warmup < 1) {
       return "schedule.warmup: \(warmup) is not between 0 and 1"
     }
-    return outside("epochs", Double(epochs), 1...1e6) ?? outside("batch", Double(batch), 2...65536)
+    return outside("epochs", Double(epochs), 1...99999) ?? outside("batch", Double(batch), 2...65536)
       ?? outside("momentum", momentum, 0...1) ?? outside("weight-decay", weightDecay, 0...1)
       ?? outside("translate", Double(translate), 0...127) ?? outside("label-smoothing", labelSmoothing, 0...1)
       ?? rates.lazy.compactMap { outside("schedule: the rate", $0, 0...1000) }.first

@@ -12,6 +12,8 @@ public struct RunConfiguration: Codable, Hashable, Sendable {
   public var trainSamples: Int?
   /// Only the first so many images of the validation set; nil for all.
   public var validationSamples: Int?
+  /// By which the network's inputs are normalised: the train set's.
+  public var statistics: ChannelStatistics?
   public var recipe: Recipe
   /// Splits into the streams of initial weights, order and augmentation.
   public var seed: UInt64
@@ -19,7 +21,7 @@ public struct RunConfiguration: Codable, Hashable, Sendable {
   public var precision: ElementType
 
   enum CodingKeys: String, CodingKey {
-    case architecture, data, recipe, seed, precision
+    case architecture, data, statistics, recipe, seed, precision
     case trainSamples = "train-samples"
     case validationSamples = "validation-samples"
   }
@@ -51,7 +53,7 @@ public struct RunConfiguration: Codable, Hashable, Sendable {
     guard dataset.classNames.count == architecture.classes else {
       throw wrong(
         "it has \(dataset.classNames.count) classes, \(architecture.name) tells \(architecture.classes) apart",
-        "leave the number of classes out, or change it")
+        "write classes: \(dataset.classNames.count) in the model's file")
     }
     for (asked, set, name) in [
       (trainSamples, dataset.train, "train"), (validationSamples, dataset.validation, "validation"),

@@ -25,7 +25,17 @@ public struct RunFolder: Sendable {
       throw FileError(
         path: url.path, problem: "there is no run in this folder", remedy: "name a folder that reslens train made")
     }
-    return try YAML.read(RunConfiguration.self, from: configurationFile)
+    let configuration = try YAML.read(RunConfiguration.self, from: configurationFile)
+    var problem = configuration.recipe.problem.map { "recipe.\($0)" }
+    do {
+      try configuration.architecture.validate()
+    } catch {
+      problem = "architecture.\(error)"
+    }
+    if let problem {
+      throw FileError(path: configurationFile.path, problem: problem, remedy: "mend the file")
+    }
+    return configuration
   }
 
   /// The epochs so far; none where the first is not over.
@@ -38,11 +48,21 @@ public struct RunFolder: Sendable {
   /// What was measured; nil where nothing was.
   public func measures() throws -> MeasureResults? {
     guard FileManager.default.fileExists(atPath: measuresFile.path) else { return nil }
-    do {
-      return try JSONDecoder().decode(MeasureResults.self, from: Files.read(measuresFile))
-    } catch let error as DecodingError {
+    let results = try decode(MeasureResults.self, measuresFile, remedy: "measure again: reslens measure")
+    guard results.format == MeasureResults.format else {
       throw FileError(
-        path: measuresFile.path, problem: "it cannot be read (\(error))", remedy: "measure again: reslens measure")
+        path: measuresFile.path,
+        problem: "it has format \(results.format), this program reads \(MeasureResults.format)",
+        remedy: "measure again: reslens measure")
+    }
+    return results
+  }
+
+  private func decode<Value: Decodable>(_ type: Value.Type, _ file: URL, remedy: String) throws -> Value {
+    do {
+      return try JSONDecoder().decode(type, from: Files.read(file))
+    } catch is DecodingError {
+      throw FileError(path: file.path, problem: "it is damaged", remedy: remedy)
     }
   }
 
@@ -57,7 +77,7 @@ public struct RunFolder: Sendable {
   /// The sessions that worked on this run, oldest first.
   public func sessions() throws -> [Session] {
     guard FileManager.default.fileExists(atPath: environmentFile.path) else { return [] }
-    return try JSONDecoder().decode(Environment.self, from: Files.read(environmentFile)).sessions
+    return try decode(Environment.self, environmentFile, remedy: "remove it").sessions
   }
 
   /// Adds a session to `environment.json`.

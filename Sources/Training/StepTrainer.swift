@@ -29,8 +29,8 @@ public final class StepTrainer {
     optimizer = try Optimizer(network, recipe, stored: velocities)
   }
 
-  /// Learns from the images of `indices`, augmented as `epoch` has it. Where the loss is not finite the parameters
-  /// are left as they were.
+  /// Learns from the images of `indices`, augmented as `epoch` has it. Where the loss is not finite
+  /// nothing is learnt.
   public func step(
     on set: ImageSet, _ indices: some Collection<Int>, epoch: Int, rate: Double
   ) throws -> Outcome {
@@ -42,9 +42,9 @@ public final class StepTrainer {
     let outcome = Outcome(
       lossSum: reading.losses.reduce(0, +),
       wrong: zip(reading.predictions, batch.indices).count { $0 != set.labels[$1] })
-    guard outcome.lossSum.isFinite, let gradient = reading.gradient else { return outcome }
+    guard outcome.lossSum.isFinite else { return outcome }
     let gradients = Gradients()
-    try pass.backward(gradient, into: gradients)
+    try pass.backward(reading.requiredGradient(), into: gradients)
     try optimizer.step(gradients, rate: rate)
     return outcome
   }

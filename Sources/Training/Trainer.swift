@@ -58,10 +58,19 @@ public final class Trainer {
     let maker = BatchMaker(statistics: dataset.statistics, type: configuration.precision, seed: configuration.seed)
     trainCount = configuration.trainSamples ?? dataset.train.count
     if let checkpoint = folder.latestCheckpoint() {
-      stepTrainer = try StepTrainer(
-        checkpoint.network(expecting: configuration.architecture), configuration.recipe, maker: maker,
-        velocities: checkpoint.velocities())
+      let network = try checkpoint.network(expecting: configuration.architecture)
+      do {
+        stepTrainer = try StepTrainer(network, configuration.recipe, maker: maker, velocities: checkpoint.velocities())
+      } catch let error as ParameterError {
+        throw FileError(
+          path: checkpoint.optimizerFile.path, problem: "\(error)", remedy: "train anew into another folder")
+      }
       loop = try checkpoint.loop()
+      guard loop.epoch >= 0, (0...steps).contains(loop.step) else {
+        throw FileError(
+          path: checkpoint.loopFile.path, problem: "it says epoch \(loop.epoch), step \(loop.step) of \(steps)",
+          remedy: "train anew into another folder")
+      }
       // A kill may have fallen between the checkpoint and the table.
       try writeEpochs()
     } else {
@@ -88,6 +97,7 @@ public final class Trainer {
         try save()
         return .stopped
       }
+      guard validation.loss.isFinite else { throw notFinite(step: steps) }
       let record = EpochRecord(
         epoch: loop.epoch + 1, learningRate: rate(step: steps - 1), trainLoss: loop.lossSum / Double(trainCount),
         trainError: Double(loop.wrong) / Double(trainCount), validationLoss: validation.loss,
@@ -128,10 +138,15 @@ public final class Trainer {
     let rate = rate(step: loop.step)
     let outcome = try stepTrainer.step(on: dataset.train, indices, epoch: loop.epoch, rate: rate)
     guard outcome.lossSum.isFinite else {
-      throw TrainingError.notFinite(epoch: loop.epoch + 1, step: loop.step + 1, rate: rate)
+      throw notFinite(step: loop.step + 1)
     }
     loop.lossSum += outcome.lossSum
     loop.wrong += outcome.wrong
+  }
+
+  private func notFinite(step: Int) -> TrainingError {
+    .notFinite(
+      epoch: loop.epoch + 1, step: step, rate: rate(step: step - 1), hasCheckpoint: folder.latestCheckpoint() != nil)
   }
 
   private func rate(step: Int) -> Double {
@@ -149,7 +164,9 @@ public final class Trainer {
       secondsLeft: speed > 0 ? Double(left) / speed : nil)
   }
 
+  /// - Throws: `TrainingError.notFinite` where the last step ruined the parameters: the checkpoint before stays.
   private func save() throws {
+    guard try network.parameters.values.allSatisfy({ try $0.isFinite() }) else { throw notFinite(step: loop.step) }
     _ = try Checkpoint.write(network, velocities: stepTrainer.optimizer.velocities, loop, in: folder)
   }
 
@@ -160,13 +177,14 @@ public final class Trainer {
 
 /// A training that cannot go on.
 public enum TrainingError: Error, CustomStringConvertible, Equatable {
-  case notFinite(epoch: Int, step: Int, rate: Double)
+  case notFinite(epoch: Int, step: Int, rate: Double, hasCheckpoint: Bool)
 
   public var description: String {
     switch self {
-    case .notFinite(let epoch, let step, let rate):
+    case .notFinite(let epoch, let step, let rate, let hasCheckpoint):
       "the loss is not finite at step \(step) of epoch \(epoch), learning rate \(rate); try a lower rate or a longer "
-        + "warm-up in the recipe, or --precision fp32. The last checkpoint is whole"
+        + "warm-up in the recipe, or --precision fp32. "
+        + (hasCheckpoint ? "The last checkpoint is whole" : "There is no checkpoint yet")
     }
   }
 }

@@ -73,7 +73,7 @@ struct DataCommand: ParsableCommand {
   struct Export: ParsableCommand {
     static let configuration = CommandConfiguration(
       abstract: "Writes a set in CIFAR-10's binary layout, for other programs.",
-      discussion: "For example: reslens data export synthetic data")
+      discussion: "For example: reslens data export synthetic exported")
 
     @Argument(
       help: ArgumentHelp("\"synthetic\", \"synthetic:SEED\", or a folder or archive of CIFAR-10.", valueName: "source"))

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Foundation
 import Host
+import Reports
 import Torch
 
 struct DoctorCommand: ParsableCommand {
@@ -15,6 +16,8 @@ struct DoctorCommand: ParsableCommand {
     var state: String
     /// What is wrong and what to do; nil where nothing is.
     var trouble: String?
+    /// Whether nothing works without it.
+    var isNeeded = true
   }
 
   func run() throws {
@@ -22,10 +25,10 @@ struct DoctorCommand: ParsableCommand {
     let width = findings.map(\.name.count).max() ?? 0
     for finding in findings {
       let name = finding.name.padding(toLength: width, withPad: " ", startingAt: 0)
-      print("\(finding.trouble == nil ? "✓" : "✗") \(name)  \(finding.state)")
+      print("\(finding.trouble == nil ? "✓" : finding.isNeeded ? "✗" : "–") \(name)  \(finding.state)")
       if let trouble = finding.trouble { print("  \(String(repeating: " ", count: width))  → \(trouble)") }
     }
-    if findings.contains(where: { $0.trouble != nil }) { throw ExitCode(1) }
+    if findings.contains(where: { $0.isNeeded && $0.trouble != nil }) { throw ExitCode(1) }
   }
 
   private var libtorch: Finding {
@@ -57,22 +60,26 @@ struct DoctorCommand: ParsableCommand {
   }
 
   private var programs: [Finding] {
-    let gnuplot = Tool("gnuplot")
-    let uses = [
-      (
-        gnuplot, "pictures in reports",
-        "reports have tables but no pictures until it is installed: apt-get install gnuplot-nox"
-      ),
-      (Tool("curl"), "data fetch", "install it: apt-get install curl"),
-      (Tool("tar"), "archives of images", "install it: apt-get install tar"),
-      (Tool("git"), "the commit in environment.json", "install it: apt-get install git"),
-    ]
-    return uses.map { tool, use, remedy in
-      guard let location = tool.location else { return Finding(name: tool.name, state: "missing", trouble: remedy) }
-      let version = (try? gnuplot.run(["--version"])).map { String(decoding: $0.output, as: UTF8.self) }
-      let detail =
-        tool.name == "gnuplot" ? version?.trimmingCharacters(in: .whitespacesAndNewlines) ?? use : "for \(use)"
-      return Finding(name: tool.name, state: "\(location.path) (\(detail))")
+    var pictures = Finding(name: "gnuplot", state: "missing", isNeeded: false)
+    if let gnuplot = Gnuplot.find() {
+      do {
+        pictures.state = "\(gnuplot.executable.path) (\(try gnuplot.version))"
+      } catch {
+        pictures.trouble = "\(error)"
+      }
+    } else {
+      pictures.trouble = "reports have tables but no pictures until it is there: \(Gnuplot.installation)"
     }
+    let uses = [
+      ("tar", "archives of images"), ("curl", "data fetch"), ("md5sum", "data fetch"),
+      ("git", "the commit in environment.json"),
+    ]
+    return [pictures]
+      + uses.map { name, use in
+        guard let location = Tool(name).location else {
+          return Finding(name: name, state: "missing", trouble: "install it for \(use)", isNeeded: false)
+        }
+        return Finding(name: name, state: "\(location.path) (for \(use))")
+      }
   }
 }

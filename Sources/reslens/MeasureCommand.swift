@@ -42,19 +42,15 @@ struct MeasureCommand: ParsableCommand {
     try threads.apply()
     let folder = RunFolder(URL(filePath: path))
     let configuration = try folder.configuration()
-    guard let checkpoint = folder.latestCheckpoint() else {
-      throw FileError(
-        path: path, problem: "there is no checkpoint in this run yet",
-        remedy: "let it train for an epoch: reslens train --resume --out \(path)")
-    }
-    let network = try checkpoint.network(expecting: configuration.architecture)
+    let (network, checkpoint) = try newestNetwork(folder, configuration)
     let source = data ?? configuration.data
     let dataset = try ImageDataset.load(source)
     var fitting = configuration
     (fitting.data, fitting.trainSamples, fitting.validationSamples) = (source, samples, samples)
     try fitting.check(against: dataset)
     let terminal = Terminal()
-    let maker = BatchMaker(statistics: dataset.statistics)
+    // Other data are normalised as the network is used to.
+    let maker = BatchMaker(statistics: configuration.statistics ?? dataset.statistics)
     let splits = try [dataset.train, dataset.validation].enumerated().map { index, set in
       let part = Samples(set, count: samples, batch: batch, maker: maker)
       return try MainMeasures(network, part) {
@@ -63,7 +59,7 @@ struct MeasureCommand: ParsableCommand {
     }
     terminal.clear()
     let results = MeasureResults(
-      run: folder.name, architecture: network.architecture.name, data: dataset.name,
+      run: folder.name, architecture: network.architecture.name, checkpoint: checkpoint, data: source,
       steps: network.architecture.steps.count, measures: MainMeasures.results(train: splits[0], validation: splits[1]))
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
@@ -72,23 +68,43 @@ struct MeasureCommand: ParsableCommand {
     terminal.note("written to \(folder.measuresFile.path); see it with: reslens report \(path)")
   }
 
+  /// The network of the newest checkpoint, and the checkpoint's name.
+  private func newestNetwork(
+    _ folder: RunFolder, _ configuration: RunConfiguration
+  ) throws -> (ResidualNetwork, String) {
+    guard let checkpoint = folder.latestCheckpoint() else {
+      throw FileError(
+        path: path, problem: "there is no checkpoint in this run yet",
+        remedy: "let it train for an epoch: reslens train --resume --out \(path)")
+    }
+    do {
+      return (try checkpoint.network(expecting: configuration.architecture), checkpoint.url.lastPathComponent)
+    } catch  where folder.latestCheckpoint()?.url != checkpoint.url {
+      // The run is being trained, and a newer checkpoint has just taken this one's place.
+      return try newestNetwork(folder, configuration)
+    }
+  }
+
   /// The validation means, a row a step.
   static func summary(_ results: MeasureResults) -> String {
     let measures = results.measures
-    let plugged = Dictionary(uniqueKeysWithValues: measures.cosineLoss.plugged.validation.map { ($0.name, $0.mean) })
-    let head = Dictionary(uniqueKeysWithValues: measures.intermediate.validation.map { ($0.name, $0.score.accuracy) })
-    let rows = zip(
-      measures.cosineLoss.backpropagated.validation, zip(measures.l2Ratio.validation, measures.droppedStep.validation)
-    ).map { cosine, others in
-      [
-        "\(cosine.name.step)\(cosine.name.projection ? " (projection)" : "")", fixed(cosine.mean, 4),
-        plugged[cosine.name].map { fixed($0, 4) } ?? "–", fixed(others.0.mean, 4),
-        percent(others.1.score.accuracy), head[cosine.name].map(percent) ?? "–",
-      ]
+    func means(_ statistics: [StepStatistic]) -> [StepName: Double] {
+      Dictionary(uniqueKeysWithValues: statistics.map { ($0.name, $0.mean) })
+    }
+    let cosine = means(measures.cosineLoss.backpropagated.validation)
+    let plugged = means(measures.cosineLoss.plugged.validation)
+    let ratio = means(measures.l2Ratio.validation)
+    let here = Dictionary(uniqueKeysWithValues: measures.intermediate.validation.map { ($0.name, $0.score.accuracy) })
+    let rows = measures.droppedStep.validation.map { dropped in
+      let name = dropped.name
+      return ["\(name.step)\(name.projection ? " (projection)" : "")"]
+        + [cosine[name], plugged[name], ratio[name]].map { $0.map { fixed($0, 4) } ?? "–" }
+        + [percent(dropped.score.accuracy), here[name].map(percent) ?? "–"]
     }
     let header = ["step", "cosine loss", "plugged", "ℓ2 ratio", "accuracy without", "accuracy here"]
     let baseline = measures.droppedStep.baseline.validation
     return table([header] + rows)
-      + "\nvalidation, n = \(baseline.count); the whole network: accuracy \(percent(baseline.accuracy)), loss \(fixed(baseline.loss, 4))"
+      + "\nvalidation, n = \(baseline.count); the whole network: accuracy \(percent(baseline.accuracy)), "
+      + "loss \(fixed(baseline.loss, 4))"
   }
 }

@@ -42,9 +42,18 @@ struct ReportCommand: ParsableCommand {
   static func reported(_ path: String) throws -> ReportedRun {
     let folder = RunFolder(URL(filePath: path))
     let configuration = try folder.configuration()
-    return ReportedRun(
-      name: path, facts: facts(configuration, try folder.sessions()), epochs: try folder.epochs(),
-      measures: try folder.measures())
+    let measures = try folder.measures()
+    var facts = facts(configuration, try folder.sessions())
+    if let measures {
+      let counts = measures.measures.droppedStep.baseline
+      let newest = folder.latestCheckpoint()?.url.lastPathComponent
+      facts.append(
+        Fact(
+          "measured",
+          "\(measures.checkpoint)\(newest == measures.checkpoint ? "" : " (not the newest checkpoint)") on the first "
+            + "\(counts.train.count) train and \(counts.validation.count) validation images of \(measures.data)"))
+    }
+    return ReportedRun(name: path, facts: facts, epochs: try folder.epochs(), measures: measures)
   }
 
   private static func facts(_ configuration: RunConfiguration, _ sessions: [RunFolder.Session]) -> [Fact] {

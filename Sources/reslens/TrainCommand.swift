@@ -29,7 +29,7 @@ struct TrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("synthetic, synthetic:SEED, or a folder or archive of CIFAR.", valueName: "source"))
   var data: String?
 
-  @Option(help: ArgumentHelp("paper, paper-likely, quick, or a YAML file.", valueName: "name|file"))
+  @Option(help: ArgumentHelp("paper, paper-likely, quick, or a YAML file. (default: quick)", valueName: "name|file"))
   var recipe: String?
 
   @Option(help: ArgumentHelp("Epochs instead of the recipe's.", valueName: "n"))
@@ -68,8 +68,8 @@ struct TrainCommand: ParsableCommand {
   }
 
   func run() throws {
-    try threads.apply()
     let stored = try storedConfiguration()
+    try threads.apply()
     let (configuration, dataset) = try resolve(stored)
     let folder = RunFolder(URL(filePath: out ?? Self.defaultFolder(configuration, dataset)))
     if folder.holdsRun && !resume {
@@ -82,13 +82,16 @@ struct TrainCommand: ParsableCommand {
     let lock = try FolderLock(folder.url)
     if !folder.holdsRun { try Files.write(YAML.encode(configuration), to: folder.configurationFile) }
     let terminal = Terminal()
-    let before = try folder.sessions().last?.threads
-    if let before, before != Libtorch.threads {
-      terminal.note(
-        "note: this run had \(before) threads before and has \(Libtorch.threads) now: sums may round otherwise")
+    if let before = try folder.sessions().last?.threads, before != Libtorch.threads {
+      if threads.threads == nil {
+        // Sums round by the number of threads: the run keeps its own.
+        try Libtorch.setThreads(before)
+      } else {
+        terminal.note("note: this run had \(before) threads and has \(Libtorch.threads) now: sums may round otherwise")
+      }
     }
-    try folder.add(.now())
     let trainer = try Trainer(configuration, dataset: dataset, folder: folder)
+    if trainer.records.count < configuration.recipe.epochs { try folder.add(.now()) }
     trainer.secondsBetweenCheckpoints = checkpointSeconds
     announce(trainer, dataset, terminal)
     Interrupt.listen()
@@ -133,16 +136,22 @@ struct TrainCommand: ParsableCommand {
     recipe.epochs = epochs ?? (self.recipe == nil ? recipe.epochs : stored?.recipe.epochs ?? recipe.epochs)
     recipe.batch = batch ?? (self.recipe == nil ? recipe.batch : stored?.recipe.batch ?? recipe.batch)
     if let problem = recipe.problem { throw ValidationError(problem) }
-    let configuration = RunConfiguration(
-      architecture: architecture, data: source, trainSamples: trainSamples ?? stored?.trainSamples,
+    var configuration = RunConfiguration(
+      architecture: architecture, data: Self.absolute(source), trainSamples: trainSamples ?? stored?.trainSamples,
       validationSamples: validationSamples ?? stored?.validationSamples, recipe: recipe,
       seed: seed ?? stored?.seed ?? 0, precision: precision?.type ?? stored?.precision ?? .float32)
+    configuration.statistics = dataset.statistics
     if let stored, let field = configuration.firstDifference(from: stored) {
       throw ValidationError(
         "--resume goes on with the run as it was, and \(field) is another one now; leave the option out, or train into "
           + "another folder")
     }
     return (configuration, dataset)
+  }
+
+  /// A run can be gone on with and measured from anywhere.
+  private static func absolute(_ source: String) -> String {
+    source.hasPrefix("synthetic") ? source : URL(filePath: source).standardizedFileURL.path
   }
 
   static func defaultFolder(_ configuration: RunConfiguration, _ dataset: ImageDataset) -> String {
@@ -181,12 +190,18 @@ extension RunConfiguration {
   /// The name of a field in which the two differ; nil where they are equal.
   func firstDifference(from other: RunConfiguration) -> String? {
     if architecture != other.architecture { return "the model" }
-    if data != other.data { return "the data" }
+    if data != other.data || !hasStatistics(of: other) { return "the data" }
     if trainSamples != other.trainSamples || validationSamples != other.validationSamples {
       return "the number of samples"
     }
     if recipe != other.recipe { return "the recipe" }
     if seed != other.seed { return "the seed" }
     return precision == other.precision ? nil : "the precision"
+  }
+
+  /// Whether the data under the same name are still the same. Numbers in files may be rounded.
+  private func hasStatistics(of other: RunConfiguration) -> Bool {
+    guard let own = statistics, let others = other.statistics else { return true }
+    return zip(own.means + own.deviations, others.means + others.deviations).allSatisfy { abs($0 - $1) < 1e-9 }
   }
 }

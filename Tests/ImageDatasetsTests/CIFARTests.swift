@@ -74,6 +74,25 @@ private func makeCIFAR10(in folder: URL) throws {
     expectError("", "no CIFAR") { _ = try ImageDataset.load(empty.url.path) }
   }
 
+  @Test("Two data sets under one folder are told apart by their own names only")
+  func twoSets() throws {
+    let other = scratch.url.appending(path: "cifar-100-binary")
+    try Files.makeFolder(other)
+    try Files.write("", to: other.appending(path: "train.bin"))
+    expectError("", "several") { _ = try ImageDataset.load(scratch.url.path) }
+    #expect(try ImageDataset.load(folder.path).name == "cifar-10")
+  }
+
+  @Test("An exported set is read by others and never takes another's place")
+  func export() throws {
+    let dataset = try Synthetic.dataset(train: 3, validation: 2)
+    expectError("cifar-10-batches-bin", "already") { _ = try dataset.export(to: scratch.url) }
+    let target = try dataset.export(to: scratch.file("exported"))
+    let records = try [UInt8](Data(contentsOf: target.appending(path: "data_batch_1.bin")))
+    #expect(records.count == 3 * 3073 && Int(records[3073]) == dataset.train.labels[1])
+    #expect(try Array(records[3074..<(2 * 3073)]) == dataset.train.images.rows(1..<2).bytes())
+  }
+
   private func makeArchive(_ name: String, _ members: [String]) throws -> URL {
     let archive = scratch.file(name)
     let outcome = try Tool("tar").run(["-czf", archive.path] + members, in: scratch.url)

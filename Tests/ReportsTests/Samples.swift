@@ -51,7 +51,7 @@ enum Samples {
     let ratio: (StepName) -> Double = { (1.6 * exp(-Double($0.block) / 1.5) + 0.15) * (1 + wave($0)) }
     let slope: (StepName) -> Double = { cosine * Double($0.step) / Double(steps) * (1 + 2 * wave($0)) }
     return MeasureResults(
-      run: "sample", architecture: "resnet", data: "cifar-10", steps: steps,
+      run: "sample", architecture: "resnet", checkpoint: "epoch-00010-step-0000000", data: "cifar-10", steps: steps,
       measures: .init(
         cosineLoss: .init(
           backpropagated: statistics(names, 0.08, slope), plugged: statistics(last, 0.1) { slope($0) * 1.6 }),

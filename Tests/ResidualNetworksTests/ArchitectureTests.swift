@@ -49,7 +49,10 @@ import Testing
 
   @Test(
     "A name that cannot be is an error that says what there is",
-    arguments: ["resnet-21", "resnet-2", "resnet-x", "resnet-999999999999", "vgg", ""])
+    arguments: [
+      "resnet-21", "resnet-2", "resnet-x", "resnet-999999999999", "resnet--9223372036854775808", "resnet-6008", "vgg",
+      "",
+    ])
   func unknownNames(name: String) {
     #expect(throws: ArchitectureError.self) { try Architecture.find(name) }
   }
@@ -97,6 +100,10 @@ import Testing
       ("name: a\nstem: {width: 16}\nstages: [{width: 16, blocks: 1, entry: jump}]", "stages[0].entry"),
       ("name: a\nstem: {width: 16}\nstages: [{width: 16, blocks: 1, depth: 3}]", "stages[0].depth"),
       ("name: a\nstem: {width: 16}\nstages: [{width: 16, blocks: 1}]\nhead: {pooling: 64}", "head.pooling"),
+      (
+        "name: a\nstem: {width: 65536}\nstages: [{width: 65536, blocks: 9999}]\ninput: {height: 4096, width: 4096}",
+        "stages"
+      ),
       ("name: a\nclasses: 1\nstem: {width: 16}\nstages: [{width: 16, blocks: 1}]", "classes"),
       ("name: a\nstem: [16\nstages: 3", "YAML"),
     ])

@@ -222,10 +222,10 @@ private func expectClose(
         for sample in 0..<3 {
           let range = (sample * count)..<((sample + 1) * count)
           let exact = range.reduce(0) { $0 + x[$1] * y[$1] }
-          #expect(abs(found.ab[sample] - exact) < 1e-5 * Double(count).squareRoot())
-          #expect(abs(found.aa[sample] - range.reduce(0) { $0 + x[$1] * x[$1] }) < 1e-5 * Double(count))
-          #expect(abs(found.bb[sample] - range.reduce(0) { $0 + y[$1] * y[$1] }) < 1e-5 * Double(count))
-          #expect(squares[sample] == found.aa[sample])
+          #expect(abs(found.dot[sample] - exact) < 1e-5 * Double(count).squareRoot())
+          #expect(abs(found.squares[sample] - range.reduce(0) { $0 + x[$1] * x[$1] }) < 1e-5 * Double(count))
+          #expect(abs(found.otherSquares[sample] - range.reduce(0) { $0 + y[$1] * y[$1] }) < 1e-5 * Double(count))
+          #expect(squares[sample] == found.squares[sample])
         }
       }
     }

@@ -69,13 +69,13 @@ int64_t ctorch_size(ctorch_tensor tensor, int dimension);
 ctorch_dtype ctorch_dtype_of(ctorch_tensor tensor);
 /// The same elements in another element type; a new handle on the same storage where nothing changes.
 int ctorch_convert(ctorch_tensor tensor, ctorch_dtype dtype, ctorch_tensor *out) CTORCH_CHECKED;
-/// A copy that shares nothing, four-dimensional tensors channels-last.
-int ctorch_clone(ctorch_tensor tensor, ctorch_tensor *out) CTORCH_CHECKED;
 /// Rows `start ..< end` along dimension 0, sharing storage.
 int ctorch_rows(ctorch_tensor tensor, int64_t start, int64_t end, ctorch_tensor *out) CTORCH_CHECKED;
 /// Writes `source`'s elements into `target`, of the same shape.
 int ctorch_copy_into(ctorch_tensor target, ctorch_tensor source) CTORCH_CHECKED;
 int ctorch_equal(ctorch_tensor a, ctorch_tensor b, bool *out) CTORCH_CHECKED;
+/// Whether every element is a finite number.
+int ctorch_is_finite(ctorch_tensor tensor, bool *out) CTORCH_CHECKED;
 
 // MARK: arithmetic
 
@@ -143,7 +143,8 @@ int ctorch_cross_entropy(ctorch_tensor logits, ctorch_tensor labels, double smoo
 
 // MARK: reductions a sample
 
-/// For each sample (dimension 0) Σab, Σaa and Σbb over all other elements, accumulated in float64.
+/// For each sample (dimension 0) Σab, Σaa and Σbb over all other elements; runs of 1024 in the working precision,
+/// the runs in float64.
 /// Each of the three has room for N values.
 int ctorch_sample_products(ctorch_tensor a, ctorch_tensor b, double *ab, double *aa, double *bb) CTORCH_CHECKED;
 /// For each sample Σaa.
