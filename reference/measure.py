@@ -81,7 +81,7 @@ def outcomes(logits, labels):
 def plugged_gradient(net, state, labels):
     """dL/dh of each sample, L being what the head makes of this very state."""
     state = state.detach().requires_grad_()
-    loss = F.cross_entropy(net.head(state), labels, reduction="sum")
+    loss = F.cross_entropy(net.head(state).double(), labels, reduction="sum")
     return torch.autograd.grad(loss, state)[0]
 
 
@@ -103,7 +103,9 @@ def measure_batch(net, images, labels, add):
 
     # The gradient with respect to what F's sum is added to: h_{t-1}, or the projection's output. The sum over samples
     # gives each sample the gradient of its own loss, as evaluation mode keeps samples apart.
-    loss = F.cross_entropy(logits, labels, reduction="sum")
+    # The loss is taken in float64: in float32, p - 1 of a sample of which the network is sure (loss below 1e-6) keeps
+    # hardly a digit, and its gradient points elsewhere.
+    loss = F.cross_entropy(logits.double(), labels, reduction="sum")
     gradients = torch.autograd.grad(loss, kept)
     for t, (_, place) in enumerate(steps):
         add("cosine-loss.backpropagated", t, {"": cosines(residuals[t], gradients[t])})
