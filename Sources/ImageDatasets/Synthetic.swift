@@ -1,7 +1,7 @@
 import Foundation
 import Torch
 
-/// The embedded data set: ten shapes of random place, size, turn and colour over a noisy background with
+/// The embedded data set: ten shapes of random place, size, tilt and colour over a noisy background with
 /// distractors. Drawn from a seed, so that it needs no download; hard enough that a small network errs.
 public enum Synthetic {
   public static let classNames = [
@@ -67,12 +67,12 @@ private struct Painter {
     let behind = background(0.5, 0.5)
     let contrast = (((paint - behind) * (paint - behind)).sum()).squareRoot()
     // A shape of its background's colour could not be seen at all.
-    if contrast < 0.35 { paint = behind + (behind.sum() > 1.5 ? -0.3 : 0.3) }
+    if contrast < 0.5 { paint = behind + (behind.sum() > 1.5 ? -0.4 : 0.4) }
     figures.append(
       Figure(
-        label: label, x: uniform(9, 23), y: uniform(9, 23), size: uniform(5.5, 10), turn: uniform(0, 2 * .pi),
-        colour: paint, opacity: uniform(0.55, 1)))
-    let noise = uniform(0.04, 0.16)
+        label: label, x: uniform(10, 22), y: uniform(10, 22), size: uniform(6.5, 11), turn: uniform(-0.8, 0.8),
+        colour: paint, opacity: uniform(0.7, 1)))
+    let noise = uniform(0.03, 0.12)
     for y in 0..<side {
       for x in 0..<side {
         let (px, py) = (Double(x) + 0.5, Double(y) + 0.5)
