@@ -88,7 +88,7 @@ const char *ctorch_last_error(void) { return last_error.c_str(); }
 const char *ctorch_version(void) { return TORCH_VERSION; }
 
 const char *ctorch_cpu_capability(void) {
-  static std::string text;
+  thread_local std::string text;
   if (ctorch::guarded([] { text = at::get_cpu_capability(); }) != 0) text = "unknown";
   return text.c_str();
 }

@@ -133,8 +133,9 @@ struct TrainCommand: ParsableCommand {
     }
     var recipe =
       try recipe.map { try Recipe.find($0, for: architecture) } ?? stored?.recipe ?? .find("quick", for: architecture)
-    recipe.epochs = epochs ?? (self.recipe == nil ? recipe.epochs : stored?.recipe.epochs ?? recipe.epochs)
-    recipe.batch = batch ?? (self.recipe == nil ? recipe.batch : stored?.recipe.batch ?? recipe.batch)
+    // A run that is gone on with keeps what --epochs and --batch made of its recipe, also where that is named again.
+    if let epochs = epochs ?? stored?.recipe.epochs { recipe.epochs = epochs }
+    if let batch = batch ?? stored?.recipe.batch { recipe.batch = batch }
     if let problem = recipe.problem { throw ValidationError(problem) }
     var configuration = RunConfiguration(
       architecture: architecture, data: Self.absolute(source), trainSamples: trainSamples ?? stored?.trainSamples,
