@@ -136,7 +136,7 @@ int ctorch_kernel_threads(void) {
 bool ctorch_keep_freed_memory(void) {
 #if defined(__GLIBC__)
   // Activations are megabytes each and come and go every step. By default glibc maps each afresh and the
-  // kernel clears every page again, which costs several per cent of a step.
+  // kernel clears every page again.
   const int keep = 1 << 30;
   return mallopt(M_MMAP_THRESHOLD, keep) == 1 && mallopt(M_TRIM_THRESHOLD, keep) == 1;
 #else

@@ -93,7 +93,9 @@ public struct Samples {
   public let batch: Int
   public let maker: BatchMaker
 
-  /// - Parameter count: all where it is nil
+  /// - Parameters:
+  ///   - count: the first so many, no more than there are; all where it is nil
+  ///   - batch: samples a pass
   public init(_ set: ImageSet, count: Int? = nil, batch: Int = 128, maker: BatchMaker) {
     self.set = set
     self.count = min(count ?? set.count, set.count)

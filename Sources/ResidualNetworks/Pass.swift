@@ -40,7 +40,7 @@ public final class Pass {
       records.append(record)
       h = output
     }
-    (logits, headTape) = try network.headRecord(h, mode: mode)
+    (logits, headTape) = try network.head.forward(h, mode: mode)
     self.records = records
   }
 
@@ -54,7 +54,7 @@ public final class Pass {
   ) throws {
     guard let tape = headTape else { throw PassError.goneBack }
     headTape = nil
-    var gradient = try network.headBackward(gradient, tape, gradients)
+    var gradient = try network.head.backward(gradient, tape, gradients)
     let layouts = network.architecture.steps
     var step = layouts.count
     while let record = records.popLast() {
@@ -69,7 +69,9 @@ public final class Pass {
           layout: layout, input: record.input, kept: record.kept, residual: residual,
           gradient: layout.name.projection ? after : gradient))
     }
-    if gradients != nil { try network.stemBackward(gradient, images: images, gradients) }
+    if gradients != nil {
+      _ = try network.stem.backward(gradient, input: images, wantsInput: false, gradients)
+    }
   }
 }
 

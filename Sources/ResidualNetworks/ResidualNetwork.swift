@@ -11,8 +11,8 @@ public final class ResidualNetwork {
   /// The network's own plan.
   public let plan: Plan
 
-  private let stem: ConvolutionLayer
-  private let head: Head
+  let stem: ConvolutionLayer
+  let head: Head
   private let blocks: [[Block]]
 
   /// A network with the given parameters.
@@ -166,17 +166,5 @@ public final class ResidualNetwork {
       try throughKept.add(into: through)
       return through
     }
-  }
-
-  func headRecord(_ h: Tensor, mode: Mode) throws -> (logits: Tensor, tape: Head.Tape) {
-    try head.forward(h, mode: mode)
-  }
-
-  func headBackward(_ gradient: Tensor, _ tape: Head.Tape, _ gradients: Gradients?) throws -> Tensor {
-    try head.backward(gradient, tape, gradients)
-  }
-
-  func stemBackward(_ gradient: Tensor, images: Tensor, _ gradients: Gradients?) throws {
-    _ = try stem.backward(gradient, input: images, wantsInput: false, gradients)
   }
 }

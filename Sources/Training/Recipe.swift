@@ -1,5 +1,5 @@
-import Host
 import Foundation
+import Host
 import ImageDatasets
 import ResidualNetworks
 
@@ -9,14 +9,17 @@ public struct Recipe: Codable, Hashable, Sendable {
   public var epochs: Int
   /// Images a step.
   public var batch: Int
+  /// Share of the velocity that a step keeps, 0 … 1.
   public var momentum: Double
+  /// Nesterov's momentum, in PyTorch's form.
   public var nesterov: Bool
   /// Added to the gradient as this times the parameter.
   public var weightDecay: Double
   /// Leaves biases and normalisations out of the weight decay.
   public var decayWeightsOnly: Bool
+  /// Mirrors half of the images left to right.
   public var flip: Bool
-  /// Pixels along each axis.
+  /// Moves images by up to so many pixels along each axis.
   public var translate: Int
   /// s of the target (1 − s)·onehot + s/classes.
   public var labelSmoothing: Double

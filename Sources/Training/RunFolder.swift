@@ -93,14 +93,19 @@ public struct RunFolder: Sendable {
 
   /// What one process that trained here ran on.
   public struct Session: Codable, Equatable, Sendable {
+    /// The program and its arguments, as they were called.
     public var command: [String]
+    /// The program's version.
     public var reslens: String
     /// The commit of the checkout the program was built in, with "+" where it was changed; nil where it cannot be told.
     public var commit: String?
     public var libtorch: String
     public var cpuCapability: String
+    /// What computed: "cpu".
     public var device: String
+    /// libtorch's.
     public var threads: Int
+    /// The operating system's name and version.
     public var system: String
     /// ISO 8601
     public var started: String
