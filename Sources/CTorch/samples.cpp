@@ -1,33 +1,53 @@
 // Cross-entropy and reductions, a value a sample.
 #include <ATen/Dispatch.h>
-#include <ATen/OpMathType.h>
 #include <ATen/ops/empty_like.h>
 
 #include <cmath>
+#include <limits>
 #include <vector>
 
 #include "support.h"
 
 using namespace ctorch;
 
+namespace {
+/// Logits in float64 with the class of each. A row has tens of classes: float64 costs nothing here and keeps sums over
+/// samples exact enough.
+struct Labelled {
+  at::Tensor logits, labels;
+  int64_t samples, classes;
+
+  Labelled(ctorch_tensor z, ctorch_tensor y)
+      : logits(get(z).to(at::kDouble).contiguous()), labels(get(y).contiguous()) {
+    TORCH_CHECK(logits.dim() == 2 && labels.dim() == 1 && labels.scalar_type() == at::kLong &&
+                    labels.size(0) == logits.size(0),
+                "logits of shape ", logits.sizes(), " and labels of shape ", labels.sizes());
+    samples = logits.size(0);
+    classes = logits.size(1);
+  }
+
+  const double *row(int64_t n) const { return logits.const_data_ptr<double>() + n * classes; }
+
+  int64_t target(int64_t n) const {
+    const int64_t y = labels.const_data_ptr<int64_t>()[n];
+    TORCH_CHECK(y >= 0 && y < classes, "label ", y, " of sample ", n, " is not one of ", classes, " classes");
+    return y;
+  }
+};
+}  // namespace
+
 int ctorch_cross_entropy(ctorch_tensor logits, ctorch_tensor labels, double smoothing, double grad_scale,
-                         double *losses, double *entropies, int64_t *predictions, ctorch_tensor *grad_logits) {
+                         double *losses, double *entropies, double *margins, int64_t *predictions,
+                         ctorch_tensor *grad_logits) {
   return guarded([&] {
-    // A row has tens of classes: float64 costs nothing here and keeps sums over samples exact enough.
-    auto z = get(logits).to(at::kDouble).contiguous();
-    auto y = get(labels).contiguous();
-    TORCH_CHECK(z.dim() == 2 && y.dim() == 1 && y.scalar_type() == at::kLong && y.size(0) == z.size(0),
-                "logits of shape ", z.sizes(), " and labels of shape ", y.sizes());
-    const int64_t samples = z.size(0), classes = z.size(1);
-    auto gradient = grad_logits ? at::empty_like(z) : at::Tensor();
-    const double *all = z.const_data_ptr<double>();
-    const int64_t *targets = y.const_data_ptr<int64_t>();
+    const Labelled rows(logits, labels);
+    const int64_t samples = rows.samples, classes = rows.classes;
+    auto gradient = grad_logits ? at::empty_like(rows.logits) : at::Tensor();
     double *grads = grad_logits ? gradient.mutable_data_ptr<double>() : nullptr;
     std::vector<double> p(classes);
     for (int64_t n = 0; n < samples; ++n) {
-      const double *row = all + n * classes;
-      TORCH_CHECK(targets[n] >= 0 && targets[n] < classes, "label ", targets[n], " of sample ", n, " is not one of ",
-                  classes, " classes");
+      const double *row = rows.row(n);
+      const int64_t y = rows.target(n);
       int64_t best = 0;
       for (int64_t k = 1; k < classes; ++k) best = row[k] > row[best] ? k : best;
       double total = 0;
@@ -40,13 +60,18 @@ int ctorch_cross_entropy(ctorch_tensor logits, ctorch_tensor labels, double smoo
         entropy -= p[k] > 0 ? p[k] * log_p : 0;
         mean_log += log_p / classes;
       }
-      const double own = row[targets[n]] - row[best] - log_total;
+      const double own = row[y] - row[best] - log_total;
       if (losses) losses[n] = -(1 - smoothing) * own - smoothing * mean_log;
       if (entropies) entropies[n] = entropy;
+      if (margins) {
+        double other = 0;
+        for (int64_t k = 0; k < classes; ++k) other = k == y ? other : std::max(other, p[k]);
+        margins[n] = p[y] - other;
+      }
       if (predictions) predictions[n] = best;
       if (grads) {
         for (int64_t k = 0; k < classes; ++k) {
-          const double target = (k == targets[n] ? 1 - smoothing : 0) + smoothing / classes;
+          const double target = (k == y ? 1 - smoothing : 0) + smoothing / classes;
           grads[n * classes + k] = (p[k] - target) * grad_scale;
         }
       }
@@ -55,41 +80,52 @@ int ctorch_cross_entropy(ctorch_tensor logits, ctorch_tensor labels, double smoo
   });
 }
 
-namespace {
-/// Sums of products over one sample. Short runs are summed in the working precision, which the compiler
-/// can vectorise, and the runs in float64.
-template <class Element>
-void products(const Element *a, const Element *b, int64_t count, double *ab, double *aa, double *bb) {
-  using Working = at::opmath_type<Element>;
-  constexpr int64_t lanes = 16, run = 64 * lanes;
-  double total_ab = 0, total_aa = 0, total_bb = 0;
-  for (int64_t start = 0; start < count; start += run) {
-    const int64_t end = std::min(count, start + run);
-    Working sum_ab[lanes] = {}, sum_aa[lanes] = {}, sum_bb[lanes] = {};
-    int64_t i = start;
-    for (; i + lanes <= end; i += lanes) {
-      for (int64_t k = 0; k < lanes; ++k) {
-        const Working x = static_cast<Working>(a[i + k]), y = static_cast<Working>(b[i + k]);
-        sum_ab[k] += x * y;
-        sum_aa[k] += x * x;
-        sum_bb[k] += y * y;
+int ctorch_log_odds(ctorch_tensor logits, ctorch_tensor labels, double *doubts, ctorch_tensor *grad_logits) {
+  return guarded([&] {
+    const Labelled rows(logits, labels);
+    auto gradient = at::empty_like(rows.logits);
+    double *grads = gradient.mutable_data_ptr<double>();
+    for (int64_t n = 0; n < rows.samples; ++n) {
+      const double *row = rows.row(n);
+      const int64_t y = rows.target(n);
+      double best = -std::numeric_limits<double>::infinity(), total = 0;
+      for (int64_t k = 0; k < rows.classes; ++k) best = k != y && row[k] > best ? row[k] : best;
+      for (int64_t k = 0; k < rows.classes; ++k) total += k == y ? 0 : std::exp(row[k] - best);
+      // u = log Σ_{k≠y} exp z_k − z_y: no difference of numbers near 1, however sure the network is.
+      const double odds = best + std::log(total) - row[y];
+      doubts[n] = 1 / (1 + std::exp(-odds));
+      for (int64_t k = 0; k < rows.classes; ++k) {
+        grads[n * rows.classes + k] = k == y ? -1 : std::exp(row[k] - best) / total;
       }
     }
-    for (; i < end; ++i) {
-      const Working x = static_cast<Working>(a[i]), y = static_cast<Working>(b[i]);
-      sum_ab[0] += x * y;
-      sum_aa[0] += x * x;
-      sum_bb[0] += y * y;
-    }
-    for (int64_t k = 0; k < lanes; ++k) {
-      total_ab += sum_ab[k];
-      total_aa += sum_aa[k];
-      total_bb += sum_bb[k];
-    }
+    *grad_logits = wrap(gradient.to(get(logits).scalar_type()));
+  });
+}
+
+namespace {
+/// Sums of products over one sample, in float64: the gradient of a sample of which the network is sure can be so small
+/// that its squares are nothing in float32. Several sums side by side let the compiler vectorise.
+template <class Element>
+void products(const Element *a, const Element *b, int64_t count, double *ab, double *aa, double *bb) {
+  constexpr int64_t lanes = 8;
+  double sum_ab[lanes] = {}, sum_aa[lanes] = {}, sum_bb[lanes] = {};
+  const auto add = [&](int64_t i, int64_t k) {
+    const double x = static_cast<double>(a[i]), y = static_cast<double>(b[i]);
+    sum_ab[k] += x * y;
+    sum_aa[k] += x * x;
+    sum_bb[k] += y * y;
+  };
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    for (int64_t k = 0; k < lanes; ++k) add(i + k, k);
   }
-  *ab = total_ab;
-  *aa = total_aa;
-  *bb = total_bb;
+  for (; i < count; ++i) add(i, 0);
+  *ab = *aa = *bb = 0;
+  for (int64_t k = 0; k < lanes; ++k) {
+    *ab += sum_ab[k];
+    *aa += sum_aa[k];
+    *bb += sum_bb[k];
+  }
 }
 
 void sample_products(const at::Tensor &first, const at::Tensor &second, double *ab, double *aa, double *bb) {

@@ -6,6 +6,8 @@ public struct CrossEntropy {
   public let losses: [Double]
   /// The softmax's entropy a sample, in nats.
   public let entropies: [Double]
+  /// p_y − max_{k≠y} p_k a sample: how far the softmax is from the border between right and wrong.
+  public let margins: [Double]
   /// The class with the largest logit a sample, the lowest among equals.
   public let predictions: [Int]
   /// Each sample's ∂loss/∂logits times the scale that was asked for, N×K; nil where none was.
@@ -20,17 +22,18 @@ public struct CrossEntropy {
   public init(logits: Tensor, labels: Tensor, smoothing: Double = 0, gradientScale: Double? = nil) throws {
     let samples = logits.shape.first ?? 0
     var losses = [Double](repeating: 0, count: samples)
-    var entropies = losses
+    var (entropies, margins) = (losses, losses)
     var predictions = [Int64](repeating: 0, count: samples)
     var out: ctorch_tensor?
     let status = withUnsafeMutablePointer(to: &out) { place in
       ctorch_cross_entropy(
-        logits.handle, labels.handle, smoothing, gradientScale ?? 0, &losses, &entropies, &predictions,
+        logits.handle, labels.handle, smoothing, gradientScale ?? 0, &losses, &entropies, &margins, &predictions,
         gradientScale == nil ? nil : place)
     }
     try check(status)
     self.losses = losses
     self.entropies = entropies
+    self.margins = margins
     self.predictions = predictions.map(Int.init)
     gradient = out.map(Tensor.init(owning:))
   }
@@ -43,8 +46,28 @@ public struct CrossEntropy {
   }
 }
 
-/// Sums of products over all elements of each sample of two tensors. Runs of 1024 elements are summed in the elements'
-/// precision (sixteen partial sums each; float32 for bfloat16), the runs in float64.
+/// The odds against each sample's class, u = log((1 − p_y) / p_y).
+///
+/// ∂L/∂logits of the cross-entropy L is (1 − p_y)·∂u/∂logits: it points where u's does, and where the network is sure it
+/// is too small for float32 while u's is not. What asks for a direction takes u's.
+public struct LogOdds {
+  /// 1 − p_y a sample.
+  public let doubts: [Double]
+  /// Each sample's ∂u/∂logits, N×K.
+  public let gradient: Tensor
+
+  /// - Parameters:
+  ///   - logits: N×K
+  ///   - labels: N, int64
+  /// - Throws: `TorchError` where a label is not one of the K classes.
+  public init(logits: Tensor, labels: Tensor) throws {
+    var doubts = [Double](repeating: 0, count: logits.shape.first ?? 0)
+    gradient = try .make { ctorch_log_odds(logits.handle, labels.handle, &doubts, $0) }
+    self.doubts = doubts
+  }
+}
+
+/// Sums of products over all elements of each sample of two tensors, in float64.
 public struct SampleProducts: Sendable {
   /// Σab a sample.
   public let dot: [Double]

@@ -192,6 +192,8 @@ private func expectClose(
       let goal = (0..<k).map { ($0 == labels[sample] ? 1 - smoothing : 0) + smoothing / Double(k) }
       #expect(abs(found.losses[sample] + zip(goal, p).reduce(0) { $0 + $1.0 * logarithm($1.1) }) < 1e-12)
       #expect(abs(found.entropies[sample] + p.reduce(0) { $0 + $1 * logarithm($1) }) < 1e-12)
+      let other = p.indices.filter { $0 != labels[sample] }.map { p[$0] }.max() ?? 0
+      #expect(abs(found.margins[sample] - (p[labels[sample]] - other)) < 1e-12)
       #expect(found.predictions[sample] == row.indices.max { row[$0] < row[$1] })
     }
     let gradient = try #require(found.gradient).doubles()
@@ -207,6 +209,29 @@ private func expectClose(
       logits: Tensor([1000.0, -1000, 0], shape: [1, 3]), labels: Tensor([Int64(1)], shape: [1]), gradientScale: 1)
     #expect(found.losses == [2000])
     #expect(found.entropies == [0])
+    #expect(found.margins == [-1])
+  }
+
+  @Test(
+    "Log-odds: their gradient times the doubt is the cross-entropy's, and keeps its direction where that is nothing")
+  func logOdds() throws {
+    let (n, k) = (4, 5)
+    let z = noise(n * k, seed: 12, from: -3, to: 3)
+    let labels = [3, 0, 2, 2]
+    let (logits, target) = (try Tensor(z, shape: [n, k]), try Tensor(labels.map(Int64.init), shape: [n]))
+    let odds = try LogOdds(logits: logits, labels: target)
+    let entropy = try CrossEntropy(logits: logits, labels: target, gradientScale: 1)
+    for sample in 0..<n { #expect(abs(odds.doubts[sample] - 1 + exponential(-entropy.losses[sample])) < 1e-12) }
+    let scaled = try odds.gradient.doubles().enumerated().map { $1 * odds.doubts[$0 / k] }
+    expectClose(scaled, try entropy.requiredGradient().doubles(), within: 1e-12)
+
+    // So sure that the softmax is 1: of the others the largest is all that counts.
+    let sure = try LogOdds(logits: Tensor([1000.0, -1000, 0], shape: [1, 3]), labels: Tensor([Int64(0)], shape: [1]))
+    #expect(sure.doubts == [0])
+    #expect(try sure.gradient.doubles() == [-1, 0, 1])
+    let wrong = try LogOdds(logits: Tensor([1000.0, -1000, 0], shape: [1, 3]), labels: Tensor([Int64(1)], shape: [1]))
+    #expect(wrong.doubts == [1])
+    #expect(try wrong.gradient.doubles() == [1, -1, 0])
   }
 
   @Test("Sums over samples are those of float64, for every element type and odd sizes")

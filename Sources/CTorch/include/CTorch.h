@@ -134,17 +134,22 @@ int ctorch_linear_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorc
                            ctorch_tensor *grad_bias) CTORCH_CHECKED;
 
 /// Cross-entropy of softmax(logits) per sample. Writes N values each to `losses` (nats), `entropies`
-/// (of the softmax, nats) and `predictions` (lowest index among equals); each may be null.
+/// (of the softmax, nats), `margins` (p_y − max_{k≠y} p_k) and `predictions` (lowest index among equals);
+/// each may be null.
 /// `grad_logits`, where not null, gets each sample's ∂loss/∂logits times `grad_scale`.
 /// With `smoothing` s the target is (1 − s)·onehot + s/classes.
 int ctorch_cross_entropy(ctorch_tensor logits, ctorch_tensor labels, double smoothing, double grad_scale,
-                         double *losses, double *entropies, int64_t *predictions,
+                         double *losses, double *entropies, double *margins, int64_t *predictions,
                          ctorch_tensor *grad_logits) CTORCH_CHECKED;
+
+/// The odds against the true class: u = log((1 − p_y) / p_y) a sample. Writes N values of 1 − p_y to `doubts` and each
+/// sample's ∂u/∂logits to `grad_logits`; that of the cross-entropy is the same times 1 − p_y.
+int ctorch_log_odds(ctorch_tensor logits, ctorch_tensor labels, double *doubts,
+                    ctorch_tensor *grad_logits) CTORCH_CHECKED;
 
 // MARK: reductions a sample
 
-/// For each sample (dimension 0) Σab, Σaa and Σbb over all other elements; runs of 1024 in the working precision,
-/// the runs in float64.
+/// For each sample (dimension 0) Σab, Σaa and Σbb over all other elements, in float64.
 /// Each of the three has room for N values.
 int ctorch_sample_products(ctorch_tensor a, ctorch_tensor b, double *ab, double *aa, double *bb) CTORCH_CHECKED;
 /// For each sample Σaa.
