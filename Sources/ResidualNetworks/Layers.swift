@@ -73,17 +73,34 @@ struct NormLayer {
     let statistics: NormReLU.BatchStatistics?
   }
 
-  init(_ path: String, _ parameters: [String: Tensor]) throws {
+  init(path: String, parameters: NormReLU.Parameters) {
     self.path = path
-    self.parameters = NormReLU.Parameters(
-      weight: try parameters.required(path + ".weight"), bias: try parameters.required(path + ".bias"),
-      runningMean: try parameters.required(path + ".running_mean"),
-      runningVariance: try parameters.required(path + ".running_var"))
+    self.parameters = parameters
   }
 
-  func forward(_ input: Tensor, mode: Mode) throws -> Tape {
+  init(_ path: String, _ parameters: [String: Tensor]) throws {
+    self.init(
+      path: path,
+      parameters: NormReLU.Parameters(
+        weight: try parameters.required(path + ".weight"), bias: try parameters.required(path + ".bias"),
+        runningMean: try parameters.required(path + ".running_mean"),
+        runningVariance: try parameters.required(path + ".running_var")))
+  }
+
+  /// The same γ and β with running statistics that nothing was counted in yet.
+  func withStatisticsOfItsOwn() throws -> NormLayer {
+    let (mean, type) = (parameters.runningMean.shape, parameters.runningMean.elementType)
+    return NormLayer(
+      path: path,
+      parameters: NormReLU.Parameters(
+        weight: parameters.weight, bias: parameters.bias, runningMean: try .zeros(mean, type),
+        runningVariance: try .full(mean, 1, type)))
+  }
+
+  /// - Parameter momentum: by how much a training forward moves the running statistics
+  func forward(_ input: Tensor, mode: Mode, momentum: Double = Normalisation.momentum) throws -> Tape {
     let result = try NormReLU.forward(
-      input, parameters, training: mode == .training, momentum: Normalisation.momentum,
+      input, parameters, training: mode == .training, momentum: momentum,
       epsilon: Normalisation.epsilon)
     return Tape(input: mode == .training ? input : nil, output: result.output, statistics: result.statistics)
   }

@@ -4,22 +4,27 @@ import Torch
 /// One forward pass through a network that can be gone back: for training, and for looking at every step on the way.
 public final class Pass {
   public let network: ResidualNetwork
+  /// The last h, which the head reads.
+  public let features: Tensor
   /// N×classes
   public let logits: Tensor
-  /// h_0, the stem's output.
+  /// What the first move took: h_0, the stem's output, unless the pass began later.
   public let h0: Tensor
-  private let images: Tensor
+  /// nil where the pass began behind the stem.
+  private let images: Tensor?
   private var records: [ResidualNetwork.Record]
   private var headTape: Head.Tape?
 
   /// A step as the way back meets it. None of these tensors is ever written again.
   public struct VisitedStep {
     public let layout: StepLayout
+    /// Its number among the steps of the pass, from 1.
+    public let number: Int
     /// h_{t−1}, after the pooling where the step's stage enters through one.
     public let input: Tensor
     /// s(h_{t−1}): h_{t−1} itself, or the projection's output.
     public let kept: Tensor
-    /// F_t(h_{t−1})
+    /// F_t(h_{t−1}), times the scale that the plan gives it.
     public let residual: Tensor
     /// ∂L/∂h_{t−1}, or, at a projection, ∂L with respect to the projection's output.
     public let gradient: Tensor
@@ -29,17 +34,36 @@ public final class Pass {
   /// - Parameters:
   ///   - images: N×C×H×W
   ///   - keepsResiduals: whether `backward`'s visitor will look at F; without it F's memory is reused
-  public init(_ network: ResidualNetwork, images: Tensor, mode: Mode, keepsResiduals: Bool = false) throws {
+  public convenience init(
+    _ network: ResidualNetwork, images: Tensor, mode: Mode, keepsResiduals: Bool = false
+  ) throws {
+    try self.init(
+      network, network.plan.moves, from: network.begin(images), images: images, mode: mode,
+      keepsResiduals: keepsResiduals)
+  }
+
+  /// Runs the given moves and the head on a state that is known already, in evaluation mode, keeping every F.
+  /// - Parameter h: what the first move takes
+  /// - Throws: `PlanError` where the network has no such block.
+  public convenience init(_ network: ResidualNetwork, moves: some Sequence<Plan.Move>, from h: Tensor) throws {
+    try self.init(network, moves, from: h, images: nil, mode: .evaluation, keepsResiduals: true)
+  }
+
+  private init(
+    _ network: ResidualNetwork, _ moves: some Sequence<Plan.Move>, from h0: Tensor, images: Tensor?, mode: Mode,
+    keepsResiduals: Bool
+  ) throws {
     self.network = network
     self.images = images
-    h0 = try network.begin(images)
+    self.h0 = h0
     var h = h0
     var records: [ResidualNetwork.Record] = []
-    for move in network.plan.moves {
+    for move in moves {
       let (output, record) = try network.record(move, on: h, mode: mode, keepsResidual: keepsResiduals)
       records.append(record)
       h = output
     }
+    features = h
     (logits, headTape) = try network.head.forward(h, mode: mode)
     self.records = records
   }
@@ -48,28 +72,27 @@ public final class Pass {
   /// - Parameters:
   ///   - gradient: ∂L/∂logits, N×classes
   ///   - gradients: receives the parameters' gradients; nil where they are not wanted
-  ///   - visit: called for every step from the last to the first, where `keepsResiduals` was given
+  ///   - visit: called for every step that adds something, from the last to the first, where F was kept
   public func backward(
-    _ gradient: Tensor, into gradients: Gradients?, visit: ((VisitedStep) throws -> Void)? = nil
+    _ gradient: Tensor, into gradients: Gradients?, visit: (VisitedStep) throws -> Void = { _ in }
   ) throws {
     guard let tape = headTape else { throw PassError.goneBack }
     headTape = nil
     var gradient = try network.head.backward(gradient, tape, gradients)
-    let layouts = network.architecture.steps
-    var step = layouts.count
+    var number = records.count { if case .step = $0.move { true } else { false } }
     while let record = records.popLast() {
       let after = gradient
       gradient = try network.backward(after, through: record, gradients)
-      guard case .step = record.move else { continue }
-      step -= 1
-      guard let visit, let residual = record.residual else { continue }
-      let layout = layouts[step]
+      guard case .step(let step) = record.move else { continue }
+      defer { number -= 1 }
+      guard let residual = record.residual else { continue }
+      let layout = try network.block(of: step).layout
       try visit(
         VisitedStep(
-          layout: layout, input: record.input, kept: record.kept, residual: residual,
+          layout: layout, number: number, input: record.input, kept: record.kept, residual: residual,
           gradient: layout.name.projection ? after : gradient))
     }
-    if gradients != nil {
+    if gradients != nil, let images {
       _ = try network.stem.backward(gradient, input: images, wantsInput: false, gradients)
     }
   }

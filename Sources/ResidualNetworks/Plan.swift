@@ -1,7 +1,7 @@
 /// How a network's blocks are run: a list of moves over h, from the stem's output to the head's input.
 ///
 /// The network's own forward pass is one plan; everything that is done to a trained network (leaving a step out,
-/// stopping early, scaling what a step adds) is another plan over the same blocks.
+/// exchanging two, repeating one, stopping early, scaling what a step adds) is another plan over the same blocks.
 public struct Plan: Codable, Hashable, Sendable {
   public enum Move: Codable, Hashable, Sendable {
     /// The pooling through which h enters a stage.
@@ -13,11 +13,15 @@ public struct Plan: Codable, Hashable, Sendable {
   public struct Step: Codable, Hashable, Sendable {
     public var stage: Int
     public var block: Int
+    /// Which of the block's normalisations run: 0 the trained ones, others those that
+    /// `ResidualNetwork.recalibrated(for:batches:images:)` gave it.
+    public var use: Int
     public var scale: Double
 
-    public init(stage: Int, block: Int, scale: Double = 1) {
+    public init(stage: Int, block: Int, use: Int = 0, scale: Double = 1) {
       self.stage = stage
       self.block = block
+      self.use = use
       self.scale = scale
     }
   }
@@ -38,9 +42,12 @@ public struct Plan: Codable, Hashable, Sendable {
   public var stepPlaces: [Int] {
     moves.indices.filter { if case .step = moves[$0] { true } else { false } }
   }
+}
 
-  /// The plan with step `number` (from 1) adding `scale` times what it does now.
-  /// - Precondition: the plan has that step.
+/// Plans out of plans. Steps are numbered from 1.
+/// - Precondition: of all of them, that the plan has the steps that are named.
+extension Plan {
+  /// The plan with step `number` adding `scale` times what it does now.
   public func scaling(step number: Int, by scale: Double) -> Plan {
     var plan = self
     let place = stepPlaces[number - 1]
@@ -51,7 +58,77 @@ public struct Plan: Codable, Hashable, Sendable {
     return plan
   }
 
-  /// The plan without what step `number` (from 1) adds: F is left out and s stays.
-  /// - Precondition: the plan has that step.
+  /// The plan without what step `number` adds: F is left out and s stays.
   public func dropping(step number: Int) -> Plan { scaling(step: number, by: 0) }
+
+  /// The plan without what any of these steps adds.
+  public func dropping(steps numbers: some Sequence<Int>) -> Plan {
+    numbers.reduce(self) { $0.dropping(step: $1) }
+  }
+
+  /// The plan with two steps in each other's place; poolings stay where they are.
+  public func exchanging(step first: Int, with second: Int) -> Plan {
+    var plan = self
+    let places = stepPlaces
+    plan.moves.swapAt(places[first - 1], places[second - 1])
+    return plan
+  }
+
+  /// The plan with step `number` applied `times` more times right after itself, each adding `scale` times what it does.
+  /// - Parameter firstUse: where the added steps have normalisations of their own, the first one's; the others' follow
+  public func unrolling(step number: Int, times: Int, scale: Double, firstUse: Int? = nil) -> Plan {
+    var plan = self
+    let place = stepPlaces[number - 1]
+    guard case .step(let step) = moves[place] else { return plan }
+    let added = (0..<times).map { index in
+      var repeated = step
+      repeated.scale *= scale
+      if let firstUse { repeated.use = firstUse + index }
+      return Move.step(repeated)
+    }
+    plan.moves.insert(contentsOf: added, at: place + 1)
+    return plan
+  }
+}
+
+/// A plan that a network cannot run: which move, counted from 0, and why.
+public struct PlanError: Error, CustomStringConvertible, Equatable {
+  public var move: Int
+  public var problem: String
+  public var description: String { "move \(move) of the plan: \(problem)" }
+}
+
+extension Plan {
+  /// - Throws: `PlanError` at the first move that the architecture does not have or whose input has another shape than
+  ///   it takes, or after the last one where the head would not take what is left.
+  public func validate(for architecture: Architecture) throws(PlanError) {
+    let layouts = Dictionary(uniqueKeysWithValues: architecture.steps.map { ([$0.name.stage, $0.name.block], $0) })
+    var shape = Shape(
+      channels: architecture.stem.width, height: architecture.input.height, width: architecture.input.width)
+    for (index, move) in moves.enumerated() {
+      switch move {
+      case .pool(let stage):
+        guard architecture.stages.indices.contains(stage), architecture.stages[stage].entry.isPooling else {
+          throw PlanError(move: index, problem: "\(architecture.name) enters stage \(stage) through no pooling")
+        }
+        shape.height /= 2
+        shape.width /= 2
+      case .step(let step):
+        guard let layout = layouts[[step.stage, step.block]] else {
+          throw PlanError(move: index, problem: "\(architecture.name) has no block stages.\(step.stage).\(step.block)")
+        }
+        guard layout.input == shape else {
+          throw PlanError(
+            move: index, problem: "stages.\(step.stage).\(step.block) takes \(layout.input), h is \(shape) there")
+        }
+        guard step.scale.isFinite else {
+          throw PlanError(move: index, problem: "a scale of \(step.scale) is no number")
+        }
+        shape = layout.output
+      }
+    }
+    guard shape == architecture.features else {
+      throw PlanError(move: moves.count, problem: "the head takes \(architecture.features), h ends as \(shape)")
+    }
+  }
 }

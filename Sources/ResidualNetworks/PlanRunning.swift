@@ -2,6 +2,7 @@ import Torch
 
 extension ResidualNetwork {
   /// h after all moves of `plan` on `h0`, in evaluation mode.
+  /// - Throws: `PlanError` where the network cannot run it.
   public func run(_ plan: Plan, on h0: Tensor) throws -> Tensor {
     var h = h0
     for move in plan.moves { h = try apply(move, to: h) }
@@ -16,13 +17,28 @@ extension ResidualNetwork {
   /// - Returns: how many moves were made
   @discardableResult
   public func run(_ plans: [Plan], on h0: Tensor, visit: (Int, Tensor) throws -> Void) throws -> Int {
-    try descend(plans, Array(plans.indices), depth: 0, h0, visit)
+    try PlanTree(plans: plans).run(on: h0, apply: { try apply($0, to: $1) }, visit: visit)
+  }
+}
+
+/// Plans as a tree of the moves that they share.
+struct PlanTree {
+  typealias Apply = (Plan.Move, Tensor) throws -> Tensor
+  typealias Visit = (Int, Tensor) throws -> Void
+
+  let plans: [Plan]
+
+  /// - Parameters:
+  ///   - apply: h after a move
+  ///   - visit: receives a plan's place in `plans` and its last h
+  /// - Returns: how many moves were made
+  @discardableResult
+  func run(on h0: Tensor, apply: Apply, visit: Visit) throws -> Int {
+    try descend(Array(plans.indices), depth: 0, h0, apply, visit)
   }
 
   /// `members` agree in their first `depth` moves, which led to `h`.
-  private func descend(
-    _ plans: [Plan], _ members: [Int], depth: Int, _ h: Tensor, _ visit: (Int, Tensor) throws -> Void
-  ) throws -> Int {
+  private func descend(_ members: [Int], depth: Int, _ h: Tensor, _ apply: Apply, _ visit: Visit) throws -> Int {
     var (h, depth, members, moves) = (h, depth, members, 0)
     while true {
       for index in members where plans[index].moves.count == depth { try visit(index, h) }
@@ -33,10 +49,10 @@ extension ResidualNetwork {
       // The largest branch goes on in this loop, so that a side branch holds one h beside its own and no more.
       guard let largest = branches.last else { return moves }
       for branch in branches.dropLast() {
-        let beside = try apply(plans[branch[0]].moves[depth], to: h)
-        moves += 1 + (try descend(plans, branch, depth: depth + 1, beside, visit))
+        let beside = try apply(plans[branch[0]].moves[depth], h)
+        moves += 1 + (try descend(branch, depth: depth + 1, beside, apply, visit))
       }
-      h = try apply(plans[largest[0]].moves[depth], to: h)
+      h = try apply(plans[largest[0]].moves[depth], h)
       moves += 1
       members = largest
       depth += 1

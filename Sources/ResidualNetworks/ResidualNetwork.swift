@@ -80,16 +80,19 @@ public final class ResidualNetwork {
   }
 
   /// Logits N×classes of images, in evaluation mode.
+  /// - Throws: `PlanError` where the network cannot run `plan`.
   public func logits(_ images: Tensor, plan: Plan? = nil) throws -> Tensor {
-    try classify(run(plan ?? self.plan, on: begin(images)))
+    try plan?.validate(for: architecture)
+    return try classify(run(plan ?? self.plan, on: begin(images)))
   }
 
-  /// The gradient of each sample's loss with respect to an h of the last stage's shape, the head plugged straight in.
-  /// - Returns: what the head says there, and ∂L_n/∂h_n for each sample n.
-  public func plugged(_ h: Tensor, labels: Tensor) throws -> (reading: CrossEntropy, gradient: Tensor) {
-    let (logits, tape) = try head.forward(h, mode: .evaluation)
-    let reading = try CrossEntropy(logits: logits, labels: labels, gradientScale: 1)
-    return (reading, try head.backward(reading.requiredGradient(), tape, nil))
+  /// The block that a step runs.
+  /// - Throws: `PlanError` where there is none.
+  func block(of step: Plan.Step) throws -> Block {
+    guard blocks.indices.contains(step.stage), blocks[step.stage].indices.contains(step.block) else {
+      throw PlanError(move: 0, problem: "\(architecture.name) has no block stages.\(step.stage).\(step.block)")
+    }
+    return blocks[step.stage][step.block]
   }
 
   // MARK: one move
@@ -126,12 +129,12 @@ public final class ResidualNetwork {
       }
       return (output, Record(move: move, input: h, kept: h, residual: nil, tape: nil, maximumIndices: indices))
     case .step(let step):
-      let block = blocks[step.stage][step.block]
+      let block = try block(of: step)
       let kept = try block.kept(h)
       guard step.scale != 0 else {
         return (kept, Record(move: move, input: h, kept: kept, residual: nil, tape: nil, maximumIndices: nil))
       }
-      var (residual, tape) = try block.residual(h, mode: mode)
+      var (residual, tape) = try block.residual(h, use: step.use, mode: mode)
       if step.scale != 1 { residual = try residual.scaled(by: step.scale) }
       let output: Tensor
       if keepsResidual {
@@ -158,7 +161,7 @@ public final class ResidualNetwork {
       }
       return try Pooling.averageBackward(gradient, input: record.input, size: 2)
     case .step(let step):
-      let block = blocks[step.stage][step.block]
+      let block = try block(of: step)
       let throughKept = try block.keptBackward(gradient, h: record.input, gradients)
       guard let tape = record.tape else { return throughKept }
       let scaled = step.scale == 1 ? gradient : try gradient.scaled(by: step.scale)
