@@ -15,6 +15,33 @@ public struct Moments: Sendable {
 
   /// Population standard deviation; 0 without numbers.
   public var deviation: Double { count == 0 ? 0 : (squares / Double(count)).squareRoot() }
+
+  /// What was counted; nil without numbers.
+  public var statistic: Statistic? {
+    count == 0 ? nil : Statistic(mean: mean, std: deviation, count: count)
+  }
+}
+
+/// Means, deviations and correlation of pairs of numbers that come one at a time, in float64.
+public struct PairMoments: Sendable {
+  public private(set) var first = Moments()
+  public private(set) var second = Moments()
+  private var products = 0.0
+
+  public init() {}
+
+  public mutating func add(_ a: Double, _ b: Double) {
+    let before = a - first.mean
+    first.add(a)
+    second.add(b)
+    products += before * (b - second.mean)
+  }
+
+  /// Pearson's correlation; nil where one of the two does not vary.
+  public var correlation: Double? {
+    let scale = first.deviation * second.deviation
+    return scale > 0 ? products / Double(first.count) / scale : nil
+  }
 }
 
 /// Adds up how a classifier does, sample by sample.
@@ -28,11 +55,18 @@ public struct ScoreSum: Sendable {
   /// - Parameters:
   ///   - losses: cross-entropy a sample, nats
   ///   - entropies: entropy a sample, nats
-  public mutating func add(losses: [Double], entropies: [Double], predictions: [Int], labels: [Int]) {
-    for loss in losses { self.losses.add(loss) }
-    for entropy in entropies { self.entropies.add(entropy) }
-    for (prediction, label) in zip(predictions, labels) where prediction == label { right += 1 }
+  ///   - counted: whether a sample counts; all do where it is nil
+  public mutating func add(
+    losses: [Double], entropies: [Double], predictions: [Int], labels: [Int], counted: [Bool]? = nil
+  ) {
+    for sample in losses.indices where counted?[sample] ?? true {
+      self.losses.add(losses[sample])
+      self.entropies.add(entropies[sample])
+      if predictions[sample] == labels[sample] { right += 1 }
+    }
   }
+
+  public var count: Int { losses.count }
 
   public var score: Score {
     Score(

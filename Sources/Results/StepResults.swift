@@ -1,0 +1,130 @@
+/// One value for train and one for validation data.
+public struct BySplit<Value: Codable & Equatable & Sendable>: Codable, Equatable, Sendable {
+  public var train: Value
+  public var validation: Value
+
+  public init(train: Value, validation: Value) {
+    self.train = train
+    self.validation = validation
+  }
+}
+
+/// Which step a number belongs to.
+public struct StepName: Codable, Equatable, Hashable, Sendable {
+  /// Counted from 1 through the whole network, as in the paper.
+  public var step: Int
+  /// Counted from 0.
+  public var stage: Int
+  /// Counted from 0 within the stage.
+  public var block: Int
+  /// Whether the step keeps h through a projection instead of the identity; its gradient is then the one
+  /// with respect to the projection's output.
+  public var projection: Bool
+
+  public init(step: Int, stage: Int, block: Int, projection: Bool) {
+    self.step = step
+    self.stage = stage
+    self.block = block
+    self.projection = projection
+  }
+}
+
+/// The distribution over samples of one number a sample.
+public struct Statistic: Codable, Equatable, Sendable {
+  public var mean: Double
+  /// Standard deviation (population).
+  public var std: Double
+  /// Numbers counted.
+  public var count: Int
+
+  public init(mean: Double, std: Double, count: Int) {
+    self.mean = mean
+    self.std = std
+    self.count = count
+  }
+}
+
+/// The distribution over samples of one number a sample, at one step.
+public struct StepStatistic: Codable, Equatable, Sendable {
+  public var name: StepName
+  public var mean: Double
+  /// Standard deviation over samples (population).
+  public var std: Double
+  /// Samples counted.
+  public var count: Int
+
+  public init(name: StepName, mean: Double, std: Double, count: Int) {
+    self.name = name
+    self.mean = mean
+    self.std = std
+    self.count = count
+  }
+
+  enum CodingKeys: String, CodingKey { case mean, std, count }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      name: try StepName(from: decoder), mean: try values.decode(Double.self, forKey: .mean),
+      std: try values.decode(Double.self, forKey: .std), count: try values.decode(Int.self, forKey: .count))
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    try name.encode(to: encoder)
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(mean, forKey: .mean)
+    try values.encode(std, forKey: .std)
+    try values.encode(count, forKey: .count)
+  }
+}
+
+/// How well a classifier does on a set of samples.
+public struct Score: Codable, Equatable, Sendable {
+  /// Share classified rightly, 0 … 1.
+  public var accuracy: Double
+  /// Mean cross-entropy in nats.
+  public var loss: Double
+  /// Standard deviation of the cross-entropy over samples (population).
+  public var lossStd: Double
+  /// Mean entropy of the softmax in nats.
+  public var entropy: Double
+  /// Standard deviation of the entropy over samples (population).
+  public var entropyStd: Double
+  /// Samples counted.
+  public var count: Int
+
+  public init(accuracy: Double, loss: Double, lossStd: Double, entropy: Double, entropyStd: Double, count: Int) {
+    self.accuracy = accuracy
+    self.loss = loss
+    self.lossStd = lossStd
+    self.entropy = entropy
+    self.entropyStd = entropyStd
+    self.count = count
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case accuracy, loss, entropy, count
+    case lossStd = "loss-std"
+    case entropyStd = "entropy-std"
+  }
+}
+
+/// A score that belongs to a step.
+public struct StepScore: Codable, Equatable, Sendable {
+  public var name: StepName
+  public var score: Score
+
+  public init(name: StepName, score: Score) {
+    self.name = name
+    self.score = score
+  }
+
+  public init(from decoder: any Decoder) throws {
+    self.init(name: try StepName(from: decoder), score: try Score(from: decoder))
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    try name.encode(to: encoder)
+    try score.encode(to: encoder)
+  }
+}
