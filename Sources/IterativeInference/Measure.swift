@@ -1,13 +1,12 @@
-import ImageDatasets
 import ResidualNetworks
 import Results
 import Torch
 
 /// A question put to every batch: it folds what it sees into a few numbers and lets the activations go.
 ///
-/// All measures of a call ride on the same forward and backward pass (`measure(_:on:_:)`). One that looks at the steps
-/// of the network's own pass implements `observe(_:)`; one that runs the blocks in other ways names its `plans` and
-/// implements `observe(plan:_:)`.
+/// All measures of a call ride on the same forward and backward pass (`measure(_:on:_:progress:)`). One that looks at
+/// the steps of the network's own pass implements `observe(_:)`; one that asks what the network would say if its blocks
+/// ran in other ways names its `plans`; one that wants to see every step of another way names its `trajectories`.
 public protocol Measure: AnyObject {
   /// One step of one batch; from the last step to the first.
   func observe(_ step: StepReading) throws
@@ -15,50 +14,67 @@ public protocol Measure: AnyObject {
   /// Plans to be run on every batch besides the network's own.
   func plans(for network: ResidualNetwork) -> [Plan]
 
+  /// How many samples the plans are run on, the first ones; nil for all.
+  var plannedSamples: Int? { get }
+
   /// What the head says after `plans(for:)[plan]` for one batch.
   func observe(plan: Int, _ reading: LabelledReading)
+
+  /// Other ways through the network of which every step is to be seen, after the network's own steps.
+  func trajectories(for network: ResidualNetwork) -> [Trajectory]
+
+  /// One step of `trajectories(for:)[trajectory]` for one batch; from the last step to the first.
+  func observe(trajectory: Int, _ step: StepReading) throws
 }
 
 extension Measure {
   public func observe(_ step: StepReading) throws {}
   public func plans(for network: ResidualNetwork) -> [Plan] { [] }
+  public var plannedSamples: Int? { nil }
   public func observe(plan: Int, _ reading: LabelledReading) {}
+  public func trajectories(for network: ResidualNetwork) -> [Trajectory] { [] }
+  public func observe(trajectory: Int, _ step: StepReading) throws {}
 }
 
-/// What a classifier says about a batch, with the truth beside it.
-public struct LabelledReading {
-  public let reading: CrossEntropy
-  /// The class of each sample.
-  public let labels: [Int]
-}
+/// A plan that begins as the network's own does, and of which the steps from one on are to be seen.
+public struct Trajectory {
+  public var plan: Plan
+  /// The first step that is seen, from 1. Until then `plan` is the network's own, so that its state is known already.
+  public var first: Int
 
-extension ScoreSum {
-  public mutating func add(_ batch: LabelledReading) {
-    add(
-      losses: batch.reading.losses, entropies: batch.reading.entropies, predictions: batch.reading.predictions,
-      labels: batch.labels)
+  /// - Precondition: the steps before `first` are the network's own.
+  public init(_ plan: Plan, from first: Int) {
+    self.plan = plan
+    self.first = first
   }
 }
 
-/// One step of one batch, as a measure sees it. What several measures need is computed once.
+/// One step of one batch, as a measure sees it. What several measures need is computed once, when it is first asked
+/// for.
 public final class StepReading {
   public let layout: StepLayout
+  /// The step's number in the plan that is run, from 1.
+  public let number: Int
   /// h_{t−1}, N×C×H×W
   public var input: Tensor { visited.input }
-  /// F_t(h_{t−1})
+  /// F_t(h_{t−1}), times the plan's scale.
   public var residual: Tensor { visited.residual }
-  /// ∂L_n/∂h_{t−1} of each sample n, through all later steps; with respect to the projection's output where the step
-  /// has one.
+  /// ∂u_n/∂h_{t−1} of each sample n, through all later steps; with respect to the projection's output where the step
+  /// has one. u is the log-odds against the true class, so that ∂L_n/∂h_{t−1} is this times `doubts[n]`: the direction is
+  /// the same, and stays exact for samples of which the network is sure (`LogOdds`).
   public var gradient: Tensor { visited.gradient }
-  /// What the head says at h_t; nil before the last stage, whose shape alone it can read.
-  public let after: LabelledReading?
-  /// The head applied straight to what the step adds to (h_{t−1}, or the projection's output), and the gradient there;
-  /// nil before the last stage.
-  public let plugged: (reading: LabelledReading, gradient: Tensor)?
+  /// 1 − p_y of each sample, by the head after the last step.
+  public let doubts: [Double]
+  /// The state that F is added to (h_{t−1}, or the projection's output) under the plugged head; nil before the last
+  /// stage, whose shape alone the head can read.
+  public let before: ReadableState?
+  /// h_t under the plugged head; nil before the last stage.
+  public let after: ReadableState?
 
   private let visited: Pass.VisitedStep
   private var knownInputSquares: [Double]?
   private var knownProducts: SampleProducts?
+  private var knownPluggedProducts: SampleProducts?
 
   /// For each sample ‖h_{t−1}‖²
   public func inputSquares() throws -> [Double] {
@@ -76,68 +92,55 @@ public final class StepReading {
     return products
   }
 
-  init(
-    _ visited: Pass.VisitedStep, after: LabelledReading?, plugged: (reading: LabelledReading, gradient: Tensor)?
-  ) {
+  /// Of F (`squares`) and the plugged head's gradient at `before` (`otherSquares`); nil before the last stage.
+  public func pluggedProducts() throws -> SampleProducts? {
+    if let knownPluggedProducts { return knownPluggedProducts }
+    knownPluggedProducts = try before.map { try residual.sampleProducts($0.gradient()) }
+    return knownPluggedProducts
+  }
+
+  init(_ visited: Pass.VisitedStep, number: Int, doubts: [Double], before: ReadableState?, after: ReadableState?) {
     layout = visited.layout
+    self.number = number
+    self.doubts = doubts
     self.visited = visited
+    self.before = before
     self.after = after
-    self.plugged = plugged
   }
 }
 
-/// The first images of a set in file order, not augmented, in batches.
-public struct Samples {
-  public let set: ImageSet
-  public let count: Int
-  public let batch: Int
-  public let maker: BatchMaker
+/// A state of the last stage's shape: what the head says there, computed when it is first asked for.
+public final class ReadableState {
+  private let plug: () throws -> PluggedHead
+  private let labelled: (CrossEntropy) -> LabelledReading
+  private var plugged: PluggedHead?
+  private var known: LabelledReading?
 
-  /// - Parameters:
-  ///   - count: the first so many, no more than there are; all where it is nil
-  ///   - batch: samples a pass
-  public init(_ set: ImageSet, count: Int? = nil, batch: Int = 128, maker: BatchMaker) {
-    self.set = set
-    self.count = min(count ?? set.count, set.count)
-    self.batch = batch
-    self.maker = maker
+  /// - Parameter said: what the head is known to say there
+  init(_ network: ResidualNetwork, _ h: Tensor, _ batch: LabelledBatch, said: CrossEntropy? = nil) {
+    plug = { try PluggedHead(network, on: h, labels: batch.labels) }
+    labelled = batch.labelled
+    known = said.map(batch.labelled)
   }
-}
 
-/// Lets `measures` see every step of a network on the given samples, in evaluation mode: one forward and one backward
-/// pass a batch, and the measures' plans with what they begin alike run once.
-/// - Parameter progress: told after each batch how many samples are done
-public func measure(
-  _ measures: [any Measure], on network: ResidualNetwork, _ samples: Samples, progress: (Int) throws -> Void = { _ in }
-) throws {
-  let plans = measures.map { $0.plans(for: network) }
-  // Which measure, and which of its plans, a plan of the joint list belongs to.
-  let owners = plans.enumerated().flatMap { owner, own in own.indices.map { (owner: owner, plan: $0) } }
-  let lastStage = network.architecture.stages.count - 1
-  for start in stride(from: 0, to: samples.count, by: samples.batch) {
-    let end = min(start + samples.batch, samples.count)
-    let batch = try samples.maker.batch(samples.set, start..<end)
-    let labels = batch.indices.map { samples.set.labels[$0] }
-    let pass = try Pass(network, images: batch.images, mode: .evaluation, keepsResiduals: true)
-    // A scale of 1: the gradient of every sample's own loss.
-    let output = try CrossEntropy(logits: pass.logits, labels: batch.labels, gradientScale: 1)
-    var after: LabelledReading? = LabelledReading(reading: output, labels: labels)
-    try pass.backward(output.requiredGradient(), into: nil) { visited in
-      var plugged: (reading: LabelledReading, gradient: Tensor)?
-      if visited.layout.name.stage == lastStage {
-        let (reading, gradient) = try network.plugged(visited.kept, labels: batch.labels)
-        plugged = (LabelledReading(reading: reading, labels: labels), gradient)
-      }
-      let step = StepReading(visited, after: after, plugged: plugged)
-      for measure in measures { try measure.observe(step) }
-      // What this step starts from is what the step before ends with, where that is of the same stage.
-      after = visited.layout.name.block == 0 ? nil : plugged?.reading
-    }
-    try network.run(plans.flatMap { $0 }, on: pass.h0) { index, h in
-      let reading = try CrossEntropy(logits: network.classify(h), labels: batch.labels)
-      measures[owners[index].owner].observe(
-        plan: owners[index].plan, LabelledReading(reading: reading, labels: labels))
-    }
-    try progress(end)
+  /// What the head says.
+  public func reading() throws -> LabelledReading {
+    if let known { return known }
+    let reading = labelled(try head().reading)
+    known = reading
+    return reading
+  }
+
+  /// ∂u_n/∂h_n of each sample n, as if the network ended here; ∂L_n/∂h_n is that times `doubts()[n]`.
+  public func gradient() throws -> Tensor { try head().gradient() }
+
+  /// 1 − p_y of each sample.
+  public func doubts() throws -> [Double] { try head().odds.doubts }
+
+  private func head() throws -> PluggedHead {
+    if let plugged { return plugged }
+    let head = try plug()
+    plugged = head
+    return head
   }
 }

@@ -8,7 +8,7 @@ public final class IntermediateScores: Measure {
   public init() {}
 
   public func observe(_ step: StepReading) throws {
-    if let after = step.after { sums[step.layout.name, default: ScoreSum()].add(after) }
+    if let after = step.after { sums[step.layout.name, default: ScoreSum()].add(try after.reading()) }
   }
 
   public var result: [StepScore] {
@@ -29,7 +29,7 @@ public final class DroppedStep: Measure {
 
   public func observe(_ step: StepReading) throws {
     // The head after the last step is the network itself.
-    if step.layout.name == steps.last, let after = step.after { whole.add(after) }
+    if step.number == steps.count, let after = step.after { whole.add(try after.reading()) }
   }
 
   public func plans(for network: ResidualNetwork) -> [Plan] { steps.map { network.plan.dropping(step: $0.step) } }

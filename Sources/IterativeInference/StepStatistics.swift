@@ -12,17 +12,9 @@ public final class CosineLoss: Measure {
   public init() {}
 
   public func observe(_ step: StepReading) throws {
-    Self.add(try step.products(), to: &backpropagatedSums[step.layout.name, default: Moments()])
-    if let plugged = step.plugged {
-      Self.add(
-        try step.residual.sampleProducts(plugged.gradient), to: &pluggedSums[step.layout.name, default: Moments()])
-    }
-  }
-
-  private static func add(_ products: SampleProducts, to sum: inout Moments) {
-    for (dot, norms) in zip(products.dot, zip(products.squares, products.otherSquares))
-    where norms.0 > 0 && norms.1 > 0 {
-      sum.add(dot / (norms.0.squareRoot() * norms.1.squareRoot()))
+    backpropagatedSums[step.layout.name, default: Moments()].add(cosines: try step.products())
+    if let plugged = try step.pluggedProducts() {
+      pluggedSums[step.layout.name, default: Moments()].add(cosines: plugged)
     }
   }
 
@@ -42,12 +34,25 @@ public final class L2Ratio: Measure {
 
   public func observe(_ step: StepReading) throws {
     let residual = try step.products().squares
-    for (residual, input) in zip(residual, try step.inputSquares()) where input > 0 {
-      sums[step.layout.name, default: Moments()].add((residual / input).squareRoot())
-    }
+    sums[step.layout.name, default: Moments()].add(ratios: residual, to: try step.inputSquares())
   }
 
   public var result: [StepStatistic] { statistics(sums) }
+}
+
+extension Moments {
+  /// The cosine of each sample; one for which a vector is exactly zero has no angle and is not counted.
+  mutating func add(cosines products: SampleProducts) {
+    for (dot, norms) in zip(products.dot, zip(products.squares, products.otherSquares))
+    where norms.0 != 0 && norms.1 != 0 {
+      add(dot / (norms.0.squareRoot() * norms.1.squareRoot()))
+    }
+  }
+
+  /// The ratio of each sample's norms, of which the squares are given; one by zero is not counted.
+  mutating func add(ratios squares: [Double], to others: [Double]) {
+    for (square, other) in zip(squares, others) where other != 0 { add((square / other).squareRoot()) }
+  }
 }
 
 /// A step without a single counted sample is left out.

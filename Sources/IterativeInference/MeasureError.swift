@@ -1,0 +1,13 @@
+/// Something that was asked of a measure and cannot be: which option, and why.
+public struct MeasureError: Error, CustomStringConvertible, Equatable {
+  /// As `reslens measure` calls it, without the dashes.
+  public var option: String
+  public var problem: String
+
+  public init(option: String, problem: String) {
+    self.option = option
+    self.problem = problem
+  }
+
+  public var description: String { "--\(option): \(problem)" }
+}

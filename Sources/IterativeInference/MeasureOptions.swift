@@ -1,0 +1,64 @@
+import ResidualNetworks
+import Results
+
+/// A measure by the name that it has in `measures.json` and on the command line.
+public enum MeasureName: String, CaseIterable, Sendable {
+  case cosineLoss = "cosine-loss"
+  case l2Ratio = "l2-ratio"
+  case firstOrder = "first-order"
+  case intermediate, borderline
+  case droppedStep = "dropped-step"
+  case unrolling, lesions
+
+  /// Whether it needs nothing but the network's own forward and backward pass.
+  public var ridesOnOwnPass: Bool {
+    switch self {
+    case .cosineLoss, .l2Ratio, .firstOrder, .intermediate, .borderline: true
+    case .droppedStep, .unrolling, .lesions: false
+    }
+  }
+}
+
+/// Which measures a `MeasureSuite` takes, and how.
+public struct MeasureOptions: Sendable {
+  public var names: Set<MeasureName>
+  /// An example is borderline where |p_y − max_{k≠y} p_k| is below this.
+  public var margin = 0.1
+  /// Along how many of the last steps borderline examples are followed; five, or as many as the head can read, where it
+  /// is nil.
+  public var lastSteps: Int?
+  public var unrolling = Unrolling()
+  public var lesions = LesionScores.Options(samples: 2000)
+
+  public init(names: Set<MeasureName>) { self.names = names }
+
+  public struct Unrolling: Sendable {
+    /// The number of the repeated step, from 1; the last one where it is nil.
+    public var step: Int?
+    public var times = 20
+    public var scale = Scale.chosen(from: Scale.grid)
+    /// On how many train batches each added step's own running statistics are taken; nil to use the block's.
+    public var recalibrationBatches: Int?
+
+    public init() {}
+  }
+
+  /// α of the added steps.
+  public enum Scale: Equatable, Sendable {
+    case given(Double)
+    /// That of these with the lowest mean train loss over the added steps; of equals the first.
+    case chosen(from: [Double])
+
+    public static let grid = [1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01]
+
+    var candidates: [Double] {
+      switch self {
+      case .given(let scale): [scale]
+      case .chosen(let grid): grid
+      }
+    }
+  }
+
+  /// Samples of a batch on which statistics are taken anew.
+  public static let recalibrationBatch = 128
+}

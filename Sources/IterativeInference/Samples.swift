@@ -1,0 +1,27 @@
+import ImageDatasets
+
+/// The first images of a set in file order, not augmented, in batches.
+public struct Samples: BatchSource {
+  public let set: ImageSet
+  public let count: Int
+  public let batch: Int
+  public let maker: BatchMaker
+
+  /// - Parameters:
+  ///   - count: the first so many, no more than there are; all where it is nil
+  ///   - batch: samples a pass
+  public init(_ set: ImageSet, count: Int? = nil, batch: Int = 128, maker: BatchMaker) {
+    self.set = set
+    self.count = min(count ?? set.count, set.count)
+    self.batch = batch
+    self.maker = maker
+  }
+
+  public func forEachBatch(_ body: (LabelledBatch) throws -> Void) throws {
+    for start in stride(from: 0, to: count, by: batch) {
+      let batch = try maker.batch(set, start..<min(start + batch, count))
+      let classes = batch.indices.map { set.labels[$0] }
+      try body(LabelledBatch(images: batch.images, labels: batch.labels, classes: classes, indices: batch.indices))
+    }
+  }
+}

@@ -1,0 +1,123 @@
+import Foundation
+import ImageDatasets
+import IterativeInference
+import ResidualNetworks
+import Results
+import TestSupport
+import Testing
+import Torch
+
+/// Two steps on two channels, small enough to take every derivative by differences.
+let tiny = Architecture(
+  name: "tiny", input: .init(channels: 1, height: 2, width: 2), classes: 2, stem: .init(width: 2),
+  stages: [.init(width: 2, blocks: 2, entry: .none)], head: .init(pooling: 2))
+
+/// Two stages, the second entered through a projection.
+let twoStages = Architecture(
+  name: "two", input: .init(channels: 1, height: 2, width: 2), classes: 2, stem: .init(width: 2),
+  stages: [
+    .init(width: 2, blocks: 2, entry: .none), .init(width: 3, blocks: 2, entry: .projection, stride: 1),
+  ], head: .init(pooling: 2))
+
+/// Two stages, the second entered through a pooling, so that the head can read what enters it.
+let pooled = Architecture(
+  name: "pooled", input: .init(channels: 1, height: 4, width: 4), classes: 3, stem: .init(width: 2),
+  stages: [
+    .init(width: 2, blocks: 3, entry: .none), .init(width: 2, blocks: 3, entry: .averagePooling),
+  ], head: .init(pooling: 2))
+
+/// A network in float64 with parameters that look random.
+func network(_ architecture: Architecture) throws -> ResidualNetwork {
+  let network = try ResidualNetwork(architecture, seed: 1, type: .float64)
+  for (index, specification) in architecture.parameters.enumerated() {
+    let isPositive = specification.role == .runningVariance || specification.role == .normWeight
+    let values = noise(
+      specification.count, seed: UInt64(index), from: isPositive ? 0.5 : -0.8, to: isPositive ? 1.5 : 0.8)
+    try network.parameters.required(specification.path).copy(from: Tensor(values, shape: specification.shape))
+  }
+  return network
+}
+
+/// Images of noise that fit an architecture, with classes in turn.
+func samples(_ count: Int, batch: Int, of architecture: Architecture = tiny, seed: UInt64 = 50) throws -> Samples {
+  let input = architecture.input
+  let pixels = noise(count * input.height * input.width, seed: seed, from: 0, to: 255).map { UInt8($0) }
+  let set = try ImageSet(
+    pixels: pixels, labels: (0..<count).map { $0 % architecture.classes }, channels: 1, height: input.height,
+    width: input.width)
+  return Samples(
+    set, batch: batch, maker: BatchMaker(statistics: try ChannelStatistics(of: set.images), type: .float64))
+}
+
+/// One sample by the definitions: every state is an array, every gradient is taken by differences.
+struct SingleSample {
+  let network: ResidualNetwork
+  let label: Int
+  let h0: Tensor
+  private let labels: Tensor
+
+  init(_ network: ResidualNetwork, _ samples: Samples, _ index: Int) throws {
+    self.network = network
+    let batch = try samples.maker.batch(samples.set, index..<index + 1)
+    (labels, label) = (batch.labels, samples.set.labels[index])
+    h0 = try network.begin(batch.images)
+  }
+
+  func run(_ moves: some Sequence<Plan.Move>, _ h: Tensor) throws -> Tensor {
+    try network.run(Plan(moves: Array(moves)), on: h)
+  }
+
+  /// The softmax of the head.
+  func probabilities(_ h: Tensor) throws -> [Double] {
+    let logits = try network.classify(h).doubles()
+    let powers = logits.map { exp($0 - (logits.max() ?? 0)) }
+    return powers.map { $0 / powers.reduce(0, +) }
+  }
+
+  func loss(_ h: Tensor) throws -> Double { -log(try probabilities(h)[label]) }
+
+  func isRight(_ h: Tensor) throws -> Bool {
+    let logits = try network.classify(h).doubles()
+    return logits.firstIndex(of: logits.max() ?? 0) == label
+  }
+
+  /// p_y − max_{k≠y} p_k
+  func margin(_ h: Tensor) throws -> Double {
+    let p = try probabilities(h)
+    return p[label] - (p.indices.filter { $0 != label }.map { p[$0] }.max() ?? 0)
+  }
+
+  /// The gradient of `value` at `h`.
+  func slope(_ h: Tensor, _ value: (Tensor) throws -> Double) throws -> [Double] {
+    let values = try h.doubles()
+    return try values.indices.map { index in
+      var (up, down) = (values, values)
+      up[index] += 1e-6
+      down[index] -= 1e-6
+      return try (value(Tensor(up, shape: h.shape)) - value(Tensor(down, shape: h.shape))) / 2e-6
+    }
+  }
+}
+
+func dot(_ a: [Double], _ b: [Double]) -> Double { zip(a, b).reduce(0) { $0 + $1.0 * $1.1 } }
+
+func norm(_ a: [Double]) -> Double { dot(a, a).squareRoot() }
+
+func cosine(_ a: [Double], _ b: [Double]) -> Double { dot(a, b) / (norm(a) * norm(b)) }
+
+/// Mean and population deviation, in two passes.
+func moments(_ values: [Double]) -> (mean: Double, deviation: Double) {
+  let mean = values.reduce(0, +) / Double(values.count)
+  return (mean, (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count)).squareRoot())
+}
+
+func expectEqual(
+  _ found: Statistic?, _ values: [Double], within tolerance: Double, _ comment: Comment? = nil,
+  sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+  let found = try #require(found, comment, sourceLocation: sourceLocation)
+  let wanted = moments(values)
+  #expect(found.count == values.count, comment, sourceLocation: sourceLocation)
+  #expect(abs(found.mean - wanted.mean) < tolerance, comment, sourceLocation: sourceLocation)
+  #expect(abs(found.std - wanted.deviation) < tolerance, comment, sourceLocation: sourceLocation)
+}
