@@ -28,8 +28,16 @@ public struct Checkpoint: Sendable {
     var records: [EpochRecord] = []
 
     /// Sorts as time does; recipes have at most 99,999 epochs.
-    var name: String { prefix + String(format: "%05d-step-%07d", epoch, step) }
+    var name: String { Checkpoint.name(epoch: epoch, step: step) }
   }
+
+  /// The name of the checkpoint after so many whole epochs and steps of the next.
+  public static func name(epoch: Int, step: Int = 0) -> String {
+    prefix + String(format: "%05d-step-%07d", epoch, step)
+  }
+
+  /// Whole epochs done, as the checkpoint's name tells; nil for another name.
+  public var epoch: Int? { Int(url.lastPathComponent.dropFirst(Self.prefix.count).prefix { $0.isNumber }) }
 
   /// Writes a checkpoint into `folder` and removes the ones before it.
   static func write(

@@ -19,9 +19,11 @@ public struct RunConfiguration: Codable, Hashable, Sendable {
   public var seed: UInt64
   /// The element type of activations: float32, or bfloat16 with float32 parameters.
   public var precision: ElementType
+  /// What is measured while training; nil for nothing.
+  public var measure: MeasureSchedule?
 
   enum CodingKeys: String, CodingKey {
-    case architecture, data, statistics, recipe, seed, precision
+    case architecture, data, statistics, recipe, seed, precision, measure
     case trainSamples = "train-samples"
     case validationSamples = "validation-samples"
   }
@@ -57,6 +59,7 @@ public struct RunConfiguration: Codable, Hashable, Sendable {
     }
     for (asked, set, name) in [
       (trainSamples, dataset.train, "train"), (validationSamples, dataset.validation, "validation"),
+      (measure?.samples, dataset.train, "train"), (measure?.samples, dataset.validation, "validation"),
     ] {
       guard let asked else { continue }
       guard asked >= 1, asked <= set.count else {

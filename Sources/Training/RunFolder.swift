@@ -13,6 +13,8 @@ public struct RunFolder: Sendable {
   public var environmentFile: URL { url.appending(path: "environment.json") }
   public var epochsFile: URL { url.appending(path: "epochs.csv") }
   public var measuresFile: URL { url.appending(path: "measures.json") }
+  /// The folder of what was measured while training.
+  public var historyFolder: URL { url.appending(path: "measures") }
   public var reportFile: URL { url.appending(path: "report.html") }
   var checkpoints: URL { url.appending(path: "checkpoints") }
 
@@ -48,19 +50,59 @@ public struct RunFolder: Sendable {
   /// What was measured; nil where nothing was.
   public func measures() throws -> MeasureResults? {
     guard FileManager.default.fileExists(atPath: measuresFile.path) else { return nil }
-    let results = try decode(MeasureResults.self, measuresFile, remedy: "measure again: reslens measure")
-    guard results.format == MeasureResults.format else {
-      throw FileError(
-        path: measuresFile.path,
-        problem: "it has format \(results.format), this program reads \(MeasureResults.format)",
-        remedy: "measure again: reslens measure")
+    return try results(measuresFile, remedy: "measure again: reslens measure \(url.path)")
+  }
+
+  /// What was measured while training, in the order of the epochs.
+  public func history() throws -> [MeasureResults] {
+    let names = (try? FileManager.default.contentsOfDirectory(atPath: historyFolder.path)) ?? []
+    return try names.filter { $0.hasPrefix(Self.epochPrefix) && $0.hasSuffix(".json") }.sorted().map {
+      try results(historyFolder.appending(path: $0), remedy: "remove it: that epoch is then missing in reports")
     }
-    return results
+  }
+
+  private func results(_ file: URL, remedy: String) throws -> MeasureResults {
+    struct Layout: Decodable { var format: Int }
+    let format = try decode(Layout.self, file, remedy: remedy).format
+    guard format == MeasureResults.format else {
+      throw FileError(
+        path: file.path, problem: "it has format \(format), this program reads \(MeasureResults.format)", remedy: remedy
+      )
+    }
+    return try decode(MeasureResults.self, file, remedy: remedy)
+  }
+
+  /// Writes `measures.json`.
+  public func write(_ results: MeasureResults) throws {
+    try Files.write(Self.encoder(pretty: true).encode(results), to: measuresFile)
+  }
+
+  /// Writes what was measured after an epoch of training.
+  public func writeHistory(_ results: MeasureResults) throws {
+    try Files.makeFolder(historyFolder)
+    let name = Self.epochPrefix + String(format: "%05d.json", results.epoch)
+    try Files.write(Self.encoder(pretty: false).encode(results), to: historyFolder.appending(path: name))
+  }
+
+  private static let epochPrefix = "epoch-"
+  /// JSON has no word for numbers that are not finite, as an unrolling that explodes gives.
+  private static let (infinite, negative, undefined) = ("Infinity", "-Infinity", "NaN")
+
+  private static func encoder(pretty: Bool) -> JSONEncoder {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
+    encoder.nonConformingFloatEncodingStrategy = .convertToString(
+      positiveInfinity: infinite, negativeInfinity: negative, nan: undefined)
+    return encoder
   }
 
   private func decode<Value: Decodable>(_ type: Value.Type, _ file: URL, remedy: String) throws -> Value {
+    let decoder = JSONDecoder()
+    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
+      positiveInfinity: Self.infinite, negativeInfinity: Self.negative, nan: Self.undefined)
     do {
-      return try JSONDecoder().decode(type, from: Files.read(file))
+      return try decoder.decode(type, from: Files.read(file))
     } catch is DecodingError {
       throw FileError(path: file.path, problem: "it is damaged", remedy: remedy)
     }
@@ -82,9 +124,8 @@ public struct RunFolder: Sendable {
 
   /// Adds a session to `environment.json`.
   public func add(_ session: Session) throws {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try Files.write(try encoder.encode(Environment(sessions: sessions() + [session])), to: environmentFile)
+    try Files.write(
+      Self.encoder(pretty: true).encode(Environment(sessions: sessions() + [session])), to: environmentFile)
   }
 
   private struct Environment: Codable {

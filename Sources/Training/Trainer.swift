@@ -39,6 +39,10 @@ public final class Trainer {
   public var network: ResidualNetwork { stepTrainer.network }
   /// The epochs that are done.
   public var records: [EpochRecord] { loop.records }
+  /// Measures the network after an epoch of the configuration's `measure`, before the epoch's checkpoint is written: what
+  /// it has recorded is there whenever the epoch counts as done. Asked the second argument whether to stop, it returns
+  /// false once that says so.
+  public var measureEpoch: ((_ epoch: Int, _ shouldStop: () -> Bool) throws -> Bool)?
   /// Seconds between checkpoints within an epoch; there is one at the end of every epoch anyway.
   public var secondsBetweenCheckpoints = 300.0
 
@@ -103,12 +107,24 @@ public final class Trainer {
         trainError: Double(loop.wrong) / Double(trainCount), validationLoss: validation.loss,
         validationError: 1 - validation.accuracy, imagesPerSecond: Double(trainCount) / loop.trainSeconds,
         seconds: loop.trainSeconds + validationBegan.seconds)
+      guard try isMeasured(record.epoch, shouldStop) else {
+        try save()
+        return .stopped
+      }
       loop = Checkpoint.Loop(epoch: loop.epoch + 1, records: loop.records + [record])
       try save()
       try writeEpochs()
       report(.epoch(record))
     }
     return .finished
+  }
+
+  /// False where measuring was told to stop: it is done again when the run goes on.
+  private func isMeasured(_ epoch: Int, _ shouldStop: () -> Bool) throws -> Bool {
+    guard let measureEpoch, configuration.measure?.includes(epoch, of: configuration.recipe.epochs) == true else {
+      return true
+    }
+    return try measureEpoch(epoch, shouldStop)
   }
 
   /// The rest of an epoch's steps; false where it was told to stop, the state then being saved.

@@ -62,6 +62,60 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     #expect(a.count == 2)
   }
 
+  @Test("What is measured after an epoch is there before the epoch counts as done, and done again where it was stopped")
+  func measuredEpochs() throws {
+    let dataset = try dataset()
+    let scratch = try Scratch()
+    var configuration = configuration(epochs: 5)
+    configuration.measure = MeasureSchedule(every: 2, samples: 10, names: ["l2-ratio"])
+    let folder = RunFolder(scratch.url)
+    var measured: [Int] = []
+    var interrupted = false
+    func trainer() throws -> Trainer {
+      let trainer = try Trainer(configuration, dataset: dataset, folder: folder)
+      trainer.measureEpoch = { epoch, shouldStop in
+        let done = try folder.epochs().count
+        #expect(done == epoch - 1)
+        measured.append(epoch)
+        defer { interrupted = true }
+        return interrupted
+      }
+      return trainer
+    }
+    #expect(try trainer().run() == .stopped)
+    #expect(try folder.epochs().map(\.epoch) == [1])
+    #expect(try trainer().run() == .finished)
+    // Every second one and the last.
+    #expect(measured == [2, 2, 4, 5])
+    let undisturbed = try Scratch()
+    configuration.measure = nil
+    let plain = try Trainer(configuration, dataset: dataset, folder: RunFolder(undisturbed.url))
+    #expect(try plain.run() == .finished)
+    try expectEqual(try Trainer(configuration, dataset: dataset, folder: folder).network, plain.network)
+  }
+
+  @Test("Measures that are not numbers are kept as such")
+  func notNumbers() throws {
+    let scratch = try Scratch()
+    let folder = RunFolder(scratch.url)
+    let name = StepName(step: 1, stage: 0, block: 0, projection: false)
+    var measures = MeasureResults.Measures()
+    let statistics = [-Double.infinity, .infinity].map { StepStatistic(name: name, mean: $0, std: 0.1, count: 1) }
+    measures.l2Ratio = BySplit(train: [statistics[0]], validation: [statistics[1]])
+    let results = MeasureResults(
+      run: "r", architecture: "a", checkpoint: "c", epoch: 3, data: "d", samples: .init(train: 1, validation: 1),
+      steps: 1, measures: measures, absent: [.init(measure: "m", steps: 1...1, reason: "why")])
+    try folder.write(results)
+    #expect(try folder.measures() == results)
+    try folder.writeHistory(results)
+    var later = results
+    later.epoch = 20
+    try folder.writeHistory(later)
+    #expect(try folder.history() == [results, later])
+    try Files.write("{\"format\": 1}", to: folder.measuresFile)
+    #expect { try folder.measures() } throws: { "\($0)".contains("format 1") }
+  }
+
   @Test("A loss that is not finite stops the run, says where, and leaves the last checkpoint whole")
   func notFinite() throws {
     let scratch = try Scratch()
@@ -188,7 +242,10 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
         let trainer = try Trainer(configuration(epochs: 1), dataset: dataset, folder: RunFolder(scratch.url))
         guard try trainer.run() == .finished else { exit(3) }
         let maker = BatchMaker(statistics: dataset.statistics)
-        _ = try MainMeasures(trainer.network, Samples(dataset.validation, batch: 16, maker: maker))
+        let samples = Samples(dataset.validation, batch: 16, maker: maker)
+        var options = MeasureOptions(names: Set(MeasureName.allCases))
+        options.unrolling.times = 2
+        _ = try MeasureSuite(trainer.network, options, train: samples, validation: samples).run()
         for _ in 0..<10 {
           let misfit = try Tensor.zeros([1, 9, 9, 9])
           guard (try? trainer.network.logits(misfit)) == nil else { exit(4) }
