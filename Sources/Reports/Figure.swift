@@ -34,19 +34,26 @@ public struct Figure: Equatable, Sendable {
     public var x: Axis
     public var y: Axis
     public var series: [Series]
+    /// Coloured cells in place of series; the panel's y range is then theirs.
+    public var map: Map?
     /// Heights of horizontal lines across the panel.
     public var rules: [Double]
+    /// Places of vertical lines up the panel.
+    public var uprights: [Double]
     /// Named stretches of the x axis, divided by vertical lines.
     public var spans: [Span]
 
     public init(
-      title: String = "", x: Axis, y: Axis, series: [Series], rules: [Double] = [], spans: [Span] = []
+      title: String = "", x: Axis, y: Axis, series: [Series] = [], map: Map? = nil, rules: [Double] = [],
+      uprights: [Double] = [], spans: [Span] = []
     ) {
       self.title = title
       self.x = x
       self.y = y
       self.series = series
+      self.map = map
       self.rules = rules
+      self.uprights = uprights
       self.spans = spans
     }
   }
@@ -54,10 +61,16 @@ public struct Figure: Equatable, Sendable {
   public struct Axis: Equatable, Sendable {
     public var label: String
     public var scale: Scale
+    /// Values beyond are not shown: a few far ones would hide what the rest do.
+    public var bounds: ClosedRange<Double>?
+    /// What stands at 1, 2, 3, … instead of numbers; empty for numbers.
+    public var names: [String]
 
-    public init(_ label: String, scale: Scale = .linear) {
+    public init(_ label: String, scale: Scale = .linear, bounds: ClosedRange<Double>? = nil, names: [String] = []) {
       self.label = label
       self.scale = scale
+      self.bounds = bounds
+      self.names = names
     }
   }
 

@@ -1,10 +1,12 @@
 extension Figure {
   public static let csvHeader = "curve,x,y,low,high,marked,quantity,panel,series"
+  /// Of figures with maps: a cell has a value and four edges, and its `quantity` is the value's.
+  public static let mapHeader = "curve,x,y,low,high,marked,value,left,right,bottom,top,quantity,panel,series"
 
-  /// Every point of the figure, a line each. `curve` numbers the series through the whole figure, from 1;
+  /// Every point or cell of the figure, a line each. `curve` numbers series and maps through the whole figure, from 1;
   /// `low` and `high` are the band's edges, empty where there is none. Names come last and are quoted.
   public var csv: String {
-    var lines = [Self.csvHeader]
+    var lines = [hasMaps ? Self.mapHeader : Self.csvHeader]
     var curve = 0
     for panel in panels {
       for series in panel.series {
@@ -13,8 +15,19 @@ extension Figure {
         for point in series.points {
           let edges = point.spread.map { [point.y - $0, point.y + $0].map { String($0) } } ?? ["", ""]
           let numbers = [String(curve), String(point.x), String(point.y)] + edges + [point.marked ? "1" : "0"]
-          lines.append(numbers.joined(separator: ",") + "," + names)
+          let cell = hasMaps ? ["", "", "", "", ""] : []
+          lines.append((numbers + cell).joined(separator: ",") + "," + names)
         }
+      }
+      guard let map = panel.map else { continue }
+      curve += 1
+      let names = [map.colour.label, panel.title, ""].map(quoted).joined(separator: ",")
+      for cell in map.cells {
+        let numbers = [
+          cell.value, cell.width.lowerBound, cell.width.upperBound, cell.height.lowerBound, cell.height.upperBound,
+        ]
+        let fields = [String(curve), String(cell.x), String(cell.y), "", "", "0"] + numbers.map { String($0) }
+        lines.append(fields.joined(separator: ",") + "," + names)
       }
     }
     return lines.map { $0 + "\n" }.joined()

@@ -11,6 +11,8 @@ struct Layout {
   private let top: Int
   private let rowHeight: Int
   private static let (left, right, bottom) = (86, 14, 54)
+  /// What a colour bar takes at a panel's right: its distance, its width, and the rest for its numbers and label.
+  private static let (barGap, barWidth, barText) = (10, 13, 70)
 
   init(_ figure: Figure) {
     self.figure = figure
@@ -18,7 +20,8 @@ struct Layout {
     legendHeight = 6 + 20 * rows.count
     let isTitled = figure.panels.contains { !$0.title.isEmpty }
     let isDivided = figure.panels.contains { $0.spans.count > 1 }
-    top = 10 + (isTitled ? 22 : 0) + (isDivided ? 20 : 0)
+    let rowGap = isTitled && figure.panels.count > figure.columns ? 12 : 0
+    top = 10 + rowGap + (isTitled ? 22 : 0) + (isDivided ? 20 : 0)
     rowHeight = top + figure.panelHeight + Self.bottom
     height = legendHeight + rowHeight * ((figure.panels.count + figure.columns - 1) / figure.columns)
     for (number, row) in rows.enumerated() {
@@ -32,16 +35,31 @@ struct Layout {
 
   /// What sets a panel's plotting area.
   func margins(of index: Int) -> [String] {
-    let column = index % figure.columns
-    let columnWidth = Self.width / figure.columns
-    let upper = height - legendHeight - index / figure.columns * rowHeight - top
+    let upper = upper(of: index)
     return [
-      "set lmargin at screen \(horizontal(column * columnWidth + Self.left))",
-      "set rmargin at screen \(horizontal((column + 1) * columnWidth - Self.right))",
+      "set lmargin at screen \(horizontal(index % figure.columns * columnWidth + Self.left))",
+      "set rmargin at screen \(horizontal(rightEdge(of: index)))",
       "set tmargin at screen \(vertical(upper))",
       "set bmargin at screen \(vertical(upper - figure.panelHeight))",
     ]
   }
+
+  /// What sets the colour bar beside a panel's plotting area.
+  func bar(of index: Int) -> String {
+    let left = horizontal(rightEdge(of: index) + Self.barGap)
+    let lower = vertical(upper(of: index) - figure.panelHeight)
+    return "set colorbox vertical user origin screen \(left), screen \(lower) "
+      + "size screen \(horizontal(Self.barWidth)), screen \(vertical(figure.panelHeight))"
+  }
+
+  private var columnWidth: Int { Self.width / figure.columns }
+
+  private func rightEdge(of index: Int) -> Int {
+    let bar = figure.panels[index].map == nil ? 0 : Self.barGap + Self.barWidth + Self.barText
+    return (index % figure.columns + 1) * columnWidth - Self.right - bar
+  }
+
+  private func upper(of index: Int) -> Int { height - legendHeight - index / figure.columns * rowHeight - top }
 
   func horizontal(_ pixels: Int) -> Double { Self.fraction(pixels, of: Self.width) }
 

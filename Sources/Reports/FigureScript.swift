@@ -14,12 +14,13 @@ extension Figure {
       "x(n) = column(1) == n ? column(2) : NaN             # x where the line belongs to curve n",
       "marked(n) = column(6) == 1 ? x(n) : NaN",
       "plain(n) = column(6) == 0 ? x(n) : NaN",
+      hasMaps ? "cell(n) = abs(column(7)) < 1e150 ? x(n) : NaN      # where a cell has no value, it is empty" : nil,
       "unset key",
       "set border 3 linewidth 0.8",
       "set tics nomirror out scale 0.5",
       "set grid ytics linecolor rgb '#a0808080' linewidth 0.6",
       "set multiplot",
-    ]
+    ].compactMap { $0 }
     var curve = 1
     for (index, panel) in panels.enumerated() {
       script += ["", "# panel \(index + 1)"]
@@ -27,9 +28,14 @@ extension Figure {
       script += axes(of: panel)
       script += index == 0 ? legend(layout) : []
       let series = panel.series.enumerated()
-      let parts = [bands, lines].flatMap { part in series.flatMap { part($1, curve + $0) } }
-      script.append("plot \\\n  " + (parts.isEmpty ? ["NaN notitle"] : parts).joined(separator: ", \\\n  "))
+      var parts = [bands, lines].flatMap { part in series.flatMap { part($1, curve + $0) } }
       curve += panel.series.count
+      if let map = panel.map {
+        script += colours(of: map) + [layout.bar(of: index)]
+        parts.append(cells(curve: curve))
+        curve += 1
+      }
+      script.append("plot \\\n  " + (parts.isEmpty ? ["NaN notitle"] : parts).joined(separator: ", \\\n  "))
     }
     return (script + ["", "unset multiplot"]).map { $0 + "\n" }.joined()
   }
@@ -37,7 +43,6 @@ extension Figure {
   private func axes(of panel: Panel) -> [String] {
     let x = xRange(of: panel)
     let y = yRange(of: panel)
-    let step = tick(over: x.upperBound - x.lowerBound)
     var lines = [
       "unset arrow; unset label; unset logscale",
       "set title \(literal(panel.title.abbreviated(to: 90 / columns))) offset 0, \(panel.spans.count > 1 ? 0.6 : -0.4)",
@@ -45,11 +50,16 @@ extension Figure {
       "set ylabel \(literal(panel.y.label)) offset 0.8, 0",
       "set xrange [\(x.lowerBound):\(x.upperBound)]",
       "set yrange [\(y.lowerBound):\(y.upperBound)]",
-      "set xtics 0, \(step)" + (step > 2 && x.contains(1) ? "; set xtics add ('1' 1)" : ""),
+      ticks("x", over: x, atMost: columns > 1 && panel.map != nil || columns > 2 ? 6 : 12),
+      yTicks(of: panel, over: y),
     ]
     if panel.y.scale == .logarithmic { lines.append("set logscale y") }
     for rule in panel.rules {
       lines.append("set arrow from graph 0, first \(rule) to graph 1, first \(rule) nohead linewidth 0.9 back")
+    }
+    for place in panel.uprights {
+      lines.append(
+        "set arrow from first \(place), graph 0 to first \(place), graph 1 nohead linewidth 0.85 dashtype (8,4) back")
     }
     for span in panel.spans.dropFirst() {
       let edge = span.range.lowerBound
@@ -61,7 +71,8 @@ extension Figure {
       let middle = (span.range.lowerBound + span.range.upperBound) / 2
       lines.append("set label \(literal(span.label)) at first \(middle), graph 1.045 center font ',11'")
     }
-    if !panel.series.contains(where: { $0.points.contains { $0.y.isFinite } }) {
+    let values = panel.series.flatMap(\.points).map(\.y) + (panel.map?.cells.map(\.value) ?? [])
+    if !values.contains(where: \.isFinite) {
       lines.append("set label 'no finite values' at graph 0.5, graph 0.5 center")
     }
     return lines
@@ -115,14 +126,32 @@ extension Figure {
   }
 
   /// A whole number of steps or epochs between ticks, so that about ten fit a panel.
-  private func tick(over extent: Double) -> Double {
-    let least = max(1, extent / (columns < 3 ? 12 : 6))
+  private func ticks(_ axis: String, over range: ClosedRange<Double>, atMost count: Double) -> String {
+    let least = max(1, (range.upperBound - range.lowerBound) / count)
     let decade = pow(10, log10(least).rounded(.down))
-    return [1, 2, 5].map { $0 * decade }.first { $0 >= least } ?? 10 * decade
+    let step = [1, 2, 5].map { $0 * decade }.first { $0 >= least } ?? 10 * decade
+    return "set \(axis)tics 0, \(step)" + (step > 2 && range.contains(1) ? "; set \(axis)tics add ('1' 1)" : "")
+  }
+
+  private func yTicks(of panel: Panel, over range: ClosedRange<Double>) -> String {
+    if !panel.y.names.isEmpty {
+      return "set ytics (" + panel.y.names.enumerated().map { "\(literal($1)) \($0 + 1)" }.joined(separator: ", ") + ")"
+    }
+    if panel.map != nil { return ticks("y", over: range, atMost: 12) }
+    return "set ytics " + (panel.y.scale == .logarithmic ? decadeTicks(over: range) : "autofreq")
+  }
+
+  /// Ticks of a logarithmic axis: 1, 2 and 5 times the powers of ten where gnuplot's own would be two or three.
+  func decadeTicks(over range: ClosedRange<Double>) -> String {
+    guard range.upperBound < 500 * range.lowerBound else { return "autofreq" }
+    let lowest = Int(log10(range.lowerBound).rounded(.down))
+    let values = (lowest...lowest + 4).flatMap { decade in [1.0, 2, 5].map { $0 * pow(10, Double(decade)) } }
+    let shown = values.filter { range.contains($0) }.map { String(format: "%.3g", $0) }
+    return shown.count > 1 ? "(\(shown.joined(separator: ", ")))" : "autofreq"
   }
 
   /// gnuplot writes `]]>` into an SVG as it stands, where XML does not allow it.
-  private func literal(_ text: String) -> String {
+  func literal(_ text: String) -> String {
     "'" + text.singleLine.replacing("'", with: "''").replacing("]]>", with: "]] >") + "'"
   }
 }

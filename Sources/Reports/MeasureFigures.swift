@@ -11,11 +11,11 @@ extension Figure.Style {
 
 /// One statistic of every step, a panel a run.
 func statisticFigure(
-  _ name: String, title: String, of runs: [ReportedRun], quantity: String, rules: [Double] = [],
-  values: (MeasureResults.Measures) -> BySplit<[StepStatistic]>
+  _ name: String, title: String, of subjects: Subjects, quantity: String, rules: [Double] = [],
+  values: (MeasureResults.Measures) -> BySplit<[StepStatistic]>?
 ) -> Figure {
-  stepFigure(name, title: title, of: runs) { measures in
-    let statistics = values(measures)
+  stepFigure(name, title: title, of: subjects) { measures in
+    guard let statistics = values(measures) else { return nil }
     func series(_ label: String, _ style: Figure.Style, _ values: [StepStatistic]) -> Figure.Series {
       Figure.Series(
         label, style: style,
@@ -31,9 +31,9 @@ func statisticFigure(
 }
 
 /// Accuracy with each step dropped, beside the whole network's.
-func droppedStepFigure(of runs: [ReportedRun]) -> Figure {
-  stepFigure("dropped-step", title: "Accuracy with one step dropped", of: runs) { measures in
-    let dropped = measures.droppedStep
+func droppedStepFigure(of subjects: Subjects) -> Figure {
+  stepFigure("dropped-step", title: "Accuracy with one step dropped", of: subjects) { measures in
+    guard let dropped = measures.droppedStep else { return nil }
     let names = (dropped.train + dropped.validation).map(\.name)
     let steps = names.map { Double($0.step) }
     func whole(_ label: String, _ style: Figure.Style, _ score: Score) -> Figure.Series {
@@ -52,15 +52,15 @@ func droppedStepFigure(of runs: [ReportedRun]) -> Figure {
 }
 
 /// Accuracy, loss and entropy of the head after each step of the last stage; a row a run.
-func intermediateFigure(of runs: [ReportedRun]) -> Figure {
+func intermediateFigure(of subjects: Subjects) -> Figure {
   let quantities: [(label: String, value: (Score) -> Double)] = [
     ("accuracy (%)", { 100 * $0.accuracy }), ("loss", \.loss), ("entropy", \.entropy),
   ]
-  let panels = runs.flatMap { run in
+  let panels = subjects.runs.flatMap { run in
     quantities.enumerated().map { column, quantity in
       let scored = run.measures?.measures.intermediate
       return Figure.Panel(
-        title: column == 0 ? run.name : "", x: .init("after step"), y: .init(quantity.label),
+        title: column == 0 ? subjects.title(run) : "", x: .init("after step"), y: .init(quantity.label),
         series: [
           scores("train", .train, scored?.train ?? [], quantity.value),
           scores("validation", .validation, scored?.validation ?? [], quantity.value),
@@ -73,13 +73,13 @@ func intermediateFigure(of runs: [ReportedRun]) -> Figure {
 }
 
 /// A panel a run, side by side where there are several.
-private func stepFigure(
-  _ name: String, title: String, of runs: [ReportedRun], panel: (MeasureResults.Measures) -> Figure.Panel
+func stepFigure(
+  _ name: String, title: String, of subjects: Subjects, panel: (MeasureResults.Measures) -> Figure.Panel?
 ) -> Figure {
-  let panels = runs.compactMap { run in
-    run.measures.map { results in
-      var one = panel(results.measures)
-      one.title = run.name
+  let panels = subjects.runs.compactMap { run in
+    run.measures.flatMap { panel($0.measures) }.map { panel in
+      var one = panel
+      one.title = subjects.title(run)
       return one
     }
   }
@@ -95,7 +95,7 @@ private func scores(
 }
 
 /// The stages as stretches of the step axis, called as in a checkpoint.
-private func stages(of names: [StepName]) -> [Figure.Span] {
+func stages(of names: [StepName]) -> [Figure.Span] {
   let steps = Dictionary(grouping: names, by: \.stage).mapValues { $0.map { Double($0.step) } }
   return steps.keys.sorted().compactMap { stage in
     guard let low = steps[stage]?.min(), let high = steps[stage]?.max() else { return nil }

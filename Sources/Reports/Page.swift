@@ -21,7 +21,7 @@ struct Page {
     <header>
     <h1>\(report.title)</h1>
     \(summary)
-    <nav aria-label="Sections">\(sections.map { section -> Markup in "<a href=\"#\(section.id)\">\(shortTitle(section))</a>" })</nav>
+    <nav aria-label="Sections">\(sections.map { section -> Markup in "<a href=\"#\(section.id)\">\(section.title.subject)</a>" })</nav>
     </header>
     <section id="runs"><h2>What was trained, and how</h2>
     \(factTable(report.runs))
@@ -58,15 +58,15 @@ struct Page {
       <section id="\(section.id)"><h2>\(section.title)</h2>
       \(section.text.map { text -> Markup in "<p>\(text)</p>" })
       \(section.gaps.map { gap -> Markup in "<p class=\"gap\">\(gap.problem): <code>\(gap.command)</code></p>" })
-      \(figure(of: section))
+      \(section.notes.map { note -> Markup in "<p class=\"note\">\(note)</p>" })
+      \(section.illustrations.map(figure))
       \(tables)
       </section>
       """
   }
 
-  private func figure(of section: Section) -> Markup {
-    guard !section.figures.isEmpty else { return "" }
-    let drawn = section.figures.map { figure -> Markup in
+  private func figure(of illustration: Section.Illustration) -> Markup {
+    let drawn = illustration.figures.map { figure -> Markup in
       guard let picture = pictures[figure.name] else {
         return """
           <p class="gap">The picture “\(figure.title)” is missing, because gnuplot was not found. To have it, \
@@ -75,16 +75,11 @@ struct Page {
       }
       return "<div class=\"picture\">\(picture)</div>"
     }
-    let sources = section.figures.map { figure -> Markup in
+    let sources = illustration.figures.map { figure -> Markup in
       "<a href=\"figures/\(figure.name).csv\">\(figure.name).csv</a> <a href=\"figures/\(figure.name).gp\">.gp</a>"
     }
-    let caption: Markup = pictures.isEmpty ? "" : section.caption
+    let caption: Markup = pictures.isEmpty ? "" : illustration.caption
     return
       "<figure>\(drawn)<figcaption>\(caption) <span class=\"sources\">\(sources)</span></figcaption></figure>"
-  }
-
-  /// What stands before the colon of a title.
-  private func shortTitle(_ section: Section) -> String {
-    String(section.title.prefix { $0 != ":" })
   }
 }

@@ -11,12 +11,17 @@ public struct ReportedRun: Equatable, Sendable {
   public var epochs: [EpochRecord]
   /// nil where the run has not been measured.
   public var measures: MeasureResults?
+  /// What was measured while the network was trained: an entry a measured epoch, in their order.
+  public var history: [MeasureResults]
 
-  public init(name: String, facts: [Fact], epochs: [EpochRecord], measures: MeasureResults?) {
+  public init(
+    name: String, facts: [Fact], epochs: [EpochRecord], measures: MeasureResults?, history: [MeasureResults] = []
+  ) {
     self.name = name
     self.facts = facts
     self.epochs = epochs
     self.measures = measures
+    self.history = history
   }
 }
 

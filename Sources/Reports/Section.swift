@@ -7,13 +7,26 @@ struct Section {
   var title: String
   /// A paragraph each.
   var text: [Markup]
-  var figures: [Figure] = []
-  var caption: Markup = ""
+  var illustrations: [Illustration] = []
   var gaps: [Gap] = []
+  /// What is not there and cannot be, a paragraph each.
+  var notes: [Markup] = []
   var tables: [Markup] = []
 
+  var figures: [Figure] { illustrations.flatMap(\.figures) }
+
+  /// Figures under one another with a caption for them all.
+  struct Illustration {
+    var figures: [Figure]
+    var caption: Markup
+  }
+
   static func all(of runs: [ReportedRun]) -> [Section] {
-    [training(runs)] + Measure.all.map { Section($0, of: runs) }
+    let measures = Measure.all.filter { $0.isAlwaysShown || $0.isMentioned(in: runs) }
+    return [training(runs)] + measures.map { Section($0, of: runs) }
+      + HistoryMeasure.all.compactMap {
+        Section($0, of: runs)
+      }
   }
 
   private static func training(_ runs: [ReportedRun]) -> Section {
@@ -27,8 +40,13 @@ struct Section {
         So train may well lie above validation.
         """
       ],
-      figures: trained.isEmpty ? [] : [trainingCurves(of: trained), learningRates(of: trained)],
-      caption: "Below: the learning rate of each epoch’s last step.",
+      illustrations: trained.isEmpty
+        ? []
+        : [
+          Illustration(
+            figures: [trainingCurves(of: trained), learningRates(of: trained)],
+            caption: "Below: the learning rate of each epoch’s last step.")
+        ],
       gaps: runs.filter(\.epochs.isEmpty).map {
         Gap(problem: "\($0.name) has no finished epoch", command: "reslens train --resume --out \($0.name)")
       },
@@ -41,30 +59,71 @@ extension Section {
   init(_ measure: Measure, of runs: [ReportedRun]) {
     id = measure.id
     title = measure.title
-    text = ["\(measure.definition)", "<i>The paper (\(measure.place)):</i> \(measure.finding)"]
+    text = ["\(measure.definition)", "<i>\(measure.source) (\(measure.place)):</i> \(measure.finding)"]
+    let isOneOfMany = runs.count > 1
     var shown: [ReportedRun] = []
     for run in runs {
+      let absences = run.measures?.absent.filter { measure.concerns($0.measure) } ?? []
+      if !absences.isEmpty { notes.append(note(on: absences, run: isOneOfMany ? run.name : nil)) }
       guard let measures = run.measures?.measures, measure.isPresent(measures) else {
-        let problem = run.measures == nil ? "has not been measured" : "has no values of this measure"
-        gaps.append(Gap(problem: "\(run.name) \(problem)", command: "reslens measure \(run.name)"))
+        if absences.isEmpty { gaps.append(Gap(measure, of: run)) }
         continue
       }
       shown.append(run)
-      tables.append(measure.table(measures, runs.count > 1 ? run.name : nil))
+      if let details = measure.details(measures) {
+        text.append(isOneOfMany ? "<b>\(run.name)</b>. \(details)" : details)
+      }
+      tables.append(measure.table(measures, isOneOfMany ? run.name : nil))
     }
     guard !shown.isEmpty else { return }
-    var figure = measure.figure(shown)
-    // The page's only run needs no title; the only one of several that was measured does.
-    if runs.count == 1 { for panel in figure.panels.indices { figure.panels[panel].title = "" } }
-    figures = [figure]
-    caption = figure.hasMarkedPoints ? "\(measure.caption) \(measure.projectionCaption)" : measure.caption
+    illustrations = measure.pictures(Subjects(runs: shown, areNamed: isOneOfMany)).map {
+      Illustration(figures: [$0.figure], caption: $0.fullCaption)
+    }
   }
+}
+
+extension Measure {
+  /// Whether a run has it, or says why it cannot have it.
+  fileprivate func isMentioned(in runs: [ReportedRun]) -> Bool {
+    runs.compactMap(\.measures).contains { results in
+      isPresent(results.measures) || results.absent.contains { concerns($0.measure) }
+    }
+  }
+}
+
+/// What a run does not have of a measure, and why.
+private func note(on absences: [MeasureResults.Absence], run: String?) -> Markup {
+  let sentences = absences.map { absence -> Markup in
+    let steps = absence.steps ?? []
+    let place =
+      switch steps.count {
+      case 0: ""
+      case 1: " at step \(steps[0])"
+      default: steps[0] == steps[1] ? " at step \(steps[0])" : " at steps \(steps[0]) to \(steps[1])"
+      }
+    return "Absent\(place): \(absence.reason)."
+  }
+  return run.map { run -> Markup in "<b>\(run)</b>. \(sentences)" } ?? "\(sentences)"
 }
 
 /// What is missing from a section, and the command that makes it.
 struct Gap: CustomStringConvertible, Hashable {
   var problem: String
   var command: String
+
+  init(problem: String, command: String) {
+    self.problem = problem
+    self.command = command
+  }
+
+  /// A run that does not have the measure.
+  init(_ measure: Measure, of run: ReportedRun) {
+    let isMeasured = run.measures != nil
+    problem = "\(run.name) \(isMeasured ? "has no values of this measure" : "has not been measured")"
+    // What is measured where nothing is named has all that the page always shows.
+    let isAmongAll = measure.isAlwaysShown && !isMeasured
+    command = "reslens measure \(run.name)" + (isAmongAll ? "" : " --measures \(measure.name)")
+  }
 
   var description: String { "\(problem): \(command)" }
 }

@@ -10,7 +10,11 @@ struct Summary {
   var sentences: [String] {
     let epochs = [training].compactMap { $0 }
     guard let measures = run.measures?.measures else { return epochs + ["What its steps do has not been measured."] }
-    return epochs + [descent(measures), dropping(measures), magnitude(measures), gradual(measures)].compactMap { $0 }
+    let sentences = [
+      descent(measures), dropping(measures), magnitude(measures), explanation(measures), gradual(measures),
+      mending(measures), iteration(measures), robustness(measures),
+    ]
+    return epochs + sentences.compactMap { $0 }
   }
 
   private var training: String? {
@@ -26,7 +30,7 @@ struct Summary {
   }
 
   private func descent(_ measures: MeasureResults.Measures) -> String? {
-    let all = measures.cosineLoss.backpropagated.validation.filter(\.mean.isFinite)
+    let all = measures.cosineLoss?.backpropagated.validation.filter(\.mean.isFinite) ?? []
     guard let stage = all.map(\.name.stage).max() else { return nil }
     let last = all.filter { $0.name.stage == stage }
     let downhill = { (steps: [StepStatistic]) in steps.count { $0.mean < 0 } }
@@ -36,8 +40,9 @@ struct Summary {
   }
 
   private func dropping(_ measures: MeasureResults.Measures) -> String? {
-    let baseline = measures.droppedStep.baseline.validation.accuracy
-    let steps = measures.droppedStep.validation.filter(\.score.accuracy.isFinite)
+    guard let dropped = measures.droppedStep else { return nil }
+    let baseline = dropped.baseline.validation.accuracy
+    let steps = dropped.validation.filter(\.score.accuracy.isFinite)
     guard baseline.isFinite, let worst = steps.min(by: { $0.score.accuracy < $1.score.accuracy }) else { return nil }
     guard worst.score.accuracy < baseline else { return "No single step lowers the accuracy when it is dropped." }
     let mild = steps.count { $0.score.accuracy > baseline - 0.01 }
@@ -46,7 +51,7 @@ struct Summary {
   }
 
   private func magnitude(_ measures: MeasureResults.Measures) -> String? {
-    let steps = measures.l2Ratio.validation.filter(\.mean.isFinite)
+    let steps = measures.l2Ratio?.validation.filter(\.mean.isFinite) ?? []
     guard let largest = steps.max(by: { $0.mean < $1.mean }), let smallest = steps.min(by: { $0.mean < $1.mean }) else {
       return nil
     }
@@ -55,7 +60,7 @@ struct Summary {
   }
 
   private func gradual(_ measures: MeasureResults.Measures) -> String? {
-    let steps = measures.intermediate.validation.filter(\.score.accuracy.isFinite)
+    let steps = measures.intermediate?.validation.filter(\.score.accuracy.isFinite) ?? []
     guard let first = steps.first, let last = steps.last, steps.count > 1 else { return nil }
     let rises = zip(steps, steps.dropFirst()).count { $1.score.accuracy > $0.score.accuracy }
     return "Read off by the head inside the last stage, accuracy goes from \(percent(first.score.accuracy)) after step "
@@ -63,5 +68,5 @@ struct Summary {
       + "\(counted(steps.count - 1, "step"))."
   }
 
-  private func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
+  func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }
 }

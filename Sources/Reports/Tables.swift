@@ -34,14 +34,15 @@ func epochTable(_ run: ReportedRun, captioned: Bool) -> Markup {
     }, caption: captioned ? run.name : nil)
 }
 
-func statisticTable(_ statistics: BySplit<[StepStatistic]>, run: String?) -> Markup {
+func statisticTable(_ statistics: BySplit<[StepStatistic]>?, run: String?) -> Markup {
   stepTable(
-    columns: ["mean ± std", "n"], train: statistics.train, validation: statistics.validation, name: \.name, run: run
+    columns: ["mean ± std", "n"], train: statistics?.train ?? [], validation: statistics?.validation ?? [],
+    name: \.name, run: run
   ) { [spread($0.mean, $0.std), String($0.count)] }
 }
 
 func droppedStepTable(_ measures: MeasureResults.Measures, run: String?) -> Markup {
-  let dropped = measures.droppedStep
+  guard let dropped = measures.droppedStep else { return "" }
   let baseline = dropped.baseline
   let note: Markup = """
     <p class="note">The whole network: train \(percent(baseline.train.accuracy)) (n = \(baseline.train.count)), \
@@ -55,8 +56,8 @@ func droppedStepTable(_ measures: MeasureResults.Measures, run: String?) -> Mark
 
 func intermediateTable(_ measures: MeasureResults.Measures, run: String?) -> Markup {
   stepTable(
-    columns: ["accuracy", "loss ± std", "entropy ± std", "n"], train: measures.intermediate.train,
-    validation: measures.intermediate.validation, name: \.name, run: run
+    columns: ["accuracy", "loss ± std", "entropy ± std", "n"], train: measures.intermediate?.train ?? [],
+    validation: measures.intermediate?.validation ?? [], name: \.name, run: run
   ) { step in
     let score = step.score
     return [
@@ -66,10 +67,13 @@ func intermediateTable(_ measures: MeasureResults.Measures, run: String?) -> Mar
   }
 }
 
-private func spread(_ mean: Double, _ std: Double) -> String { "\(decimal(mean, 4)) ± \(decimal(std, 4))" }
+/// Four decimals, as long as that is not a row of digits that say nothing: losses can explode.
+func spread(_ mean: Double, _ std: Double) -> String {
+  [mean, std].map { abs($0) < 1e5 ? decimal($0, 4) : significant($0) }.joined(separator: " ± ")
+}
 
 /// A row a step, the same columns for train and for validation.
-private func stepTable<Row>(
+func stepTable<Row>(
   columns: [String], train: [Row], validation: [Row], name: KeyPath<Row, StepName>, run: String?,
   cells: (Row) -> [String]
 ) -> Markup {
@@ -102,7 +106,7 @@ private struct BySteps<Row> {
 }
 
 /// A table whose heads may stand under common ones, each over a number of columns.
-private func table(
+func table(
   _ heads: [String], groups: [(head: String, columns: Int)] = [], rows: [[String]], caption: String?
 ) -> Markup {
   let caption: Markup = if let caption { "<caption>\(caption)</caption>" } else { "" }

@@ -56,7 +56,7 @@ private func style(_ index: Int, of runs: [ReportedRun], _ dash: Figure.Dash) ->
 }
 
 /// Logarithmic where the values are positive and span more than a factor of 20: the late epochs would lie on the axis.
-private func scale(of series: [Figure.Series]) -> Figure.Scale {
+func scale(of series: [Figure.Series]) -> Figure.Scale {
   let values = series.flatMap(\.points).map(\.y).filter(\.isFinite)
   guard let low = values.min(), let high = values.max() else { return .linear }
   return low > 0 && high > 20 * low ? .logarithmic : .linear

@@ -111,4 +111,76 @@ private func fields(_ csv: String) -> [[String]] {
     #expect(fields(two.csv).dropFirst().map { $0[0] } == ["1", "1", "2", "2"])
     #expect(two.script.contains("(x(1)):3") && two.script.contains("(x(2)):3"))
   }
+
+  @Test("has a map whose cells meet halfway between uneven places, empty where there is no value") func map() throws {
+    let map = Figure.Map(colour: .init("v"), columns: [1, 2, 10], rows: [1, 2]) { column, row in
+      column == 1 && row == 0 ? nil : Double(10 * column + row)
+    }
+    #expect(map.cells.count == 5)
+    let widths = map.cells.filter { $0.y == 2 }.map(\.width)
+    #expect(widths == [0.5...1.5, 1.5...6, 6...10.5])
+    var figure = figure([1, 2])
+    figure.panels.append(.init(x: .init("x"), y: .init("y"), map: map))
+    let rows = fields(figure.csv)
+    #expect(rows[0].joined(separator: ",") == Figure.mapHeader)
+    #expect(rows.allSatisfy { $0.count == 14 })
+    #expect(rows[1][6...10].joined().isEmpty)
+    let cells = rows.filter { $0[0] == "2" }
+    #expect(cells.map { $0[6] } == ["0.0", "1.0", "11.0", "20.0", "21.0"])
+    #expect(cells[2][1...2] == ["2.0", "2.0"] && cells[2][7...11] == ["1.5", "6.0", "1.5", "2.5", "v"])
+    #expect(figure.script.contains("(cell(2)):3:8:9:10:11:7 with boxxyerror"))
+    #expect(figure.xRange(of: figure.panels[1]) == 0.5...10.5 && figure.yRange(of: figure.panels[1]) == 0.5...2.5)
+  }
+
+  @Test("gives maps of one quantity one range of colours, about a centre the same to both sides") func colours() {
+    func panel(_ label: String, _ values: [Double], centre: Double? = nil, bounds: ClosedRange<Double>? = nil)
+      -> Figure.Panel
+    {
+      .init(
+        x: .init("x"), y: .init("y"),
+        map: .init(
+          colour: .init(label, bounds: bounds), centre: centre, columns: values.indices.map(Double.init), rows: [1]
+        ) { column, _ in values[column] })
+    }
+    var maps = figure([])
+    maps.panels = [
+      panel("a", [1, .nan, 3]), panel("a", [-2, .infinity]), panel("b", [-1, 0.25], centre: 0),
+      panel("c", [0.5, 90], centre: 1, bounds: -1...3), panel("d", [.nan]), panel("e", [7, 7]),
+    ]
+    let ranges = maps.panels.compactMap(\.map).map(maps.colourRange)
+    #expect(ranges[0...4] == [-2...3, -2...3, -1...1, -1...3, 0...1])
+    #expect(ranges[5].contains(7) && ranges[5].lowerBound < ranges[5].upperBound)
+  }
+
+  @Test("cuts an axis off at its bounds, and shows them where nothing lies within") func bounds() {
+    var wild = figure([0.5, 1.2, 4000])
+    wild.panels[0].y.bounds = -1...3
+    let range = wild.yRange(of: wild.panels[0])
+    #expect(range.lowerBound < 0.5 && range.upperBound > 3 && range.upperBound < 3.5)
+    wild.panels[0].series[0].points.removeFirst(2)
+    #expect(wild.yRange(of: wild.panels[0]) == -1...3)
+  }
+
+  @Test("goes from blue to red through colours that all differ, with three entries for any number of steps")
+  func ramp() {
+    let steps = Array(1...54)
+    let colours = steps.map { Figure.ramp($0, in: steps) }
+    #expect(Set(colours).count == 54 && colours.allSatisfy { $0.wholeMatch(of: /#[0-9a-f]{6}/) != nil })
+    func channels(_ colour: String) -> (red: Int, blue: Int) {
+      (Int(colour.dropFirst().prefix(2), radix: 16) ?? 0, Int(colour.suffix(2), radix: 16) ?? 0)
+    }
+    #expect(channels(colours[0]).blue > 2 * channels(colours[0]).red)
+    #expect(channels(colours[53]).red > 2 * channels(colours[53]).blue)
+    #expect(Figure.rampLegend([steps]).map(\.label) == ["step 1", "step 27", "step 54"])
+    #expect(Figure.rampLegend([steps, [1, 2]]).map(\.label) == ["first step", "middle step", "last step"])
+    #expect(Figure.rampLegend([[7]]).map(\.label) == ["step 7"])
+    #expect(
+      Figure.rampLegend([]).isEmpty && Figure.ramp(7, in: [7]) == Figure.ramp(0) && Figure.ramp(.nan) == Figure.ramp(0))
+  }
+
+  @Test("marks a logarithmic axis at 1, 2 and 5 where powers of ten would be few") func decades() {
+    let one = figure([1])
+    #expect(one.decadeTicks(over: 0.15...7) == "(0.2, 0.5, 1, 2, 5)")
+    #expect(one.decadeTicks(over: 1e-3...1e9) == "autofreq")
+  }
 }

@@ -99,10 +99,10 @@ private let figureNames = [
     var run = Samples.run()
     run.epochs[4].trainLoss = value
     run.epochs[9].validationError = value
-    for step in 0..<9 { run.measures?.measures.l2Ratio.train[step].mean = value }
-    for step in 0..<9 { run.measures?.measures.l2Ratio.validation[step].mean = value }
-    run.measures?.measures.cosineLoss.backpropagated.train[3].std = value
-    run.measures?.measures.droppedStep.baseline.validation.accuracy = value
+    for step in 0..<9 { run.measures?.measures.l2Ratio?.train[step].mean = value }
+    for step in 0..<9 { run.measures?.measures.l2Ratio?.validation[step].mean = value }
+    run.measures?.measures.cosineLoss?.backpropagated.train[3].std = value
+    run.measures?.measures.droppedStep?.baseline.validation.accuracy = value
     _ = try write([run], to: scratch, gnuplot: gnuplot)
     #expect(try ParsedPage(scratch.page).problem == nil)
     #expect(try !scratch.text("figures/l2-ratio.gp").contains("nan"))

@@ -17,16 +17,26 @@ enum Samples {
     }
   }
 
-  static func measures(blocks: [Int], projections: Bool = true, cosine: Double = -0.12, seed: Double = 0)
-    -> MeasureResults
-  {
-    let names = blocks.enumerated().flatMap { stage, count in
+  static func score(_ accuracy: Double, count: Int) -> Score {
+    Score(
+      accuracy: accuracy, loss: 2.2 * (1 - accuracy) + 0.02, lossStd: 1.1, entropy: 1.1 - accuracy, entropyStd: 0.4,
+      count: count)
+  }
+
+  static func names(_ blocks: [Int], projections: Bool = true) -> [StepName] {
+    blocks.enumerated().flatMap { stage, count in
       (0..<count).map { ($0, stage) }.map { block, stage in
         StepName(
           step: blocks[..<stage].reduce(0, +) + block + 1, stage: stage, block: block,
           projection: projections && block == 0 && stage > 0)
       }
     }
+  }
+
+  static func measures(blocks: [Int], projections: Bool = true, cosine: Double = -0.12, seed: Double = 0)
+    -> MeasureResults
+  {
+    let names = names(blocks, projections: projections)
     let steps = names.count
     func wave(_ name: StepName) -> Double { 0.12 * sin(Double(name.step) * 1.7 + seed) }
     func statistics(_ names: [StepName], _ std: Double, _ mean: (StepName) -> Double) -> BySplit<[StepStatistic]> {
@@ -34,11 +44,6 @@ enum Samples {
       return BySplit(
         train: train,
         validation: train.map { StepStatistic(name: $0.name, mean: $0.mean * 0.93 + 0.002, std: std, count: 1000) })
-    }
-    func score(_ accuracy: Double, count: Int) -> Score {
-      Score(
-        accuracy: accuracy, loss: 2.2 * (1 - accuracy) + 0.02, lossStd: 1.1, entropy: 1.1 - accuracy, entropyStd: 0.4,
-        count: count)
     }
     func dropped(_ name: StepName, from whole: Double) -> Double {
       whole - (name.projection ? 0.28 : 0.45 * exp(-Double(name.block) / 1.2) / Double(1 + name.stage)) + wave(name)
@@ -50,19 +55,20 @@ enum Samples {
     }
     let ratio: (StepName) -> Double = { (1.6 * exp(-Double($0.block) / 1.5) + 0.15) * (1 + wave($0)) }
     let slope: (StepName) -> Double = { cosine * Double($0.step) / Double(steps) * (1 + 2 * wave($0)) }
+    var measures = MeasureResults.Measures()
+    measures.cosineLoss = .init(
+      backpropagated: statistics(names, 0.08, slope), plugged: statistics(last, 0.1) { slope($0) * 1.6 })
+    measures.l2Ratio = statistics(names, 0.07, ratio)
+    measures.droppedStep = .init(
+      train: names.map { StepScore(name: $0, score: score(dropped($0, from: 0.97), count: 2000)) },
+      validation: names.map { StepScore(name: $0, score: score(dropped($0, from: 0.91), count: 1000)) },
+      baseline: .init(train: score(0.97, count: 2000), validation: score(0.91, count: 1000)))
+    measures.intermediate = .init(
+      train: last.map { StepScore(name: $0, score: score(reached($0, 0.97), count: 2000)) },
+      validation: last.map { StepScore(name: $0, score: score(reached($0, 0.91), count: 1000)) })
     return MeasureResults(
-      run: "sample", architecture: "resnet", checkpoint: "epoch-00010-step-0000000", data: "cifar-10", steps: steps,
-      measures: .init(
-        cosineLoss: .init(
-          backpropagated: statistics(names, 0.08, slope), plugged: statistics(last, 0.1) { slope($0) * 1.6 }),
-        l2Ratio: statistics(names, 0.07, ratio),
-        droppedStep: .init(
-          train: names.map { StepScore(name: $0, score: score(dropped($0, from: 0.97), count: 2000)) },
-          validation: names.map { StepScore(name: $0, score: score(dropped($0, from: 0.91), count: 1000)) },
-          baseline: .init(train: score(0.97, count: 2000), validation: score(0.91, count: 1000))),
-        intermediate: .init(
-          train: last.map { StepScore(name: $0, score: score(reached($0, 0.97), count: 2000)) },
-          validation: last.map { StepScore(name: $0, score: score(reached($0, 0.91), count: 1000)) })))
+      run: "sample", architecture: "resnet", checkpoint: "epoch-00010-step-0000000", epoch: 10, data: "cifar-10",
+      samples: .init(train: 2000, validation: 1000), steps: steps, measures: measures, absent: [])
   }
 
   static func run(
