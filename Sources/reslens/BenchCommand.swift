@@ -18,18 +18,27 @@ struct BenchCommand: ParsableCommand {
 
   enum Work: String, ExpressibleByArgument, CaseIterable {
     case train, evaluate, measure
+    /// What is recorded after an epoch of training.
+    case record
+    /// As many forward passes as there are steps.
+    case forwards
+    /// Every step dropped in turn.
+    case drops
+    /// All measures.
+    case suite
   }
 
   @Option var model = "resnet-20"
   @Option var work = Work.train
   @Option var precision = TrainCommand.Precision.fp32
   @Option var batch = 128
+  @Option var warmups = 2
   @OptionGroup var threads: ThreadOptions
 
   func run() throws {
     try threads.apply()
     let repetition = try prepared()
-    for _ in 0..<2 { try repetition() }
+    for _ in 0..<warmups { try repetition() }
     answer("ready")
     while readLine() != nil {
       let began = ContinuousClock.now
@@ -58,15 +67,40 @@ struct BenchCommand: ParsableCommand {
         maker: BatchMaker(statistics: dataset.statistics, type: precision.type))
       let indices = Array(0..<batch)
       return { _ = try trainer.step(on: dataset.train, indices, epoch: 0, rate: 0.01) }
-    case .evaluate:
+    case .evaluate, .forwards, .drops:
       let network = try ResidualNetwork(architecture, seed: 0)
       let images = try BatchMaker(statistics: dataset.statistics, type: precision.type)
         .batch(dataset.train, 0..<batch).images
-      return { _ = try network.logits(images) }
-    case .measure:
+      let steps = architecture.steps.map(\.name.step)
+      switch work {
+      case .drops:
+        let plans = steps.map { network.plan.dropping(step: $0) }
+        return {
+          try network.run(plans, on: network.begin(images)) { _ = try network.classify($1) }
+        }
+      case .forwards: return { for _ in steps { _ = try network.logits(images) } }
+      default: return { _ = try network.logits(images) }
+      }
+    case .measure, .record, .suite:
       let network = try ResidualNetwork(architecture, seed: 0)
       let samples = Samples(dataset.train, batch: batch, maker: BatchMaker(statistics: dataset.statistics))
-      return { try IterativeInference.measure([CosineLoss(), L2Ratio()], on: network, samples) }
+      return { try measure(network, samples) }
     }
+  }
+
+  private func measure(_ network: ResidualNetwork, _ samples: Samples) throws {
+    var measures: [any Measure] = [CosineLoss(), L2Ratio()]
+    let architecture = network.architecture
+    if work != .measure { measures += [FirstOrder(), IntermediateScores()] as [any Measure] }
+    if work == .suite {
+      let ways = [1, 0.1].map { UnrolledSteps.Way(scale: $0) }
+      measures += [
+        try BorderlineGroups(architecture), DroppedStep(architecture),
+        try UnrolledSteps(architecture, times: 20, ways: ways), try LesionScores(architecture),
+      ]
+      let grid = MeasureOptions.Scale.grid.map { UnrolledSteps.Way(scale: $0) }
+      _ = try UnrolledSteps.losses(network, step: architecture.steps.count, times: 20, ways: grid, on: samples)
+    }
+    try IterativeInference.measure(measures, on: network, samples)
   }
 }

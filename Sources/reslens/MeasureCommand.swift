@@ -12,9 +12,14 @@ struct MeasureCommand: ParsableCommand {
     commandName: "measure",
     abstract: "Measures what every step of a trained network does.",
     discussion: """
-      Writes measures.json into the run folder and prints a table. Always in float32, with the running statistics.
+      Writes measures.json into the run folder and prints tables. Always in float32, with the running statistics. \
+      Measures of an earlier call on the same checkpoint, data and samples stay.
 
-      For example: reslens measure runs/first --samples 2000
+      For example:
+        reslens measure runs/first --samples 2000
+        reslens measure runs/first --measures all
+        reslens measure runs/first --measures borderline --list-borderline borderline.csv
+        reslens measure runs/first --unroll 20 --scale auto --recalibrate 16
       """)
 
   @Argument(help: ArgumentHelp("A run folder.", valueName: "run"))
@@ -31,80 +36,90 @@ struct MeasureCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Samples a pass; more take more memory.", valueName: "n"))
   var batch = 128
 
+  @OptionGroup var arguments: MeasureArguments
   @OptionGroup var threads: ThreadOptions
 
   func validate() throws {
     if let samples, samples < 1 { throw ValidationError("--samples \(samples): at least one is needed") }
     if !(1...100_000).contains(batch) { throw ValidationError("--batch \(batch) is not between 1 and 100000") }
+    _ = try arguments.options()
   }
 
   func run() throws {
     try threads.apply()
+    var options = try arguments.options()
     let folder = RunFolder(URL(filePath: path))
     let configuration = try folder.configuration()
     let (network, checkpoint) = try newestNetwork(folder, configuration)
+    if arguments.asksToUnroll && options.unrolling.step == nil {
+      options.unrolling.step = network.architecture.steps.count
+    }
     let source = data ?? configuration.data
     let dataset = try ImageDataset.load(source)
     var fitting = configuration
-    (fitting.data, fitting.trainSamples, fitting.validationSamples) = (source, samples, samples)
+    (fitting.data, fitting.trainSamples, fitting.validationSamples, fitting.measure) = (source, samples, samples, nil)
     try fitting.check(against: dataset)
-    let terminal = Terminal()
     // Other data are normalised as the network is used to.
     let maker = BatchMaker(statistics: configuration.statistics ?? dataset.statistics)
-    let splits = try [dataset.train, dataset.validation].enumerated().map { index, set in
-      let part = Samples(set, count: samples, batch: batch, maker: maker)
-      return try MainMeasures(network, part) {
-        terminal.progress($0, of: part.count, "samples of the \(index == 0 ? "train" : "validation") set")
-      }
+    let train = Samples(dataset.train, count: samples, batch: batch, maker: maker)
+    let validation = Samples(dataset.validation, count: samples, batch: batch, maker: maker)
+    if let asked = arguments.lesionSamples, asked > validation.count {
+      throw ValidationError("--lesion-samples \(asked): there are \(validation.count) validation samples")
+    }
+    let terminal = Terminal()
+    var listed = BorderlineList(classNames: dataset.classNames)
+    let suite = try MeasureSuite(network, options, train: train, validation: validation) {
+      listed.add($1, isTrain: $0)
+    }
+    let (measures, absent) = try suite.run { phase, done, count in
+      terminal.progress(done, of: count, phase.rawValue)
     }
     terminal.clear()
-    let results = MeasureResults(
-      run: folder.name, architecture: network.architecture.name, checkpoint: checkpoint, data: source,
-      steps: network.architecture.steps.count, measures: MainMeasures.results(train: splits[0], validation: splits[1]))
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
-    try Files.write(encoder.encode(results), to: folder.measuresFile)
-    print(Self.summary(results))
+    var results = MeasureResults(
+      run: folder.name, architecture: network.architecture.name, checkpoint: checkpoint.url.lastPathComponent,
+      epoch: checkpoint.epoch ?? 0, data: source, samples: .init(train: train.count, validation: validation.count),
+      steps: network.architecture.steps.count, measures: measures, absent: absent)
+    print(MeasureSummary(results).text)
+    if let file = arguments.listBorderline {
+      try Files.write(listed.csv, to: URL(filePath: file))
+      terminal.note("\(listed.count) borderline examples listed in \(file)")
+    }
+    if let earlier = try? folder.measures() { results.keepMeasures(of: earlier) }
+    try folder.write(results)
     terminal.note("written to \(folder.measuresFile.path); see it with: reslens report \(path)")
   }
 
-  /// The network of the newest checkpoint, and the checkpoint's name.
+  /// The network of the newest checkpoint.
   private func newestNetwork(
     _ folder: RunFolder, _ configuration: RunConfiguration
-  ) throws -> (ResidualNetwork, String) {
+  ) throws -> (ResidualNetwork, Checkpoint) {
     guard let checkpoint = folder.latestCheckpoint() else {
       throw FileError(
         path: path, problem: "there is no checkpoint in this run yet",
         remedy: "let it train for an epoch: reslens train --resume --out \(path)")
     }
     do {
-      return (try checkpoint.network(expecting: configuration.architecture), checkpoint.url.lastPathComponent)
+      return (try checkpoint.network(expecting: configuration.architecture), checkpoint)
     } catch  where folder.latestCheckpoint()?.url != checkpoint.url {
       // The run is being trained, and a newer checkpoint has just taken this one's place.
       return try newestNetwork(folder, configuration)
     }
   }
+}
 
-  /// The validation means, a row a step.
-  static func summary(_ results: MeasureResults) -> String {
-    let measures = results.measures
-    func means(_ statistics: [StepStatistic]) -> [StepName: Double] {
-      Dictionary(uniqueKeysWithValues: statistics.map { ($0.name, $0.mean) })
-    }
-    let cosine = means(measures.cosineLoss.backpropagated.validation)
-    let plugged = means(measures.cosineLoss.plugged.validation)
-    let ratio = means(measures.l2Ratio.validation)
-    let here = Dictionary(uniqueKeysWithValues: measures.intermediate.validation.map { ($0.name, $0.score.accuracy) })
-    let rows = measures.droppedStep.validation.map { dropped in
-      let name = dropped.name
-      return ["\(name.step)\(name.projection ? " (projection)" : "")"]
-        + [cosine[name], plugged[name], ratio[name]].map { $0.map { fixed($0, 4) } ?? "–" }
-        + [percent(dropped.score.accuracy), here[name].map(percent) ?? "–"]
-    }
-    let header = ["step", "cosine loss", "plugged", "ℓ2 ratio", "accuracy without", "accuracy here"]
-    let baseline = measures.droppedStep.baseline.validation
-    return table([header] + rows)
-      + "\nvalidation, n = \(baseline.count); the whole network: accuracy \(percent(baseline.accuracy)), "
-      + "loss \(fixed(baseline.loss, 4))"
+/// The table of borderline examples.
+struct BorderlineList {
+  let classNames: [String]
+  private(set) var count = 0
+  private(set) var csv = "split,index,class,margin,right_at_reference,right_at_end,turned_by\n"
+
+  init(classNames: [String]) { self.classNames = classNames }
+
+  mutating func add(_ example: BorderlineExample, isTrain: Bool) {
+    count += 1
+    let turns = example.turnedBy.map { String($0) }.joined(separator: " ")
+    csv +=
+      "\(isTrain ? "train" : "validation"),\(example.index),\(classNames[example.label]),\(example.margin),"
+      + "\(example.isRightAtReference ? 1 : 0),\(example.isRightAtEnd ? 1 : 0),\(turns)\n"
   }
 }

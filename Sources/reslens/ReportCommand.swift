@@ -45,15 +45,16 @@ struct ReportCommand: ParsableCommand {
     let measures = try folder.measures()
     var facts = facts(configuration, try folder.sessions())
     if let measures {
-      let counts = measures.measures.droppedStep.baseline
+      let counts = measures.samples
       let newest = folder.latestCheckpoint()?.url.lastPathComponent
       facts.append(
         Fact(
           "measured",
           "\(measures.checkpoint)\(newest == measures.checkpoint ? "" : " (not the newest checkpoint)") on the first "
-            + "\(counts.train.count) train and \(counts.validation.count) validation images of \(measures.data)"))
+            + "\(counts.train) train and \(counts.validation) validation images of \(measures.data)"))
     }
-    return ReportedRun(name: path, facts: facts, epochs: try folder.epochs(), measures: measures)
+    return ReportedRun(
+      name: path, facts: facts, epochs: try folder.epochs(), measures: measures, history: try folder.history())
   }
 
   private static func facts(_ configuration: RunConfiguration, _ sessions: [RunFolder.Session]) -> [Fact] {

@@ -15,6 +15,7 @@ struct TrainCommand: ParsableCommand {
       For example:
         reslens train --model resnet-20 --data synthetic --recipe quick
         reslens train --model resnet-110 --data data/cifar-10-batches-bin --recipe paper --out runs/r110
+        reslens train --model resnet-20 --data synthetic --measure every=1,samples=1000
         reslens train --resume --out runs/r110
 
       A run that was cut off goes on with --resume and gives the same weights, bit for bit, on the same machine with
@@ -49,6 +50,15 @@ struct TrainCommand: ParsableCommand {
 
   @Option(help: ArgumentHelp("Only the first so many validation images.", valueName: "n"))
   var validationSamples: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Records measures after every so many epochs, on the first so many train and validation samples; for instance \
+      every=1,samples=2000 or every=5,samples=1000,l2-ratio,dropped-step. (default of names: \
+      \(MeasureSchedule.standard.joined(separator: ",")))
+      """, valueName: "every=n,samples=n[,names]"))
+  var measure: String?
 
   @Option(help: ArgumentHelp("The run folder. (default: runs/MODEL-DATA-RECIPE-SEED)", valueName: "dir"))
   var out: String?
@@ -93,6 +103,12 @@ struct TrainCommand: ParsableCommand {
     let trainer = try Trainer(configuration, dataset: dataset, folder: folder)
     if trainer.records.count < configuration.recipe.epochs { try folder.add(.now()) }
     trainer.secondsBetweenCheckpoints = checkpointSeconds
+    let history = try EpochMeasuring(trainer, dataset)
+    trainer.measureEpoch = { epoch, shouldStop in
+      try history?.measure(epoch, shouldStop: shouldStop) { done, count, phase in
+        terminal.progress(done, of: count, "measuring after epoch \(epoch): \(phase.rawValue)")
+      } ?? true
+    }
     announce(trainer, dataset, terminal)
     Interrupt.listen()
     let outcome = try trainer.run(shouldStop: { Interrupt.received }, report: { show($0, terminal) })
@@ -142,6 +158,7 @@ struct TrainCommand: ParsableCommand {
       validationSamples: validationSamples ?? stored?.validationSamples, recipe: recipe,
       seed: seed ?? stored?.seed ?? 0, precision: precision?.type ?? stored?.precision ?? .float32)
     configuration.statistics = dataset.statistics
+    configuration.measure = try measure.map { try MeasureSchedule(parsing: $0) } ?? stored?.measure
     if let stored, let field = configuration.firstDifference(from: stored) {
       throw ValidationError(
         "--resume goes on with the run as it was, and \(field) is another one now; leave the option out, or train into "
@@ -197,6 +214,7 @@ extension RunConfiguration {
     }
     if recipe != other.recipe { return "the recipe" }
     if seed != other.seed { return "the seed" }
+    if measure != other.measure { return "what is measured" }
     return precision == other.precision ? nil : "the precision"
   }
 

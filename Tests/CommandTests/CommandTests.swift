@@ -76,8 +76,8 @@ struct Reslens {
     let measured = try Reslens.run(["measure", run.path, "--samples", "150", "--batch", "64"])
     try #require(measured.status == 0, Comment(rawValue: measured.errors))
     let results = try #require(try folder.measures())
-    #expect(results.format == 1 && results.run == "run" && results.architecture == "resnet-8")
-    #expect(results.measures.cosineLoss.backpropagated.validation.map(\.count) == [150, 150, 150])
+    #expect(results.format == 2 && results.run == "run" && results.architecture == "resnet-8")
+    #expect(results.measures.cosineLoss?.backpropagated.validation.map(\.count) == [150, 150, 150])
 
     let reported = try Reslens.run(["report", run.path])
     try #require(reported.status == 0, Comment(rawValue: reported.errors))
@@ -90,6 +90,106 @@ struct Reslens {
     let check = try Checkout.reference(
       "measure.py", [run.path, "--samples", "150", "--data", scratch.file("data").path, "--check"])
     #expect(check.status == 0, Comment(rawValue: check.text))
+  }
+
+  @Test(
+    "Every measure of every kind of network by PyTorch",
+    .enabled(if: Checkout.hasPyTorch, Comment(rawValue: Checkout.pyTorchIsMissing)),
+    arguments: [
+      "", "name: single\nstem: {width: 6}\nstages: [{width: 6, blocks: 6}]\n",
+      """
+      name: pooling
+      stem: {width: 6}
+      stages:
+        - {width: 6, blocks: 2}
+        - {width: 6, blocks: 2, entry: average-pooling}
+        - {width: 6, blocks: 3, entry: average-pooling}
+      """,
+    ])
+  func everyMeasure(model: String) throws {
+    let file = scratch.file("model.yaml")
+    try Files.write(model, to: file)
+    let run = scratch.file("run")
+    let trained = try Reslens.run([
+      "train", "--model", model.isEmpty ? "resnet-14" : file.path, "--data", "synthetic", "--train-samples", "400",
+      "--validation-samples", "100", "--batch", "32", "--epochs", "2", "--out", run.path,
+    ])
+    try #require(trained.status == 0, Comment(rawValue: trained.errors))
+    let listed = scratch.file("borderline.csv")
+    let measured = try Reslens.run([
+      "measure", run.path, "--measures", "all", "--samples", "150", "--batch", "64", "--unroll", "4", "--scale-grid",
+      "1,0.3,0.1", "--recalibrate", "1", "--lesion-samples", "100", "--lesion-drops", "1,3", "--lesion-shuffles", "2",
+      "--lesion-seeds", "2", "--list-borderline", listed.path,
+    ])
+    try #require(measured.status == 0, Comment(rawValue: measured.errors))
+    let found = try #require(try RunFolder(run).measures())
+    #expect(found.measures.unrolling?.recalibrationBatches == 1 && found.measures.lesions?.baseline.count == 100)
+    let lines = String(decoding: try Data(contentsOf: listed), as: UTF8.self).split(separator: "\n")
+    let borderline = try #require(found.measures.borderline)
+    #expect(
+      lines.count == 1 + (borderline.turns.train.first?.count ?? 0) + (borderline.turns.validation.first?.count ?? 0))
+
+    let exported = try Reslens.run(["data", "export", "synthetic", scratch.file("data").path])
+    try #require(exported.status == 0, Comment(rawValue: exported.errors))
+    let check = try Checkout.reference("measure.py", [run.path, "--data", scratch.file("data").path, "--check"])
+    #expect(check.status == 0, Comment(rawValue: check.text))
+  }
+
+  @Test("Measures of an earlier call on the same checkpoint and samples stay, of other samples they do not")
+  func earlierMeasures() throws {
+    let run = scratch.file("run")
+    try #require(try Reslens.train(run).status == 0)
+    func measure(_ arguments: [String]) throws -> MeasureResults.Measures {
+      let outcome = try Reslens.run(["measure", run.path] + arguments)
+      try #require(outcome.status == 0, Comment(rawValue: outcome.errors))
+      return try #require(try RunFolder(run).measures()).measures
+    }
+    let first = try measure(["--samples", "20", "--measures", "l2-ratio"])
+    #expect(first.l2Ratio != nil && first.cosineLoss == nil)
+    let second = try measure(["--samples", "20", "--measures", "cosine-loss"])
+    #expect(second.l2Ratio == first.l2Ratio && second.cosineLoss != nil)
+    let third = try measure(["--samples", "21", "--measures", "intermediate"])
+    #expect(third.l2Ratio == nil && third.cosineLoss == nil && third.intermediate != nil)
+  }
+
+  @Test("Killed at random moments and resumed, a run that measures its epochs records what an undisturbed one does")
+  func killedHistory() throws {
+    let (whole, killed) = (scratch.file("whole"), scratch.file("killed"))
+    let more = [
+      "--epochs", "5", "--resume", "--checkpoint-seconds", "0.05", "--measure",
+      "every=1,samples=150,cosine-loss,l2-ratio,first-order,intermediate,borderline,dropped-step",
+    ]
+    try #require(try Reslens.train(whole, more).status == 0)
+    let seed = UInt64(Date.now.timeIntervalSince1970)
+    let stream = RandomStream(seed: seed, name: "kills")
+    var hits = 0
+    for attempt in 0..<10 {
+      let process = Process()
+      process.executableURL = URL(filePath: Reslens.program)
+      process.arguments = Reslens.trainArguments(killed, more)
+      process.standardError = FileHandle.nullDevice
+      process.standardOutput = FileHandle.nullDevice
+      try process.run()
+      Thread.sleep(forTimeInterval: 0.1 + 0.9 * stream.uniform(attempt))
+      kill(process.processIdentifier, SIGKILL)
+      process.waitUntilExit()
+      hits += process.terminationReason == .uncaughtSignal ? 1 : 0
+    }
+    let last = try Reslens.train(killed, more)
+    try #require(last.status == 0, Comment(rawValue: last.errors))
+    #expect(hits >= 3, "seed \(seed)")
+    var (a, b) = (try RunFolder(whole).history(), try RunFolder(killed).history())
+    #expect(a.map(\.epoch) == [1, 2, 3, 4, 5])
+    // Only the folder's name may differ.
+    for index in a.indices { a[index].run = "" }
+    for index in b.indices { b[index].run = "" }
+    #expect(a == b, "seed \(seed)")
+    #expect(a[4].measures.droppedStep != nil && a[4].samples == .init(train: 150, validation: 150))
+
+    let other = try Reslens.train(killed, ["--epochs", "5", "--resume", "--measure", "every=2,samples=150"])
+    #expect(other.status != 0 && other.errors.contains("measured"))
+    let reported = try Reslens.run(["report", whole.path])
+    try #require(reported.status == 0, Comment(rawValue: reported.errors))
   }
 
   @Test("Killed at 20 random moments and resumed each time, a run ends bit-identical to an undisturbed one")
@@ -190,6 +290,10 @@ struct Reslens {
       (["train", "--model", "resnet-8", "--data", "synthetic", "--batch", "1"], "batch"),
       (["train", "--model", "resnet-8", "--data", "synthetic", "--threads", "0"], "threads"),
       (["train", "--model", "resnet-8", "--data", "synthetic", "--train-samples", "7000"], "7000"),
+      (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "every=0"], "every"),
+      (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "samples=2001"], "2001"),
+      (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "lesions"], "lesions"),
+      (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "every=1,cosine"], "cosine-loss"),
       (["train", "--resume"], "--out"), (["measure", "/nowhere"], "/nowhere"),
       (["measure", "/nowhere", "--samples", "0"], "--samples"), (["report", "/nowhere"], "/nowhere"),
       (["report"], "run"), (["models", "resnet-7"], "resnet-8"), (["data", "describe", "/nowhere"], "/nowhere"),
@@ -199,6 +303,33 @@ struct Reslens {
     #expect(found.status != 0 && found.output.isEmpty)
     #expect(found.errors.contains(words), Comment(rawValue: found.errors))
     #expect(try FileManager.default.contentsOfDirectory(atPath: scratch.url.path).isEmpty)
+  }
+
+  @Test("Impossible measures are one clear error before any work, and leave measures.json as it was")
+  func impossibleMeasures() throws {
+    let run = scratch.file("run")
+    try #require(try Reslens.train(run, ["--model", "resnet-14"]).status == 0)
+    try #require(try Reslens.run(["measure", run.path, "--samples", "20"]).status == 0)
+    let before = try Data(contentsOf: RunFolder(run).measuresFile)
+    for (arguments, words) in [
+      (["--unroll", "3", "--unroll-step", "3"], "step 3 changes the shape"),
+      (["--unroll", "3", "--unroll-step", "7"], "between 1 and 6"), (["--unroll", "0"], "--unroll"),
+      (["--scale", "nan"], "--scale"), (["--scale", "inf"], "--scale"), (["--scale", "0"], "--scale"),
+      (["--scale", "much"], "neither"), (["--scale-grid", "1,x"], "\"x\""), (["--scale-grid", "1,nan"], "--scale"),
+      (["--scale", "1", "--scale-grid", "1"], "--scale-grid"), (["--recalibrate", "47"], "between 1 and 46"),
+      (["--lesion-drops", "5"], "between 1 and 4"), (["--lesion-drops", "1,,2"], "--lesion-drops"),
+      (["--lesion-seeds", "0"], "--lesion-seeds"), (["--lesion-factors", "nan"], "--lesion-factors"),
+      (["--lesion-samples", "21"], "20 validation"), (["--margin", "0"], "--margin"),
+      (["--margin", "1.5"], "--margin"),
+      (["--margin", "nan"], "--margin"), (["--last-steps", "2"], "between 1 and 1"),
+      (["--measures", "cosine"], "cosine-loss"),
+      (["--measures", ""], "--measures"),
+    ] {
+      let found = try Reslens.run(["measure", run.path, "--samples", "20"] + arguments)
+      #expect(found.status != 0 && found.output.isEmpty, "\(arguments)")
+      #expect(found.errors.contains(words), Comment(rawValue: "\(arguments): \(found.errors)"))
+    }
+    #expect(try Data(contentsOf: RunFolder(run).measuresFile) == before)
   }
 
   @Test("measure says so where nothing was trained yet, or more samples are asked for than there are")

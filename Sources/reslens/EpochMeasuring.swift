@@ -1,0 +1,81 @@
+import ArgumentParser
+import Foundation
+import ImageDatasets
+import IterativeInference
+import ResidualNetworks
+import Results
+import Training
+
+extension MeasureSchedule {
+  /// What rides on the pass that is made anyway, a number a step.
+  static let standard = [MeasureName.cosineLoss, .l2Ratio, .firstOrder, .intermediate].map(\.rawValue)
+
+  /// `every=1,samples=2000,names…` on the command line.
+  /// - Throws: `ValidationError` for a part that is none of these.
+  init(parsing argument: String) throws {
+    self.init(every: 1, samples: 2000, names: [])
+    for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
+      let sides = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
+      switch (sides[0], sides.dropFirst().first.map { Int($0) ?? 0 }) {
+      case ("every", .some(let number)) where number >= 1: every = number
+      case ("samples", .some(let number)) where number >= 1: samples = number
+      case ("every", _), ("samples", _):
+        throw ValidationError("--measure \(part): a whole number of at least 1 is needed, as in \(sides[0])=1")
+      default:
+        let name = try MeasureName.parse(String(part), option: "measure")[0]
+        if name == .unrolling || name == .lesions {
+          throw ValidationError("--measure \(part): it is no number a step; measure the trained run for it")
+        }
+        names.append(name.rawValue)
+      }
+    }
+    if names.isEmpty { names = Self.standard }
+  }
+}
+
+/// Measures a run after its epochs, into its folder.
+struct EpochMeasuring {
+  private let trainer: Trainer
+  private let options: MeasureOptions
+  private let train: Samples
+  private let validation: Samples
+
+  private struct Stopped: Error {}
+
+  /// nil where nothing is to be measured.
+  /// - Throws: `MeasureError` where a measure cannot be, before anything is trained.
+  init?(_ trainer: Trainer, _ dataset: ImageDataset) throws {
+    guard let schedule = trainer.configuration.measure else { return nil }
+    self.trainer = trainer
+    options = MeasureOptions(
+      names: Set(try MeasureName.parse(schedule.names.joined(separator: ","), option: "measure")))
+    // In float32, whatever the training's precision.
+    let maker = BatchMaker(statistics: dataset.statistics)
+    train = Samples(dataset.train, count: schedule.samples, maker: maker)
+    validation = Samples(dataset.validation, count: schedule.samples, maker: maker)
+    _ = try MeasureSuite(trainer.network, options, train: train, validation: validation)
+  }
+
+  /// - Returns: false where it was told to stop; nothing is written then.
+  func measure(
+    _ epoch: Int, shouldStop: () -> Bool, progress: (Int, Int, MeasureSuite.Phase) -> Void
+  ) throws -> Bool {
+    let network = trainer.network
+    let suite = try MeasureSuite(network, options, train: train, validation: validation)
+    do {
+      let (measures, absent) = try suite.run { phase, done, count in
+        if shouldStop() { throw Stopped() }
+        progress(done, count, phase)
+      }
+      try trainer.folder.writeHistory(
+        MeasureResults(
+          run: trainer.folder.name, architecture: network.architecture.name, checkpoint: Checkpoint.name(epoch: epoch),
+          epoch: epoch, data: trainer.configuration.data,
+          samples: .init(train: train.count, validation: validation.count), steps: network.architecture.steps.count,
+          measures: measures, absent: absent))
+      return true
+    } catch is Stopped {
+      return false
+    }
+  }
+}

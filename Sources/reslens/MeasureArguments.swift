@@ -1,0 +1,136 @@
+import ArgumentParser
+import IterativeInference
+
+/// The options of `reslens measure` that say what to measure and how.
+struct MeasureArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      """
+      What to measure: all, or names out of \(MeasureName.allCases.map(\.rawValue).joined(separator: ", ")). \
+      (default: all but unrolling and lesions)
+      """, valueName: "names"))
+  var measures: String?
+
+  @Option(help: ArgumentHelp("An example is borderline where |p_y − max p_k| is below this.", valueName: "m"))
+  var margin = 0.1
+
+  @Option(
+    help: ArgumentHelp(
+      "Follow borderline examples along so many of the last steps. (default: 5, or as many as the head can read)",
+      valueName: "n"))
+  var lastSteps: Int?
+
+  @Option(help: ArgumentHelp("Names the borderline examples in a table.", valueName: "file.csv"))
+  var listBorderline: String?
+
+  @Option(help: ArgumentHelp("Applies a step so many more times (§4.4). (default of all: 20)", valueName: "n"))
+  var unroll: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "The step that is repeated, from 1; any that keeps the shape of h. (default: the last)", valueName: "t"))
+  var unrollStep: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "What the added steps' F is multiplied by, beside 1; auto takes the lowest mean train loss.",
+      valueName: "a|auto"))
+  var scale = "auto"
+
+  @Option(
+    help: ArgumentHelp(
+      "What auto chooses from. (default: \(MeasureOptions.Scale.grid.map { "\($0)" }.joined(separator: ",")))",
+      valueName: "a,a,…"))
+  var scaleGrid: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Gives each added step running statistics of its own, from so many batches of \
+      \(MeasureOptions.recalibrationBatch) train images.
+      """, valueName: "n"))
+  var recalibrate: Int?
+
+  @Option(help: ArgumentHelp("Drop so many random steps at once. (default: 1,2,4,8,16)", valueName: "k,k,…"))
+  var lesionDrops: String?
+
+  @Option(help: ArgumentHelp("Exchange so many random pairs of steps. (default: 1,2,4,8,16)", valueName: "n,n,…"))
+  var lesionShuffles: String?
+
+  @Option(help: ArgumentHelp("Multiply every single step's F by these. (default: 0.5,2)", valueName: "f,f,…"))
+  var lesionFactors: String?
+
+  @Option(help: ArgumentHelp("How often each random lesion is drawn. (default: 3)", valueName: "n"))
+  var lesionSeeds: Int?
+
+  @Option(
+    help: ArgumentHelp("Only the first so many validation samples for lesions. (default: 2000)", valueName: "n"))
+  var lesionSamples: Int?
+
+  static let standard = Set(MeasureName.allCases).subtracting([.unrolling, .lesions])
+
+  /// - Throws: `ValidationError` or `MeasureError` for what cannot be read.
+  func options() throws -> MeasureOptions {
+    var options = MeasureOptions(names: try names())
+    options.margin = margin
+    options.lastSteps = lastSteps
+    if let unroll { options.unrolling.times = unroll }
+    options.unrolling.step = unrollStep
+    options.unrolling.scale = try chosenScale()
+    options.unrolling.recalibrationBatches = recalibrate
+    options.lesions.drops = try lesionDrops.map { try numbers($0, "lesion-drops") { Int($0) } }
+    options.lesions.shuffles = try lesionShuffles.map { try numbers($0, "lesion-shuffles") { Int($0) } }
+    if let lesionFactors { options.lesions.factors = try numbers(lesionFactors, "lesion-factors") { Double($0) } }
+    if let lesionSeeds { options.lesions.seeds = lesionSeeds }
+    if let lesionSamples { options.lesions.samples = lesionSamples }
+    return options
+  }
+
+  /// Whether unrolling was asked for by an option of its own, so that it must be possible.
+  var asksToUnroll: Bool {
+    unroll != nil || unrollStep != nil || scale != "auto" || scaleGrid != nil || recalibrate != nil
+  }
+
+  /// What `--measures` names, and whatever other options are about.
+  private func names() throws -> Set<MeasureName> {
+    var names = measures == "all" ? Set(MeasureName.allCases) : Self.standard
+    if let measures, measures != "all" { names = Set(try MeasureName.parse(measures, option: "measures")) }
+    if asksToUnroll { names.insert(.unrolling) }
+    if listBorderline != nil || lastSteps != nil { names.insert(.borderline) }
+    let lesions: [Any?] = [lesionDrops, lesionShuffles, lesionFactors, lesionSeeds, lesionSamples]
+    if lesions.contains(where: { $0 != nil }) { names.insert(.lesions) }
+    return names
+  }
+
+  private func chosenScale() throws -> MeasureOptions.Scale {
+    guard scale == "auto" else {
+      guard let given = Double(scale) else { throw ValidationError("--scale \(scale) is neither a number nor auto") }
+      guard scaleGrid == nil else { throw ValidationError("--scale-grid is for --scale auto") }
+      return .given(given)
+    }
+    return .chosen(
+      from: try scaleGrid.map { try numbers($0, "scale-grid") { Double($0) } } ?? MeasureOptions.Scale.grid)
+  }
+
+  private func numbers<Number>(_ list: String, _ option: String, _ number: (String) -> Number?) throws -> [Number] {
+    try list.split(separator: ",", omittingEmptySubsequences: false).map {
+      let text = $0.trimmingCharacters(in: .whitespaces)
+      guard let value = number(text) else { throw ValidationError("--\(option) \(list): \"\(text)\" is not a number") }
+      return value
+    }
+  }
+}
+
+extension MeasureName {
+  /// Names separated by commas.
+  static func parse(_ list: String, option: String) throws -> [MeasureName] {
+    try list.split(separator: ",", omittingEmptySubsequences: false).map {
+      let text = $0.trimmingCharacters(in: .whitespaces)
+      guard let name = MeasureName(rawValue: text) else {
+        let known = MeasureName.allCases.map(\.rawValue).joined(separator: ", ")
+        throw ValidationError("--\(option): there is no measure \"\(text)\"; known are \(known)")
+      }
+      return name
+    }
+  }
+}
