@@ -1,33 +1,57 @@
 """Computes every number of a run's measures.json in plain PyTorch, and compares the two.
 
-    python reference/measure.py RUN [--samples N] [--batch B] [--data DIR] [--check]
+    python reference/measure.py RUN [--samples N] [--batch B] [--data DIR] [--measures A,B] [--check]
+    python reference/measure.py RUN --file RESULTS.json --weights WEIGHTS.safetensors
 
-It shares no code with ResLens: it reads RUN/config.yaml and the run's newest weights, and takes the definitions from
-the paper. Each number is computed the obvious way, in float32 and evaluation mode, for the first N images of each
-split as they lie in the files; the numbers of the samples are then averaged in float64. A run on the synthetic set,
-which ResLens draws itself, needs its pixels: `reslens data export synthetic DIR`, then `--data DIR`.
+It shares no code with ResLens: it reads RUN/config.yaml and the run's newest weights, or others, and takes the
+definitions from the paper. Each number is computed the obvious way, in float32 and evaluation mode, for the first N
+images of each split as they lie in the files; softmax and losses, and the numbers of the samples, are in float64. A
+run on the synthetic set, which ResLens draws itself, needs its pixels: `reslens data export synthetic DIR`, then
+`--data DIR`.
 
-Without --check the measures are printed as JSON. With it, a line for each measure and split says how far the two are
-apart, and the exit status is 1 if a mean differs by more than 1e-4 (of its size, where that is above 1) or an accuracy
-or a count differs at all. Without --samples, --check takes as many samples as measures.json has counted.
+Without --check the measures are printed as JSON; lesions, whose steps are drawn at random, are not among them. With it,
+or with --file, the settings come from the results file (margin, reference, repeated step, scales, drawn orders, ...),
+measures that are absent there are skipped, and a line for each measure and split says how far the two are apart. The
+exit status is 1 if a mean or correlation differs by more than 1e-4 (of its size, where that is above 1), a ratio of
+means by more than such means let it, or an accuracy or a count at all. Without --samples, as many samples are measured
+as the results file says.
 """
 
 import argparse
 import json
-import math
 import os
-from collections import defaultdict
 from pathlib import Path
 
 import torch
-import torch.nn.functional as F
 import yaml
 
+import altered
+import compare
 import data
+import measures
 import network
+import plans
 
-TOLERANCE = 1e-4
-SPLITS = ("train", "validation")
+MEASURES = ("cosine-loss", "l2-ratio", "first-order", "dropped-step", "intermediate", "borderline", "unrolling",
+            "lesions")
+MARGIN = 0.1
+TIMES, SCALES = 20, (1, 0.1)
+
+
+class Samples:
+    """A split, of which the first `count` samples are measured; None is all."""
+
+    def __init__(self, images, labels, statistics, count=None):
+        self.images, self.labels, self.statistics, self.count = images, labels, statistics, count
+
+    def first(self, count):
+        return Samples(self.images, self.labels, self.statistics, count)
+
+    def batches(self, size, count=None):
+        """Normalised images and labels; another `count` gives others than the measured ones."""
+        count = count or self.count
+        for images, labels in zip(self.images[:count].split(size), self.labels[:count].split(size)):
+            yield data.normalise(images, *self.statistics), labels
 
 
 def newest_weights(run):
@@ -37,178 +61,66 @@ def newest_weights(run):
     return found[-1]
 
 
-def steps_of(net):
-    """[(module, description)] of all steps in order; the description is what measures.json says of a step."""
-    steps = []
-    for stage, blocks in enumerate(net.stages):
-        for index, block in enumerate(blocks):
-            steps.append((block, {"step": len(steps) + 1, "stage": stage, "block": index,
-                                  "projection": block.projection is not None}))
-    return steps
+def default_settings(net):
+    """What is asked for where no results file says it, laid out as there."""
+    steps = plans.steps_of(net)
+    settings = {name: {} for name in MEASURES if name not in ("unrolling", "lesions")}
+    settings["borderline"] = {"margin": MARGIN,
+                              "reference": max(len(steps) - 5, measures.earliest_readable(net))}
+    if not steps[-1].name["projection"]:
+        settings["unrolling"] = {"repeated": steps[-1].name, "times": TIMES, "margin": MARGIN,
+                                 "trajectories": [{"scale": scale} for scale in SCALES]}
+    return settings
 
 
-def entering(net, place, h):
-    """h as a step gets it: pooled, if the step opens a stage that begins with pooling."""
-    return net.enter(place["stage"], h) if place["block"] == 0 else h
+def counted(results, asked):
+    """(measure, split) to how many of the first samples it has looked at, None being all."""
+    def count(measure, split):
+        if asked is not None or results is None:
+            return asked
+        section = results["measures"].get(measure, {})
+        if measure == "lesions":
+            return section["baseline"]["count"]
+        if measure == "unrolling":
+            groups = section["trajectories"][0]["steps"][split][-1]["groups"]
+            return groups["all"]["count"]
+        return results["samples"][split]
+    return count
 
 
-# Numbers of single samples, as float64 vectors.
-
-def norms(tensor):
-    return tensor.detach().double().flatten(1).norm(dim=1)
-
-
-def cosines(residual, gradient):
-    """Samples for which the cosine has no value, one of the two being zero, are left out."""
-    dots = (residual.detach().double() * gradient.double()).flatten(1).sum(1)
-    product = norms(residual) * norms(gradient)
-    return (dots / product)[product > 0]
-
-
-def ratios(residual, state):
-    below = norms(state)
-    return (norms(residual) / below)[below > 0]
-
-
-def outcomes(logits, labels):
-    """Of each sample: whether the answer is right, its loss, and the entropy of the probabilities."""
-    logs = F.log_softmax(logits, dim=1)
-    return {"accuracy": (logits.argmax(1) == labels).double(),
-            "loss": F.nll_loss(logs, labels, reduction="none").double(),
-            "entropy": -(logs.exp() * logs).sum(1).double()}
-
-
-def plugged_gradient(net, state, labels):
-    """dL/dh of each sample, L being what the head makes of this very state."""
-    state = state.detach().requires_grad_()
-    loss = F.cross_entropy(net.head(state).double(), labels, reduction="sum")
-    return torch.autograd.grad(loss, state)[0]
-
-
-def measure_batch(net, images, labels, add):
-    """Calls add(measure, step, numbers) for every measure and step; numbers are a vector over the samples."""
-    steps = steps_of(net)
-    last = len(net.stages) - 1
-
-    # One forward pass keeps, for each step, its input, what its skip connection passes on, and what it adds.
-    inputs, kept, residuals, states = [], [], [], []
-    h = net.stem(images).requires_grad_()
-    for block, place in steps:
-        inputs.append(entering(net, place, h))
-        kept.append(block.kept(inputs[-1]))
-        residuals.append(block.residual(inputs[-1]))
-        h = kept[-1] + residuals[-1]
-        states.append(h)
-    logits = net.head(h)
-
-    # The gradient with respect to what F's sum is added to: h_{t-1}, or the projection's output. The sum over samples
-    # gives each sample the gradient of its own loss, as evaluation mode keeps samples apart.
-    # The loss is taken in float64: in float32, p - 1 of a sample of which the network is sure (loss below 1e-6) keeps
-    # hardly a digit, and its gradient points elsewhere.
-    loss = F.cross_entropy(logits.double(), labels, reduction="sum")
-    gradients = torch.autograd.grad(loss, kept)
-    for t, (_, place) in enumerate(steps):
-        add("cosine-loss.backpropagated", t, {"": cosines(residuals[t], gradients[t])})
-        add("l2-ratio", t, {"": ratios(residuals[t], inputs[t])})
-        if place["stage"] == last:
-            add("cosine-loss.plugged", t, {"": cosines(residuals[t], plugged_gradient(net, kept[t], labels))})
-
-    with torch.no_grad():
-        add("dropped-step.baseline", None, outcomes(logits, labels))
-        for t, (_, place) in enumerate(steps):
-            if place["stage"] == last:
-                add("intermediate", t, outcomes(net.head(states[t]), labels))
-            h = kept[t]
-            for block, later in steps[t + 1:]:
-                h = block(entering(net, later, h))
-            add("dropped-step", t, outcomes(net.head(h), labels))
-
-
-def summary(numbers):
-    """{"": values} to mean, std, count; {"loss": values, ...} to loss, loss-std, ...; std is the population's."""
+def measure(net, sets, settings, count, batch):
+    """The `measures` of a results file."""
     result = {}
-    for name, parts in numbers.items():
-        values = torch.cat(parts)
-        mean = values.mean()
-        result[name or "mean"] = mean.item()
-        if name != "accuracy":
-            result[f"{name}-std" if name else "std"] = (values - mean).square().mean().sqrt().item()
-        result["count"] = len(values)
-    return result
-
-
-def measure(net, images, labels, statistics, batch):
-    """{measure: [a mapping for each step]} of one split; the baseline has no steps and is one mapping."""
-    collected = defaultdict(lambda: defaultdict(lambda: defaultdict(list)))
-
-    def add(name, step, numbers):
-        for key, values in numbers.items():
-            collected[name][step][key].append(values)
-
-    for part, truth in zip(images.split(batch), labels.split(batch)):
-        measure_batch(net, data.normalise(part, *statistics), truth, add)
-    places = [place for _, place in steps_of(net)]
-    result = {}
-    for name, of_steps in collected.items():
-        rows = [dict(places[t] if t is not None else {}, **summary(numbers)) for t, numbers in of_steps.items()]
-        result[name] = rows[0] if name == "dropped-step.baseline" else rows
-    return result
-
-
-def nested(by_split):
-    """The layout of measures.json: "a.b" of a split goes to ["a"]["b"][split]."""
-    tree = {}
-    for split, measures in by_split.items():
-        for name, value in measures.items():
-            node = tree
+    for split, samples in sets.items():
+        batches = samples.first(count("", split)).batches(batch)
+        single = set(settings) - {"unrolling", "lesions"}
+        if not single:
+            continue
+        for name, value in measures.single_passes(net, batches, settings).items():
+            node = result
             for key in name.split("."):
                 node = node.setdefault(key, {})
             node[split] = value
-    return tree
+    if "borderline" in settings:
+        result["borderline"].update({key: settings["borderline"][key] for key in ("margin", "reference")})
+    if "unrolling" in settings:
+        first = {split: samples.first(count("unrolling", split)) for split, samples in sets.items()}
+        result["unrolling"] = altered.unrolling(net, first, settings["unrolling"], batch)
+    if "lesions" in settings:
+        validation = sets["validation"].first(count("lesions", "validation"))
+        result["lesions"] = altered.lesions(net, validation, settings["lesions"], batch)
+    return result
 
 
-def distance(value, other):
-    """How far two numbers are apart, of their size where that is above 1; a mean over no sample is NaN, or null."""
-    value, other = (math.nan if x is None else x for x in (value, other))
-    if math.isnan(value) or math.isnan(other):
-        return 0.0 if math.isnan(value) and math.isnan(other) else math.inf
-    return abs(value - other) / max(1.0, abs(value))
-
-
-def compare(ours, theirs):
-    """Prints a line for each measure and split; true if all agree. `ours` is this script's {split: {measure: ...}}."""
-    print(f"{'measure':27} {'split':10} {'steps':>5}  {'means by':>8}  {'stds by':>8}  accuracies  counts")
-    agree = True
-    for split, measures in ours.items():
-        for name, rows in measures.items():
-            found = theirs
-            for key in name.split(".") + [split]:
-                found = found.get(key, {}) if isinstance(found, dict) else {}
-            rows, found = (x if isinstance(x, list) else [x] for x in (rows, found))
-            if [set(r) for r in rows] != [set(r) for r in found]:
-                print(f"{name:27} {split:10} steps or keys differ from measures.json's")
-                agree = False
-                continue
-            means, stds, places, accuracies, counts = [0.0], [0.0], True, True, True
-            for mine, other in zip(rows, found):
-                for key, value in mine.items():
-                    if key in ("step", "stage", "block", "projection"):
-                        places &= value == other[key]
-                    elif key == "count":
-                        counts &= value == other[key]
-                    elif key == "accuracy":
-                        accuracies &= value == other[key]
-                    else:
-                        (stds if key.endswith("std") else means).append(distance(value, other[key]))
-            good = places and accuracies and counts and all(d <= TOLERANCE for d in means)
-            says = lambda equal: "equal" if equal else "DIFFER"
-            print(f"{name:27} {split:10} {len(rows):5}  {max(means):8.1e}  {max(stds):8.1e}  "
-                  f"{says(accuracies) if 'accuracy' in rows[0] else '-':10}  {says(counts)}"
-                  f"{'' if places else '  (a step is another step)'}{'' if good else '  <-- differs'}")
-            agree &= good
-    print("all agree" if agree else
-          f"NOT all agree (allowed: {TOLERANCE:g} for means, nothing for accuracies and counts)")
-    return agree
+def choose(settings, names):
+    """The settings of the named measures alone."""
+    for name in names or []:
+        if name not in MEASURES:
+            raise SystemExit(f"{name} is none of {', '.join(MEASURES)}")
+        if name not in settings:
+            raise SystemExit(f"{name}: " + ("is drawn at random, and needs --check" if name == "lesions" else
+                                            "is not in the results file, or cannot be of this network"))
+    return {name: value for name, value in settings.items() if not names or name in names}
 
 
 def main():
@@ -217,36 +129,37 @@ def main():
     parser.add_argument("--samples", type=int, metavar="N", help="the first so many of each split (default: all)")
     parser.add_argument("--batch", type=int, default=100, metavar="B")
     parser.add_argument("--data", metavar="DIR", help="CIFAR's binary layout (default: the run's own data)")
+    parser.add_argument("--measures", type=lambda text: text.split(","), metavar="A,B", help="only these")
     parser.add_argument("--check", action="store_true", help="compare with RUN/measures.json")
+    parser.add_argument("--file", type=Path, metavar="RESULTS", help="compare with this file instead")
+    parser.add_argument("--weights", type=Path, metavar="FILE", help="a weights.safetensors (default: RUN's newest)")
     options = parser.parse_args()
+    file = options.file or (options.run / "measures.json" if options.check else None)
 
-    for name in ["config.yaml"] + ["measures.json"] * options.check:
-        if not (options.run / name).exists():
-            raise SystemExit(f"{options.run}: no {name} here")
+    for needed in [options.run / "config.yaml"] + [path for path in (file, options.weights) if path]:
+        if not needed.exists():
+            raise SystemExit(f"{needed}: no such file")
     config = yaml.safe_load((options.run / "config.yaml").read_text())
     source = options.data or config["data"]
     if not os.path.exists(source):
         raise SystemExit(f"{source}: no such folder; for the synthetic set: `reslens data export {source} DIR`, "
                          "then `--data DIR`")
-    theirs = json.loads((options.run / "measures.json").read_text())["measures"] if options.check else None
-    weights = newest_weights(options.run)
+    results = compare.clean(json.loads(file.read_text())) if file else None
+    if results and results["format"] != 2:
+        raise SystemExit(f"{file}: format {results['format']}, where this compares format 2")
+    weights = options.weights or newest_weights(options.run)
     net = network.load_checkpoint(weights).requires_grad_(False)
-    sets = data.load(source)
-    statistics = data.channel_statistics(sets["train"][0])
+    pixels = data.load(source)
+    statistics = data.channel_statistics(pixels["train"][0])
+    sets = {split: Samples(*pixels[split], statistics) for split in compare.SPLITS}
 
-    result = {}
-    for split in SPLITS:
-        count = options.samples
-        if count is None and theirs:
-            count = theirs["dropped-step"]["baseline"][split]["count"]
-        images, labels = (part[:count] for part in sets[split])
-        result[split] = measure(net, images, labels, statistics, options.batch)
-    if theirs:
-        print(f"{weights.parent.name} on {source}, measures.json against PyTorch {torch.__version__}; "
-              "the largest difference of each:")
-        raise SystemExit(0 if compare(result, theirs) else 1)
-    print(json.dumps({"format": 1, "architecture": config["architecture"].get("name"), "measures": nested(result)},
-                     indent=2))
+    settings = choose(results["measures"] if results else default_settings(net), options.measures)
+    ours = measure(net, sets, settings, counted(results, options.samples), options.batch)
+    if results:
+        print(f"{weights} on {source}, {file} against PyTorch {torch.__version__}; the largest difference of each:")
+        raise SystemExit(0 if compare.compare(ours, results["measures"]) else 1)
+    print(json.dumps({"format": 2, "architecture": config["architecture"].get("name"),
+                      "steps": len(plans.steps_of(net)), "measures": compare.written(ours)}, indent=2))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,133 @@
+"""Compares two files of measures: a line for each measure and split, with the largest difference of each kind."""
+
+import math
+
+TOLERANCE = 1e-4
+SPLITS = ("train", "validation")
+MEANS = ("mean", "loss", "entropy")
+RATIOS = ("ratio", "correlation")
+STDS = ("std", "loss-std", "entropy-std")
+COUNTS = ("count", "corrected", "broken")
+SAYS = {None: "-", True: "equal", False: "DIFFER"}
+
+
+def clean(tree):
+    """As JSON means it: what is null is absent, and numbers that are not finite are written out."""
+    if isinstance(tree, dict):
+        return {key: clean(value) for key, value in tree.items() if value is not None}
+    if isinstance(tree, list):
+        return [clean(value) for value in tree]
+    return float(tree) if tree in ("Infinity", "-Infinity", "NaN") else tree
+
+
+def written(tree):
+    """The reverse: numbers that are not finite as strings."""
+    if isinstance(tree, dict):
+        return {key: written(value) for key, value in tree.items() if value is not None}
+    if isinstance(tree, list):
+        return [written(value) for value in tree]
+    if isinstance(tree, float) and not math.isfinite(tree):
+        return "NaN" if math.isnan(tree) else "Infinity" if tree > 0 else "-Infinity"
+    return tree
+
+
+def parts(tree, label=""):
+    """{(label, split): numbers} of a tree of measures; what belongs to no split is under ""."""
+    result, rest = {}, {}
+    for key, value in tree.items():
+        name = f"{label}.{key}" if label else key
+        if key in SPLITS:
+            result[label, key] = value
+        elif name == "unrolling.trajectories":
+            for trajectory in value:
+                result.update(parts(trajectory["steps"], f"unrolling, scale {trajectory['scale']:g}"))
+        elif name == "unrolling.tried":
+            result[name, "train"] = value
+        elif label == "lesions":
+            result[name, "validation"] = value
+        elif isinstance(value, dict) and key != "repeated":
+            result.update(parts(value, name))
+        else:
+            rest[key] = value
+    if rest:
+        result[label, ""] = rest
+    return result
+
+
+def distance(value, other):
+    """How far two numbers are apart, of their size where that is above 1; what overflowed on both sides agrees."""
+    if not (math.isfinite(value) and math.isfinite(other)):
+        return math.inf if math.isfinite(value) or math.isfinite(other) else 0.0
+    return abs(value - other) / max(1.0, abs(value))
+
+
+class Comparison:
+    """Of one part: the largest differences of what is computed, and the first that is too large."""
+
+    def __init__(self, ours, theirs):
+        self.means, self.ratios, self.stds, self.accuracies, self.counts = 0.0, None, 0.0, None, None
+        self.first = None
+        self.walk(ours, theirs, "")
+
+    def differ(self, path, ours, theirs):
+        self.first = self.first or f"{path.strip('.')}: {ours} here, {theirs} there"
+
+    def walk(self, ours, theirs, path):
+        if isinstance(ours, dict) and isinstance(theirs, dict):
+            if set(ours) != set(theirs):
+                self.differ(path + " keys", sorted(ours), sorted(theirs))
+            for key in ours:
+                if key in theirs:
+                    self.leaf_or_walk(key, ours, theirs, f"{path}.{key}")
+        elif isinstance(ours, list) and isinstance(theirs, list):
+            if len(ours) != len(theirs):
+                self.differ(path + " length", len(ours), len(theirs))
+            for index, (mine, other) in enumerate(zip(ours, theirs)):
+                self.walk(mine, other, f"{path}[{index}]")
+        elif ours != theirs:
+            self.differ(path, ours, theirs)
+
+    def leaf_or_walk(self, key, ours, theirs, path):
+        mine, other = ours[key], theirs[key]
+        if not (isinstance(mine, (int, float)) and isinstance(other, (int, float))):
+            return self.walk(mine, other, path)
+        allowed, apart = 0.0, distance(mine, other)
+        if key in MEANS:
+            self.means, allowed = max(self.means, apart), TOLERANCE
+        elif key in RATIOS:
+            self.ratios, allowed = max(self.ratios or 0.0, apart), TOLERANCE
+            if key == "ratio":
+                # As far as the two means of which it is the ratio may be off.
+                allowed /= min(1.0, abs(ours["change"]["mean"]))
+        elif key in STDS:
+            self.stds, allowed = max(self.stds, apart), math.inf
+        elif key == "accuracy":
+            self.accuracies = self.accuracies is not False and mine == other
+        elif key in COUNTS:
+            self.counts = self.counts is not False and mine == other
+        if not apart <= allowed:
+            self.differ(path, mine, other)
+
+
+def compare(ours, theirs):
+    """Prints the lines; true if all agrees. Both are the `measures` of a file, ours may have fewer of them."""
+    ours = clean(ours)
+    ours, theirs = parts(ours), parts({key: value for key, value in clean(theirs).items() if key in ours})
+    print(f"{'measure':27} {'split':10}  {'means by':>8}  {'ratios by':>9}  {'stds by':>8}  accuracies  counts")
+    agree = True
+    for label, split in list(ours) + [part for part in theirs if part not in ours]:
+        if (label, split) not in ours or (label, split) not in theirs:
+            print(f"{label:27} {split:10}  is missing {'here' if (label, split) in theirs else 'there'}  <-- differs")
+            agree = False
+            continue
+        result = Comparison(ours[label, split], theirs[label, split])
+        if split:  # of settings there is something to say only if they differ
+            ratios = "-" if result.ratios is None else f"{result.ratios:.1e}"
+            print(f"{label:27} {split:10}  {result.means:8.1e}  {ratios:>9}  {result.stds:8.1e}  "
+                  f"{SAYS[result.accuracies]:10}  {SAYS[result.counts]}")
+        if result.first:
+            print(f"  <-- {label} differs: {result.first}")
+            agree = False
+    print("all agree" if agree else
+          f"NOT all agree (allowed: {TOLERANCE:g} for means, nothing for accuracies and counts)")
+    return agree

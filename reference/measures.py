@@ -1,0 +1,206 @@
+"""The measures that whole and dropped passes give: every number of a sample, and what becomes of it over the samples.
+
+Everything that is measured first comes as vectors over the samples of a batch. A record, {key: [a vector a batch]},
+keeps them; when all batches are through, the vectors are joined and described.
+"""
+
+from collections import defaultdict
+
+import torch
+import torch.nn.functional as F
+
+import plans
+
+
+# Numbers of single samples, as float64 vectors.
+
+def norms(tensor):
+    return tensor.detach().double().flatten(1).norm(dim=1)
+
+
+def products(tensor, other):
+    return (tensor.detach().double() * other.detach().double()).flatten(1).sum(1)
+
+
+def cosines(tensor, other):
+    """Samples for which the cosine has no value, one of the two being zero, are left out."""
+    size, other_size = norms(tensor), norms(other)
+    return (products(tensor, other) / (size * other_size))[(size != 0) & (other_size != 0)]
+
+
+def ratios(added, state):
+    below = norms(state)
+    return (norms(added) / below)[below != 0]
+
+
+def answers(logits, labels):
+    """Of each sample: whether the answer is right, its loss, the entropy of the probabilities, and p_y - max p_k."""
+    logs = F.log_softmax(logits.detach().double(), dim=1)
+    probabilities, truth = F.softmax(logits.detach().double(), dim=1), labels.view(-1, 1)
+    margin = probabilities.gather(1, truth).squeeze(1) - probabilities.scatter(1, truth, -1).amax(1)
+    return {"right": logits.argmax(1) == labels, "loss": F.nll_loss(logs, labels, reduction="none"),
+            "entropy": -(probabilities * logs).sum(1), "margin": margin}
+
+
+def directed_loss(logits, labels):
+    """A number whose gradient is the sum of dL/dlogits / (1 - p_y): -1 at y, and the softmax of the others elsewhere.
+
+    Each sample gets its own gradient but for the positive factor 1 - p_y, which no cosine sees, and which would round
+    p_y - 1 to 0 (from 1e-16 on, in float64) or underflow in float32 where the network is sure.
+    """
+    chosen = F.one_hot(labels, logits.shape[1]).bool()
+    others = F.softmax(logits.detach().double().masked_fill(chosen, -torch.inf), dim=1)
+    return (logits.double() * (others - chosen.double())).sum()
+
+
+def doubts(logits, labels):
+    """1 - p_y, without the subtraction."""
+    return F.softmax(logits.detach().double(), dim=1).scatter(1, labels.view(-1, 1), 0).sum(1)
+
+
+def plugged(net, state, labels):
+    """The head applied to this very state: its logits, and the direction of dL/dstate of each sample."""
+    state = state.detach().requires_grad_()
+    logits = net.head(state)
+    return logits.detach(), torch.autograd.grad(directed_loss(logits, labels), state)[0]
+
+
+# What becomes of them over the samples.
+
+def joined(parts):
+    if isinstance(parts[0], dict):
+        return {key: torch.cat([part[key] for part in parts]) for key in parts[0]}
+    return torch.cat(parts)
+
+
+def deviation(values):
+    return (values - values.mean()).square().mean().sqrt().item()
+
+
+def statistic(values):
+    """Mean, population standard deviation and count; nothing where there is no sample."""
+    if len(values):
+        return {"mean": values.mean().item(), "std": deviation(values), "count": len(values)}
+
+
+def score(found, members=None):
+    """The answers' accuracy and so on, of all samples or of the members of a group; nothing of an empty group."""
+    if members is not None:
+        found = {key: values[members] for key, values in found.items()}
+    count = len(found["loss"])
+    if count:
+        return {"accuracy": found["right"].sum().item() / count,
+                "loss": found["loss"].mean().item(), "loss-std": deviation(found["loss"]),
+                "entropy": found["entropy"].mean().item(), "entropy-std": deviation(found["entropy"]), "count": count}
+
+
+def groups_of(found, margin):
+    """Which samples are in which group, going by these answers."""
+    return {"borderline": found["margin"].abs() < margin, "already-correct": found["right"],
+            "all": torch.ones_like(found["right"])}
+
+
+def group_scores(found, groups):
+    return {name: score(found, members) for name, members in groups.items()}
+
+
+def correlation(values, others):
+    """Pearson's; nothing where one of the two does not vary."""
+    if (values != values[0]).any() and (others != others[0]).any():
+        values, others = values - values.mean(), others - others.mean()
+        return ((values * others).sum() / (values.norm() * others.norm())).item()
+
+
+# The measures of one split.
+
+def observe(net, images, labels, wanted, record):
+    """Puts a batch's numbers under (what, index of the step); only what the wanted measures need."""
+    steps, last = plans.steps_of(net), len(net.stages) - 1
+    walk = plans.Walk(net, net.stem(images).requires_grad_())
+    taken = [walk.take(step) for step in steps]
+    logits = net.head(walk.h)
+    record["answer", None].append(answers(logits, labels))
+    if "cosine-loss" in wanted:
+        # With respect to what F is added to: h_{t-1}, or the projection's output.
+        gradients = torch.autograd.grad(directed_loss(logits, labels), [done.kept for done in taken])
+        for t, done in enumerate(taken):
+            record["cosine", t].append(cosines(done.added, gradients[t]))
+    for t, (step, done) in enumerate(zip(steps, taken)):
+        record["ratio", t].append(ratios(done.added, done.before))
+        if step.name["stage"] == last:
+            before, gradient = plugged(net, done.kept, labels)
+            record["before", t].append(answers(before, labels))
+            record["after", t].append(answers(net.head(done.after), labels))
+            record["plugged", t].append(cosines(done.added, gradient))
+            record["term", t].append(products(done.added, gradient) * doubts(before, labels))
+    if "dropped-step" in wanted:
+        with torch.no_grad():
+            for t, (step, done) in enumerate(zip(steps, taken)):
+                left = plans.Walk(net, done.kept, step.name["stage"]).through(steps[t + 1:])
+                record["dropped", t].append(answers(left, labels))
+
+
+def rows(net, found, what, describe):
+    """[a mapping for each step] of which there is something to say."""
+    described = [(step, describe(found[what, t])) for t, step in enumerate(plans.steps_of(net)) if (what, t) in found]
+    return [dict(step.name, **row) for step, row in described if row is not None]
+
+
+def first_order(net, found):
+    result = []
+    for t, step in enumerate(plans.steps_of(net)):
+        if ("term", t) in found:
+            term, change = found["term", t], found["after", t]["loss"] - found["before", t]["loss"]
+            row = {"change": statistic(change), "term": statistic(term), "correlation": correlation(term, change)}
+            if row["change"]["mean"] != 0:
+                row["ratio"] = row["term"]["mean"] / row["change"]["mean"]
+            result.append(dict(step.name, **row))
+    return result
+
+
+def earliest_readable(net):
+    """The first t for which the head can read h_t, pooled as the last stage gets it."""
+    before = sum(len(blocks) for blocks in net.stages[:-1])
+    return before + 1 if plans.steps_of(net)[before].name["projection"] else before
+
+
+def borderline(net, found, settings):
+    """(states, turns) from the reference on."""
+    steps, reference = plans.steps_of(net), settings["reference"]
+    if not earliest_readable(net) <= reference <= len(steps):
+        raise SystemExit(f"the head cannot read the state after step {reference}")
+    # After a step of the last stage, or, where that is still to come, what its first step gets.
+    read = {s: found["after", s - 1] if ("after", s - 1) in found else found["before", s]
+            for s in range(reference, len(steps) + 1)}
+    groups = groups_of(read[reference], settings["margin"])
+    states = [{"step": s, "groups": group_scores(answer, groups)} for s, answer in read.items()]
+    turns, members = [], groups["borderline"]
+    for s in range(reference + 1, len(steps) + 1):
+        was, is_now = read[s - 1]["right"][members], read[s]["right"][members]
+        turns.append(dict(steps[s - 1].name, corrected=(~was & is_now).sum().item(),
+                          broken=(was & ~is_now).sum().item(), count=members.sum().item()))
+    return states, turns
+
+
+def single_passes(net, batches, settings):
+    """{measure: its numbers} of one split, by measures.json's names; a dotted name is a part of a measure."""
+    record = defaultdict(list)
+    for images, labels in batches:
+        observe(net, images, labels, settings, record)
+    found = {key: joined(parts) for key, parts in record.items()}
+    result = {}
+    if "cosine-loss" in settings:
+        result["cosine-loss.backpropagated"] = rows(net, found, "cosine", statistic)
+        result["cosine-loss.plugged"] = rows(net, found, "plugged", statistic)
+    if "l2-ratio" in settings:
+        result["l2-ratio"] = rows(net, found, "ratio", statistic)
+    if "first-order" in settings:
+        result["first-order"] = first_order(net, found)
+    if "dropped-step" in settings:
+        result["dropped-step"] = rows(net, found, "dropped", score)
+        result["dropped-step.baseline"] = score(found["answer", None])
+    if "intermediate" in settings:
+        result["intermediate"] = rows(net, found, "after", score)
+    if "borderline" in settings:
+        result["borderline.states"], result["borderline.turns"] = borderline(net, found, settings["borderline"])
+    return result

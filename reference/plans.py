@@ -1,0 +1,125 @@
+"""Residual steps in any number and order: a network as trained, unrolled, or with steps dropped, moved and scaled.
+
+A plan is a list of `Step`s in the order in which they add their F. Poolings are no part of it: a stage that begins
+with one pools before whichever of its steps runs first, and also if none of them runs.
+"""
+
+import copy
+from typing import NamedTuple
+
+import torch
+
+import network
+
+
+class Step(NamedTuple):
+    block: network.Block
+    name: dict  # what measures.json calls the step
+    scale: float = 1.0
+    repetition: int = 0  # 1, 2, ... for steps that were added to the trained ones
+
+
+class Taken(NamedTuple):
+    """What a step did: its input, what its skip connection passed on, what it added to that, and the sum."""
+    before: torch.Tensor
+    kept: torch.Tensor
+    added: torch.Tensor
+    after: torch.Tensor
+
+
+class Walk:
+    """A forward pass, a step at a time."""
+
+    def __init__(self, net, h, stage=-1):
+        """`h` is the stem's output, or a state within the given stage."""
+        self.net, self.h, self.stage = net, h, stage
+
+    def enter(self, stage):
+        while self.stage < stage:
+            self.stage += 1
+            self.h = self.net.enter(self.stage, self.h)
+
+    def take(self, step):
+        self.enter(step.name["stage"])
+        before = self.h
+        kept, added = step.block.kept(before), step.block.residual(before)
+        if step.scale != 1:
+            added = step.scale * added
+        self.h = kept + added
+        return Taken(before, kept, added, self.h)
+
+    def through(self, plan):
+        """The logits after all steps of `plan`."""
+        for step in plan:
+            self.take(step)
+        self.enter(len(self.net.stages) - 1)
+        return self.net.head(self.h)
+
+
+def steps_of(net):
+    """The plan of the network as it was trained."""
+    steps = []
+    for stage, blocks in enumerate(net.stages):
+        for index, block in enumerate(blocks):
+            steps.append(Step(block, {"step": len(steps) + 1, "stage": stage, "block": index,
+                                      "projection": block.projection is not None}))
+    return steps
+
+
+def logits_of(net, plan, images):
+    return Walk(net, net.stem(images)).through(plan)
+
+
+def ordered(net, order):
+    """The plan that runs the steps of these numbers in this order."""
+    steps = steps_of(net)
+    plan = [steps[number - 1] for number in order]
+    stages = [step.name["stage"] for step in plan]
+    if stages != sorted(stages) or len(set(order)) != len(order):
+        raise SystemExit(f"{order}: a step outside its stage, or twice")
+    # Without its projection, or behind it, a stage would get a state of another shape, or project one of its own.
+    first = {step.name["stage"]: step.name["step"] for step in reversed(plan)}
+    for step in steps:
+        if step.name["projection"] and first.get(step.name["stage"]) != step.name["step"]:
+            raise SystemExit(f"{order}: projection step {step.name['step']} does not come first in its stage")
+    return plan
+
+
+def swapped(net, number, other):
+    order = [step.name["step"] for step in steps_of(net)]
+    order[number - 1], order[other - 1] = other, number
+    return ordered(net, order)
+
+
+def scaled(net, number, factor):
+    return [step._replace(scale=factor) if step.name["step"] == number else step for step in steps_of(net)]
+
+
+def unrolled(net, number, times, scale):
+    """The step of this number is followed by `times` more of itself, which add scale * F."""
+    steps = steps_of(net)
+    repeated = steps[number - 1]
+    if repeated.name["projection"]:
+        raise SystemExit(f"step {number} has a projection, which cannot be repeated")
+    more = [repeated._replace(scale=scale, repetition=1 + index) for index in range(times)]
+    return steps[:number] + more + steps[number:]
+
+
+def recalibrated(net, plan, batches):
+    """The plan with running statistics of each added step's own, taken on these batches of images.
+
+    In one pass over the batches the two normalisations of all added steps are in training mode, and every other layer
+    in evaluation mode. With no momentum, PyTorch averages the batches' means and variances with equal weights.
+    """
+    plan = [step._replace(block=copy.deepcopy(step.block)) if step.repetition else step for step in plan]
+    norms = [norm for step in plan if step.repetition for norm in (step.block.norm1, step.block.norm2)]
+    for norm in norms:
+        norm.momentum = None
+        norm.reset_running_stats()
+        norm.train()
+    with torch.no_grad():
+        for images in batches:
+            logits_of(net, plan, images)
+    for norm in norms:
+        norm.eval()
+    return plan
