@@ -1,17 +1,21 @@
 """A process that does one kind of work in PyTorch again and again: what `make bench` times ResLens against.
 
-    python benchmarks/pytorch_worker.py --model NAME --architecture FILE.json --work train|evaluate|measure
-        --precision fp32|bf16 --layout contiguous|channels_last [--batch 128] [--threads N]
+    python benchmarks/pytorch_worker.py --model NAME --architecture FILE.json
+        --work train|evaluate|measure|forwards|drops|suite --precision fp32|bf16 --layout contiguous|channels_last
+        [--batch 128] [--threads N]
 
-After two warm-up repetitions it prints `ready`. Each line on its input is answered by one repetition and its seconds;
+After its warm-up repetitions it prints `ready`. Each line on its input is answered by one repetition and its seconds;
 at the end of its input it prints {"peak_bytes": ...} and leaves. `reslens bench` speaks the same protocol.
 
 The work is eager PyTorch as one writes it for speed: in-place ReLU and sum, the fused optimizer, autocast with float32
-master weights for bf16, gradients only where they are asked for.
+master weights for bf16, gradients only where they are asked for. `forwards` are as many forward passes as the network
+has steps, and `drops` as many again, with one step's F left out of each. `suite` is all measures of one batch, in fp32,
+one after the other; a network with other steps is a forward pass from the images on, nothing shared with the last one.
 """
 
 import argparse
 import json
+import random
 import resource
 import sys
 import time
@@ -103,14 +107,266 @@ def measurer(net, images, labels, autocast):
     return measure
 
 
+def steps_of(net):
+    """[(stage, block, factor of F)] of the network as it is."""
+    return [(stage, block, 1) for stage, blocks in enumerate(net.stages) for block in blocks]
+
+
+def states(net, images, steps):
+    """The state after each step in turn, made in place: a state is gone when the next one is asked for."""
+    h, entered = net.stem(images), -1
+    for stage, block, factor in steps:
+        while entered < stage:
+            entered += 1
+            h = net.enter(entered, h)
+        if factor == 0:
+            h = block.kept(h)
+        else:
+            added = residual(block, h)
+            if factor != 1:
+                added *= factor
+            added += block.kept(h)
+            h = added
+        yield h
+    # A pooling stays where it is if no step of its stage is left.
+    while entered < len(net.stages) - 1:
+        entered += 1
+        h = net.enter(entered, h)
+        yield h
+
+
+def altered(net, images, steps):
+    """The logits of a network with these steps."""
+    for h in states(net, images, steps):
+        pass
+    return net.head(h)
+
+
+def forwards(net, images, labels, autocast):
+    """A forward pass for each step, nothing left out: what drops would take if a drop saved nothing."""
+    net.eval()
+
+    def evaluate():
+        with torch.inference_mode(), autocast():
+            return [forward(net, images) for _ in steps_of(net)]
+
+    return evaluate
+
+
+def dropper(net, images, labels, autocast):
+    """A forward pass for each step, with that step's F left out."""
+    net.eval()
+    steps = steps_of(net)
+    plans = [scaled(steps, index, 0) for index in range(len(steps))]
+
+    def drop():
+        with torch.inference_mode(), autocast():
+            return [altered(net, images, plan) for plan in plans]
+
+    return drop
+
+
+def scaled(steps, index, factor):
+    return steps[:index] + [(*steps[index][:2], factor)] + steps[index + 1:]
+
+
+def exchanged(steps, first, second):
+    steps = list(steps)
+    steps[first], steps[second] = steps[second], steps[first]
+    return steps
+
+
+def lesions(steps):
+    """The steps with some dropped, shuffled, swapped and scaled; drawn once, so that each repetition does the same."""
+    movable = [index for index, (_, block, _) in enumerate(steps) if block.projection is None]
+    pairs = [(first, second) for first in movable for second in movable
+             if first < second and steps[first][0] == steps[second][0]]
+    plans = []
+    for size in (1, 2, 4, 8, 16):
+        for seed in range(3):
+            draw = random.Random(seed)
+            if size <= len(movable):
+                dropped = draw.sample(movable, size)
+                plans.append([step for index, step in enumerate(steps) if index not in dropped])
+            if pairs:
+                plan = steps
+                for _ in range(size):
+                    plan = exchanged(plan, *draw.choice(pairs))
+                plans.append(plan)
+    plans += [exchanged(steps, first, second) for first, second in pairs if second == first + 1]
+    return plans + [scaled(steps, index, factor) for index in range(len(steps)) for factor in (0.5, 2)]
+
+
+class Watch:
+    """Hooks that keep, of each step of a forward pass, its input, what its skip connection passes on, and its F."""
+
+    def __init__(self, net):
+        self.net, self.handles = net, []
+
+    def __enter__(self):
+        self.before, self.kept, self.added = [], [], []
+        for _, block, _ in steps_of(self.net):
+            self.keep(block.norm1, lambda given, out: self.before.append(given))
+            self.keep(block.conv2, lambda given, out: self.added.append(out))
+            if block.projection is None:
+                self.keep(block.norm1, lambda given, out: self.kept.append(given))
+            else:
+                self.keep(block.projection, lambda given, out: self.kept.append(out))
+        return self
+
+    def keep(self, module, what):
+        self.handles.append(module.register_forward_hook(lambda _, given, out: what(given[0], out)))
+
+    def __exit__(self, *_):
+        while self.handles:
+            self.handles.pop().remove()
+
+
+def watched(net, images, labels, steps):
+    """(logits, a Watch, the gradient of what each step keeps) after a forward and a backward pass."""
+    with Watch(net) as watch:
+        h, entered = net.stem(images).requires_grad_(), -1
+        for stage, block, factor in steps:
+            while entered < stage:
+                entered += 1
+                h = net.enter(entered, h)
+            added = residual(block, h)
+            h = torch.add(block.kept(h), added, alpha=factor)  # not in place: the hook keeps F
+        logits = net.head(h)
+    gradients = torch.autograd.grad(F.cross_entropy(logits.double(), labels, reduction="sum"), watch.kept)
+    watch.before, watch.kept, watch.added = ([tensor.detach() for tensor in tensors]
+                                             for tensors in (watch.before, watch.kept, watch.added))
+    return logits.detach(), watch, gradients
+
+
+def plugged(net, state, labels):
+    """The head applied to a state: its logits, and the gradient with respect to the state."""
+    state = state.requires_grad_()
+    logits = net.head(state)
+    gradient, = torch.autograd.grad(F.cross_entropy(logits.double(), labels, reduction="sum"), state)
+    state.requires_grad_(False)
+    return logits.detach(), gradient
+
+
+def products(tensor, other):
+    return (tensor * other).sum((1, 2, 3))
+
+
+def cosines(tensor, other):
+    return products(tensor, other) / (norms(tensor) * norms(other))
+
+
+def scores(logits, labels):
+    """Right or not, loss and entropy of each sample, [3, samples]."""
+    logs = F.log_softmax(logits.double(), dim=1)
+    return torch.stack([(logits.argmax(1) == labels).double(), F.nll_loss(logs, labels, reduction="none"),
+                        -(logs.exp() * logs).sum(1)])
+
+
+def groups_of(logits, labels):
+    """Borderline, rightly classified, all: [3, samples], 1 where a sample is in the group."""
+    probabilities, truth = F.softmax(logits.double(), dim=1), labels.view(-1, 1)
+    margin = probabilities.gather(1, truth) - probabilities.scatter(1, truth, -1).amax(1, keepdim=True)
+    right = logits.argmax(1) == labels
+    return torch.stack([margin.squeeze(1).abs() < 0.1, right, torch.ones_like(right)]).double()
+
+
+def grouped(found, groups):
+    """The mean scores of each group, of one state's scores or of several: [..., 3 groups, 3 scores]."""
+    return groups @ found.transpose(-1, -2) / groups.sum(1, keepdim=True)
+
+
+def single_pass(net, images, labels, steps):
+    """Cosine losses, l2 ratios, first-order terms, intermediate scores and borderline examples."""
+    logits, watch, gradients = watched(net, images, labels, steps)
+    with torch.inference_mode():
+        found = {"cosine-loss": torch.stack([cosines(*pair) for pair in zip(watch.added, gradients)]),
+                 "l2-ratio": torch.stack([norms(added) / norms(h) for added, h in zip(watch.added, watch.before)])}
+    last = [index for index, step in enumerate(steps) if step[0] == len(net.stages) - 1]
+    heads = [plugged(net, watch.kept[index], labels) for index in last]
+    with torch.inference_mode():
+        found["cosine-loss-plugged"] = torch.stack(
+            [cosines(watch.added[index], gradient) for index, (_, gradient) in zip(last, heads)])
+        found["term"] = torch.stack(
+            [products(watch.added[index], gradient) for index, (_, gradient) in zip(last, heads)])
+        # A state is what the next step keeps; the head has read it there.
+        answers = [logits for logits, _ in heads] + [logits]
+        of_states = torch.stack([scores(answer, labels) for answer in answers])
+        found["change"] = of_states[1:, 1] - of_states[:-1, 1]
+        found["intermediate"] = of_states[1:]
+        first = max(steps[last[0]][1].projection is not None, len(last) - 5)
+        groups = groups_of(answers[first], labels)
+        found["borderline"] = grouped(of_states[first:], groups)
+        right = of_states[first:, 0]
+        found["corrected"] = ((1 - right[:-1]) * right[1:] * groups[0]).sum(1)
+        found["broken"] = (right[:-1] * (1 - right[1:]) * groups[0]).sum(1)
+    return found, logits
+
+
+def trajectory(net, images, labels, steps, groups):
+    """What each step of an unrolled network does, from the last stage on."""
+    first = next(index for index, step in enumerate(steps) if step[0] == len(net.stages) - 1)
+    logits, watch, gradients = watched(net, images, labels, steps)
+    heads = [plugged(net, kept, labels) for kept in watch.kept[first:]]
+    with torch.inference_mode():
+        added, factors = watch.added[first:], torch.tensor([[factor] for *_, factor in steps[first:]])
+        sizes = torch.stack([norms(tensor) for tensor in added]) * factors
+        answers = [logits for logits, _ in heads[1:]] + [logits]
+        return {"cosine-loss": torch.stack([cosines(*pair) for pair in zip(added, gradients[first:])]),
+                "cosine-loss-plugged": torch.stack([cosines(f, g) for f, (_, g) in zip(added, heads)]),
+                "distance": sizes,
+                "l2-ratio": sizes / torch.stack([norms(h) for h in watch.before[first:]]),
+                "turn": torch.stack([cosines(*pair) for pair in zip(added[1:], added)]),
+                "groups": grouped(torch.stack([scores(answer, labels) for answer in answers]), groups)}
+
+
+def suite(net, images, labels, autocast):
+    """All measures of one batch. A last step with a projection is not unrolled."""
+    net.eval().requires_grad_(False)
+    steps = steps_of(net)
+    drops = [scaled(steps, index, 0) for index in range(len(steps))]
+    lesioned = lesions(steps)
+    stage, block, _ = steps[-1]
+    times = 20 if block.projection is None else 0
+
+    def unrolled(scale):
+        return steps + [(stage, block, scale)] * times
+
+    def tried(scale):
+        """The mean loss after one, two, ... added steps."""
+        after = enumerate(states(net, images, unrolled(scale)))
+        return torch.stack([F.cross_entropy(net.head(h).double(), labels)
+                            for place, h in after if place >= len(steps)]).mean()
+
+    def measure():
+        found, logits = single_pass(net, images, labels, steps)
+        with torch.inference_mode():
+            found["dropped-step"] = [scores(altered(net, images, plan), labels) for plan in drops]
+        if times:
+            groups = groups_of(logits, labels)
+            found["trajectories"] = [trajectory(net, images, labels, unrolled(scale), groups) for scale in (1, 0.1)]
+            with torch.inference_mode():
+                found["tried"] = [tried(scale) for scale in (1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)]
+        with torch.inference_mode():
+            found["lesions"] = [scores(altered(net, images, plan), labels) for plan in lesioned]
+        return found
+
+    return measure
+
+
+WORK = {"train": trainer, "evaluate": evaluator, "measure": measurer, "forwards": forwards, "drops": dropper,
+        "suite": suite}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", required=True, help="the name of the architecture, to tell workers apart by")
     parser.add_argument("--architecture", required=True, type=Path, metavar="FILE.json")
-    parser.add_argument("--work", required=True, choices=["train", "evaluate", "measure"])
+    parser.add_argument("--work", required=True, choices=WORK)
     parser.add_argument("--precision", default="fp32", choices=["fp32", "bf16"])
     parser.add_argument("--layout", default="channels_last", choices=LAYOUTS)
     parser.add_argument("--batch", type=int, default=128)
+    parser.add_argument("--warmups", type=int, default=2)
     parser.add_argument("--threads", type=int)
     options = parser.parse_args()
     if options.threads:
@@ -127,9 +383,8 @@ def main():
     def autocast():
         return torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16")
 
-    make = {"train": trainer, "evaluate": evaluator, "measure": measurer}[options.work]
-    repetition = make(net, images, labels, autocast)
-    for _ in range(2):
+    repetition = WORK[options.work](net, images, labels, autocast)
+    for _ in range(options.warmups):
         repetition()
     print("ready", flush=True)
     for _ in sys.stdin:

@@ -1,7 +1,7 @@
 """What `make bench` runs: the work of ResLens beside the same work in PyTorch, in time and memory.
 
-    python benchmarks/run.py [--models resnet-20,resnet-110] [--work train,evaluate,measure] [--precisions fp32,bf16]
-        [--repeats N] [--threads N] [--json FILE]
+    python benchmarks/run.py [--models resnet-20,resnet-110] [--work train,evaluate,measure,record,drops,suite]
+        [--precisions fp32,bf16] [--repeats N] [--threads N] [--json FILE]
 
 For each case the processes, ours and PyTorch's in both memory layouts, are alive together and take turns, a repetition
 each: a machine that is slower for a while is slower for all. Their times are compared by their medians, and PyTorch
@@ -11,6 +11,11 @@ the two ratios differ, it is the one nearer the truth. `memory ratio` is our pea
 smaller); a peak is the whole process's, PyTorch's with the Python interpreter and its modules in it. `measure` is
 cosine loss and l2 ratio of all steps, and runs in fp32 only; our own training step takes turns with it, for `measuring
 pass / training step`, in medians and, in brackets, quickest.
+
+`record` is what `reslens train --measure every=1,samples=2000` does after an epoch; it has no twin in PyTorch, and is
+given as its share of an epoch of 50,000 images. `drops` is every single drop in turn, PyTorch's each a whole forward
+pass, beside as many whole forward passes of ours. `suite` is every measure that there is (unrolling by 20, lesions), in
+PyTorch as one writes it with hooks and whole forward passes. Both take batches of 32.
 """
 
 import argparse
@@ -25,7 +30,12 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 LAYOUTS = ("contiguous", "channels_last")
-WORK = ("train", "evaluate", "measure")
+WORK = ("train", "evaluate", "measure", "record", "drops", "suite")
+# Minutes a repetition at a full batch: smaller batches, fewer repetitions.
+HEAVY = ("drops", "suite")
+HEAVY_BATCH, HEAVY_REPEATS, HEAVY_WARMUPS = 32, 3, 1
+# An epoch of CIFAR, and the train and validation samples that are recorded after it.
+EPOCH_IMAGES, RECORDED_IMAGES = 50_000, 4_000
 PRECISIONS = ("fp32", "bf16")
 # OpenMP's threads spin for some milliseconds after their work; the next process shall find them asleep.
 PAUSE_S = 0.05
@@ -119,18 +129,30 @@ def take_turns(commands, repeats, say):
 
 def commands_of(case, options, file):
     model, work, precision = case
-    common = ["--batch", str(options.batch), "--threads", str(options.threads), "--model", model]
+    common = ["--batch", str(batch_of(case, options)), "--threads", str(options.threads), "--model", model]
+    if work in HEAVY:
+        common += ["--warmups", str(HEAVY_WARMUPS)]
 
     def ours(work):
-        return [str(options.reslens), "bench", "--work", work, "--precision", precision, *common]
+        # What is recorded while training is in fp32 whatever the training's precision.
+        kind = "fp32" if work == "record" else precision
+        return [str(options.reslens), "bench", "--work", work, "--precision", kind, *common]
 
     commands = {"ours": ours(work)}
+    if work == "record":
+        return commands | {"our training step": ours("train")}
+    if work == "drops":
+        commands["our forward passes"] = ours("forwards")
     for layout in LAYOUTS:
         commands[layout] = [sys.executable, str(HERE / "pytorch_worker.py"), "--work", work, "--precision", precision,
                             "--layout", layout, "--architecture", file, *common]
     if work == "measure":
         commands["our training step"] = ours("train")
     return commands
+
+
+def batch_of(case, options):
+    return min(options.batch, HEAVY_BATCH) if case[1] in HEAVY else options.batch
 
 
 COLUMNS = "{:10}  {:8}  {:4}  {:>8}  {:>8}  {:13}  {:>6}  {:>8}  {:>6}  {:>7}  {:>6}"
@@ -144,7 +166,13 @@ def header():
 
 
 def row(case, workers, batch):
-    ours, theirs = workers["ours"], [workers[name] for name in LAYOUTS]
+    ours = workers["ours"]
+    if case[1] == "record":
+        step, share = workers["our training step"], RECORDED_IMAGES / EPOCH_IMAGES
+        return COLUMNS.format(*case, f"{batch / ours.median():.0f}", *[""] * 4, f"{ours.peak_bytes / 2**20:.0f}", "", "") \
+            .rstrip() + (f"  recording {RECORDED_IMAGES} images / epoch of {EPOCH_IMAGES}: "
+                         f"{share * ours.median() / step.median():.3f} ({share * ours.quickest() / step.quickest():.3f})")
+    theirs = [workers[name] for name in LAYOUTS]
     best = min(theirs, key=Worker.median)
     text = COLUMNS.format(
         *case, f"{batch / ours.median():.0f}", f"{batch / best.median():.0f}", best.name,
@@ -153,6 +181,11 @@ def row(case, workers, batch):
     if step := workers.get("our training step"):
         text += (f"  measuring pass / training step: {ours.median() / step.median():.2f} "
                  f"({ours.quickest() / step.quickest():.2f})")
+    if passes := workers.get("our forward passes"):
+        text += (f"  all drops / as many forward passes: {ours.median() / passes.median():.2f} "
+                 f"({ours.quickest() / passes.quickest():.2f})")
+    if case[1] == "suite":
+        text += f"  ours / PyTorch: {ours.median() / best.median():.2f}"
     return text
 
 
@@ -195,12 +228,13 @@ def main():
     default_threads = torch_threads()
     options.threads = options.threads or default_threads
     cases = [(model, work, precision) for model in options.models for work in options.work
-             for precision in (("fp32",) if work == "measure" else options.precisions)]
+             for precision in (options.precisions if work in ("train", "evaluate", "record") else ("fp32",))]
 
     say = lambda text: None
     if sys.stderr.isatty():
         say = lambda text: print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-    print(f"batch {options.batch}, {options.threads} threads; medians of repetitions taken in turn")
+    print(f"batch {options.batch} ({HEAVY_BATCH} for {' and '.join(HEAVY)}), {options.threads} threads; medians of "
+          "repetitions taken in turn")
     print(header(), flush=True)
     results = []
     with tempfile.TemporaryDirectory() as folder:
@@ -209,11 +243,13 @@ def main():
             file = Path(folder) / f"{model}.json"
             file.write_text(json.dumps(architectures[model]))
             repeats = options.repeats or (12 if int(model.split("-")[1]) <= 50 else 6)
+            if work in HEAVY:
+                repeats = min(repeats, HEAVY_REPEATS)
             workers = take_turns(commands_of(case, options, str(file)), repeats,
                                  lambda text: say(f"{model} {work} {precision}: {text}"))
             say("")
-            print(row(case, workers, options.batch), flush=True)
-            results.append({"model": model, "work": work, "precision": precision, "batch": options.batch,
+            print(row(case, workers, batch_of(case, options)), flush=True)
+            results.append({"model": model, "work": work, "precision": precision, "batch": batch_of(case, options),
                             "threads": options.threads, "workers": [w.result() for w in workers.values()]})
             if options.json:
                 options.json.write_text(json.dumps(results, indent=1))
