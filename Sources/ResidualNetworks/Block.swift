@@ -45,6 +45,8 @@ final class Block {
       first: try trained.first.withStatisticsOfItsOwn(), second: try trained.second.withStatisticsOfItsOwn())
   }
 
+  func has(use: Int) -> Bool { norms[use] != nil }
+
   private func norms(of use: Int) throws -> Norms {
     guard let norms = norms[use] else {
       throw ParameterError(

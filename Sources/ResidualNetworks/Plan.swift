@@ -95,6 +95,12 @@ extension Plan {
 public struct PlanError: Error, CustomStringConvertible, Equatable {
   public var move: Int
   public var problem: String
+
+  public init(move: Int, problem: String) {
+    self.move = move
+    self.problem = problem
+  }
+
   public var description: String { "move \(move) of the plan: \(problem)" }
 }
 

@@ -6,6 +6,7 @@ extension ResidualNetwork {
   ///
   /// The steps of such uses run by the batch's own statistics meanwhile, all others in evaluation mode; what is kept is
   /// the mean over batches (PyTorch's `momentum=None`), the variance being the unbiased one.
+  /// - Precondition: no two plans come to the same use in different ways, which would count its batches twice.
   /// - Parameters:
   ///   - batches: how many batches to take the statistics on; at least 1
   ///   - images: N×C×H×W of a batch, counted from 0

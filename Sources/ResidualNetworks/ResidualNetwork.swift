@@ -82,8 +82,18 @@ public final class ResidualNetwork {
   /// Logits N×classes of images, in evaluation mode.
   /// - Throws: `PlanError` where the network cannot run `plan`.
   public func logits(_ images: Tensor, plan: Plan? = nil) throws -> Tensor {
-    try plan?.validate(for: architecture)
+    if let plan { try check(plan) }
     return try classify(run(plan ?? self.plan, on: begin(images)))
+  }
+
+  /// - Throws: `PlanError` at the first move that this network cannot make, normalisations that it lacks included.
+  public func check(_ plan: Plan) throws(PlanError) {
+    try plan.validate(for: architecture)
+    for (index, move) in plan.moves.enumerated() {
+      guard case .step(let step) = move, !blocks[step.stage][step.block].has(use: step.use) else { continue }
+      throw PlanError(
+        move: index, problem: "stages.\(step.stage).\(step.block) has no normalisations for use \(step.use)")
+    }
   }
 
   /// The block that a step runs.
