@@ -63,6 +63,7 @@ public struct BatchError: Error, CustomStringConvertible, Equatable {
 
 /// What a classifier says about a batch, with the truth beside it.
 public struct LabelledReading {
+  /// Loss, entropy, margin and answer of each sample.
   public let reading: CrossEntropy
   /// The class of each sample.
   public let classes: [Int]

@@ -19,6 +19,7 @@ public final class FirstOrder: Measure {
     }
   }
 
+  /// Those of the last stage's steps.
   public var result: [FirstOrderTerm] {
     sums.compactMap { name, moments in
       guard let term = moments.first.statistic, let change = moments.second.statistic else { return nil }

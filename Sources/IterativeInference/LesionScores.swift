@@ -12,6 +12,7 @@ public final class LesionScores: Measure {
   /// Of the undamaged network, then of each lesion.
   private var sums: [ScoreSum]
 
+  /// Which lesions, how many and on how many samples.
   public struct Options: Equatable, Sendable {
     /// How many random steps to drop; 1, 2, 4, 8, 16 as far as there are as many where it is nil.
     public var drops: [Int]?
@@ -93,6 +94,9 @@ public final class LesionScores: Measure {
     for size in options.shuffles ?? [] where !(1...10_000).contains(size) {
       throw MeasureError(option: "lesion-shuffles", problem: "\(size) is not between 1 and 10000")
     }
+    try MeasureError.check(distinct: options.drops ?? [], option: "lesion-drops")
+    try MeasureError.check(distinct: options.shuffles ?? [], option: "lesion-shuffles")
+    try MeasureError.check(distinct: options.factors, option: "lesion-factors")
     for factor in options.factors where !factor.isFinite {
       throw MeasureError(option: "lesion-factors", problem: "\(factor) is not a number")
     }
@@ -118,6 +122,7 @@ public final class LesionScores: Measure {
 
   public func observe(plan: Int, _ reading: LabelledReading) { sums[plan].add(reading) }
 
+  /// Scores of every lesion, and of the undamaged network on the same samples.
   public var result: Lesions {
     var dropped: [Int: [Lesions.Trial]] = [:]
     var shuffled: [Int: [Lesions.Trial]] = [:]

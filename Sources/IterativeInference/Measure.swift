@@ -42,10 +42,23 @@ public struct Trajectory {
   /// The first step that is seen, from 1. Until then `plan` is the network's own, so that its state is known already.
   public var first: Int
 
-  /// - Precondition: the steps before `first` are the network's own.
   public init(_ plan: Plan, from first: Int) {
     self.plan = plan
     self.first = first
+  }
+
+  /// - Throws: `PlanError` where the network cannot run it, or where it leaves the network's own plan before `first`.
+  func check(on network: ResidualNetwork) throws(PlanError) {
+    try network.check(plan)
+    let (own, places) = (network.plan, plan.stepPlaces)
+    guard places.indices.contains(first - 1), own.stepPlaces.indices.contains(first - 1) else {
+      throw PlanError(move: plan.moves.count, problem: "there is no step \(first) to see it from")
+    }
+    let shared = places[first - 1]
+    let same = zip(plan.moves, own.moves).prefix(shared).count { $0 == $1 }
+    guard same == shared else {
+      throw PlanError(move: same, problem: "it leaves the network's own plan before step \(first)")
+    }
   }
 }
 

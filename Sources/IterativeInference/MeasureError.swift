@@ -10,4 +10,12 @@ public struct MeasureError: Error, CustomStringConvertible, Equatable {
   }
 
   public var description: String { "--\(option): \(problem)" }
+
+  /// - Throws: where a value comes twice, which would count as two.
+  static func check<Value: Hashable>(distinct values: [Value], option: String) throws(MeasureError) {
+    var seen: Set<Value> = []
+    for value in values where !seen.insert(value).inserted {
+      throw MeasureError(option: option, problem: "\(value) is there twice")
+    }
+  }
 }

@@ -9,14 +9,6 @@ public enum MeasureName: String, CaseIterable, Sendable {
   case intermediate, borderline
   case droppedStep = "dropped-step"
   case unrolling, lesions
-
-  /// Whether it needs nothing but the network's own forward and backward pass.
-  public var ridesOnOwnPass: Bool {
-    switch self {
-    case .cosineLoss, .l2Ratio, .firstOrder, .intermediate, .borderline: true
-    case .droppedStep, .unrolling, .lesions: false
-    }
-  }
 }
 
 /// Which measures a `MeasureSuite` takes, and how.
@@ -32,6 +24,7 @@ public struct MeasureOptions: Sendable {
 
   public init(names: Set<MeasureName>) { self.names = names }
 
+  /// Which step is repeated, how often and how.
   public struct Unrolling: Sendable {
     /// The number of the repeated step, from 1; the last one where it is nil.
     public var step: Int?

@@ -43,8 +43,8 @@ private struct Round {
     trajectories = measures.flatMap { owner in
       owner.trajectories(for: network).enumerated().map { Asked(owner: owner, index: $0, way: $1) }
     }
-    for plan in plans { try plan.way.validate(for: network.architecture) }
-    for trajectory in trajectories { try trajectory.way.plan.validate(for: network.architecture) }
+    for plan in plans { try network.check(plan.way) }
+    for trajectory in trajectories { try trajectory.way.check(on: network) }
   }
 
   /// - Parameter earlier: how many samples came before this batch

@@ -2,9 +2,11 @@ import ImageDatasets
 
 /// The first images of a set in file order, not augmented, in batches.
 public struct Samples: BatchSource {
+  /// What the samples are of.
   public let set: ImageSet
   public let count: Int
   public let batch: Int
+  /// What makes a network's inputs of them.
   public let maker: BatchMaker
 
   /// - Parameters:

@@ -11,6 +11,7 @@ public final class IntermediateScores: Measure {
     if let after = step.after { sums[step.layout.name, default: ScoreSum()].add(try after.reading()) }
   }
 
+  /// A score a step of the last stage.
   public var result: [StepScore] {
     sums.map { StepScore(name: $0.key, score: $0.value.score) }.sorted { $0.name.step < $1.name.step }
   }
@@ -36,6 +37,7 @@ public final class DroppedStep: Measure {
 
   public func observe(plan: Int, _ reading: LabelledReading) { sums[plan].add(reading) }
 
+  /// The network's score without each step.
   public var result: [StepScore] { zip(steps, sums).map { StepScore(name: $0, score: $1.score) } }
   /// The whole network on the same samples.
   public var baseline: Score { whole.score }

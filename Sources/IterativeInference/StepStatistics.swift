@@ -37,6 +37,7 @@ public final class L2Ratio: Measure {
     sums[step.layout.name, default: Moments()].add(ratios: residual, to: try step.inputSquares())
   }
 
+  /// Every step's.
   public var result: [StepStatistic] { statistics(sums) }
 }
 

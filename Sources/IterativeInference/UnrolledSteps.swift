@@ -62,8 +62,8 @@ public final class UnrolledSteps: Measure {
       throw MeasureError(
         option: "unroll-step", problem: "step \(number) changes the shape of h and cannot be applied to what it makes")
     }
-    guard (1...10_000).contains(times) else {
-      throw MeasureError(option: "unroll", problem: "\(times) is not between 1 and 10000")
+    guard (1...1000).contains(times) else {
+      throw MeasureError(option: "unroll", problem: "\(times) is not between 1 and 1000")
     }
     for way in ways where !way.scale.isFinite || way.scale == 0 {
       throw MeasureError(option: "scale", problem: "\(way.scale) is not a number other than 0")
@@ -123,14 +123,16 @@ public final class UnrolledSteps: Measure {
 }
 
 extension UnrolledSteps {
-  /// The mean loss over samples and over the networks with 1 … `times` added steps, for each way of repeating (SPEC
-  /// §5.6's choice of α, on train data). One forward pass a batch, whose common part all ways share.
+  /// The mean loss over samples and over the networks with 1 … `times` added steps, for each way of repeating: what α is
+  /// chosen by, on train data. One forward pass a batch, whose common part all ways share.
+  /// - Throws: `MeasureError` as `init`; `PlanError` where a way's normalisations are missing.
   public static func losses(
     _ network: ResidualNetwork, step: Int, times: Int, ways: [Way], on samples: some BatchSource,
     progress: (Int) throws -> Void = { _ in }
   ) throws -> [Double] {
+    _ = try UnrolledSteps(network.architecture, step: step, times: times, ways: ways)
     let plans = ways.flatMap { way in (1...times).map { plan(network.plan, step, $0, way) } }
-    for plan in plans { try plan.validate(for: network.architecture) }
+    for plan in plans { try network.check(plan) }
     var sums = ways.map { _ in Moments() }
     var done = 0
     try samples.forEachBatch { batch in

@@ -76,6 +76,14 @@ struct SingleSample {
 
   func loss(_ h: Tensor) throws -> Double { -log(try probabilities(h)[label]) }
 
+  /// log((1 − p_y) / p_y), whose slope points where the loss's does, and has digits where the loss is nearly nothing.
+  func odds(_ h: Tensor) throws -> Double {
+    let logits = try network.classify(h).doubles()
+    let others = logits.indices.filter { $0 != label }.map { logits[$0] }
+    let largest = others.max() ?? 0
+    return largest + log(others.reduce(0) { $0 + exp($1 - largest) }) - logits[label]
+  }
+
   func isRight(_ h: Tensor) throws -> Bool {
     let logits = try network.classify(h).doubles()
     return logits.firstIndex(of: logits.max() ?? 0) == label

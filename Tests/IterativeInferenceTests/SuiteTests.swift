@@ -17,7 +17,7 @@ import Torch
     }
   }
 
-  @Test("However many measures there are, all look at the same one pass a batch")
+  @Test("However many measures there are, all look at the same readings, one a step and batch")
   func onePass() throws {
     let network = try network(pooled)
     let (first, last) = (Witness(), Witness())
@@ -113,6 +113,8 @@ import Torch
     }
     #expect(try refused { _ in } == nil)
     #expect(try refused { $0.margin = 2 } == "margin")
+    #expect(try refused { ($0.names, $0.margin) = ([.l2Ratio], .nan) } == "margin")
+    #expect(try refused { $0.unrolling.scale = .chosen(from: [0.1, 0.1]) } == "scale-grid")
     #expect(try refused { $0.lastSteps = 9 } == "last-steps")
     #expect(try refused { $0.unrolling.step = 3 } == "unroll-step")
     #expect(try refused { $0.unrolling.scale = .given(.nan) } == "scale")
@@ -128,5 +130,18 @@ import Torch
       func plans(for network: ResidualNetwork) -> [Plan] { [network.plan.exchanging(step: 1, with: 3)] }
     }
     #expect(throws: PlanError.self) { try measure([Wrong()], on: network(twoStages), samples(3, batch: 3)) }
+    final class Elsewhere: Measure {
+      let make: (Plan) -> Trajectory
+      init(_ make: @escaping (Plan) -> Trajectory) { self.make = make }
+      func trajectories(for network: ResidualNetwork) -> [Trajectory] { [make(network.plan)] }
+    }
+    for (make, words) in [
+      ({ Trajectory($0.dropping(step: 1), from: 2) }, "before step 2"), ({ Trajectory($0, from: 9) }, "no step 9"),
+      ({ Trajectory($0.unrolling(step: 2, times: 1, scale: 1, firstUse: 5), from: 2) }, "use 5"),
+    ] as [((Plan) -> Trajectory, String)] {
+      #expect {
+        try measure([Elsewhere(make)], on: network(twoStages), samples(3, batch: 3))
+      } throws: { error in error is PlanError && "\(error)".contains(words) }
+    }
   }
 }

@@ -9,7 +9,7 @@ import Torch
 @Suite struct UnrollingTests {
   @Test(
     "Every number of every step of an unrolled network equals that of differences, a sample at a time",
-    arguments: [(tiny, 2), (tiny, 1), (pooled, 4)])
+    arguments: [(tiny, 2), (tiny, 1), (pooled, 4), (pooled, 3), (pooled, 2), (twoStages, 2)])
   func byDifferences(architecture: Architecture, step: Int) throws {
     let network = try network(architecture)
     let samples = try samples(5, batch: 3, of: architecture)
@@ -40,24 +40,40 @@ import Torch
         let isMember = abs(try sample.margin(end)) < 0.3
         var h = try sample.run(moves[..<begun], sample.h0)
         var before: [Double]?
-        for (row, place) in (begun..<moves.count).enumerated() {
+        var row = 0
+        for place in begun..<moves.count {
           let next = try sample.run(moves[place...place], h)
-          let residual = try zip(next.doubles(), h.doubles()).map { $0 - $1 }
-          rows[row].cosines.append(
-            cosine(residual, try sample.slope(h) { try sample.loss(sample.run(moves[place...], $0)) }))
-          rows[row].plugged.append(cosine(residual, try sample.slope(h, sample.loss)))
+          guard case .step(let step) = moves[place] else {
+            // A pooling: no step, and the next one follows none of its stage.
+            (h, before) = (next, nil)
+            continue
+          }
+          let layout = try #require(
+            architecture.steps.first { $0.name.stage == step.stage && $0.name.block == step.block })
+          let isReadable = step.stage == architecture.stages.count - 1
+          let kept = try sample.run([.step(.init(stage: step.stage, block: step.block, scale: 0))], h)
+          let residual = try zip(next.doubles(), kept.doubles()).map { $0 - $1 }
+          let added = try Tensor(residual, shape: next.shape)
+          // At a projection the gradient is with respect to its output, which F does not depend on.
+          let gradient =
+            layout.name.projection
+            ? try sample.slope(kept) { try sample.odds(sample.run(moves[(place + 1)...], $0.adding(added))) }
+            : try sample.slope(h) { try sample.odds(sample.run(moves[place...], $0)) }
+          rows[row].cosines.append(cosine(residual, gradient))
+          if isReadable { rows[row].plugged.append(cosine(residual, try sample.slope(kept, sample.odds))) }
           rows[row].ratios.append(norm(residual) / norm(try h.doubles()))
           rows[row].distances.append(norm(residual))
-          if let before { rows[row].turns.append(cosine(residual, before)) }
-          rows[row].losses.append(try sample.loss(next))
-          if isMember { rows[row].memberLosses.append(try sample.loss(next)) }
-          (h, before) = (next, residual)
+          if let before, !layout.name.projection { rows[row].turns.append(cosine(residual, before)) }
+          if isReadable {
+            rows[row].losses.append(try sample.loss(next))
+            if isMember { rows[row].memberLosses.append(try sample.loss(next)) }
+          }
+          (h, before, row) = (next, residual, row + 1)
         }
       }
       for (found, row) in zip(found, rows) {
         let comment = Comment(rawValue: "place \(found.place), scale \(scale)")
         try expectEqual(found.cosineLoss, row.cosines, within: 1e-6, comment)
-        try expectEqual(found.pluggedCosineLoss, row.plugged, within: 1e-6, comment)
         try expectEqual(found.l2Ratio, row.ratios, within: 1e-10, comment)
         try expectEqual(found.distance, row.distances, within: 1e-10, comment)
         if row.turns.isEmpty {
@@ -65,7 +81,9 @@ import Torch
         } else {
           try expectEqual(found.turn, row.turns, within: 1e-10, comment)
         }
-        let groups = try #require(found.groups)
+        #expect((found.pluggedCosineLoss == nil) == row.plugged.isEmpty && (found.groups == nil) == row.losses.isEmpty)
+        guard let groups = found.groups else { continue }
+        try expectEqual(found.pluggedCosineLoss, row.plugged, within: 1e-6, comment)
         #expect(abs(groups.all.loss - moments(row.losses).mean) < 1e-10)
         #expect(groups.borderline?.count ?? 0 == row.memberLosses.count)
         if let score = groups.borderline { #expect(abs(score.loss - moments(row.memberLosses).mean) < 1e-10) }
@@ -223,7 +241,8 @@ import Torch
   @Test(
     "A step that changes shape, or is not there, a scale that is no number and no repetition are refused",
     arguments: [
-      (3, 2, 1, "unroll-step"), (5, 2, 1, "unroll-step"), (0, 2, 1, "unroll-step"), (4, 0, 1, "unroll"),
+      (4, 1001, 1, "unroll"), (3, 2, 1, "unroll-step"), (5, 2, 1, "unroll-step"), (0, 2, 1, "unroll-step"),
+      (4, 0, 1, "unroll"),
       (4, 2, .nan, "scale"), (4, 2, .infinity, "scale"), (4, 2, 0, "scale"),
     ])
   func misuse(step: Int, times: Int, scale: Double, option: String) {
