@@ -1,4 +1,5 @@
-/// After which epochs a network is measured while it is trained, on how many samples, and what.
+/// After which epochs a network is measured while it is trained, on how many samples, and what. `Trainer.measureEpoch` does
+/// it; without that nothing is measured. Training itself does not depend on it.
 public struct MeasureSchedule: Codable, Hashable, Sendable {
   /// After every so many epochs, and after the last one.
   public var every: Int
@@ -13,6 +14,14 @@ public struct MeasureSchedule: Codable, Hashable, Sendable {
     self.names = names
   }
 
+  /// What is wrong with the values; nil where nothing is.
+  public var problem: String? {
+    if every < 1 { return "every: \(every) is not at least 1" }
+    if samples < 1 { return "samples: \(samples) is not at least 1" }
+    return names.isEmpty ? "names: there are none" : nil
+  }
+
   /// Whether epoch `epoch`, counted from 1, is measured.
+  /// - Precondition: there is no `problem`.
   public func includes(_ epoch: Int, of epochs: Int) -> Bool { epoch % every == 0 || epoch == epochs }
 }

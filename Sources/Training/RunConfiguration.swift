@@ -3,7 +3,8 @@ import ImageDatasets
 import ResidualNetworks
 import Torch
 
-/// Everything that a run's numbers depend on, save the machine: `config.yaml` of a run folder.
+/// Everything that a run's numbers depend on, save the machine, and what is measured meanwhile: `config.yaml` of a run
+/// folder.
 public struct RunConfiguration: Codable, Hashable, Sendable {
   public var architecture: Architecture
   /// "synthetic", "synthetic:SEED", or a folder or archive of CIFAR.
@@ -19,7 +20,7 @@ public struct RunConfiguration: Codable, Hashable, Sendable {
   public var seed: UInt64
   /// The element type of activations: float32, or bfloat16 with float32 parameters.
   public var precision: ElementType
-  /// What is measured while training; nil for nothing.
+  /// What is measured while training; nil for nothing. It changes nothing of the training.
   public var measure: MeasureSchedule?
 
   enum CodingKeys: String, CodingKey {
@@ -57,13 +58,15 @@ public struct RunConfiguration: Codable, Hashable, Sendable {
         "it has \(dataset.classNames.count) classes, \(architecture.name) tells \(architecture.classes) apart",
         "write classes: \(dataset.classNames.count) in the model's file")
     }
-    for (asked, set, name) in [
-      (trainSamples, dataset.train, "train"), (validationSamples, dataset.validation, "validation"),
-      (measure?.samples, dataset.train, "train"), (measure?.samples, dataset.validation, "validation"),
+    let (train, validation) = (dataset.train.count, dataset.validation.count)
+    for (asked, count, name) in [
+      (trainSamples, train, "train"), (validationSamples, validation, "validation"),
+      // Train samples are those that were trained on.
+      (measure?.samples, min(trainSamples ?? train, train), "train"), (measure?.samples, validation, "validation"),
     ] {
       guard let asked else { continue }
-      guard asked >= 1, asked <= set.count else {
-        throw wrong("\(asked) \(name) samples were asked for, it has \(set.count)", "ask for 1 to \(set.count)")
+      guard asked >= 1, asked <= count else {
+        throw wrong("\(asked) \(name) samples were asked for, there are \(count)", "ask for 1 to \(count)")
       }
     }
   }

@@ -28,7 +28,8 @@ public struct RunFolder: Sendable {
         path: url.path, problem: "there is no run in this folder", remedy: "name a folder that reslens train made")
     }
     let configuration = try YAML.read(RunConfiguration.self, from: configurationFile)
-    var problem = configuration.recipe.problem.map { "recipe.\($0)" }
+    var problem =
+      configuration.recipe.problem.map { "recipe.\($0)" } ?? configuration.measure?.problem.map { "measure.\($0)" }
     do {
       try configuration.architecture.validate()
     } catch {

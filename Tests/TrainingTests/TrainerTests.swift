@@ -156,10 +156,13 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     let scratch = try Scratch()
     let folder = RunFolder(scratch.url)
     #expect(throws: FileError.self) { try folder.configuration() }
-    let text = try YAML.encode(configuration())
+    var measured = configuration()
+    measured.measure = MeasureSchedule(every: 3, samples: 5, names: ["l2-ratio"])
+    let text = try YAML.encode(measured)
     for (from, to, field) in [
       ("blocks: 2", "blocks: -1", "architecture.stages[1].blocks"), ("stride: 2", "stride: 0", "stride"),
-      ("batch: 16", "batch: 0", "recipe.batch"), ("precision: float32", "precision: float8", "precision"),
+      ("batch: 16", "batch: 0", "recipe.batch"), ("every: 3", "every: 0", "measure.every"),
+      ("samples: 5", "samples: 0", "measure.samples"), ("precision: float32", "precision: float8", "precision"),
     ] {
       try #require(text.contains(from))
       try Files.write(text.replacing(from, with: to), to: folder.configurationFile)
