@@ -90,6 +90,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
     }
   }
 
+  /// The network with each step's F left out in turn (§4.2, Fig. 3).
   public struct DroppedStep: Codable, Equatable, Sendable {
     public var train: [StepScore]
     public var validation: [StepScore]
@@ -105,13 +106,15 @@ public struct MeasureResults: Codable, Equatable, Sendable {
 }
 
 extension MeasureResults {
-  /// Takes over, of measures of the same network on the same samples, those that are missing here.
-  public mutating func keepMeasures(of earlier: MeasureResults) {
+  /// Takes over, of measures of the same network on the same samples, those that were not asked for now.
+  /// - Parameter asked: the names of those that were
+  public mutating func keepMeasures(of earlier: MeasureResults, asked: Set<String>) {
     guard earlier.checkpoint == checkpoint, earlier.architecture == architecture, earlier.data == data,
       earlier.samples == samples
     else { return }
     measures = measures.completed(by: earlier.measures)
-    absent += earlier.absent.filter { !absent.contains($0) }
+    // "cosine-loss.plugged" is a part of "cosine-loss".
+    absent += earlier.absent.filter { !asked.contains(String($0.measure.prefix { $0 != "." })) }
   }
 }
 

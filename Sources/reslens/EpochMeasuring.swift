@@ -23,7 +23,7 @@ extension MeasureSchedule {
         throw ValidationError("--measure \(part): a whole number of at least 1 is needed, as in \(sides[0])=1")
       default:
         let name = try MeasureName.parse(String(part), option: "measure")[0]
-        if name == .unrolling || name == .lesions {
+        if [.borderline, .unrolling, .lesions].contains(name) {
           throw ValidationError("--measure \(part): it is no number a step; measure the trained run for it")
         }
         names.append(name.rawValue)
@@ -35,7 +35,9 @@ extension MeasureSchedule {
 
 /// Measures a run after its epochs, into its folder.
 struct EpochMeasuring {
-  private let trainer: Trainer
+  private let configuration: RunConfiguration
+  private let network: ResidualNetwork
+  private let folder: RunFolder
   private let options: MeasureOptions
   private let train: Samples
   private let validation: Samples
@@ -44,33 +46,34 @@ struct EpochMeasuring {
 
   /// nil where nothing is to be measured.
   /// - Throws: `MeasureError` where a measure cannot be, before anything is trained.
-  init?(_ trainer: Trainer, _ dataset: ImageDataset) throws {
-    guard let schedule = trainer.configuration.measure else { return nil }
-    self.trainer = trainer
+  init?(
+    _ configuration: RunConfiguration, _ network: ResidualNetwork, _ dataset: ImageDataset, _ folder: RunFolder
+  ) throws {
+    guard let schedule = configuration.measure else { return nil }
+    (self.configuration, self.network, self.folder) = (configuration, network, folder)
     options = MeasureOptions(
       names: Set(try MeasureName.parse(schedule.names.joined(separator: ","), option: "measure")))
     // In float32, whatever the training's precision.
     let maker = BatchMaker(statistics: dataset.statistics)
     train = Samples(dataset.train, count: schedule.samples, maker: maker)
     validation = Samples(dataset.validation, count: schedule.samples, maker: maker)
-    _ = try MeasureSuite(trainer.network, options, train: train, validation: validation)
+    _ = try MeasureSuite(network, options, train: train, validation: validation)
   }
 
   /// - Returns: false where it was told to stop; nothing is written then.
   func measure(
     _ epoch: Int, shouldStop: () -> Bool, progress: (Int, Int, MeasureSuite.Phase) -> Void
   ) throws -> Bool {
-    let network = trainer.network
     let suite = try MeasureSuite(network, options, train: train, validation: validation)
     do {
       let (measures, absent) = try suite.run { phase, done, count in
         if shouldStop() { throw Stopped() }
         progress(done, count, phase)
       }
-      try trainer.folder.writeHistory(
+      try folder.writeHistory(
         MeasureResults(
-          run: trainer.folder.name, architecture: network.architecture.name, checkpoint: Checkpoint.name(epoch: epoch),
-          epoch: epoch, data: trainer.configuration.data,
+          run: folder.name, architecture: network.architecture.name, checkpoint: Checkpoint.name(epoch: epoch),
+          epoch: epoch, data: configuration.data,
           samples: .init(train: train.count, validation: validation.count), steps: network.architecture.steps.count,
           measures: measures, absent: absent))
       return true

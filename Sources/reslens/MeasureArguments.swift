@@ -23,7 +23,10 @@ struct MeasureArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Names the borderline examples in a table.", valueName: "file.csv"))
   var listBorderline: String?
 
-  @Option(help: ArgumentHelp("Applies a step so many more times (§4.4). (default of all: 20)", valueName: "n"))
+  @Option(
+    help: ArgumentHelp(
+      "Applies a step so many more times (§4.4). (default: 20, where --measures says all or unrolling)", valueName: "n")
+  )
   var unroll: Int?
 
   @Option(

@@ -61,16 +61,19 @@ struct MeasureCommand: ParsableCommand {
     try fitting.check(against: dataset)
     // Other data are normalised as the network is used to.
     let maker = BatchMaker(statistics: configuration.statistics ?? dataset.statistics)
-    let train = Samples(dataset.train, count: samples, batch: batch, maker: maker)
+    // Of its own data, what the run never trained on is no train data unless it is asked for.
+    let seen = source == configuration.data ? configuration.trainSamples : nil
+    let train = Samples(dataset.train, count: samples ?? seen, batch: batch, maker: maker)
     let validation = Samples(dataset.validation, count: samples, batch: batch, maker: maker)
     if let asked = arguments.lesionSamples, asked > validation.count {
       throw ValidationError("--lesion-samples \(asked): there are \(validation.count) validation samples")
     }
+    if let file = arguments.listBorderline { try Self.checkFolder(of: URL(filePath: file)) }
     let terminal = Terminal()
     var listed = BorderlineList(classNames: dataset.classNames)
-    let suite = try MeasureSuite(network, options, train: train, validation: validation) {
-      listed.add($1, isTrain: $0)
-    }
+    let suite = try MeasureSuite(
+      network, options, train: train, validation: validation,
+      listBorderline: arguments.listBorderline.map { _ in { listed.add($1, isTrain: $0) } })
     let (measures, absent) = try suite.run { phase, done, count in
       terminal.progress(done, of: count, phase.rawValue)
     }
@@ -80,13 +83,27 @@ struct MeasureCommand: ParsableCommand {
       epoch: checkpoint.epoch ?? 0, data: source, samples: .init(train: train.count, validation: validation.count),
       steps: network.architecture.steps.count, measures: measures, absent: absent)
     print(MeasureSummary(results).text)
+    if let earlier = try? folder.measures() {
+      results.keepMeasures(of: earlier, asked: Set(options.names.map(\.rawValue)))
+    }
+    try folder.write(results)
     if let file = arguments.listBorderline {
       try Files.write(listed.csv, to: URL(filePath: file))
       terminal.note("\(listed.count) borderline examples listed in \(file)")
     }
-    if let earlier = try? folder.measures() { results.keepMeasures(of: earlier) }
-    try folder.write(results)
     terminal.note("written to \(folder.measuresFile.path); see it with: reslens report \(path)")
+  }
+
+  /// - Throws: `FileError` where a file could not be written for want of its folder, before hours of measuring.
+  private static func checkFolder(of file: URL) throws {
+    let folder = file.deletingLastPathComponent()
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
+      throw FileError(path: file.path, problem: "its folder does not exist", remedy: "make it, or name another file")
+    }
+    if FileManager.default.fileExists(atPath: file.path, isDirectory: &isFolder), isFolder.boolValue {
+      throw FileError(path: file.path, problem: "it is a folder", remedy: "name a file in it")
+    }
   }
 
   /// The network of the newest checkpoint.
@@ -119,7 +136,7 @@ struct BorderlineList {
     count += 1
     let turns = example.turnedBy.map { String($0) }.joined(separator: " ")
     csv +=
-      "\(isTrain ? "train" : "validation"),\(example.index),\(classNames[example.label]),\(example.margin),"
+      "\(isTrain ? "train" : "validation"),\(example.index),\(classNames[example.label].csvField),\(example.margin),"
       + "\(example.isRightAtReference ? 1 : 0),\(example.isRightAtEnd ? 1 : 0),\(turns)\n"
   }
 }

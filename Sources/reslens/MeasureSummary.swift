@@ -83,7 +83,7 @@ struct MeasureSummary {
     var text =
       "step \(found.repeated.step) repeated \(found.times) times, "
       + (found.recalibrationBatches.map { "added steps' statistics from \($0) train batches" }
-        ?? "with its own statistics")
+        ?? "added steps with the block's trained statistics")
     if let tried = found.tried {
       text += "; mean train loss by scale: " + tried.map { "\($0.scale): \(short($0.loss))" }.joined(separator: ", ")
     }

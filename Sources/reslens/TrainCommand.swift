@@ -90,7 +90,10 @@ struct TrainCommand: ParsableCommand {
     try configuration.check(against: dataset)
     try Files.makeFolder(folder.url)
     let lock = try FolderLock(folder.url)
-    if !folder.holdsRun { try Files.write(YAML.encode(configuration), to: folder.configurationFile) }
+    // Measuring changes nothing of the training: a run that is gone on with may be measured otherwise from here on.
+    if !folder.holdsRun || configuration.measure != stored?.measure {
+      try Files.write(YAML.encode(configuration), to: folder.configurationFile)
+    }
     let terminal = Terminal()
     if let before = try folder.sessions().last?.threads, before != Libtorch.threads {
       if threads.threads == nil {
@@ -103,7 +106,7 @@ struct TrainCommand: ParsableCommand {
     let trainer = try Trainer(configuration, dataset: dataset, folder: folder)
     if trainer.records.count < configuration.recipe.epochs { try folder.add(.now()) }
     trainer.secondsBetweenCheckpoints = checkpointSeconds
-    let history = try EpochMeasuring(trainer, dataset)
+    let history = try EpochMeasuring(configuration, trainer.network, dataset, folder)
     trainer.measureEpoch = { epoch, shouldStop in
       try history?.measure(epoch, shouldStop: shouldStop) { done, count, phase in
         terminal.progress(done, of: count, "measuring after epoch \(epoch): \(phase.rawValue)")
@@ -214,7 +217,6 @@ extension RunConfiguration {
     }
     if recipe != other.recipe { return "the recipe" }
     if seed != other.seed { return "the seed" }
-    if measure != other.measure { return "what is measured" }
     return precision == other.precision ? nil : "the precision"
   }
 
