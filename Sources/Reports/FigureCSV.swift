@@ -1,3 +1,5 @@
+import Host
+
 extension Figure {
   public static let csvHeader = "curve,x,y,low,high,marked,quantity,panel,series"
   /// Of figures with maps: a cell has a value and four edges, and its `quantity` is the value's.
@@ -34,6 +36,6 @@ extension Figure {
   }
 
   private func quoted(_ text: String) -> String {
-    "\"" + text.singleLine.replacing("\"", with: "\"\"") + "\""
+    text.singleLine.csvField
   }
 }

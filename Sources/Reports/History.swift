@@ -48,6 +48,15 @@ struct HistoryMeasure {
         id: "history-intermediate", title: "Intermediate accuracy over training: when does the answer form where?",
         quantity: .init("accuracy (%)"), reading: "What the head of that epoch says of the state after each step.",
         values: { $0.intermediate?.values { StepValue(name: $0.name, value: 100 * $0.score.accuracy) } }),
+      HistoryMeasure(
+        id: "history-dropped-step", title: "Dropping a step over training: which steps come to be needed?",
+        quantity: .init("accuracy without the step (%)"),
+        reading: "The accuracy of the network of that epoch with the step’s F left out.",
+        values: {
+          $0.droppedStep.map { BySplit(train: $0.train, validation: $0.validation) }?.values {
+            StepValue(name: $0.name, value: 100 * $0.score.accuracy)
+          }
+        }),
     ]
   }
 
@@ -109,7 +118,7 @@ extension Section {
     ]
     let subjects = Subjects(runs: histories.map(\.run), areNamed: runs.count > 1)
     let without = runs.filter { run in !histories.contains { $0.run.name == run.name } }
-    notes = without.map { run -> Markup in "<b>\(run.name)</b>. Not measured while it was trained." }
+    notes = without.map { run -> Markup in "<b>\(run.name)</b>. Has no such numbers from its training." }
     illustrations = [
       Illustration(
         figures: [historyCurves(measure, histories, subjects)],

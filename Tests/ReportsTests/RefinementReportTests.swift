@@ -9,6 +9,7 @@ private let added = ["first-order", "borderline", "unrolling", "lesions"]
 private let histories = [
   "history-cosine-loss", "history-cosine-loss-plugged", "history-l2-ratio", "history-first-order",
   "history-intermediate",
+  "history-dropped-step",
 ]
 
 @Suite("A report of the further measures") struct RefinementReportTests {
@@ -30,7 +31,7 @@ private let histories = [
     let page = try write(runs, to: scratch, gnuplot: .find())
     #expect(page.problem == nil && page.elements["script"] == nil)
     let figures = Section.all(of: runs).flatMap(\.figures)
-    #expect(page.elements["svg"] == figures.count && figures.count == 7 + 11 + 10)
+    #expect(page.elements["svg"] == figures.count && figures.count == 7 + 11 + 12)
     #expect(Set(figures.map(\.name)).count == figures.count)
     #expect(Set(page.ids).count == page.ids.count && Set(page.ids).isSuperset(of: added + histories))
     #expect(try scratch.names(in: "figures").count == 3 * figures.count)
