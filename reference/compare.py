@@ -100,7 +100,7 @@ class Comparison:
                 # As far as the two means of which it is the ratio may be off.
                 allowed /= min(1.0, abs(ours["change"]["mean"]))
         elif key in STDS:
-            self.stds, allowed = max(self.stds, apart), math.inf
+            self.stds, allowed = max(self.stds, apart), TOLERANCE
         elif key == "accuracy":
             self.accuracies = self.accuracies is not False and mine == other
         elif key in COUNTS:

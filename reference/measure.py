@@ -148,6 +148,8 @@ def main():
     if results and results["format"] != 2:
         raise SystemExit(f"{file}: format {results['format']}, where this compares format 2")
     weights = options.weights or newest_weights(options.run)
+    if results and results["checkpoint"] != weights.parent.name:
+        raise SystemExit(f"{file} is of {results['checkpoint']}, {weights} of {weights.parent.name}: name others with --weights")
     net = network.load_checkpoint(weights).requires_grad_(False)
     pixels = data.load(source)
     statistics = data.channel_statistics(pixels["train"][0])
