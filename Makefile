@@ -15,8 +15,8 @@ build: setup
 
 # Goes on with a run that was cut off; one that is whole is measured and reported anew.
 run: build
-	$(RESLENS) train --model resnet-20 --data synthetic --recipe quick --resume --out $(RUN)
-	$(RESLENS) measure $(RUN)
+	$(RESLENS) train --model resnet-20 --data synthetic --recipe quick --measure every=1,samples=500 --resume --out $(RUN)
+	$(RESLENS) measure $(RUN) --measures all
 	$(RESLENS) report $(RUN)
 	@echo "Open $(CURDIR)/$(RUN)/report.html"
 
