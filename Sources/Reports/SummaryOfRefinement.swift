@@ -77,7 +77,8 @@ extension Summary {
       },
     ].compactMap { $0 }
     guard !parts.isEmpty else { return nil }
-    return "The validation error of the whole network is \(percent(1 - lesions.baseline.accuracy)); "
+    return "On the first \(lesions.baseline.count) validation samples the error of the whole network is "
+      + "\(percent(1 - lesions.baseline.accuracy)); "
       + parts.joined(separator: ", ") + "."
   }
 

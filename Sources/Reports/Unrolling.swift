@@ -47,6 +47,7 @@ extension Unrolling {
       origin = "chosen of \(tried.count) tried on train data"
       if best == scale {
         origin += ", where the mean loss of the networks with 1 to \(times) added steps is lowest with it"
+        if tried.count > 1, scale == finite.map(\.scale).min() { origin += "; it is the smallest that was tried" }
       }
     }
     let statistics =

@@ -86,6 +86,9 @@ struct MeasureSummary {
         ?? "added steps with the block's trained statistics")
     if let tried = found.tried {
       text += "; mean train loss by scale: " + tried.map { "\($0.scale): \(short($0.loss))" }.joined(separator: ", ")
+      if tried.count > 1, let smallest = tried.map(\.scale).min(), found.trajectories.last?.scale == smallest {
+        text += " (the smallest is the best of these; --scale-grid can go further)"
+      }
     }
     return (tables + [text]).joined(separator: "\n\n")
   }
