@@ -16,7 +16,7 @@ build: setup
 # Goes on with a run that was cut off; one that is whole is measured and reported anew.
 run: build
 	$(RESLENS) train --model resnet-20 --data synthetic --recipe quick --measure every=1,samples=500 --resume --out $(RUN)
-	$(RESLENS) measure $(RUN) --measures all
+	$(RESLENS) measure $(RUN) --measures all --samples 2000
 	$(RESLENS) report $(RUN)
 	@echo "Open $(CURDIR)/$(RUN)/report.html"
 
