@@ -30,7 +30,8 @@ struct MeasureCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The first so many samples of each split, in file order; all where it is left out.", valueName: "n"))
+      "The first so many samples of each split, in file order. (default: the train samples it was trained on, all validation samples)",
+      valueName: "n"))
   var samples: Int?
 
   @Option(help: ArgumentHelp("Samples a pass; more take more memory.", valueName: "n"))
