@@ -165,17 +165,23 @@ def header():
                        "ratio")))
 
 
+def rate(batch, worker):
+    """Images a second by the median, with a decimal where they are few."""
+    value = batch / worker.median()
+    return f"{value:.1f}" if value < 10 else f"{value:.0f}"
+
+
 def row(case, workers, batch):
     ours = workers["ours"]
     if case[1] == "record":
         step, share = workers["our training step"], RECORDED_IMAGES / EPOCH_IMAGES
-        return COLUMNS.format(*case, f"{batch / ours.median():.0f}", *[""] * 4, f"{ours.peak_bytes / 2**20:.0f}", "", "") \
+        return COLUMNS.format(*case, rate(batch, ours), *[""] * 4, f"{ours.peak_bytes / 2**20:.0f}", "", "") \
             .rstrip() + (f"  recording {RECORDED_IMAGES} images / epoch of {EPOCH_IMAGES}: "
                          f"{share * ours.median() / step.median():.3f} ({share * ours.quickest() / step.quickest():.3f})")
     theirs = [workers[name] for name in LAYOUTS]
     best = min(theirs, key=Worker.median)
     text = COLUMNS.format(
-        *case, f"{batch / ours.median():.0f}", f"{batch / best.median():.0f}", best.name,
+        *case, rate(batch, ours), rate(batch, best), best.name,
         f"{best.median() / ours.median():.2f}", f"{min(w.quickest() for w in theirs) / ours.quickest():.2f}",
         f"{ours.peak_bytes / 2**20:.0f}", f"{best.peak_bytes / 2**20:.0f}", f"{ours.peak_bytes / best.peak_bytes:.2f}")
     if step := workers.get("our training step"):

@@ -28,6 +28,27 @@ struct Reslens {
     ] + epochs + more
   }
 
+  /// Begins a training so many times and kills it each time, at other moments in every run of the tests.
+  /// - Returns: how many calls were hit in the middle, and the seed of the moments, to be told where a test fails
+  static func trainKilled(_ folder: URL, _ more: [String], times: Int) throws -> (hits: Int, seed: UInt64) {
+    let seed = UInt64(Date.now.timeIntervalSince1970)
+    let stream = RandomStream(seed: seed, name: "kills")
+    var hits = 0
+    for attempt in 0..<times {
+      let process = Process()
+      process.executableURL = URL(filePath: program)
+      process.arguments = trainArguments(folder, more)
+      process.standardError = FileHandle.nullDevice
+      process.standardOutput = FileHandle.nullDevice
+      try process.run()
+      Thread.sleep(forTimeInterval: 0.1 + 0.9 * stream.uniform(attempt))
+      kill(process.processIdentifier, SIGKILL)
+      process.waitUntilExit()
+      hits += process.terminationReason == .uncaughtSignal ? 1 : 0
+    }
+    return (hits, seed)
+  }
+
   static func train(_ folder: URL, _ more: [String] = []) throws -> (status: Int32, output: String, errors: String) {
     try run(trainArguments(folder, more))
   }
@@ -168,21 +189,7 @@ struct Reslens {
       "every=1,samples=150,cosine-loss,l2-ratio,first-order,intermediate,dropped-step",
     ]
     try #require(try Reslens.train(whole, more).status == 0)
-    let seed = UInt64(Date.now.timeIntervalSince1970)
-    let stream = RandomStream(seed: seed, name: "kills")
-    var hits = 0
-    for attempt in 0..<10 {
-      let process = Process()
-      process.executableURL = URL(filePath: Reslens.program)
-      process.arguments = Reslens.trainArguments(killed, more)
-      process.standardError = FileHandle.nullDevice
-      process.standardOutput = FileHandle.nullDevice
-      try process.run()
-      Thread.sleep(forTimeInterval: 0.1 + 0.9 * stream.uniform(attempt))
-      kill(process.processIdentifier, SIGKILL)
-      process.waitUntilExit()
-      hits += process.terminationReason == .uncaughtSignal ? 1 : 0
-    }
+    let (hits, seed) = try Reslens.trainKilled(killed, more, times: 10)
     let last = try Reslens.train(killed, more)
     try #require(last.status == 0, Comment(rawValue: last.errors))
     #expect(hits >= 3, "seed \(seed)")
@@ -207,22 +214,7 @@ struct Reslens {
     let (whole, killed) = (scratch.file("whole"), scratch.file("killed"))
     let longer = ["--epochs", "6", "--resume", "--checkpoint-seconds", "0.05"]
     try #require(try Reslens.train(whole, longer).status == 0)
-    // Other moments in every run of the test; the seed is told where it fails.
-    let seed = UInt64(Date.now.timeIntervalSince1970)
-    let stream = RandomStream(seed: seed, name: "kills")
-    var hits = 0
-    for attempt in 0..<20 {
-      let process = Process()
-      process.executableURL = URL(filePath: Reslens.program)
-      process.arguments = Reslens.trainArguments(killed, longer)
-      process.standardError = FileHandle.nullDevice
-      process.standardOutput = FileHandle.nullDevice
-      try process.run()
-      Thread.sleep(forTimeInterval: 0.1 + 0.9 * stream.uniform(attempt))
-      kill(process.processIdentifier, SIGKILL)
-      process.waitUntilExit()
-      hits += process.terminationReason == .uncaughtSignal ? 1 : 0
-    }
+    let (hits, seed) = try Reslens.trainKilled(killed, longer, times: 20)
     let last = try Reslens.train(killed, longer)
     try #require(last.status == 0, Comment(rawValue: last.errors))
     print("killed in the middle of \(hits) of 20 calls, seed \(seed)")
