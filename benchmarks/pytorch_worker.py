@@ -30,18 +30,19 @@ import network  # noqa: E402
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 
 
-def residual(block, h):
+def residual(block, h, norms=None):
     """Block.residual with its two ReLUs in place: batch normalization does not need its output again."""
-    h = block.conv1(F.relu(block.norm1(h), inplace=True))
-    return block.conv2(F.relu(block.norm2(h), inplace=True))
+    norm1, norm2 = norms or block.norms()
+    h = block.conv1(F.relu(norm1(h), inplace=True))
+    return block.conv2(F.relu(norm2(h), inplace=True))
 
 
 def forward(net, images):
     h = net.stem(images)
-    for index, stage in enumerate(net.stages):
+    for index in range(len(net.stages)):
         h = net.enter(index, h)
-        for block in stage:
-            added = residual(block, h)
+        for block, norms in net.steps(index):
+            added = residual(block, h, norms)
             added += block.kept(h)
             h = added
     return net.head(h)
@@ -89,10 +90,10 @@ def measurer(net, images, labels, autocast):
     def measure():
         ratios, cosines = [], []
         h = net.stem(images).requires_grad_()
-        for index, stage in enumerate(net.stages):
+        for index in range(len(net.stages)):
             h = net.enter(index, h)
-            for block in stage:
-                kept, added = block.kept(h), residual(block, h)
+            for block, norm in net.steps(index):
+                kept, added = block.kept(h), residual(block, h, norm)
                 size, below, still = norms(added.detach()), norms(h.detach()), added.detach()
                 ratios.append(size / below)
 
@@ -108,7 +109,9 @@ def measurer(net, images, labels, autocast):
 
 
 def steps_of(net):
-    """[(stage, block, factor of F)] of the network as it is."""
+    """[(stage, block, factor of F)] of the network as it is; of one that shares no blocks, as hooks go with blocks."""
+    if any(use for uses in net.uses for _, use in uses):
+        raise SystemExit("drops and all measures of networks that share blocks are not written here")
     return [(stage, block, 1) for stage, blocks in enumerate(net.stages) for block in blocks]
 
 

@@ -84,7 +84,7 @@ def tried_loss(net, plan, batches):
 
 def unrolling(net, sets, settings, batch):
     repeated = plans.steps_of(net)[settings["repeated"]["step"] - 1].name
-    start = repeated["step"] - 1 - repeated["block"]
+    start = repeated["step"] - 1 - repeated["block"] - repeated["use"]
     result = dict(settings, repeated=repeated, trajectories=[])
     for scale in [asked["scale"] for asked in settings["trajectories"]]:
         plan = unrolled_plan(net, settings, scale, sets["train"])

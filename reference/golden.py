@@ -60,14 +60,14 @@ def main():
 def observe(net, images, labels, out):
     """h, F and the gradient of the summed loss (so each sample's own) with respect to what F is added to."""
     h, step, bases = net.stem(images), 0, []
-    for index, stage in enumerate(net.stages):
+    for index in range(len(net.stages)):
         h = net.enter(index, h)
-        for block in stage:
+        for block, norms in net.steps(index):
             step += 1
             kept = block.kept(h)
             kept = kept if kept is not h else h * 1
             kept.retain_grad()
-            residual = block.residual(kept if block.projection is None else h)
+            residual = block.residual(kept if block.projection is None else h, norms)
             out[f"h.{step}"], out[f"F.{step}"] = h, residual
             bases.append(kept)
             h = kept + residual

@@ -160,7 +160,7 @@ def first_order(net, found):
 
 def earliest_readable(net):
     """The first t for which the head can read h_t, pooled as the last stage gets it."""
-    before = sum(len(blocks) for blocks in net.stages[:-1])
+    before = sum(len(uses) for uses in net.uses[:-1])
     return before + 1 if plans.steps_of(net)[before].name["projection"] else before
 
 

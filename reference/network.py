@@ -12,25 +12,70 @@ from safetensors.torch import load_file
 from torch import nn
 
 
-class Block(nn.Module):
-    """BatchNorm, ReLU, 3x3 convolution, twice; a projection reads the block's raw input."""
+class Affine(nn.Module):
+    """gamma and beta by themselves."""
 
-    def __init__(self, width_in, width, stride, projected):
+    def __init__(self, width, gamma):
         super().__init__()
-        self.norm1 = nn.BatchNorm2d(width_in)
+        self.weight = nn.Parameter(torch.full((width,), float(gamma)))
+        self.bias = nn.Parameter(torch.zeros(width))
+
+    def forward(self, h):
+        return h * self.weight.view(-1, 1, 1) + self.bias.view(-1, 1, 1)
+
+
+def batch_norm(width, gamma=1.0):
+    norm = nn.BatchNorm2d(width)
+    nn.init.constant_(norm.weight, gamma)
+    return norm
+
+
+class Block(nn.Module):
+    """BatchNorm, ReLU, 3x3 convolution, twice; a projection reads the block's raw input.
+
+    `sharing` says what the steps that run the block have each for itself: those parts of the two normalizations are in
+    `uses`, and what all of them share, called as many times as there are steps, is in the block as usual.
+    """
+
+    def __init__(self, width_in, width, stride, projected, sharing=None, steps=1):
+        super().__init__()
+        own_statistics = sharing is not None and sharing["unshared-statistics"]
+        own_affine = sharing is not None and sharing["unshared-affine"]
+        gamma = sharing["initial-gamma"] if sharing else 1.0
+        whole = lambda channels: batch_norm(channels, gamma)
+        statistics = lambda channels: nn.BatchNorm2d(channels, affine=False)
+        affine = lambda channels: Affine(channels, gamma)
+        shared, own = {(False, False): (whole, None), (True, True): (None, whole),
+                       (True, False): (affine, statistics), (False, True): (statistics, affine)}[
+                           own_statistics, own_affine]
         self.conv1 = nn.Conv2d(width_in, width, 3, stride=stride, padding=1)
-        self.norm2 = nn.BatchNorm2d(width)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         self.projection = nn.Conv2d(width_in, width, 1, stride=stride) if projected else None
+        if shared:
+            self.norm1, self.norm2 = shared(width_in), shared(width)
+        if own:
+            self.uses = nn.ModuleList(
+                nn.ModuleDict({"norm1": own(width_in), "norm2": own(width)}) for _ in range(steps))
+        self.is_split = own_statistics != own_affine
+        self.has_own_statistics, self.has_own = own_statistics, own is not None
+
+    def norms(self, use=0):
+        """The two normalizations with which a step runs the block."""
+        if not self.has_own:
+            return self.norm1, self.norm2
+        own = self.uses[use]["norm1"], self.uses[use]["norm2"]
+        if not self.is_split:
+            return own
+        shared = self.norm1, self.norm2
+        first, then = (own, shared) if self.has_own_statistics else (shared, own)
+        return tuple(nn.Sequential(*pair) for pair in zip(first, then))
 
     def kept(self, h):
         return h if self.projection is None else self.projection(h)
 
-    def residual(self, h):
-        return self.conv2(F.relu(self.norm2(self.conv1(F.relu(self.norm1(h))))))
-
-    def forward(self, h):
-        return self.kept(h) + self.residual(h)
+    def residual(self, h, norms):
+        norm1, norm2 = norms
+        return self.conv2(F.relu(norm2(self.conv1(F.relu(norm1(h))))))
 
 
 class Head(nn.Module):
@@ -56,15 +101,20 @@ class ResidualNetwork(nn.Module):
         self.stem = nn.Conv2d(shape["channels"], width, 3, padding=1)
         self.stages = nn.ModuleList()
         self.entries = []
+        self.uses = []  # of each stage, in order: which block a step runs, and as which of its uses
         for stage in architecture["stages"]:
             entry = stage["entry"]
             self.entries.append(entry)
-            blocks = nn.ModuleList()
-            for index in range(stage["blocks"]):
+            blocks, sharing = nn.ModuleList(), stage.get("sharing")
+            own = sharing["from"] if sharing else stage["blocks"]
+            for index in range(min(own + 1, stage["blocks"])):
                 projected = entry == "projection" and index == 0
                 stride = stage["stride"] if projected else 1
-                blocks.append(Block(width if index == 0 else stage["width"], stage["width"], stride, projected))
+                shared = (sharing, stage["blocks"] - own) if index == own else ()
+                blocks.append(Block(width if index == 0 else stage["width"], stage["width"], stride, projected, *shared))
                 height, width_px = -(-height // stride), -(-width_px // stride)
+            self.uses.append([(index, 0) for index in range(own)]
+                             + [(own, use) for use in range(stage["blocks"] - own)])
             if entry.endswith("-pooling"):
                 height, width_px = height // 2, width_px // 2
             self.stages.append(blocks)
@@ -85,12 +135,18 @@ class ResidualNetwork(nn.Module):
             return F.max_pool2d(h, 2)
         return h
 
+    def steps(self, stage):
+        """(block, the normalizations it runs with) of each of a stage's steps."""
+        for index, use in self.uses[stage]:
+            block = self.stages[stage][index]
+            yield block, block.norms(use)
+
     def forward(self, images):
         h = self.stem(images)
-        for index, stage in enumerate(self.stages):
-            h = self.enter(index, h)
-            for block in stage:
-                h = block(h)
+        for stage in range(len(self.stages)):
+            h = self.enter(stage, h)
+            for block, norms in self.steps(stage):
+                h = block.kept(h) + block.residual(h, norms)
         return self.head(h)
 
 

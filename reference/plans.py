@@ -14,6 +14,7 @@ import network
 
 class Step(NamedTuple):
     block: network.Block
+    norms: tuple  # the two normalizations with which it runs the block
     name: dict  # what measures.json calls the step
     scale: float = 1.0
     repetition: int = 0  # 1, 2, ... for steps that were added to the trained ones
@@ -42,7 +43,7 @@ class Walk:
     def take(self, step):
         self.enter(step.name["stage"])
         before = self.h
-        kept, added = step.block.kept(before), step.block.residual(before)
+        kept, added = step.block.kept(before), step.block.residual(before, step.norms)
         if step.scale != 1:
             added = step.scale * added
         self.h = kept + added
@@ -60,9 +61,10 @@ def steps_of(net):
     """The plan of the network as it was trained."""
     steps = []
     for stage, blocks in enumerate(net.stages):
-        for index, block in enumerate(blocks):
-            steps.append(Step(block, {"step": len(steps) + 1, "stage": stage, "block": index,
-                                      "projection": block.projection is not None}))
+        for index, use in net.uses[stage]:
+            block = blocks[index]
+            steps.append(Step(block, block.norms(use), {"step": len(steps) + 1, "stage": stage, "block": index,
+                                                        "use": use, "projection": block.projection is not None}))
     return steps
 
 
@@ -111,8 +113,9 @@ def recalibrated(net, plan, batches):
     In one pass over the batches the two normalisations of all added steps are in training mode, and every other layer
     in evaluation mode. With no momentum, PyTorch averages the batches' means and variances with equal weights.
     """
-    plan = [step._replace(block=copy.deepcopy(step.block)) if step.repetition else step for step in plan]
-    norms = [norm for step in plan if step.repetition for norm in (step.block.norm1, step.block.norm2)]
+    plan = [step._replace(norms=copy.deepcopy(step.norms)) if step.repetition else step for step in plan]
+    norms = [module for step in plan if step.repetition for norm in step.norms for module in norm.modules()
+             if isinstance(module, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = None
         norm.reset_running_stats()

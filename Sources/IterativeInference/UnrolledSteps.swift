@@ -23,12 +23,12 @@ public final class UnrolledSteps: Measure {
   public struct Way: Hashable, Sendable {
     /// α
     public var scale: Double
-    /// Where the added steps have normalisations of their own, the first one's use.
-    public var firstUse: Int?
+    /// Where the added steps have running statistics of their own, the first one's.
+    public var firstStatistics: Int?
 
-    public init(scale: Double, firstUse: Int? = nil) {
+    public init(scale: Double, firstStatistics: Int? = nil) {
       self.scale = scale
-      self.firstUse = firstUse
+      self.firstStatistics = firstStatistics
     }
   }
 
@@ -86,7 +86,7 @@ public final class UnrolledSteps: Measure {
 
   /// The network's plan with the step repeated.
   static func plan(_ plan: Plan, _ step: Int, _ times: Int, _ way: Way) -> Plan {
-    plan.unrolling(step: step, times: times, scale: way.scale, firstUse: way.firstUse)
+    plan.unrolling(step: step, times: times, scale: way.scale, firstStatistics: way.firstStatistics)
   }
 
   public func observe(trajectory: Int, _ step: StepReading) throws {

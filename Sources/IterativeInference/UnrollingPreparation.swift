@@ -27,7 +27,7 @@ extension MeasureSuite {
     let candidates = options.unrolling.scale.candidates
     let scales = (candidates.contains(1) ? [] : [1]) + candidates
     let ways = scales.enumerated().map { index, scale in
-      UnrolledSteps.Way(scale: scale, firstUse: batches.map { _ in 1 + index * times })
+      UnrolledSteps.Way(scale: scale, firstStatistics: batches.map { _ in 1 + index * times })
     }
     let unscaled = ways.filter { $0.scale == 1 }.prefix(1)
     var network = network

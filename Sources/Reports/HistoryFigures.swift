@@ -65,7 +65,7 @@ func historyTable(_ history: RunHistory, run: String?) -> Markup {
   return table(
     ["step", "block"] + shown.map { "epoch \(history.epochs[$0])" },
     rows: history.names.map { name in
-      [String(name.step), "stages.\(name.stage).\(name.block)"]
+      [String(name.step), name.path]
         + shown.map { values[$0][name.step].map { decimal($0, 4) } ?? "–" }
     }, caption: tableCaption(run, part))
 }

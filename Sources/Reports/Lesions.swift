@@ -42,7 +42,7 @@ private func lesionTables(_ measures: MeasureResults.Measures, run: String?) -> 
     rows: lesions.swapped.map {
       [
         "\($0.first.step), \($0.second.step)",
-        "stages.\($0.first.stage).\($0.first.block), stages.\($0.second.stage).\($0.second.block)",
+        "\($0.first.path), \($0.second.path)",
         percent(1 - $0.score.accuracy), spread($0.score.loss, $0.score.lossStd),
       ]
     }, caption: tableCaption(run, "adjacent steps swapped"))

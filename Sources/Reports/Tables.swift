@@ -83,7 +83,7 @@ func stepTable<Row>(
     ["step", "block", "keeps h by"] + columns + columns,
     groups: [("", 3), ("train", columns.count), ("validation", columns.count)],
     rows: rows.names.map { step in
-      [String(step.step), "stages.\(step.stage).\(step.block)", step.projection ? "projection" : "identity"]
+      [String(step.step), step.path, step.projection ? "projection" : "identity"]
         + (rows.train[step.step].map(cells) ?? blank) + (rows.validation[step.step].map(cells) ?? blank)
     }, caption: run)
 }

@@ -55,7 +55,7 @@ extension Unrolling {
         "Each added step has running statistics of its own, taken anew on \($0) train batches; the weights are shared."
       } ?? "The added steps use the block’s running statistics as they are; nothing was recalibrated."
     return """
-      Step \(repeated.step) (stages.\(repeated.stage).\(repeated.block)) runs \(times) more \
+      Step \(repeated.step) (\(repeated.path)) runs \(times) more \
       time\(times == 1 ? "" : "s"). The scale is α = \(significant(scale)), \(origin). \(statistics) Margin \
       \(significant(margin)).
       """

@@ -121,6 +121,6 @@ extension Unrolling {
 extension UnrolledStep {
   /// Its name with its place in the unrolled network for a step number.
   fileprivate var placedName: StepName {
-    StepName(step: place, stage: name.stage, block: name.block, projection: name.projection)
+    StepName(step: place, stage: name.stage, block: name.block, use: name.use, projection: name.projection)
   }
 }

@@ -35,7 +35,7 @@ private func stepTable(_ steps: [UnrolledStep], caption: String) -> Markup {
     ["step run", "block", "added", "cosine loss", "plugged", "‖αF‖ / ‖h‖", "distance", "turn", "n"],
     rows: steps.map { step in
       [
-        String(step.place), "stages.\(step.name.stage).\(step.name.block)",
+        String(step.place), step.name.path,
         step.repetition == 0 ? "–" : String(step.repetition),
       ] + [step.cosineLoss, step.pluggedCosineLoss, step.l2Ratio, step.distance, step.turn].map(cell) + [
         String(step.distance.count)

@@ -33,21 +33,25 @@ public struct Architecture: Codable, Hashable, Sendable {
     public init(width: Int) { self.width = width }
   }
 
-  /// Blocks that work on one shape of h.
+  /// Steps that work on one shape of h.
   public struct Stage: Codable, Hashable, Sendable {
     /// Channels.
     public var width: Int
+    /// Residual steps. Each has a block of its own, save where `sharing` says otherwise.
     public var blocks: Int
     /// How h gets this stage's shape.
     public var entry: Entry
     /// The stride of the entry's projection and of its block's first convolution; nil for other entries.
     public var stride: Int?
+    /// Which steps run one block together; nil where none do.
+    public var sharing: Sharing?
 
-    public init(width: Int, blocks: Int, entry: Entry, stride: Int? = nil) {
+    public init(width: Int, blocks: Int, entry: Entry, stride: Int? = nil, sharing: Sharing? = nil) {
       self.width = width
       self.blocks = blocks
       self.entry = entry
       self.stride = stride
+      self.sharing = sharing
     }
   }
 
@@ -103,6 +107,8 @@ public struct StepLayout: Hashable, Sendable {
   public var output: Shape
   /// Of the block's first convolution, and of its projection where it has one.
   public var stride: Int
+  /// Of the block's steps; nil where the block is this step's own.
+  public var sharing: Architecture.Sharing?
 }
 
 extension Architecture {
@@ -115,16 +121,19 @@ extension Architecture {
         shape.height /= 2
         shape.width /= 2
       }
-      for block in 0..<stage.blocks {
-        let projection = stage.entry == .projection && block == 0
+      for place in 0..<stage.blocks {
+        let projection = stage.entry == .projection && place == 0
+        let shared = stage.sharing.flatMap { place >= $0.from ? $0 : nil }
+        let block = shared?.from ?? place
         let stride = projection ? stage.stride ?? 1 : 1
         let output = Shape(
           channels: stage.width, height: (shape.height + stride - 1) / stride,
           width: (shape.width + stride - 1) / stride)
         steps.append(
           StepLayout(
-            name: StepName(step: steps.count + 1, stage: index, block: block, projection: projection),
-            input: shape, output: output, stride: stride))
+            name: StepName(
+              step: steps.count + 1, stage: index, block: block, use: place - block, projection: projection),
+            input: shape, output: output, stride: stride, sharing: shared))
         shape = output
       }
     }
@@ -183,6 +192,7 @@ extension Architecture {
           "\(width) channels become \(stage.width), which needs \"entry: projection\"")
       }
       width = stage.width
+      try stage.sharing?.validate(for: stage, field: field + ".sharing")
     }
     for step in steps {
       try require(

@@ -47,7 +47,7 @@ extension Architecture.Input {
 }
 
 extension Architecture.Stage {
-  enum CodingKeys: String, CodingKey { case width, blocks, entry, stride }
+  enum CodingKeys: String, CodingKey { case width, blocks, entry, stride, sharing }
 
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
@@ -56,5 +56,23 @@ extension Architecture.Stage {
     entry = try values.decodeIfPresent(Architecture.Entry.self, forKey: .entry) ?? .none
     let stride = try values.decodeIfPresent(Int.self, forKey: .stride)
     self.stride = stride ?? (entry == .projection ? 2 : nil)
+    sharing = try values.decodeIfPresent(Architecture.Sharing.self, forKey: .sharing)
+  }
+}
+
+extension Architecture.Sharing {
+  enum CodingKeys: String, CodingKey {
+    case from
+    case unsharedStatistics = "unshared-statistics"
+    case unsharedAffine = "unshared-affine"
+    case initialGamma = "initial-gamma"
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    from = try values.decode(Int.self, forKey: .from)
+    unsharedStatistics = try values.decodeIfPresent(Bool.self, forKey: .unsharedStatistics) ?? false
+    unsharedAffine = try values.decodeIfPresent(Bool.self, forKey: .unsharedAffine) ?? false
+    initialGamma = try values.decodeIfPresent(Double.self, forKey: .initialGamma) ?? 1
   }
 }

@@ -2,55 +2,70 @@ import Torch
 
 /// The weights of one residual block: what it keeps (`s`) and what it adds (`F`).
 ///
-/// s is the identity or a 1×1 convolution of the raw input; F is BatchNorm, ReLU, 3×3 convolution, twice (§4).
+/// s is the identity or a 1×1 convolution of the raw input; F is BatchNorm, ReLU, 3×3 convolution, twice (§4). Where
+/// several steps run the block, each of them is a use; of the normalisations a use has what the sharing does not share
+/// (§4.5).
 final class Block {
-  let layout: StepLayout
-  /// By use: 0 is the trained pair.
-  private var norms: [Int: Norms]
+  private var norms: [NormKey: Norms] = [:]
   private let conv1: ConvolutionLayer
   private let conv2: ConvolutionLayer
   private let projection: ConvolutionLayer?
 
-  private struct Norms {
+  private struct NormKey: Hashable {
+    let use: Int
+    /// 0 are the trained ones.
+    let statistics: Int
+
+    init(_ step: Plan.Step) { (use, statistics) = (step.use, step.statistics) }
+    init(use: Int) { (self.use, statistics) = (use, 0) }
+  }
+
+  struct Norms {
     let first: NormLayer
     let second: NormLayer
   }
 
   /// What the backward of F needs.
   struct Tape {
-    let use: Int
+    let norms: Norms
     let norm1: NormLayer.Tape
     let norm2: NormLayer.Tape
   }
 
-  init(_ layout: StepLayout, _ parameters: [String: Tensor]) throws {
-    let path = "stages.\(layout.name.stage).\(layout.name.block)"
-    self.layout = layout
-    norms = [
-      0: Norms(
-        first: try NormLayer(path + ".norm1", parameters), second: try NormLayer(path + ".norm2", parameters))
-    ]
-    conv1 = try ConvolutionLayer(path + ".conv1", parameters, stride: layout.stride, padding: 1)
+  /// - Parameter uses: the steps that run the block, in order; they agree in all shapes
+  init(uses: [StepLayout], _ parameters: [String: Tensor]) throws {
+    let first = uses[0]
+    let path = first.blockPath
+    conv1 = try ConvolutionLayer(path + ".conv1", parameters, stride: first.stride, padding: 1)
     conv2 = try ConvolutionLayer(path + ".conv2", parameters, padding: 1)
     projection =
-      layout.name.projection
-      ? try ConvolutionLayer(path + ".projection", parameters, stride: layout.stride, padding: 0) : nil
+      first.name.projection
+      ? try ConvolutionLayer(path + ".projection", parameters, stride: first.stride, padding: 0) : nil
+    for step in uses {
+      func norm(_ name: String) throws -> NormLayer {
+        let paths = step.normPaths(name)
+        return try NormLayer(paths.affine, statistics: paths.statistics, parameters)
+      }
+      norms[NormKey(use: step.name.use)] = Norms(first: try norm("norm1"), second: try norm("norm2"))
+    }
   }
 
-  /// Gives `use` normalisations with running statistics of their own, where it has none yet.
-  func add(use: Int) throws {
-    guard norms[use] == nil else { return }
-    let trained = try norms(of: 0)
-    norms[use] = Norms(
-      first: try trained.first.withStatisticsOfItsOwn(), second: try trained.second.withStatisticsOfItsOwn())
+  /// Gives the step's use the step's statistics, where it has none under that number yet.
+  func addStatistics(of step: Plan.Step) throws {
+    guard !canRun(step) else { return }
+    var trained = step
+    trained.statistics = 0
+    let norms = try norms(of: trained)
+    self.norms[NormKey(step)] = Norms(
+      first: try norms.first.withStatisticsOfItsOwn(), second: try norms.second.withStatisticsOfItsOwn())
   }
 
-  func has(use: Int) -> Bool { norms[use] != nil }
+  /// Whether the block has the step's use and statistics.
+  func canRun(_ step: Plan.Step) -> Bool { norms[NormKey(step)] != nil }
 
-  private func norms(of use: Int) throws -> Norms {
-    guard let norms = norms[use] else {
-      throw ParameterError(
-        path: "stages.\(layout.name.stage).\(layout.name.block)", problem: "it has no normalisations for use \(use)")
+  private func norms(of step: Plan.Step) throws -> Norms {
+    guard let norms = norms[NormKey(step)] else {
+      throw PlanError(move: 0, problem: "\(step.path) has no statistics \(step.statistics)")
     }
     return norms
   }
@@ -58,14 +73,14 @@ final class Block {
   /// s(h)
   func kept(_ h: Tensor) throws -> Tensor { try projection?.forward(h) ?? h }
 
-  /// F(h), N×C×H×W of the output's shape, with what `residualBackward` needs.
+  /// F(h) of the step, not scaled, N×C×H×W of the output's shape, with what `residualBackward` needs.
   func residual(
-    _ h: Tensor, use: Int, mode: Mode, momentum: Double = Normalisation.momentum
+    _ h: Tensor, _ step: Plan.Step, mode: Mode, momentum: Double = Normalisation.momentum
   ) throws -> (residual: Tensor, tape: Tape) {
-    let norms = try norms(of: use)
+    let norms = try norms(of: step)
     let first = try norms.first.forward(h, mode: mode, momentum: momentum)
     let second = try norms.second.forward(conv1.forward(first.output), mode: mode, momentum: momentum)
-    return (try conv2.forward(second.output), Tape(use: use, norm1: first, norm2: second))
+    return (try conv2.forward(second.output), Tape(norms: norms, norm1: first, norm2: second))
   }
 
   /// ∂L/∂h through s alone; `gradient` is ∂L/∂s(h).
@@ -76,11 +91,10 @@ final class Block {
 
   /// ∂L/∂h through F alone, in memory of its own; `gradient` is ∂L/∂F(h).
   func residualBackward(_ gradient: Tensor, _ tape: Tape, _ gradients: Gradients?) throws -> Tensor {
-    let norms = try norms(of: tape.use)
     let second = try conv2.backward(gradient, input: tape.norm2.output, gradients).wanted()
-    let between = try norms.second.backward(second, tape.norm2, gradients)
+    let between = try tape.norms.second.backward(second, tape.norm2, gradients)
     let first = try conv1.backward(between, input: tape.norm1.output, gradients).wanted()
-    return try norms.first.backward(first, tape.norm1, gradients)
+    return try tape.norms.first.backward(first, tape.norm1, gradients)
   }
 }
 

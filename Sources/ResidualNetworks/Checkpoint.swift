@@ -50,6 +50,10 @@ extension Architecture {
   fileprivate func difference(from other: Architecture) -> String {
     guard name == other.name else { return name }
     if classes != other.classes { return "\(name) with \(classes) classes instead of \(other.classes)" }
+    let unlike = stages.indices.first { other.stages.indices.contains($0) && stages[$0] != other.stages[$0] }
+    if let unlike, stages.count == other.stages.count, stages[unlike].sharing != other.stages[unlike].sharing {
+      return "\(name) with blocks shared otherwise in stage \(unlike)"
+    }
     if stages != other.stages { return "\(name) with other stages" }
     return "\(name) with another input, stem or head"
   }

@@ -62,6 +62,7 @@ struct ConvolutionLayer {
 
 /// A normalisation with the ReLU behind it.
 struct NormLayer {
+  /// Of γ and β.
   let path: String
   let parameters: NormReLU.Parameters
 
@@ -78,13 +79,15 @@ struct NormLayer {
     self.parameters = parameters
   }
 
-  init(_ path: String, _ parameters: [String: Tensor]) throws {
+  /// - Parameter statistics: the path of the running statistics; that of γ and β where it is nil
+  init(_ path: String, statistics: String? = nil, _ parameters: [String: Tensor]) throws {
+    let statistics = statistics ?? path
     self.init(
       path: path,
       parameters: NormReLU.Parameters(
         weight: try parameters.required(path + ".weight"), bias: try parameters.required(path + ".bias"),
-        runningMean: try parameters.required(path + ".running_mean"),
-        runningVariance: try parameters.required(path + ".running_var")))
+        runningMean: try parameters.required(statistics + ".running_mean"),
+        runningVariance: try parameters.required(statistics + ".running_var")))
   }
 
   /// The same γ and β with running statistics that nothing was counted in yet.

@@ -2,9 +2,36 @@ extension Architecture {
   /// The names that `named(_:classes:)` knows besides `resnet-N`, the paper's four first (§4).
   public static let paperNames = ["resnet-110", "single-representation", "avg-pooling", "wide"]
 
-  /// An architecture by its name: one of the paper's, or `resnet-N` for any N = 6k + 2.
+  /// An architecture by its name: one of the paper's, or `resnet-N` for any N = 6k + 2; with `-shared` behind it, and
+  /// `+statistics`, `+affine`, `+gamma` for parts of unshared batch normalization, or `-ubn` for all of them; and `@F` for
+  /// the block from which a stage shares (`sharing(_:from:)`).
   /// - Throws: `ArchitectureError` with what there is instead.
   public static func named(_ name: String, classes: Int = 10) throws(ArchitectureError) -> Architecture {
+    let parsed = try SharedName(name)
+    let architecture = try unshared(parsed.base, classes: classes)
+    switch parsed.variant {
+    case .none: return architecture
+    case .sharing(let parts): return try architecture.sharing(parts, from: parsed.from)
+    case .ablation:
+      throw ArchitectureError(
+        field: "model",
+        problem: "\"\(name)\" is a list of eight models, and one is needed here, such as \(parsed.base)-ubn"
+      )
+    }
+  }
+
+  /// The architectures of a name: one, or the eight of Fig. 9 for `NAME-ablation`.
+  /// - Throws: as `named(_:classes:)`.
+  public static func list(named name: String, classes: Int = 10) throws(ArchitectureError) -> [Architecture] {
+    let parsed = try SharedName(name)
+    guard case .ablation = parsed.variant else { return [try named(name, classes: classes)] }
+    return try unshared(parsed.base, classes: classes).sharingAblation(from: parsed.from)
+  }
+
+  /// The name of the architecture that this one is a shared form of, by its name; its own where it is none.
+  public var baseName: String { (try? SharedName(name).base) ?? name }
+
+  private static func unshared(_ name: String, classes: Int) throws(ArchitectureError) -> Architecture {
     let architecture: Architecture
     switch name {
     case "single-representation":
@@ -34,7 +61,9 @@ extension Architecture {
   }
 
   private static func resnet(_ name: String, classes: Int) throws(ArchitectureError) -> Architecture {
-    let known = "known are \((paperNames + ["max-pooling"]).joined(separator: ", ")) and resnet-N, or a YAML file"
+    let known =
+      "known are \((paperNames + ["max-pooling"]).joined(separator: ", ")) and resnet-N, each also with -shared "
+      + "or -ubn behind it, or a YAML file"
     guard name.hasPrefix("resnet-"), let layers = Int(name.dropFirst(7)) else {
       throw ArchitectureError(field: "model", problem: "there is none named \"\(name)\"; \(known)")
     }
@@ -52,5 +81,50 @@ extension Architecture {
         Stage(width: 32, blocks: blocks, entry: .projection, stride: 2),
         Stage(width: 64, blocks: blocks, entry: .projection, stride: 2),
       ])
+  }
+}
+
+/// `BASE[-shared[+part…]|-ubn|-ablation][@F]`, taken apart.
+private struct SharedName {
+  enum Variant {
+    case none, ablation
+    case sharing(Set<Architecture.SharingPart>)
+  }
+
+  var base: String
+  var variant = Variant.none
+  var from: Int?
+
+  init(_ name: String) throws(ArchitectureError) {
+    func wrong(_ problem: String) -> ArchitectureError {
+      ArchitectureError(field: "model", problem: "\"\(name)\": \(problem)")
+    }
+    let sides = name.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
+    let words = sides[0].split(separator: "+", omittingEmptySubsequences: false)
+    base = String(words[0])
+    var parts: Set<Architecture.SharingPart> = []
+    for word in words.dropFirst() {
+      guard let part = Architecture.SharingPart(rawValue: String(word)) else {
+        let known = Architecture.SharingPart.allCases.map { "+\($0.rawValue)" }.joined(separator: ", ")
+        throw wrong("there is no part \"\(word)\" of unshared batch normalization; there are \(known)")
+      }
+      parts.insert(part)
+    }
+    for (suffix, named) in [
+      ("-shared", Variant.sharing(parts)), ("-ubn", .sharing(Set(Architecture.SharingPart.allCases))),
+      ("-ablation", .ablation),
+    ] where base.hasSuffix(suffix) {
+      base.removeLast(suffix.count)
+      variant = named
+      if suffix != "-shared" && words.count > 1 { throw wrong("+\(words[1]) goes with -shared") }
+      break
+    }
+    if case .none = variant, words.count + sides.count > 2 {
+      throw wrong("it needs -shared, -ubn or -ablation before \(words.count > 1 ? "+\(words[1])" : "@\(sides[1])")")
+    }
+    if sides.count > 1 {
+      guard let block = Int(sides[1]) else { throw wrong("\"\(sides[1])\" is not the number of a block") }
+      from = block
+    }
   }
 }

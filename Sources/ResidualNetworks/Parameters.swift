@@ -7,8 +7,8 @@ public struct ParameterSpecification: Hashable, Sendable {
     /// Of a convolution or the fully connected layer; drawn He-normal by its fan-in.
     case weight(fanIn: Int)
     case bias
-    /// γ of a normalisation.
-    case normWeight
+    /// γ of a normalisation; begins at `initial`.
+    case normWeight(initial: Double)
     /// β of a normalisation.
     case normBias
     case runningMean
@@ -25,8 +25,21 @@ public struct ParameterSpecification: Hashable, Sendable {
   public var isTrainable: Bool { role != .runningMean && role != .runningVariance }
 }
 
+extension StepLayout {
+  /// Where the step's block has its weights: `stages.S.B`.
+  public var blockPath: String { "stages.\(name.stage).\(name.block)" }
+
+  /// Where one of the step's two normalisations has γ and β, and where its running statistics: with the block where all
+  /// its steps share them, under `uses.U` where each has its own.
+  func normPaths(_ norm: String) -> (affine: String, statistics: String) {
+    let own = "\(blockPath).uses.\(name.use).\(norm)"
+    let shared = "\(blockPath).\(norm)"
+    return (sharing?.unsharedAffine == true ? own : shared, sharing?.unsharedStatistics == true ? own : shared)
+  }
+}
+
 extension Architecture {
-  /// Every stored tensor, in the order of the forward pass.
+  /// Every stored tensor once, in the order of the forward pass.
   public var parameters: [ParameterSpecification] {
     var all: [ParameterSpecification] = []
     func convolution(_ path: String, _ inputs: Int, _ outputs: Int, _ kernel: Int) {
@@ -36,24 +49,36 @@ extension Architecture {
           role: .weight(fanIn: inputs * kernel * kernel)))
       all.append(.init(path: path + ".bias", shape: [outputs], role: .bias))
     }
-    func norm(_ path: String, _ channels: Int) {
-      all.append(.init(path: path + ".weight", shape: [channels], role: .normWeight))
+    func affine(_ path: String, _ channels: Int, gamma: Double = 1) {
+      all.append(.init(path: path + ".weight", shape: [channels], role: .normWeight(initial: gamma)))
       all.append(.init(path: path + ".bias", shape: [channels], role: .normBias))
+    }
+    func statistics(_ path: String, _ channels: Int) {
       all.append(.init(path: path + ".running_mean", shape: [channels], role: .runningMean))
       all.append(.init(path: path + ".running_var", shape: [channels], role: .runningVariance))
     }
+    func norm(_ norm: String, of step: StepLayout, _ channels: Int) {
+      let paths = step.normPaths(norm)
+      let isFirst = step.name.use == 0
+      if isFirst || step.sharing?.unsharedAffine == true {
+        affine(paths.affine, channels, gamma: step.sharing?.initialGamma ?? 1)
+      }
+      if isFirst || step.sharing?.unsharedStatistics == true { statistics(paths.statistics, channels) }
+    }
     convolution("stem", input.channels, stem.width, 3)
     for step in steps {
-      let path = "stages.\(step.name.stage).\(step.name.block)"
-      norm(path + ".norm1", step.input.channels)
-      convolution(path + ".conv1", step.input.channels, step.output.channels, 3)
-      norm(path + ".norm2", step.output.channels)
-      convolution(path + ".conv2", step.output.channels, step.output.channels, 3)
+      let path = step.blockPath
+      let isFirst = step.name.use == 0
+      norm("norm1", of: step, step.input.channels)
+      if isFirst { convolution(path + ".conv1", step.input.channels, step.output.channels, 3) }
+      norm("norm2", of: step, step.output.channels)
+      if isFirst { convolution(path + ".conv2", step.output.channels, step.output.channels, 3) }
       if step.name.projection {
         convolution(path + ".projection", step.input.channels, step.output.channels, 1)
       }
     }
-    norm("head.norm", features.channels)
+    affine("head.norm", features.channels)
+    statistics("head.norm", features.channels)
     all.append(.init(path: "head.linear.weight", shape: [classes, headInputs], role: .weight(fanIn: headInputs)))
     all.append(.init(path: "head.linear.bias", shape: [classes], role: .bias))
     return all

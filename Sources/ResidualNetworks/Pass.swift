@@ -86,7 +86,7 @@ public final class Pass {
       guard case .step(let step) = record.move else { continue }
       defer { number -= 1 }
       guard let residual = record.residual else { continue }
-      let layout = try network.block(of: step).layout
+      let layout = try network.layout(of: step)
       try visit(
         VisitedStep(
           layout: layout, number: number, input: record.input, kept: record.kept, residual: residual,

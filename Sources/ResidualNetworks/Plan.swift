@@ -1,3 +1,5 @@
+import Results
+
 /// How a network's blocks are run: a list of moves over h, from the stem's output to the head's input.
 ///
 /// The network's own forward pass is one plan; everything that is done to a trained network (leaving a step out,
@@ -13,28 +15,37 @@ public struct Plan: Codable, Hashable, Sendable {
   public struct Step: Codable, Hashable, Sendable {
     public var stage: Int
     public var block: Int
-    /// Which of the block's normalisations run: 0 the trained ones, others those that
-    /// `ResidualNetwork.recalibrated(for:batches:images:)` gave it.
+    /// As which of its steps a shared block runs, counted from 0, and so with which of its normalisations; 0 for other
+    /// blocks.
     public var use: Int
+    /// Which running statistics that use's normalisations have: 0 the trained ones, others those that
+    /// `ResidualNetwork.recalibrated(for:batches:images:)` took.
+    public var statistics: Int
     public var scale: Double
 
-    public init(stage: Int, block: Int, use: Int = 0, scale: Double = 1) {
+    public init(stage: Int, block: Int, use: Int = 0, statistics: Int = 0, scale: Double = 1) {
       self.stage = stage
       self.block = block
       self.use = use
+      self.statistics = statistics
       self.scale = scale
     }
+
+    var path: String { StepName(step: 0, stage: stage, block: block, use: use, projection: false).path }
   }
 
   public var moves: [Move]
 
   public init(moves: [Move]) { self.moves = moves }
 
-  /// Every block once, in order.
+  /// Every step once, in order.
   public init(of architecture: Architecture) {
+    let steps = architecture.steps.map(\.name)
     moves = architecture.stages.enumerated().flatMap { index, stage -> [Move] in
-      let blocks = (0..<stage.blocks).map { Move.step(Step(stage: index, block: $0)) }
-      return (stage.entry.isPooling ? [.pool(stage: index)] : []) + blocks
+      let own = steps.filter { $0.stage == index }.map {
+        Move.step(Step(stage: index, block: $0.block, use: $0.use))
+      }
+      return (stage.entry.isPooling ? [.pool(stage: index)] : []) + own
     }
   }
 
@@ -75,15 +86,16 @@ extension Plan {
   }
 
   /// The plan with step `number` applied `times` more times right after itself, each adding `scale` times what it does.
-  /// - Parameter firstUse: where the added steps have normalisations of their own, the first one's; the others' follow
-  public func unrolling(step number: Int, times: Int, scale: Double, firstUse: Int? = nil) -> Plan {
+  /// - Parameter firstStatistics: where the added steps have running statistics of their own, the first one's; the
+  ///   others' follow
+  public func unrolling(step number: Int, times: Int, scale: Double, firstStatistics: Int? = nil) -> Plan {
     var plan = self
     let place = stepPlaces[number - 1]
     guard case .step(let step) = moves[place] else { return plan }
     let added = (0..<times).map { index in
       var repeated = step
       repeated.scale *= scale
-      if let firstUse { repeated.use = firstUse + index }
+      if let firstStatistics { repeated.statistics = firstStatistics + index }
       return Move.step(repeated)
     }
     plan.moves.insert(contentsOf: added, at: place + 1)
@@ -108,7 +120,8 @@ extension Plan {
   /// - Throws: `PlanError` at the first move that the architecture does not have or whose input has another shape than
   ///   it takes, or after the last one where the head would not take what is left.
   public func validate(for architecture: Architecture) throws(PlanError) {
-    let layouts = Dictionary(uniqueKeysWithValues: architecture.steps.map { ([$0.name.stage, $0.name.block], $0) })
+    let layouts = Dictionary(
+      uniqueKeysWithValues: architecture.steps.map { ([$0.name.stage, $0.name.block, $0.name.use], $0) })
     var shape = Shape(
       channels: architecture.stem.width, height: architecture.input.height, width: architecture.input.width)
     for (index, move) in moves.enumerated() {
@@ -120,12 +133,12 @@ extension Plan {
         shape.height /= 2
         shape.width /= 2
       case .step(let step):
-        guard let layout = layouts[[step.stage, step.block]] else {
-          throw PlanError(move: index, problem: "\(architecture.name) has no block stages.\(step.stage).\(step.block)")
+        guard let layout = layouts[[step.stage, step.block, step.use]] else {
+          throw PlanError(move: index, problem: "\(architecture.name) has no block \(step.path)")
         }
         guard layout.input == shape else {
           throw PlanError(
-            move: index, problem: "stages.\(step.stage).\(step.block) takes \(layout.input), h is \(shape) there")
+            move: index, problem: "\(step.path) takes \(layout.input), h is \(shape) there")
         }
         guard step.scale.isFinite else {
           throw PlanError(move: index, problem: "a scale of \(step.scale) is no number")

@@ -1,12 +1,12 @@
 import Torch
 
 extension ResidualNetwork {
-  /// This network with normalisations of their own for every use other than 0 in `plans`: γ and β are the block's,
-  /// the running statistics are taken anew. The weights are shared with this network.
+  /// This network with all statistics other than 0 in `plans`: the normalisations keep their γ and β, and their running
+  /// statistics are taken anew. The weights are shared with this network.
   ///
-  /// The steps of such uses run by the batch's own statistics meanwhile, all others in evaluation mode; what is kept is
+  /// The steps of such statistics run by the batch's own statistics meanwhile, all others in evaluation mode; what is kept is
   /// the mean over batches (PyTorch's `momentum=None`), the variance being the unbiased one.
-  /// - Precondition: no two plans come to the same use in different ways, which would count its batches twice.
+  /// - Precondition: no two plans come to the same statistics in different ways, which would count its batches twice.
   /// - Parameters:
   ///   - batches: how many batches to take the statistics on; at least 1
   ///   - images: N×C×H×W of a batch, counted from 0
@@ -17,17 +17,19 @@ extension ResidualNetwork {
     let network = try ResidualNetwork(architecture, parameters: parameters)
     for plan in plans {
       try plan.validate(for: architecture)
-      for case .step(let step) in plan.moves where step.use != 0 { try network.block(of: step).add(use: step.use) }
+      for case .step(let step) in plan.moves where step.statistics != 0 {
+        try network.block(of: step).addStatistics(of: step)
+      }
     }
     for batch in 0..<batches {
       try PlanTree(plans: plans).run(
         on: network.begin(images(batch)),
         apply: { move, h in
-          guard case .step(let step) = move, step.use != 0, step.scale != 0 else {
+          guard case .step(let step) = move, step.statistics != 0, step.scale != 0 else {
             return try network.apply(move, to: h)
           }
           let residual = try network.block(of: step).residual(
-            h, use: step.use, mode: .training, momentum: 1 / Double(batch + 1)
+            h, step, mode: .training, momentum: 1 / Double(batch + 1)
           ).residual
           return try h.adding(residual, scale: step.scale)
         }, visit: { _, _ in })

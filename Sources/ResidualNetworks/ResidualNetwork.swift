@@ -14,6 +14,8 @@ public final class ResidualNetwork {
   let stem: ConvolutionLayer
   let head: Head
   private let blocks: [[Block]]
+  /// By stage and place in it.
+  private let layouts: [[StepLayout]]
 
   /// A network with the given parameters.
   /// - Throws: `ArchitectureError`; `ParameterError` where a parameter is missing, superfluous, of another shape or not
@@ -47,12 +49,16 @@ public final class ResidualNetwork {
     plan = Plan(of: architecture)
     stem = try ConvolutionLayer("stem", parameters, padding: 1)
     head = try Head(architecture, parameters)
-    var blocks = architecture.stages.map { _ in [Block]() }
-    for step in architecture.steps { blocks[step.name.stage].append(try Block(step, parameters)) }
-    self.blocks = blocks
+    let steps = architecture.steps
+    layouts = architecture.stages.indices.map { stage in steps.filter { $0.name.stage == stage } }
+    blocks = try layouts.map { steps in
+      try Dictionary(grouping: steps, by: \.name.block).sorted { $0.key < $1.key }.map {
+        try Block(uses: $0.value, parameters)
+      }
+    }
   }
 
-  /// A new network: weights He-normal by fan-in, biases and β 0, γ 1 (§4). Each tensor depends on the seed and its
+  /// A new network: weights He-normal by fan-in, biases and β 0, γ 1 or what the sharing says (§4). Each tensor depends on the seed and its
   /// own path only.
   public convenience init(_ architecture: Architecture, seed: UInt64, type: ElementType = .float32) throws {
     try architecture.validate()
@@ -65,7 +71,8 @@ public final class ResidualNetwork {
             specification.shape, deviation: (2 / Double(fanIn)).squareRoot(),
             seed: RandomStream(seed: seed, name: "initialisation " + specification.path).bits(0), type)
         case .bias, .normBias, .runningMean: try .zeros(specification.shape, type)
-        case .normWeight, .runningVariance: try .full(specification.shape, 1, type)
+        case .normWeight(let initial): try .full(specification.shape, initial, type)
+        case .runningVariance: try .full(specification.shape, 1, type)
         }
     }
     try self.init(architecture, parameters: parameters)
@@ -86,14 +93,25 @@ public final class ResidualNetwork {
     return try classify(run(plan ?? self.plan, on: begin(images)))
   }
 
-  /// - Throws: `PlanError` at the first move that this network cannot make, normalisations that it lacks included.
+  /// - Throws: `PlanError` at the first move that this network cannot make, statistics that it lacks included.
   public func check(_ plan: Plan) throws(PlanError) {
     try plan.validate(for: architecture)
     for (index, move) in plan.moves.enumerated() {
-      guard case .step(let step) = move, !blocks[step.stage][step.block].has(use: step.use) else { continue }
-      throw PlanError(
-        move: index, problem: "stages.\(step.stage).\(step.block) has no normalisations for use \(step.use)")
+      guard case .step(let step) = move, !blocks[step.stage][step.block].canRun(step) else { continue }
+      throw PlanError(move: index, problem: "\(step.path) has no statistics \(step.statistics)")
     }
+  }
+
+  /// The network's own step that `step` runs, perhaps in another place.
+  /// - Throws: `PlanError` where there is none.
+  func layout(of step: Plan.Step) throws -> StepLayout {
+    let place = step.block + step.use
+    guard layouts.indices.contains(step.stage), layouts[step.stage].indices.contains(place),
+      layouts[step.stage][place].name.block == step.block
+    else {
+      throw PlanError(move: 0, problem: "\(architecture.name) has no block \(step.path)")
+    }
+    return layouts[step.stage][place]
   }
 
   /// The block that a step runs.
@@ -144,7 +162,7 @@ public final class ResidualNetwork {
       guard step.scale != 0 else {
         return (kept, Record(move: move, input: h, kept: kept, residual: nil, tape: nil, maximumIndices: nil))
       }
-      var (residual, tape) = try block.residual(h, use: step.use, mode: mode)
+      var (residual, tape) = try block.residual(h, step, mode: mode)
       if step.scale != 1 { residual = try residual.scaled(by: step.scale) }
       let output: Tensor
       if keepsResidual {

@@ -17,15 +17,33 @@ public struct StepName: Codable, Equatable, Hashable, Sendable {
   public var stage: Int
   /// Counted from 0 within the stage.
   public var block: Int
+  /// Which of its block's steps this is, counted from 0; 0 where the block is its own.
+  public var use: Int
   /// Whether the step keeps h through a projection instead of the identity; its gradient is then the one
   /// with respect to the projection's output.
   public var projection: Bool
 
-  public init(step: Int, stage: Int, block: Int, projection: Bool) {
+  public init(step: Int, stage: Int, block: Int, use: Int = 0, projection: Bool) {
     self.step = step
     self.stage = stage
     self.block = block
+    self.use = use
     self.projection = projection
+  }
+
+  /// The block as a checkpoint calls it, and where it is used again, which use: "stages.2.5", "stages.2.5.uses.3".
+  public var path: String { "stages.\(stage).\(block)" + (use == 0 ? "" : ".uses.\(use)") }
+
+  enum CodingKeys: String, CodingKey { case step, stage, block, use, projection }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      step: try values.decode(Int.self, forKey: .step), stage: try values.decode(Int.self, forKey: .stage),
+      block: try values.decode(Int.self, forKey: .block),
+      // Files from before blocks could be shared do not name it.
+      use: try values.decodeIfPresent(Int.self, forKey: .use) ?? 0,
+      projection: try values.decode(Bool.self, forKey: .projection))
   }
 }
 

@@ -64,7 +64,7 @@ extension Recipe {
   /// - Throws: `FileError` naming file and field, or the names there are.
   public static func find(_ nameOrPath: String, for architecture: Architecture) throws -> Recipe {
     switch nameOrPath {
-    case "paper", "paper-likely": return paper(architecture.name, likely: nameOrPath == "paper-likely")
+    case "paper", "paper-likely": return paper(architecture.baseName, likely: nameOrPath == "paper-likely")
     case "quick": return quick
     default:
       guard nameOrPath.hasSuffix(".yaml") || nameOrPath.hasSuffix(".yml") || nameOrPath.contains("/") else {

@@ -30,7 +30,11 @@ let pooled = Architecture(
 func network(_ architecture: Architecture) throws -> ResidualNetwork {
   let network = try ResidualNetwork(architecture, seed: 1, type: .float64)
   for (index, specification) in architecture.parameters.enumerated() {
-    let isPositive = specification.role == .runningVariance || specification.role == .normWeight
+    let isPositive =
+      switch specification.role {
+      case .runningVariance, .normWeight: true
+      default: false
+      }
     let values = noise(
       specification.count, seed: UInt64(index), from: isPositive ? 0.5 : -0.8, to: isPositive ? 1.5 : 0.8)
     try network.parameters.required(specification.path).copy(from: Tensor(values, shape: specification.shape))

@@ -137,7 +137,7 @@ import Torch
     }
     for (make, words) in [
       ({ Trajectory($0.dropping(step: 1), from: 2) }, "before step 2"), ({ Trajectory($0, from: 9) }, "no step 9"),
-      ({ Trajectory($0.unrolling(step: 2, times: 1, scale: 1, firstUse: 5), from: 2) }, "use 5"),
+      ({ Trajectory($0.unrolling(step: 2, times: 1, scale: 1, firstStatistics: 5), from: 2) }, "statistics 5"),
     ] as [((Plan) -> Trajectory, String)] {
       #expect {
         try measure([Elsewhere(make)], on: network(twoStages), samples(3, batch: 3))

@@ -150,7 +150,7 @@ import Torch
     let network = try network(tiny)
     let samples = try samples(12, batch: 4)
     let before = try network.parameters.mapValues { try $0.doubles() }
-    let plan = network.plan.unrolling(step: 2, times: 1, scale: 1, firstUse: 1)
+    let plan = network.plan.unrolling(step: 2, times: 1, scale: 1, firstStatistics: 1)
     let batches = try (0..<3).map { try samples.maker.batch(samples.set, $0 * 4..<$0 * 4 + 4).images }
     let recalibrated = try network.recalibrated(for: [plan], batches: 3) { batches[$0] }
     #expect(try network.parameters.mapValues { try $0.doubles() } == before)
@@ -167,10 +167,10 @@ import Torch
     let h = try network.run(network.plan, on: network.begin(batches[0]))
     let middle = block.convolved(block.normed(try h.doubles(), "norm1", first, unbiased: true), "conv1")
     let residual = block.convolved(block.normed(middle, "norm2", second, unbiased: true), "conv2")
-    let step = Plan(moves: [.step(.init(stage: 0, block: 1, use: 1))])
+    let step = Plan(moves: [.step(.init(stage: 0, block: 1, statistics: 1))])
     let found = try zip(recalibrated.run(step, on: h).doubles(), h.doubles()).map { $0 - $1 }
     #expect(zip(found, residual).allSatisfy { abs($0 - $1) < 1e-12 })
-    #expect(throws: ParameterError.self) { try network.run(step, on: h) }
+    #expect(throws: PlanError.self) { try network.run(step, on: h) }
   }
 
   /// A block of two channels on 2×2 pixels, written out.

@@ -5,24 +5,40 @@ import TestSupport
 import Testing
 import Torch
 
-/// Small networks of every kind of entry.
-let smallArchitectures: [Architecture] = [
-  Architecture(
-    name: "projecting", input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 5),
+/// Small networks of every kind of entry and of sharing.
+let smallArchitectures: [Architecture] =
+  [
+    Architecture(
+      name: "projecting", input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 5),
+      stages: [
+        .init(width: 5, blocks: 2, entry: .none), .init(width: 7, blocks: 2, entry: .projection, stride: 2),
+        .init(width: 9, blocks: 2, entry: .projection, stride: 1),
+      ], head: .init(pooling: 4)),
+    Architecture(
+      name: "pooling", input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 6),
+      stages: [
+        .init(width: 6, blocks: 2, entry: .none), .init(width: 6, blocks: 2, entry: .averagePooling),
+        .init(width: 6, blocks: 1, entry: .maximumPooling),
+      ], head: .init(pooling: 2)),
+    Architecture(
+      name: "single", input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 5),
+      stages: [.init(width: 5, blocks: 3, entry: .none)], head: .init(pooling: 4)),
+  ] + smallSharedArchitectures
+
+/// Blocks shared naively, with each part of unshared batch normalization, and with all of them.
+let smallSharedArchitectures: [Architecture] = [
+  ("naive", false, false, 1.0), ("statistics", true, false, 1), ("affine", false, true, 1), ("ubn", true, true, 0.1),
+].map { name, statistics, affine, gamma in
+  func sharing(from: Int) -> Architecture.Sharing {
+    .init(from: from, unsharedStatistics: statistics, unsharedAffine: affine, initialGamma: gamma)
+  }
+  return Architecture(
+    name: name, input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 5),
     stages: [
-      .init(width: 5, blocks: 2, entry: .none), .init(width: 7, blocks: 2, entry: .projection, stride: 2),
-      .init(width: 9, blocks: 2, entry: .projection, stride: 1),
-    ], head: .init(pooling: 4)),
-  Architecture(
-    name: "pooling", input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 6),
-    stages: [
-      .init(width: 6, blocks: 2, entry: .none), .init(width: 6, blocks: 2, entry: .averagePooling),
-      .init(width: 6, blocks: 1, entry: .maximumPooling),
-    ], head: .init(pooling: 2)),
-  Architecture(
-    name: "single", input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 5),
-    stages: [.init(width: 5, blocks: 3, entry: .none)], head: .init(pooling: 4)),
-]
+      .init(width: 5, blocks: 3, entry: .none, sharing: sharing(from: 0)),
+      .init(width: 7, blocks: 5, entry: .projection, stride: 2, sharing: sharing(from: 2)),
+    ], head: .init(pooling: 4))
+}
 
 /// A network whose running statistics are not those of a fresh one, and a batch for it.
 func prepared(

@@ -8,8 +8,8 @@ import Testing
     head: .init(pooling: 4))
   private var plan: Plan { Plan(of: pooling) }
 
-  private func step(_ stage: Int, _ block: Int, use: Int = 0, scale: Double = 1) -> Plan.Move {
-    .step(.init(stage: stage, block: block, use: use, scale: scale))
+  private func step(_ stage: Int, _ block: Int, use: Int = 0, statistics: Int = 0, scale: Double = 1) -> Plan.Move {
+    .step(.init(stage: stage, block: block, use: use, statistics: statistics, scale: scale))
   }
 
   @Test("Plans out of plans are the moves they should be")
@@ -27,8 +27,25 @@ import Testing
       plan.unrolling(step: 2, times: 2, scale: 0.5).moves
         == [step(0, 0), step(0, 1), step(0, 1, scale: 0.5), step(0, 1, scale: 0.5)] + own[2...])
     #expect(
-      plan.scaling(step: 5, by: 2).unrolling(step: 5, times: 2, scale: 0.5, firstUse: 7).moves
-        == own[..<5] + [step(1, 2, scale: 2), step(1, 2, use: 7), step(1, 2, use: 8)])
+      plan.scaling(step: 5, by: 2).unrolling(step: 5, times: 2, scale: 0.5, firstStatistics: 7).moves
+        == own[..<5] + [step(1, 2, scale: 2), step(1, 2, statistics: 7), step(1, 2, statistics: 8)])
+  }
+
+  @Test("A step of a shared block keeps its use wherever a plan puts it")
+  func uses() throws {
+    var shared = pooling
+    shared.stages[1].sharing = .init(from: 1)
+    let plan = Plan(of: shared)
+    #expect(plan.moves == [step(0, 0), step(0, 1), .pool(stage: 1), step(1, 0), step(1, 1), step(1, 1, use: 1)])
+    #expect(plan.exchanging(step: 3, with: 5).moves[3...] == [step(1, 1, use: 1), step(1, 1), step(1, 0)])
+    #expect(plan.unrolling(step: 5, times: 1, scale: 0.5).moves.last == step(1, 1, use: 1, scale: 0.5))
+    try plan.exchanging(step: 4, with: 5).validate(for: shared)
+    #expect {
+      try Plan(moves: [.pool(stage: 1), step(1, 1, use: 2)]).validate(for: shared)
+    } throws: {
+      ($0 as? PlanError)?.problem == "pooling has no block stages.1.1.uses.2"
+    }
+    #expect(throws: PlanError.self) { try plan.validate(for: pooling) }
   }
 
   @Test("A plan that its architecture cannot run is refused with the move")
