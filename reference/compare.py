@@ -54,17 +54,18 @@ def parts(tree, label=""):
     return result
 
 
-def distance(value, other):
-    """How far two numbers are apart, of their size where that is above 1; what overflowed on both sides agrees."""
+def distance(value, other, floor=1.0):
+    """How far two numbers are apart, of their size where that is above `floor`; what overflowed on both sides agrees."""
     if not (math.isfinite(value) and math.isfinite(other)):
         return math.inf if math.isfinite(value) or math.isfinite(other) else 0.0
-    return abs(value - other) / max(1.0, abs(value))
+    return abs(value - other) / max(floor, abs(value), abs(other)) if value != other else 0.0
 
 
 class Comparison:
     """Of one part: the largest differences of what is computed, and the first that is too large."""
 
-    def __init__(self, ours, theirs):
+    def __init__(self, ours, theirs, floor):
+        self.floor = floor
         self.means, self.ratios, self.stds, self.accuracies, self.counts = 0.0, None, 0.0, None, None
         self.first = None
         self.walk(ours, theirs, "")
@@ -91,7 +92,9 @@ class Comparison:
         mine, other = ours[key], theirs[key]
         if not (isinstance(mine, (int, float)) and isinstance(other, (int, float))):
             return self.walk(mine, other, path)
-        allowed, apart = 0.0, distance(mine, other)
+        # A deviation far below its mean is a difference of what is nearly equal.
+        floor = max(self.floor, abs(ours["mean"])) if key == "std" and "mean" in ours else self.floor
+        allowed, apart = 0.0, distance(mine, other, floor)
         if key in MEANS:
             self.means, allowed = max(self.means, apart), TOLERANCE
         elif key in RATIOS:
@@ -120,7 +123,8 @@ def compare(ours, theirs):
             print(f"{label:27} {split:10}  is missing {'here' if (label, split) in theirs else 'there'}  <-- differs")
             agree = False
             continue
-        result = Comparison(ours[label, split], theirs[label, split])
+        # Norms have no size of their own: gradients may be tiny all over.
+        result = Comparison(ours[label, split], theirs[label, split], 0.0 if label.endswith("-norm") else 1.0)
         if split:  # of settings there is something to say only if they differ
             ratios = "-" if result.ratios is None else f"{result.ratios:.1e}"
             print(f"{label:27} {split:10}  {result.means:8.1e}  {ratios:>9}  {result.stds:8.1e}  "

@@ -4,8 +4,8 @@
     python reference/measure.py RUN --file RESULTS.json --weights WEIGHTS.safetensors
 
 It shares no code with ResLens: it reads RUN/config.yaml and the run's newest weights, or others, and takes the
-definitions from the paper. Each number is computed the obvious way, in float32 and evaluation mode, for the first N
-images of each split as they lie in the files; softmax and losses, and the numbers of the samples, are in float64. A
+definitions from the paper. Each number is computed the obvious way, in float32 and evaluation mode (or, where the results
+file says so, in training mode and its batches), for the first N images of each split as they lie in the files; softmax and losses, and the numbers of the samples, are in float64. A
 run on the synthetic set, which ResLens draws itself, needs its pixels: `reslens data export synthetic DIR`, then
 `--data DIR`.
 
@@ -33,7 +33,7 @@ import network
 import plans
 
 MEASURES = ("cosine-loss", "l2-ratio", "first-order", "dropped-step", "intermediate", "borderline", "unrolling",
-            "lesions")
+            "lesions", "activation-norm", "gradient-norm")
 MARGIN = 0.1
 TIMES, SCALES = 20, (1, 0.1)
 
@@ -151,6 +151,12 @@ def main():
     if results and results["checkpoint"] != weights.parent.name:
         raise SystemExit(f"{file} is of {results['checkpoint']}, {weights} of {weights.parent.name}: name others with --weights")
     net = network.load_checkpoint(weights).requires_grad_(False)
+    if results and results.get("mode") == "training":
+        net.train()
+        for norm in net.modules():
+            if isinstance(norm, torch.nn.BatchNorm2d):
+                norm.momentum = 0.0  # the running statistics stay
+        options.batch = results["batch"]
     pixels = data.load(source)
     statistics = data.channel_statistics(pixels["train"][0])
     sets = {split: Samples(*pixels[split], statistics) for split in compare.SPLITS}

@@ -114,20 +114,32 @@ def correlation(values, others):
 # The measures of one split.
 
 def observe(net, images, labels, wanted, record):
-    """Puts a batch's numbers under (what, index of the step); only what the wanted measures need."""
+    """Puts a batch's numbers under (what, index of the step); only what the wanted measures need.
+
+    In training mode a sample moves the losses of its whole batch, so the gradient is that of their sum; and no state is
+    read by the head, which would normalize it by that state's own statistics.
+    """
     steps, last = plans.steps_of(net), len(net.stages) - 1
     walk = plans.Walk(net, net.stem(images).requires_grad_())
     taken = [walk.take(step) for step in steps]
     logits = net.head(walk.h)
     record["answer", None].append(answers(logits, labels))
-    if "cosine-loss" in wanted:
-        # With respect to what F is added to: h_{t-1}, or the projection's output.
-        gradients = torch.autograd.grad(directed_loss(logits, labels), [done.kept for done in taken])
+    if "cosine-loss" in wanted or "gradient-norm" in wanted:
+        # With respect to what F is added to: h_{t-1}, or the projection's output; and to what the block takes.
+        total = F.cross_entropy(logits.double(), labels, reduction="sum") if net.training else directed_loss(logits, labels)
+        size = 1.0 if net.training else doubts(logits, labels)
+        gradients = torch.autograd.grad(total, [done.kept for done in taken] + [done.before for done in taken])
         for t, done in enumerate(taken):
             record["cosine", t].append(cosines(done.added, gradients[t]))
+            record["gradient", t].append(norms(gradients[len(taken) + t]) * size)
+        first = next(t for t, step in enumerate(steps) if step.name["stage"] == last)
+        if last > 0:
+            record["gradient-ratio", None].append(ratios(gradients[len(taken)], gradients[len(taken) + first]))
+    record["start", None].append(norms(taken[0].before))
     for t, (step, done) in enumerate(zip(steps, taken)):
         record["ratio", t].append(ratios(done.added, done.before))
-        if step.name["stage"] == last:
+        record["size", t].append(norms(done.after))
+        if step.name["stage"] == last and not net.training:
             before, gradient = plugged(net, done.kept, labels)
             record["before", t].append(answers(before, labels))
             record["after", t].append(answers(net.head(done.after), labels))
@@ -192,6 +204,12 @@ def single_passes(net, batches, settings):
     if "cosine-loss" in settings:
         result["cosine-loss.backpropagated"] = rows(net, found, "cosine", statistic)
         result["cosine-loss.plugged"] = rows(net, found, "plugged", statistic)
+    if "activation-norm" in settings:
+        result["activation-norm"] = {"start": statistic(found["start", None]), "steps": rows(net, found, "size", statistic)}
+    if "gradient-norm" in settings:
+        result["gradient-norm"] = {"steps": rows(net, found, "gradient", statistic)}
+        if ("gradient-ratio", None) in found:
+            result["gradient-norm"]["ratio"] = statistic(found["gradient-ratio", None])
     if "l2-ratio" in settings:
         result["l2-ratio"] = rows(net, found, "ratio", statistic)
     if "first-order" in settings:

@@ -51,8 +51,8 @@ int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bi
                      ctorch_tensor running_var, bool training, double momentum, double epsilon,
                      ctorch_tensor *out, ctorch_tensor *mean, ctorch_tensor *inverse_deviation) {
   return guarded([&] {
-    auto [y, m, d] = at::native_batch_norm(get(input), get(weight), get(bias), get(running_mean), get(running_var),
-                                           training, momentum, epsilon);
+    auto [y, m, d] = at::native_batch_norm(get(input), get(weight), get(bias), get_or_undefined(running_mean),
+                                           get_or_undefined(running_var), training, momentum, epsilon);
     y.relu_();
     *out = wrap(y);
     if (training) {

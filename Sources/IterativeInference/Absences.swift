@@ -7,7 +7,11 @@ extension MeasureSuite {
     let steps = network.architecture.steps.map(\.name)
     let last = network.architecture.stages.count - 1
     var all: [MeasureResults.Absence] = []
-    if let first = steps.first(where: { $0.stage == last })?.step, first > 1 {
+    if options.mode == .training, options.names.contains(.cosineLoss) {
+      all.append(
+        .init(
+          measure: "cosine-loss.plugged", reason: "the head was not plugged in: the batch's own statistics are used"))
+    } else if let first = steps.first(where: { $0.stage == last })?.step, first > 1 {
       let reason = "the head reads an h of \(network.architecture.features), the last stage's shape, only"
       for (name, part) in [
         (MeasureName.cosineLoss, "cosine-loss.plugged"), (.firstOrder, "first-order"), (.intermediate, "intermediate"),
@@ -34,6 +38,9 @@ extension MeasureSuite {
       all.append(
         .init(
           measure: "unrolling", reason: "the last step changes the shape of h and cannot be applied to what it makes"))
+    }
+    if options.names.contains(.gradientNorm), last == 0 {
+      all.append(.init(measure: "gradient-norm.ratio", reason: "there is one stage, and so nothing to compare"))
     }
     if options.names.contains(.lesions) {
       if steps.allSatisfy(\.projection) {

@@ -72,11 +72,18 @@ public final class StepReading {
   public var input: Tensor { visited.input }
   /// F_t(h_{t−1}), times the plan's scale.
   public var residual: Tensor { visited.residual }
+  /// h_t
+  public var output: Tensor { visited.output }
   /// ∂u_n/∂h_{t−1} of each sample n, through all later steps; with respect to the projection's output where the step
   /// has one. u is the log-odds against the true class, so that ∂L_n/∂h_{t−1} is this times `doubts[n]`: the direction is
   /// the same, and stays exact for samples of which the network is sure (`LogOdds`).
+  ///
+  /// By the batch's own statistics (`MeasureMode.training`) a sample's state moves the losses of all: there it is
+  /// ∂ΣL_m/∂h_{t−1} itself, over the samples m of the batch, and the doubts are 1.
   public var gradient: Tensor { visited.gradient }
-  /// 1 − p_y of each sample, by the head after the last step.
+  /// The same with respect to h_{t−1} at a projection too.
+  public var inputGradient: Tensor { visited.inputGradient }
+  /// 1 − p_y of each sample, by the head after the last step; 1 by the batch's own statistics.
   public let doubts: [Double]
   /// The state that F is added to (h_{t−1}, or the projection's output) under the plugged head; nil before the last
   /// stage, whose shape alone the head can read.
@@ -85,16 +92,21 @@ public final class StepReading {
   public let after: ReadableState?
 
   private let visited: Pass.VisitedStep
-  private var knownInputSquares: [Double]?
+  private let inputState: NormedState
+  private let outputState: NormedState
   private var knownProducts: SampleProducts?
   private var knownPluggedProducts: SampleProducts?
 
   /// For each sample ‖h_{t−1}‖²
-  public func inputSquares() throws -> [Double] {
-    if let knownInputSquares { return knownInputSquares }
-    let squares = try input.sampleSquares()
-    knownInputSquares = squares
-    return squares
+  public func inputSquares() throws -> [Double] { try inputState.squares() }
+
+  /// For each sample ‖h_t‖²
+  public func outputSquares() throws -> [Double] { try outputState.squares() }
+
+  /// For each sample ‖`inputGradient`‖²; that of ∂L/∂h_{t−1} is `doubts[n]²` times as large.
+  public func inputGradientSquares() throws -> [Double] {
+    // What other measures have asked for anyway.
+    layout.name.projection ? try inputGradient.sampleSquares() : try products().otherSquares
   }
 
   /// Of F (`squares`) and the gradient (`otherSquares`).
@@ -112,13 +124,33 @@ public final class StepReading {
     return knownPluggedProducts
   }
 
-  init(_ visited: Pass.VisitedStep, number: Int, doubts: [Double], before: ReadableState?, after: ReadableState?) {
+  init(
+    _ visited: Pass.VisitedStep, number: Int, doubts: [Double], before: ReadableState?, after: ReadableState?,
+    inputState: NormedState, outputState: NormedState
+  ) {
     layout = visited.layout
+    (self.inputState, self.outputState) = (inputState, outputState)
     self.number = number
     self.doubts = doubts
     self.visited = visited
     self.before = before
     self.after = after
+  }
+}
+
+/// A state whose size is computed when it is first asked for: by the step that makes it or the one that takes it.
+final class NormedState {
+  let h: Tensor
+  private var known: [Double]?
+
+  init(_ h: Tensor) { self.h = h }
+
+  /// For each sample ‖h‖²
+  func squares() throws -> [Double] {
+    if let known { return known }
+    let squares = try h.sampleSquares()
+    known = squares
+    return squares
   }
 }
 

@@ -9,11 +9,18 @@ public enum MeasureName: String, CaseIterable, Sendable {
   case intermediate, borderline
   case droppedStep = "dropped-step"
   case unrolling, lesions
+  case activationNorm = "activation-norm"
+  case gradientNorm = "gradient-norm"
+
+  /// Those that a network running by the batch's own statistics has: what looks at its own pass alone.
+  public static let inTrainingMode: Set = [cosineLoss, l2Ratio, activationNorm, gradientNorm]
 }
 
 /// Which measures a `MeasureSuite` takes, and how.
 public struct MeasureOptions: Sendable {
   public var names: Set<MeasureName>
+  /// By which statistics the network runs; in training mode only `MeasureName.inTrainingMode` can be measured.
+  public var mode = MeasureMode.evaluation
   /// An example is borderline where |p_y − max_{k≠y} p_k| is below this.
   public var margin = 0.1
   /// Along how many of the last steps borderline examples are followed; five, or as many as the head can read, where it

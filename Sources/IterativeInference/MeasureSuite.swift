@@ -25,6 +25,13 @@ public struct MeasureSuite {
     (self.network, self.options, self.train, self.validation) = (network, options, train, validation)
     self.listBorderline = listBorderline
     try Groups.check(margin: options.margin)
+    if options.mode == .training, let name = options.names.subtracting(MeasureName.inTrainingMode).map(\.rawValue).min()
+    {
+      let possible = MeasureName.allCases.filter(MeasureName.inTrainingMode.contains).map(\.rawValue)
+      throw MeasureError(
+        option: "mode",
+        problem: "in training mode there is no \(name), only \(possible.joined(separator: ", "))")
+    }
     if listBorderline != nil, network.architecture.readableSteps.isEmpty {
       throw MeasureError(
         option: "list-borderline",
@@ -63,7 +70,7 @@ public struct MeasureSuite {
       let measures = try SplitMeasures(
         network.architecture, options, isTrain: isTrain,
         unrolled: unrolling.map { try unrolledSteps($0.ways) }, listBorderline.map { list in { list(isTrain, $0) } })
-      try measure(measures.all, on: network, samples) { try progress(phase, $0, samples.count) }
+      try measure(measures.all, on: network, samples, mode: options.mode) { try progress(phase, $0, samples.count) }
       return measures
     }
     let (onTrain, onValidation) = try (split(train, isTrain: true), split(validation, isTrain: false))
@@ -102,6 +109,8 @@ public struct MeasureSuite {
         })
     }
     measures.lesions = validation.lesions?.result
+    measures.activationNorm = both(\.activationNorm?.result) { $0 }
+    measures.gradientNorm = both(\.gradientNorm?.result) { $0 }
     return measures
   }
 }

@@ -1,16 +1,21 @@
 import ResidualNetworks
+import Results
 import Torch
 
-/// Lets `measures` see every step of a network on the given samples, in evaluation mode: one forward and one backward
-/// pass a batch, and besides only the measures' plans, with what they begin alike run once, and their trajectories from
-/// where they leave the network's own way.
-/// - Parameter progress: told after each batch how many samples are done
-/// - Throws: `PlanError` before any work where the network cannot run a measure's plan.
+/// Lets `measures` see every step of a network on the given samples: one forward and one backward pass a batch, and
+/// besides only the measures' plans, with what they begin alike run once, and their trajectories from where they leave
+/// the network's own way.
+/// - Parameters:
+///   - mode: by which statistics normalisations run; by the batch's own (`training`) no state is shown to the plugged head,
+///     and there are no plans and trajectories.
+///   - progress: told after each batch how many samples are done
+/// - Throws: `PlanError` before any work where the network cannot run a measure's plan; `MeasureError` for one in training
+///   mode.
 public func measure(
-  _ measures: [any Measure], on network: ResidualNetwork, _ samples: some BatchSource,
+  _ measures: [any Measure], on network: ResidualNetwork, _ samples: some BatchSource, mode: MeasureMode = .evaluation,
   progress: (Int) throws -> Void = { _ in }
 ) throws {
-  let round = try Round(measures, on: network)
+  let round = try Round(measures, on: network, mode)
   var done = 0
   try samples.forEachBatch { batch in
     try round.measure(batch, after: done)
@@ -22,6 +27,7 @@ public func measure(
 /// What is done with every batch.
 private struct Round {
   private let network: ResidualNetwork
+  private let mode: MeasureMode
   private let measures: [any Measure]
   private let plans: [Asked<Plan>]
   private let trajectories: [Asked<Trajectory>]
@@ -34,8 +40,8 @@ private struct Round {
     let way: Way
   }
 
-  init(_ measures: [any Measure], on network: ResidualNetwork) throws {
-    self.network = network
+  init(_ measures: [any Measure], on network: ResidualNetwork, _ mode: MeasureMode) throws {
+    (self.network, self.mode) = (network, mode)
     self.measures = measures
     plans = measures.flatMap { owner in
       owner.plans(for: network).enumerated().map { Asked(owner: owner, index: $0, way: $1) }
@@ -43,16 +49,20 @@ private struct Round {
     trajectories = measures.flatMap { owner in
       owner.trajectories(for: network).enumerated().map { Asked(owner: owner, index: $0, way: $1) }
     }
+    if mode == .training, !plans.isEmpty || !trajectories.isEmpty {
+      throw MeasureError(option: "mode", problem: "in training mode there is the network's own pass alone, and no plan")
+    }
     for plan in plans { try network.check(plan.way) }
     for trajectory in trajectories { try trajectory.way.check(on: network) }
   }
 
   /// - Parameter earlier: how many samples came before this batch
   func measure(_ batch: LabelledBatch, after earlier: Int) throws {
-    let pass = try Pass(network, images: batch.images, mode: .evaluation, keepsResiduals: true)
+    let pass = try Pass(
+      network, images: batch.images, mode: mode == .evaluation ? .evaluation : .batchStatistics, keepsResiduals: true)
     let h0 = pass.h0
     var starts = Dictionary(trajectories.map { ($0.way.first, Tensor?.none) }, uniquingKeysWith: { first, _ in first })
-    try goBack(pass, batch, first: 1) { step in
+    try goBack(pass, batch, mode, first: 1) { step in
       for measure in measures { try measure.observe(step) }
       if starts.keys.contains(step.number) { starts[step.number] = step.input }
     }
@@ -61,7 +71,7 @@ private struct Round {
       let way = trajectory.way
       guard let start = starts[way.first] ?? nil else { continue }
       let moves = way.plan.moves[way.plan.stepPlaces[way.first - 1]...]
-      try goBack(Pass(network, moves: moves, from: start), batch, first: way.first) {
+      try goBack(Pass(network, moves: moves, from: start), batch, .evaluation, first: way.first) {
         try trajectory.owner.observe(trajectory: trajectory.index, $0)
       }
     }
@@ -69,22 +79,43 @@ private struct Round {
 
   /// Shows every step of a pass on the way back.
   /// - Parameter first: the number of the pass's first step
-  private func goBack(_ pass: Pass, _ batch: LabelledBatch, first: Int, show: (StepReading) throws -> Void) throws {
+  private func goBack(
+    _ pass: Pass, _ batch: LabelledBatch, _ mode: MeasureMode, first: Int, show: (StepReading) throws -> Void
+  ) throws {
     let lastStage = network.architecture.stages.count - 1
-    let output = try CrossEntropy(logits: pass.logits, labels: batch.labels)
-    let odds = try LogOdds(logits: pass.logits, labels: batch.labels)
+    let isReadable = mode == .evaluation
+    let (gradient, doubts, output) = try start(pass, batch, mode)
     var later: (stage: Int, state: ReadableState?) = (
-      lastStage, ReadableState(network, pass.features, batch, said: output)
+      lastStage, isReadable ? ReadableState(network, pass.features, batch, said: output) : nil
     )
-    try pass.backward(odds.gradient, into: nil) { visited in
+    var following: NormedState?
+    try pass.backward(gradient, into: nil) { visited in
       let stage = visited.layout.name.stage
-      let before = stage == lastStage ? ReadableState(network, visited.kept, batch) : nil
+      let before = isReadable && stage == lastStage ? ReadableState(network, visited.kept, batch) : nil
       // What the later step adds to is what this one ends with, unless a projection or a pooling lies between.
       let after = later.stage == stage ? later.state : nil
+      let made = following.flatMap { $0.h === visited.output ? $0 : nil } ?? NormedState(visited.output)
+      let taken = NormedState(visited.input)
       try show(
-        StepReading(visited, number: first + visited.number - 1, doubts: odds.doubts, before: before, after: after))
+        StepReading(
+          visited, number: first + visited.number - 1, doubts: doubts, before: before, after: after,
+          inputState: taken, outputState: made))
       later = (stage, before)
+      following = taken
     }
+  }
+
+  /// What goes back through a pass, by what each sample's part of it is to be multiplied to be ∂L/∂h, and what the head
+  /// says.
+  private func start(
+    _ pass: Pass, _ batch: LabelledBatch, _ mode: MeasureMode
+  ) throws -> (gradient: Tensor, doubts: [Double], said: CrossEntropy) {
+    guard mode == .evaluation else {
+      let said = try CrossEntropy(logits: pass.logits, labels: batch.labels, gradientScale: 1)
+      return (try said.requiredGradient(), batch.classes.map { _ in 1 }, said)
+    }
+    let odds = try LogOdds(logits: pass.logits, labels: batch.labels)
+    return (odds.gradient, odds.doubts, try CrossEntropy(logits: pass.logits, labels: batch.labels))
   }
 
   /// Tells the measures what the head says after their plans.

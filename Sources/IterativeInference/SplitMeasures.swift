@@ -10,10 +10,13 @@ struct SplitMeasures {
   var droppedStep: DroppedStep?
   var unrolled: UnrolledSteps?
   var lesions: LesionScores?
+  var activationNorm: ActivationNorm?
+  var gradientNorm: GradientNorm?
 
   var all: [any Measure] {
     let all: [(any Measure)?] = [
-      cosineLoss, l2Ratio, firstOrder, intermediate, borderline, droppedStep, unrolled, lesions,
+      cosineLoss, l2Ratio, firstOrder, intermediate, borderline, droppedStep, unrolled, lesions, activationNorm,
+      gradientNorm,
     ]
     return all.compactMap { $0 }
   }
@@ -26,6 +29,8 @@ struct SplitMeasures {
     cosineLoss = asked(.cosineLoss) ? CosineLoss() : nil
     l2Ratio = asked(.l2Ratio) ? L2Ratio() : nil
     firstOrder = asked(.firstOrder) ? FirstOrder() : nil
+    activationNorm = asked(.activationNorm) ? ActivationNorm() : nil
+    gradientNorm = asked(.gradientNorm) ? GradientNorm(architecture) : nil
     intermediate = asked(.intermediate) ? IntermediateScores() : nil
     droppedStep = asked(.droppedStep) ? DroppedStep(architecture) : nil
     self.unrolled = unrolled

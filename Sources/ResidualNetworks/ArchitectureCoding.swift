@@ -20,10 +20,22 @@ extension Architecture {
   /// - Parameter classes: replaces the file's number of classes where it is given
   /// - Throws: `ArchitectureError` for a name, `FileError` naming file and field for a file.
   public static func find(_ nameOrPath: String, classes: Int? = nil) throws -> Architecture {
-    guard nameOrPath.hasSuffix(".yaml") || nameOrPath.hasSuffix(".yml") || nameOrPath.contains("/") else {
-      return try named(nameOrPath, classes: classes ?? 10)
-    }
-    let url = URL(filePath: nameOrPath)
+    isFile(nameOrPath) ? try read(nameOrPath, classes: classes) : try named(nameOrPath, classes: classes ?? 10)
+  }
+
+  /// The architectures of a name (`list(named:classes:)`), or that of a YAML file.
+  /// - Throws: as `find`.
+  public static func findAll(_ nameOrPath: String, classes: Int? = nil) throws -> [Architecture] {
+    isFile(nameOrPath) ? [try read(nameOrPath, classes: classes)] : try list(named: nameOrPath, classes: classes ?? 10)
+  }
+
+  /// Whether `find` takes this for a file and not for a name.
+  public static func isFile(_ text: String) -> Bool {
+    text.hasSuffix(".yaml") || text.hasSuffix(".yml") || text.contains("/")
+  }
+
+  private static func read(_ path: String, classes: Int?) throws -> Architecture {
+    let url = URL(filePath: path)
     var architecture = try YAML.read(Architecture.self, from: url)
     if let classes { architecture.classes = classes }
     do {

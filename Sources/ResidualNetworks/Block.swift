@@ -35,7 +35,7 @@ final class Block {
   /// - Parameter uses: the steps that run the block, in order; they agree in all shapes
   init(uses: [StepLayout], _ parameters: [String: Tensor]) throws {
     let first = uses[0]
-    let path = first.blockPath
+    let path = first.name.blockPath
     conv1 = try ConvolutionLayer(path + ".conv1", parameters, stride: first.stride, padding: 1)
     conv2 = try ConvolutionLayer(path + ".conv2", parameters, padding: 1)
     projection =

@@ -1,8 +1,13 @@
 import Torch
 
-/// Whether normalisations use the batch's statistics (and move the running ones) or the running ones.
+/// By which statistics normalisations run.
 public enum Mode: String, Sendable {
-  case training, evaluation
+  /// The batch's own, which also move the running ones.
+  case training
+  /// The batch's own; the running ones stay as they are.
+  case batchStatistics
+  /// The running ones.
+  case evaluation
 }
 
 /// PyTorch's defaults; the paper names neither.
@@ -68,7 +73,7 @@ struct NormLayer {
 
   /// What the backward needs.
   struct Tape {
-    /// Only after a training forward: evaluation does not look back at it.
+    /// Only after a forward by the batch's statistics: evaluation does not look back at it.
     let input: Tensor?
     let output: Tensor
     let statistics: NormReLU.BatchStatistics?
@@ -102,10 +107,11 @@ struct NormLayer {
 
   /// - Parameter momentum: by how much a training forward moves the running statistics
   func forward(_ input: Tensor, mode: Mode, momentum: Double = Normalisation.momentum) throws -> Tape {
+    let usesBatch = mode != .evaluation
     let result = try NormReLU.forward(
-      input, parameters, training: mode == .training, momentum: momentum,
+      input, parameters, training: usesBatch, momentum: mode == .training ? momentum : nil,
       epsilon: Normalisation.epsilon)
-    return Tape(input: mode == .training ? input : nil, output: result.output, statistics: result.statistics)
+    return Tape(input: usesBatch ? input : nil, output: result.output, statistics: result.statistics)
   }
 
   /// - Parameter gradient: must be this caller's alone, its memory is reused.

@@ -26,14 +26,11 @@ public struct ParameterSpecification: Hashable, Sendable {
 }
 
 extension StepLayout {
-  /// Where the step's block has its weights: `stages.S.B`.
-  public var blockPath: String { "stages.\(name.stage).\(name.block)" }
-
   /// Where one of the step's two normalisations has γ and β, and where its running statistics: with the block where all
   /// its steps share them, under `uses.U` where each has its own.
   func normPaths(_ norm: String) -> (affine: String, statistics: String) {
-    let own = "\(blockPath).uses.\(name.use).\(norm)"
-    let shared = "\(blockPath).\(norm)"
+    let own = "\(name.blockPath).uses.\(name.use).\(norm)"
+    let shared = "\(name.blockPath).\(norm)"
     return (sharing?.unsharedAffine == true ? own : shared, sharing?.unsharedStatistics == true ? own : shared)
   }
 }
@@ -67,7 +64,7 @@ extension Architecture {
     }
     convolution("stem", input.channels, stem.width, 3)
     for step in steps {
-      let path = step.blockPath
+      let path = step.name.blockPath
       let isFirst = step.name.use == 0
       norm("norm1", of: step, step.input.channels)
       if isFirst { convolution(path + ".conv1", step.input.channels, step.output.channels, 3) }

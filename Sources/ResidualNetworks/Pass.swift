@@ -12,6 +12,7 @@ public final class Pass {
   public let h0: Tensor
   /// nil where the pass began behind the stem.
   private let images: Tensor?
+  private let keepsResiduals: Bool
   private var records: [ResidualNetwork.Record]
   private var headTape: Head.Tape?
 
@@ -26,8 +27,12 @@ public final class Pass {
     public let kept: Tensor
     /// F_t(h_{t−1}), times the scale that the plan gives it.
     public let residual: Tensor
+    /// h_t
+    public let output: Tensor
     /// ∂L/∂h_{t−1}, or, at a projection, ∂L with respect to the projection's output.
     public let gradient: Tensor
+    /// ∂L/∂h_{t−1}, at a projection too.
+    public let inputGradient: Tensor
   }
 
   /// Runs the network forward.
@@ -56,6 +61,7 @@ public final class Pass {
     self.network = network
     self.images = images
     self.h0 = h0
+    self.keepsResiduals = keepsResiduals
     var h = h0
     var records: [ResidualNetwork.Record] = []
     for move in moves {
@@ -79,9 +85,12 @@ public final class Pass {
     guard let tape = headTape else { throw PassError.goneBack }
     headTape = nil
     var gradient = try network.head.backward(gradient, tape, gradients)
+    var output = features
     var number = records.count { if case .step = $0.move { true } else { false } }
     while let record = records.popLast() {
-      let after = gradient
+      let (after, following) = (gradient, output)
+      // Where nobody looks, the state goes with its record.
+      if keepsResiduals { output = record.input }
       gradient = try network.backward(after, through: record, gradients)
       guard case .step(let step) = record.move else { continue }
       defer { number -= 1 }
@@ -89,8 +98,8 @@ public final class Pass {
       let layout = try network.layout(of: step)
       try visit(
         VisitedStep(
-          layout: layout, number: number, input: record.input, kept: record.kept, residual: residual,
-          gradient: layout.name.projection ? after : gradient))
+          layout: layout, number: number, input: record.input, kept: record.kept, residual: residual, output: following,
+          gradient: layout.name.projection ? after : gradient, inputGradient: gradient))
     }
     if gradients != nil, let images {
       _ = try network.stem.backward(gradient, input: images, wantsInput: false, gradients)

@@ -118,7 +118,7 @@ public final class ResidualNetwork {
   /// - Throws: `PlanError` where there is none.
   func block(of step: Plan.Step) throws -> Block {
     guard blocks.indices.contains(step.stage), blocks[step.stage].indices.contains(step.block) else {
-      throw PlanError(move: 0, problem: "\(architecture.name) has no block stages.\(step.stage).\(step.block)")
+      throw PlanError(move: 0, problem: "\(architecture.name) has no block \(step.path)")
     }
     return blocks[step.stage][step.block]
   }

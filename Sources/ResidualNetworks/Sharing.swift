@@ -54,14 +54,13 @@ extension Architecture {
   ///   - parts: what of unshared batch normalization it has; nothing is naive sharing, all is UBN
   ///   - from: the shared block; the 5th counted from 0 where it is nil, as in the paper, or that of a stage's last two
   ///     steps where it has fewer than seven
-  /// - Throws: `ArchitectureError` where a stage has no such block, or none that two steps could run.
+  /// - Throws: `ArchitectureError` where a stage has no such block, or, without `from`, none that two steps could run.
   public func sharing(_ parts: Set<SharingPart>, from: Int? = nil) throws(ArchitectureError) -> Architecture {
+    let all = SharingPart.allCases
+    let kind =
+      parts.count == all.count ? "ubn" : "shared" + all.filter(parts.contains).map { "+\($0.rawValue)" }.joined()
     var shared = self
-    shared.name =
-      name + (parts.count == SharingPart.allCases.count ? "-ubn" : "-shared")
-      + (parts.count == SharingPart.allCases.count
-        ? "" : SharingPart.allCases.filter(parts.contains).map { "+\($0.rawValue)" }.joined())
-      + (from.map { "@\($0)" } ?? "")
+    shared.name = "\(name)-\(kind)" + (from.map { "@\($0)" } ?? "")
     for (index, stage) in stages.enumerated() {
       let first = from ?? min(5, stage.blocks - 2)
       guard from != nil || first >= (stage.entry == .projection ? 1 : 0) else {

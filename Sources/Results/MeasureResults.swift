@@ -17,13 +17,17 @@ public struct MeasureResults: Codable, Equatable, Sendable {
   public var samples: BySplit<Int>
   /// How many residual steps the network has.
   public var steps: Int
+  /// By which statistics normalisations ran.
+  public var mode: MeasureMode
+  /// Samples of a batch in training mode, where the numbers depend on it; nil in evaluation mode.
+  public var batch: Int?
   public var measures: Measures
   /// What was asked for and cannot exist in this network.
   public var absent: [Absence]
 
   public init(
     run: String, architecture: String, checkpoint: String, epoch: Int, data: String, samples: BySplit<Int>, steps: Int,
-    measures: Measures, absent: [Absence]
+    mode: MeasureMode = .evaluation, batch: Int? = nil, measures: Measures, absent: [Absence]
   ) {
     self.run = run
     self.architecture = architecture
@@ -32,8 +36,31 @@ public struct MeasureResults: Codable, Equatable, Sendable {
     self.data = data
     self.samples = samples
     self.steps = steps
+    self.mode = mode
+    self.batch = batch
     self.measures = measures
     self.absent = absent
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case format, run, architecture, checkpoint, epoch, data, samples, steps, mode, batch, measures, absent
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      run: try values.decode(String.self, forKey: .run),
+      architecture: try values.decode(String.self, forKey: .architecture),
+      checkpoint: try values.decode(String.self, forKey: .checkpoint),
+      epoch: try values.decode(Int.self, forKey: .epoch), data: try values.decode(String.self, forKey: .data),
+      samples: try values.decode(BySplit<Int>.self, forKey: .samples),
+      steps: try values.decode(Int.self, forKey: .steps),
+      // Files from before there was another mode do not name it.
+      mode: try values.decodeIfPresent(MeasureMode.self, forKey: .mode) ?? .evaluation,
+      batch: try values.decodeIfPresent(Int.self, forKey: .batch),
+      measures: try values.decode(Measures.self, forKey: .measures),
+      absent: try values.decode([Absence].self, forKey: .absent))
+    format = try values.decode(Int.self, forKey: .format)
   }
 
   /// Each measure's numbers; nil where it was not asked for or cannot exist.
@@ -50,6 +77,10 @@ public struct MeasureResults: Codable, Equatable, Sendable {
     public var borderline: BorderlineExamples?
     public var unrolling: Unrolling?
     public var lesions: Lesions?
+    /// ‖h_t‖ after every step (§4.5, Fig. 8 and 9).
+    public var activationNorm: BySplit<ActivationNorms>?
+    /// ‖∂L/∂h_{t−1}‖ before every step, and the ratio of Fig. 8 (§4.5).
+    public var gradientNorm: BySplit<GradientNorms>?
 
     public init() {}
 
@@ -59,6 +90,8 @@ public struct MeasureResults: Codable, Equatable, Sendable {
       case firstOrder = "first-order"
       case droppedStep = "dropped-step"
       case intermediate, borderline, unrolling, lesions
+      case activationNorm = "activation-norm"
+      case gradientNorm = "gradient-norm"
     }
   }
 
@@ -105,12 +138,20 @@ public struct MeasureResults: Codable, Equatable, Sendable {
   }
 }
 
+/// By which statistics normalisations ran while a network was measured.
+public enum MeasureMode: String, Codable, Sendable, CaseIterable {
+  /// The running ones.
+  case evaluation
+  /// Each batch's own, as while training; the running ones stay as they are.
+  case training
+}
+
 extension MeasureResults {
   /// Takes over, of measures of the same network on the same samples, those that were not asked for now.
   /// - Parameter asked: the names of those that were
   public mutating func keepMeasures(of earlier: MeasureResults, asked: Set<String>) {
     guard earlier.checkpoint == checkpoint, earlier.architecture == architecture, earlier.data == data,
-      earlier.samples == samples
+      earlier.samples == samples, earlier.mode == mode, earlier.batch == batch
     else { return }
     measures = measures.completed(by: earlier.measures)
     // "cosine-loss.plugged" is a part of "cosine-loss".
@@ -130,6 +171,8 @@ extension MeasureResults.Measures {
     all.borderline = borderline ?? older.borderline
     all.unrolling = unrolling ?? older.unrolling
     all.lesions = lesions ?? older.lesions
+    all.activationNorm = activationNorm ?? older.activationNorm
+    all.gradientNorm = gradientNorm ?? older.gradientNorm
     return all
   }
 }

@@ -44,6 +44,22 @@ public struct PairMoments: Sendable {
   }
 }
 
+/// One number of each of a few runs that differ in their seed only.
+public struct SeedStatistic: Equatable, Sendable {
+  /// nan without numbers.
+  public var mean: Double
+  /// Standard deviation with n − 1 below, as these are few samples of all seeds; nil for fewer than two.
+  public var deviation: Double?
+
+  public init(_ values: [Double]) {
+    let mean = values.reduce(0, +) / Double(values.count)
+    self.mean = mean
+    if values.count > 1 {
+      deviation = (values.reduce(0) { $0 + ($1 - mean) * ($1 - mean) } / Double(values.count - 1)).squareRoot()
+    }
+  }
+}
+
 /// Adds up how a classifier does, sample by sample.
 public struct ScoreSum: Sendable {
   private var right = 0

@@ -31,8 +31,12 @@ public struct StepName: Codable, Equatable, Hashable, Sendable {
     self.projection = projection
   }
 
-  /// The block as a checkpoint calls it, and where it is used again, which use: "stages.2.5", "stages.2.5.uses.3".
-  public var path: String { "stages.\(stage).\(block)" + (use == 0 ? "" : ".uses.\(use)") }
+  /// The block as a checkpoint calls it: "stages.2.5".
+  public var blockPath: String { "stages.\(stage).\(block)" }
+
+  /// The block, and where it is run again, as which use: "stages.2.5", "stages.2.5.uses.3". A checkpoint's tensors lie
+  /// under it, those of the first use under "stages.2.5.uses.0" where they are not shared.
+  public var path: String { blockPath + (use == 0 ? "" : ".uses.\(use)") }
 
   enum CodingKeys: String, CodingKey { case step, stage, block, use, projection }
 

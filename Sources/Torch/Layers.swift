@@ -47,17 +47,19 @@ public enum NormReLU {
   }
 
   /// ReLU(normalised input). With `training` by the batch's own statistics, which also move the running ones by
-  /// `momentum`; else by the running ones.
+  /// `momentum`, where that is not nil; else by the running ones.
   public static func forward(
-    _ input: Tensor, _ parameters: Parameters, training: Bool, momentum: Double, epsilon: Double
+    _ input: Tensor, _ parameters: Parameters, training: Bool, momentum: Double?, epsilon: Double
   ) throws -> (output: Tensor, statistics: BatchStatistics?) {
+    let readsRunning = !training || momentum != nil
     var out: ctorch_tensor?
     var mean: ctorch_tensor?
     var deviation: ctorch_tensor?
     try check(
       ctorch_norm_relu(
-        input.handle, parameters.weight.handle, parameters.bias.handle, parameters.runningMean.handle,
-        parameters.runningVariance.handle, training, momentum, epsilon, &out, &mean, &deviation))
+        input.handle, parameters.weight.handle, parameters.bias.handle,
+        readsRunning ? parameters.runningMean.handle : nil, readsRunning ? parameters.runningVariance.handle : nil,
+        training, momentum ?? 0, epsilon, &out, &mean, &deviation))
     let output = try Tensor.adopt(out)
     guard training else { return (output, nil) }
     return (output, BatchStatistics(mean: try .adopt(mean), inverseDeviation: try .adopt(deviation)))

@@ -1,5 +1,7 @@
-/// After which epochs a network is measured while it is trained, on how many samples, and what. `Trainer.measureEpoch` does
-/// it; without that nothing is measured. Training itself does not depend on it.
+import Results
+
+/// After which epochs a network is measured while it is trained, besides as it was initialised, on how many samples, and
+/// what. `Trainer.measureEpoch` does it; without that nothing is measured. Training itself does not depend on it.
 public struct MeasureSchedule: Codable, Hashable, Sendable {
   /// After every so many epochs, and after the last one.
   public var every: Int
@@ -7,11 +9,15 @@ public struct MeasureSchedule: Codable, Hashable, Sendable {
   public var samples: Int
   /// The measures, as they are called in `measures.json`.
   public var names: [String]
+  /// By which statistics the normalisations run after an epoch; nil for the running ones. At initialisation it is always
+  /// each batch's own.
+  public var mode: MeasureMode?
 
-  public init(every: Int, samples: Int, names: [String]) {
+  public init(every: Int, samples: Int, names: [String], mode: MeasureMode? = nil) {
     self.every = every
     self.samples = samples
     self.names = names
+    self.mode = mode
   }
 
   /// What is wrong with the values; nil where nothing is.
@@ -21,7 +27,7 @@ public struct MeasureSchedule: Codable, Hashable, Sendable {
     return names.isEmpty ? "names: there are none" : nil
   }
 
-  /// Whether epoch `epoch`, counted from 1, is measured.
+  /// Whether epoch `epoch` is measured, 0 being the network as it was initialised.
   /// - Precondition: there is no `problem`.
   public func includes(_ epoch: Int, of epochs: Int) -> Bool { epoch % every == 0 || epoch == epochs }
 }

@@ -12,7 +12,11 @@ public struct RunFolder: Sendable {
   public var configurationFile: URL { url.appending(path: "config.yaml") }
   public var environmentFile: URL { url.appending(path: "environment.json") }
   public var epochsFile: URL { url.appending(path: "epochs.csv") }
-  public var measuresFile: URL { url.appending(path: "measures.json") }
+  public var measuresFile: URL { measuresFile(.evaluation) }
+  /// What was measured in training mode does not take the place of the rest.
+  public func measuresFile(_ mode: MeasureMode) -> URL {
+    url.appending(path: mode == .evaluation ? "measures.json" : "measures-training.json")
+  }
   /// The folder of what was measured while training.
   public var historyFolder: URL { url.appending(path: "measures") }
   public var reportFile: URL { url.appending(path: "report.html") }
@@ -49,9 +53,10 @@ public struct RunFolder: Sendable {
   }
 
   /// What was measured; nil where nothing was.
-  public func measures() throws -> MeasureResults? {
-    guard FileManager.default.fileExists(atPath: measuresFile.path) else { return nil }
-    return try results(measuresFile, remedy: "measure again: reslens measure \(url.path)")
+  public func measures(_ mode: MeasureMode = .evaluation) throws -> MeasureResults? {
+    let file = measuresFile(mode)
+    guard FileManager.default.fileExists(atPath: file.path) else { return nil }
+    return try results(file, remedy: "measure again: reslens measure \(url.path)")
   }
 
   /// What was measured while training, in the order of the epochs.
@@ -73,29 +78,30 @@ public struct RunFolder: Sendable {
     return try decode(MeasureResults.self, file, remedy: remedy)
   }
 
-  /// Writes `measures.json`.
+  /// Writes `measures.json`, or of training mode `measures-training.json`.
   public func write(_ results: MeasureResults) throws {
-    try Files.write(Self.encoder(pretty: true).encode(results), to: measuresFile)
+    try Files.write(Self.json(results), to: measuresFile(results.mode))
   }
 
   /// Writes what was measured after an epoch of training.
   public func writeHistory(_ results: MeasureResults) throws {
     try Files.makeFolder(historyFolder)
     let name = Self.epochPrefix + String(format: "%05d.json", results.epoch)
-    try Files.write(Self.encoder(pretty: false).encode(results), to: historyFolder.appending(path: name))
+    try Files.write(Self.json(results, pretty: false), to: historyFolder.appending(path: name))
   }
 
   private static let epochPrefix = "epoch-"
   /// JSON has no word for numbers that are not finite, as an unrolling that explodes gives.
   private static let (infinite, negative, undefined) = ("Infinity", "-Infinity", "NaN")
 
-  private static func encoder(pretty: Bool) -> JSONEncoder {
+  /// A result as it is written into a run folder.
+  public static func json(_ value: some Encodable, pretty: Bool = true) throws -> Data {
     let encoder = JSONEncoder()
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
     encoder.nonConformingFloatEncodingStrategy = .convertToString(
       positiveInfinity: infinite, negativeInfinity: negative, nan: undefined)
-    return encoder
+    return try encoder.encode(value)
   }
 
   private func decode<Value: Decodable>(_ type: Value.Type, _ file: URL, remedy: String) throws -> Value {
@@ -126,7 +132,7 @@ public struct RunFolder: Sendable {
   /// Adds a session to `environment.json`.
   public func add(_ session: Session) throws {
     try Files.write(
-      Self.encoder(pretty: true).encode(Environment(sessions: sessions() + [session])), to: environmentFile)
+      Self.json(Environment(sessions: sessions() + [session])), to: environmentFile)
   }
 
   private struct Environment: Codable {

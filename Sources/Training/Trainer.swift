@@ -40,7 +40,7 @@ public final class Trainer {
   /// The epochs that are done.
   public var records: [EpochRecord] { loop.records }
   /// Measures the network after an epoch of the configuration's `measure`, before the epoch's checkpoint is written: what
-  /// it has recorded is there whenever the epoch counts as done. Asked the second argument whether to stop, it returns
+  /// it has recorded is there whenever the epoch counts as done; and, as epoch 0, before the first step. Asked the second argument whether to stop, it returns
   /// false once that says so.
   public var measureEpoch: ((_ epoch: Int, _ shouldStop: () -> Bool) throws -> Bool)?
   /// Seconds between checkpoints within an epoch; there is one at the end of every epoch anyway.
@@ -91,6 +91,7 @@ public final class Trainer {
   /// - Throws: `TrainingError.notFinite`; `FileError` where a file cannot be written. The last checkpoint stays.
   public func run(shouldStop: () -> Bool = { false }, report: (Event) -> Void = { _ in }) throws -> Outcome {
     let recipe = configuration.recipe
+    if loop.epoch == 0, loop.step == 0, try !isMeasured(0, shouldStop) { return .stopped }
     while loop.epoch < recipe.epochs {
       guard try trainEpoch(shouldStop, report) else { return .stopped }
       let validationBegan = ContinuousClock.now

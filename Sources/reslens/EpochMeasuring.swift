@@ -8,12 +8,16 @@ import Training
 
 extension MeasureSchedule {
   /// What rides on the pass that is made anyway, a number a step.
-  static let standard = [MeasureName.cosineLoss, .l2Ratio, .firstOrder, .intermediate].map(\.rawValue)
+  static let standard = [
+    MeasureName.cosineLoss, .l2Ratio, .firstOrder, .intermediate, .activationNorm, .gradientNorm,
+  ].map(\.rawValue)
 
-  /// `every=1,samples=2000,names…` on the command line.
+  static let standardSamples = 2000
+
+  /// `every=1,samples=2000,mode=training,names…` on the command line.
   /// - Throws: `ValidationError` for a part that is none of these.
   init(parsing argument: String) throws {
-    self.init(every: 1, samples: 2000, names: [])
+    self.init(every: 1, samples: Self.standardSamples, names: [])
     for part in argument.split(separator: ",", omittingEmptySubsequences: false) {
       let sides = part.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false)
       switch (sides[0], sides.dropFirst().first.map { Int($0) ?? 0 }) {
@@ -21,6 +25,11 @@ extension MeasureSchedule {
       case ("samples", .some(let number)) where number >= 1: samples = number
       case ("every", _), ("samples", _):
         throw ValidationError("--measure \(part): a whole number of at least 1 is needed, as in \(sides[0])=1")
+      case ("mode", _):
+        guard let mode = sides.dropFirst().first.flatMap({ MeasureMode(rawValue: String($0)) }) else {
+          throw ValidationError("--measure \(part): the modes are mode=evaluation and mode=training")
+        }
+        self.mode = mode
       default:
         let name = try MeasureName.parse(String(part), option: "measure")[0]
         if [.borderline, .unrolling, .lesions].contains(name) {
@@ -29,7 +38,12 @@ extension MeasureSchedule {
         names.append(name.rawValue)
       }
     }
-    if names.isEmpty { names = Self.standard }
+    let possible = mode == .training ? MeasureName.inTrainingMode.map(\.rawValue) : MeasureName.allCases.map(\.rawValue)
+    if let name = names.first(where: { !possible.contains($0) }) {
+      throw ValidationError(
+        "--measure mode=training: there is no \(name), only \(possible.sorted().joined(separator: ", "))")
+    }
+    if names.isEmpty { names = Self.standard.filter(possible.contains) }
   }
 }
 
@@ -51,8 +65,10 @@ struct EpochMeasuring {
   ) throws {
     guard let schedule = configuration.measure else { return nil }
     (self.configuration, self.network, self.folder) = (configuration, network, folder)
-    options = MeasureOptions(
+    var options = MeasureOptions(
       names: Set(try MeasureName.parse(schedule.names.joined(separator: ","), option: "measure")))
+    options.mode = schedule.mode ?? .evaluation
+    self.options = options
     // In float32, whatever the training's precision.
     let maker = BatchMaker(statistics: dataset.statistics)
     train = Samples(dataset.train, count: schedule.samples, maker: maker)
@@ -64,6 +80,13 @@ struct EpochMeasuring {
   func measure(
     _ epoch: Int, shouldStop: () -> Bool, progress: (Int, Int, MeasureSuite.Phase) -> Void
   ) throws -> Bool {
+    var options = options
+    if epoch == 0 {
+      // Before the first step the running statistics are those of nothing.
+      options.mode = .training
+      options.names.formIntersection(MeasureName.inTrainingMode)
+      if options.names.isEmpty { return true }
+    }
     let suite = try MeasureSuite(network, options, train: train, validation: validation)
     do {
       let (measures, absent) = try suite.run { phase, done, count in
@@ -75,7 +98,7 @@ struct EpochMeasuring {
           run: folder.name, architecture: network.architecture.name, checkpoint: Checkpoint.name(epoch: epoch),
           epoch: epoch, data: configuration.data,
           samples: .init(train: train.count, validation: validation.count), steps: network.architecture.steps.count,
-          measures: measures, absent: absent))
+          mode: options.mode, batch: options.mode == .training ? train.batch : nil, measures: measures, absent: absent))
       return true
     } catch is Stopped {
       return false

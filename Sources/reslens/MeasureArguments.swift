@@ -1,5 +1,8 @@
 import ArgumentParser
 import IterativeInference
+import Results
+
+extension MeasureMode: ExpressibleByArgument {}
 
 /// The options of `reslens measure` that say what to measure and how.
 struct MeasureArguments: ParsableArguments {
@@ -7,9 +10,16 @@ struct MeasureArguments: ParsableArguments {
     help: ArgumentHelp(
       """
       What to measure: all, or names out of \(MeasureName.allCases.map(\.rawValue).joined(separator: ", ")). \
-      (default: all but unrolling and lesions)
+      (default: all but unrolling and lesions, or all that training mode has)
       """, valueName: "names"))
   var measures: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      By which statistics the batch normalisations run: evaluation for the running ones, training for each batch's own (\(MeasureName.allCases.filter(MeasureName.inTrainingMode.contains).map(\.rawValue).joined(separator: ", "))).
+      """))
+  var mode = MeasureMode.evaluation
 
   @Option(help: ArgumentHelp("An example is borderline where |p_y − max p_k| is below this.", valueName: "m"))
   var margin = 0.1
@@ -75,6 +85,7 @@ struct MeasureArguments: ParsableArguments {
   /// - Throws: `ValidationError` or `MeasureError` for what cannot be read.
   func options() throws -> MeasureOptions {
     var options = MeasureOptions(names: try names())
+    options.mode = mode
     options.margin = margin
     options.lastSteps = lastSteps
     if let unroll { options.unrolling.times = unroll }
@@ -96,7 +107,8 @@ struct MeasureArguments: ParsableArguments {
 
   /// What `--measures` names, and whatever other options are about.
   private func names() throws -> Set<MeasureName> {
-    var names = measures == "all" ? Set(MeasureName.allCases) : Self.standard
+    let all = mode == .training ? MeasureName.inTrainingMode : Set(MeasureName.allCases)
+    var names = measures == "all" ? all : Self.standard.intersection(all)
     if let measures, measures != "all" { names = Set(try MeasureName.parse(measures, option: "measures")) }
     if asksToUnroll { names.insert(.unrolling) }
     if listBorderline != nil || lastSteps != nil { names.insert(.borderline) }

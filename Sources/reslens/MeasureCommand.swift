@@ -12,8 +12,9 @@ struct MeasureCommand: ParsableCommand {
     commandName: "measure",
     abstract: "Measures what every step of a trained network does.",
     discussion: """
-      Writes measures.json into the run folder and prints tables. Always in float32, with the running statistics. \
-      Measures of an earlier call on the same checkpoint, data and samples stay.
+      Writes measures.json into the run folder and prints tables. Always in float32. \
+      Measures of an earlier call on the same checkpoint, data and samples stay. What is measured in training mode goes \
+      into measures-training.json instead.
 
       For example:
         reslens measure runs/first --samples 2000
@@ -82,9 +83,10 @@ struct MeasureCommand: ParsableCommand {
     var results = MeasureResults(
       run: folder.name, architecture: network.architecture.name, checkpoint: checkpoint.url.lastPathComponent,
       epoch: checkpoint.epoch ?? 0, data: source, samples: .init(train: train.count, validation: validation.count),
-      steps: network.architecture.steps.count, measures: measures, absent: absent)
+      steps: network.architecture.steps.count, mode: options.mode, batch: options.mode == .training ? batch : nil,
+      measures: measures, absent: absent)
     print(MeasureSummary(results).text)
-    if let earlier = try? folder.measures() {
+    if let earlier = try? folder.measures(options.mode) {
       results.keepMeasures(of: earlier, asked: Set(options.names.map(\.rawValue)))
     }
     try folder.write(results)
@@ -92,7 +94,8 @@ struct MeasureCommand: ParsableCommand {
       try Files.write(listed.csv, to: URL(filePath: file))
       terminal.note("\(listed.count) borderline examples listed in \(file)")
     }
-    terminal.note("written to \(folder.measuresFile.path); see it with: reslens report \(path)")
+    let hint = options.mode == .evaluation ? "; see it with: reslens report \(path)" : ""
+    terminal.note("written to \(folder.measuresFile(options.mode).path)\(hint)")
   }
 
   /// - Throws: `FileError` where a file could not be written for want of its folder, before hours of measuring.

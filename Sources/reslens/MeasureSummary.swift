@@ -33,11 +33,18 @@ struct MeasureSummary {
     add("correlation", measures.firstOrder?.validation, \.name) { $0.correlation.map { fixed($0, 2) } }
     add("accuracy without", measures.droppedStep?.validation, \.name) { percent($0.score.accuracy) }
     add("accuracy here", measures.intermediate?.validation, \.name) { percent($0.score.accuracy) }
+    add("‖h‖ after", measures.activationNorm?.validation.steps, \.name) { significant($0.mean) }
+    add("‖∂L/∂h‖ before", measures.gradientNorm?.validation.steps, \.name) { significant($0.mean) }
     guard !columns.isEmpty else { return nil }
     let rows = Set(names).sorted { $0.step < $1.step }.map { name in
-      ["\(name.step)\(name.projection ? " (projection)" : "")"] + columns.map { $0.cell(name) ?? "–" }
+      ["\(name.step)\(name.projection ? " (projection)" : name.use > 0 ? " (\(name.path))" : "")"]
+        + columns.map { $0.cell(name) ?? "–" }
     }
     var text = table([["step"] + columns.map(\.head)] + rows) + "\nvalidation, n = \(results.samples.validation)"
+    if results.mode == .training { text += ", by each batch's own statistics" }
+    if let ratio = measures.gradientNorm?.validation.ratio {
+      text += "; gradient norm ratio, first over last stage: \(significant(ratio.mean))"
+    }
     if let baseline = measures.droppedStep?.baseline.validation {
       text += "; the whole network: accuracy \(percent(baseline.accuracy)), loss \(fixed(baseline.loss, 4))"
     }

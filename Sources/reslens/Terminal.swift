@@ -52,6 +52,9 @@ func spoken(seconds: Double) -> String {
 
 func fixed(_ value: Double, _ digits: Int) -> String { String(format: "%.\(digits)f", value) }
 
+/// A number of any size, four significant digits.
+func significant(_ value: Double) -> String { String(format: "%.4g", value) }
+
 /// A share as per cent.
 func percent(_ share: Double) -> String { fixed(100 * share, 2) + " %" }
 

@@ -74,7 +74,7 @@ final class DroppedPairs: Measure {
         #expect(code.contains(block), "\(file.lastPathComponent): \(block)")
       }
     }
-    #expect(blocks >= 13)
+    #expect(blocks >= 14)
   }
 
   @Test("The README's example")
@@ -137,6 +137,14 @@ final class DroppedPairs: Measure {
     try measure([lesions], on: network, samples)
     for lesion in lesions.result.dropped { print(lesion.size, lesion.error.mean, lesion.error.std) }
     #expect(lesions.result.dropped.map(\.size) == [1, 2])
+
+    let already = printed.count
+    let fresh = try ResidualNetwork(.named("resnet-20").sharing([.statistics, .affine, .gamma], from: 1), seed: 0)
+    let (activations, gradients) = (ActivationNorm(), GradientNorm(fresh.architecture))
+    try measure([activations, gradients], on: fresh, samples, mode: .training)
+    for step in activations.result?.steps ?? [] { print(step.name.path, step.mean) }
+    print(gradients.result?.ratio?.mean ?? .nan)
+    #expect(printed.count == already + 10 && gradients.result?.ratio != nil)
 
     let train = Samples(data.train, count: 200, maker: samples.maker)
     let options = MeasureOptions(names: [.cosineLoss, .borderline, .unrolling])

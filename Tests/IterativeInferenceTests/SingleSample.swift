@@ -26,6 +26,15 @@ let pooled = Architecture(
     .init(width: 2, blocks: 3, entry: .none), .init(width: 2, blocks: 3, entry: .averagePooling),
   ], head: .init(pooling: 2))
 
+/// Two stages in which steps run one block together, the second entered through a projection; wide enough for no sample to
+/// be without a gradient.
+let sharedStages = Architecture(
+  name: "shared", input: .init(channels: 1, height: 2, width: 2), classes: 3, stem: .init(width: 4),
+  stages: [
+    .init(width: 4, blocks: 2, entry: .none, sharing: .init(from: 0, unsharedAffine: true)),
+    .init(width: 4, blocks: 3, entry: .projection, stride: 1, sharing: .init(from: 1, unsharedStatistics: true)),
+  ], head: .init(pooling: 2))
+
 /// A network in float64 with parameters that look random.
 func network(_ architecture: Architecture) throws -> ResidualNetwork {
   let network = try ResidualNetwork(architecture, seed: 1, type: .float64)

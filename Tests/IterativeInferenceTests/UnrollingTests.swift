@@ -9,7 +9,9 @@ import Torch
 @Suite struct UnrollingTests {
   @Test(
     "Every number of every step of an unrolled network equals that of differences, a sample at a time",
-    arguments: [(tiny, 2), (tiny, 1), (pooled, 4), (pooled, 3), (pooled, 2), (twoStages, 2)])
+    arguments: [
+      (tiny, 2), (tiny, 1), (pooled, 4), (pooled, 3), (pooled, 2), (twoStages, 2), (sharedStages, 5), (sharedStages, 2),
+    ])
   func byDifferences(architecture: Architecture, step: Int) throws {
     let network = try network(architecture)
     let samples = try samples(5, batch: 3, of: architecture)
@@ -25,7 +27,7 @@ import Torch
       let own = network.plan.moves
       let place = network.plan.stepPlaces[step - 1]
       guard case .step(let block) = own[place] else { return }
-      let added = Plan.Move.step(.init(stage: block.stage, block: block.block, scale: scale))
+      let added = Plan.Move.step(.init(stage: block.stage, block: block.block, use: block.use, scale: scale))
       let moves = own[...place] + Array(repeating: added, count: times) + own[(place + 1)...]
       let begun = network.plan.stepPlaces[first - 1]
       let found = measure.result(way: way)

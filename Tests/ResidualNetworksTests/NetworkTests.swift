@@ -156,6 +156,21 @@ func prepared(
     #expect(try doubled.distance(to: step.kept.adding(step.residual, scale: 2)) < 1e-12)
   }
 
+  @Test("A pass by the batch's statistics is a training pass that leaves the running ones alone, whatever comes")
+  func batchStatistics() throws {
+    let (network, images, _) = try prepared(smallArchitectures[0], type: .float64)
+    let running = network.parameters.filter { $0.key.contains("running") }
+    let before = try running.mapValues { try $0.doubles() }
+    let alone = try Pass(network, images: images, mode: .batchStatistics).logits
+    var values = try images.doubles()
+    values[7] = .infinity
+    _ = try Pass(network, images: Tensor(values, shape: images.shape), mode: .batchStatistics)
+    #expect(try running.mapValues { try $0.doubles() } == before)
+    let trained = try Pass(network, images: images, mode: .training).logits
+    #expect(try trained.equals(alone))
+    #expect(try running.mapValues { try $0.doubles() } != before)
+  }
+
   @Test("Parameters that do not fit are refused by name")
   func misfits() throws {
     let architecture = smallArchitectures[2]

@@ -98,7 +98,7 @@ int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorc
                            ctorch_tensor *grad_bias) CTORCH_CHECKED;
 
 /// max(0, batch-normalised input). In training the batch's statistics are used and returned in
-/// `mean` and `inverse_deviation`, and the running ones are moved by `momentum`; in evaluation the
+/// `mean` and `inverse_deviation`, and the running ones, where they are not null, are moved by `momentum`; in evaluation the
 /// running ones are used and `mean` and `inverse_deviation` stay null.
 int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias, ctorch_tensor running_mean,
                      ctorch_tensor running_var, bool training, double momentum, double epsilon,
