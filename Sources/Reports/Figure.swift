@@ -159,8 +159,10 @@ public struct Figure: Equatable, Sendable {
 
 extension Figure {
   /// The colours of the series, chosen by Okabe and Ito to be told apart by colour-blind readers too (a little
-  /// lighter here, to be seen on a dark page as well).
-  public static let palette = ["#1f83c4", "#dd6310", "#0a9f78", "#c76ba0", "#c98f00", "#5db3e6"]
+  /// lighter here, to be seen on a dark page as well), and more for long lists.
+  public static let palette = [
+    "#1f83c4", "#dd6310", "#0a9f78", "#c76ba0", "#c98f00", "#5db3e6", "#8069c8", "#7f8a8f", "#a8503f", "#6f9432",
+  ]
 
   /// The colour of text and rules; a page shows it in its own text colour.
   public static let ink = "black"

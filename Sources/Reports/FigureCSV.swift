@@ -15,7 +15,8 @@ extension Figure {
         curve += 1
         let names = [panel.y.label, panel.title, series.label].map(quoted).joined(separator: ",")
         for point in series.points {
-          let edges = point.spread.map { [point.y - $0, point.y + $0].map { String($0) } } ?? ["", ""]
+          let edges =
+            point.spread.map { [lowEdge(point.y, $0, of: panel), point.y + $0].map { String($0) } } ?? ["", ""]
           let numbers = [String(curve), String(point.x), String(point.y)] + edges + [point.marked ? "1" : "0"]
           let cell = hasMaps ? ["", "", "", "", ""] : []
           lines.append((numbers + cell).joined(separator: ",") + "," + names)
@@ -33,6 +34,11 @@ extension Figure {
       }
     }
     return lines.map { $0 + "\n" }.joined()
+  }
+
+  /// A deviation above its mean has no lower edge on a logarithmic axis: the band then goes down out of the picture.
+  private func lowEdge(_ y: Double, _ spread: Double, of panel: Panel) -> Double {
+    panel.y.scale == .logarithmic && y > 0 ? max(y - spread, y / 1000) : y - spread
   }
 
   private func quoted(_ text: String) -> String {

@@ -130,7 +130,8 @@ extension Figure {
     let least = max(1, (range.upperBound - range.lowerBound) / count)
     let decade = pow(10, log10(least).rounded(.down))
     let step = [1, 2, 5].map { $0 * decade }.first { $0 >= least } ?? 10 * decade
-    return "set \(axis)tics 0, \(step)" + (step > 2 && range.contains(1) ? "; set \(axis)tics add ('1' 1)" : "")
+    return "set \(axis)tics 0, \(step)"
+      + (step > 2 && range.contains(1) && !range.contains(0) ? "; set \(axis)tics add ('1' 1)" : "")
   }
 
   private func yTicks(of panel: Panel, over range: ClosedRange<Double>) -> String {

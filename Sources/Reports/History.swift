@@ -57,6 +57,24 @@ struct HistoryMeasure {
             StepValue(name: $0.name, value: 100 * $0.score.accuracy)
           }
         }),
+      HistoryMeasure(
+        id: "history-activation-norm", title: "Activation norm over training: how large does the hidden state become?",
+        quantity: .init("‖h‖ after the step", scale: .logarithmic),
+        reading: "On logarithmic scales.",
+        values: {
+          $0.activationNorm.map { BySplit(train: $0.train.steps, validation: $0.validation.steps) }?.values {
+            StepValue(name: $0.name, value: $0.mean)
+          }
+        }),
+      HistoryMeasure(
+        id: "history-gradient-norm", title: "Gradient norm over training: where does the loss pull?",
+        quantity: .init("‖∂L/∂h‖ before the step", scale: .logarithmic),
+        reading: "On logarithmic scales.",
+        values: {
+          $0.gradientNorm.map { BySplit(train: $0.train.steps, validation: $0.validation.steps) }?.values {
+            StepValue(name: $0.name, value: $0.mean)
+          }
+        }),
     ]
   }
 
@@ -109,7 +127,8 @@ extension Section {
     title = measure.title
     text = [
       """
-      The same measure of the network <b>as it was after each measured epoch</b>. \(measure.reading)
+      The same measure of the network <b>as it was after each measured epoch</b>. \(measure.reading) \
+      \(modesOfHistory(histories.map(\.run)))
       """,
       """
       <i>The paper (Fig. 5, 13–19):</i> draws its measures over training the same way, a curve a block, from blue for \

@@ -66,7 +66,7 @@ func historyTable(_ history: RunHistory, run: String?) -> Markup {
     ["step", "block"] + shown.map { "epoch \(history.epochs[$0])" },
     rows: history.names.map { name in
       [String(name.step), name.path]
-        + shown.map { values[$0][name.step].map { decimal($0, 4) } ?? "–" }
+        + shown.map { values[$0][name.step].map { readable($0, 4) } ?? "–" }
     }, caption: tableCaption(run, part))
 }
 

@@ -28,6 +28,7 @@ struct Measure {
   static var all: [Measure] {
     [
       l2Ratio, droppedStep, cosineLoss, pluggedCosineLoss, firstOrder, intermediate, borderline, unrolling, lesions,
+      activationNorm, gradientNorm,
     ]
   }
 

@@ -11,18 +11,22 @@ extension Figure.Style {
 
 /// One statistic of every step, a panel a run.
 func statisticFigure(
-  _ name: String, title: String, of subjects: Subjects, quantity: String, rules: [Double] = [],
-  values: (MeasureResults.Measures) -> BySplit<[StepStatistic]>?
+  _ name: String, title: String, of subjects: Subjects, quantity: String, scale: Figure.Scale = .linear,
+  rules: [Double] = [], values: (MeasureResults.Measures) -> BySplit<[StepStatistic]>?
 ) -> Figure {
   stepFigure(name, title: title, of: subjects) { measures in
     guard let statistics = values(measures) else { return nil }
     func series(_ label: String, _ style: Figure.Style, _ values: [StepStatistic]) -> Figure.Series {
+      // A deviation above its mean has no lower edge on a logarithmic axis.
       Figure.Series(
         label, style: style,
-        points: values.map { .init(x: Double($0.name.step), y: $0.mean, spread: $0.std, marked: $0.name.projection) })
+        points: values.map {
+          .init(
+            x: Double($0.name.step), y: $0.mean, spread: scale == .linear ? $0.std : nil, marked: $0.name.projection)
+        })
     }
     return Figure.Panel(
-      x: .init("step"), y: .init(quantity),
+      x: .init("step"), y: .init(quantity, scale: scale),
       series: [
         series("train", .train, statistics.train), series("validation", .validation, statistics.validation),
       ],

@@ -9,6 +9,12 @@ func decimal(_ value: Double, _ digits: Int) -> String {
 /// A share, 0 … 1, in per cent; the sign stays on the number's line.
 func percent(_ share: Double, _ digits: Int = 2) -> String { decimal(100 * share, digits) + "\u{00A0}%" }
 
+/// So many decimals, as long as they say something: not of what is far smaller or larger.
+func readable(_ value: Double, _ digits: Int) -> String {
+  value == 0 || (abs(value) >= pow(10, Double(2 - digits)) && abs(value) < 1e5)
+    ? decimal(value, digits) : significant(value)
+}
+
 /// A number of any size, four significant digits.
 func significant(_ value: Double) -> String {
   value.isFinite ? String(format: "%.4g", value).replacing("-", with: "−") : decimal(value, 0)

@@ -23,9 +23,7 @@ struct Page {
     \(summary)
     <nav aria-label="Sections">\(sections.map { section -> Markup in "<a href=\"#\(section.id)\">\(section.title.subject)</a>" })</nav>
     </header>
-    <section id="runs"><h2>What was trained, and how</h2>
-    \(factTable(report.runs))
-    </section>
+    \(facts)
     \(sections.map(markup(of:)))
     <footer>
     <p>ResLens measures what each step of a residual network does, after S. Jastrzębski, D. Arpit, N. Ballas, V. Verma, \
@@ -40,12 +38,26 @@ struct Page {
     """
   }
 
+  /// Many runs' facts would hide what came of them.
+  private var facts: Markup {
+    let title: Markup = report.runs.contains(where: \.isTrained) ? "What was trained, and how" : "What was probed"
+    let table = factTable(report.runs)
+    let shown: Markup =
+      report.runs.count > 3 ? "<details><summary>\(report.runs.count) runs</summary>\(table)</details>" : table
+    return "<section id=\"runs\"><h2>\(title)</h2>\n\(shown)\n</section>"
+  }
+
   private var summary: Markup {
     let paragraphs = report.runs.map { run -> Markup in
       let text = Summary(run: run).sentences.joined(separator: " ")
       return report.runs.count > 1 ? "<p><b>\(run.name)</b>. \(text)</p>" : "<p>\(text)</p>"
     }
-    return "<div class=\"summary\">\(paragraphs)<p class=\"note\">\(Summary.rule)</p></div>"
+    let rule: Markup = "<p class=\"note\">\(Summary.rule)</p>"
+    guard report.runs.count > 3 else { return "<div class=\"summary\">\(paragraphs)\(rule)</div>" }
+    return """
+      <details class="summary"><summary>What the numbers of each of the \(report.runs.count) runs say</summary>
+      \(paragraphs)\(rule)</details>
+      """
   }
 
   private func markup(of section: Section) -> Markup {
@@ -59,6 +71,7 @@ struct Page {
       \(section.text.map { text -> Markup in "<p>\(text)</p>" })
       \(section.gaps.map { gap -> Markup in "<p class=\"gap\">\(gap.problem): <code>\(gap.command)</code></p>" })
       \(section.notes.map { note -> Markup in "<p class=\"note\">\(note)</p>" })
+      \(section.overview)
       \(section.illustrations.map(figure))
       \(tables)
       </section>

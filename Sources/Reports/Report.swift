@@ -6,13 +6,18 @@ import Results
 public struct ReportedRun: Equatable, Sendable {
   /// What the run is called in pictures and tables, and what `reslens measure` is to be called with.
   public var name: String
+  /// What it is called together with the runs that differ in nothing but their seed; nil where it stands alone.
+  public var group: String?
   /// What was trained and how, in the order in which it is shown.
   public var facts: [Fact]
   public var epochs: [EpochRecord]
   /// nil where the run has not been measured.
   public var measures: MeasureResults?
-  /// What was measured while the network was trained: an entry a measured epoch, in their order.
+  /// What was measured while the network was trained: an entry a measured epoch, in their order; epoch 0 is the network
+  /// as it was initialised.
   public var history: [MeasureResults]
+  /// Whether it was trained at all; of one that was not, only what its initialisation shows is on the page.
+  public var isTrained: Bool
 
   public init(
     name: String, facts: [Fact], epochs: [EpochRecord], measures: MeasureResults?, history: [MeasureResults] = []
@@ -22,6 +27,13 @@ public struct ReportedRun: Equatable, Sendable {
     self.epochs = epochs
     self.measures = measures
     self.history = history
+    isTrained = true
+  }
+
+  /// A network as it was initialised, measured as epoch 0.
+  public init(untrained results: MeasureResults, facts: [Fact]) {
+    self.init(name: results.run, facts: facts, epochs: [], measures: nil, history: [results])
+    isTrained = false
   }
 }
 

@@ -7,6 +7,8 @@ struct Section {
   var title: String
   /// A paragraph each.
   var text: [Markup]
+  /// Numbers to be seen at once, before any picture.
+  var overview: Markup = ""
   var illustrations: [Illustration] = []
   var gaps: [Gap] = []
   /// What is not there and cannot be, a paragraph each.
@@ -22,15 +24,22 @@ struct Section {
   }
 
   static func all(of runs: [ReportedRun]) -> [Section] {
-    let measures = Measure.all.filter { $0.isAlwaysShown || $0.isMentioned(in: runs) }
-    return [training(runs)] + measures.map { Section($0, of: runs) }
-      + HistoryMeasure.all.compactMap {
-        Section($0, of: runs)
-      }
+    let propagation = [initialisation(runs), gradientRatio(runs)].compactMap { $0 }
+    let trained = runs.filter(\.isTrained)
+    guard !trained.isEmpty else { return propagation }
+    // Panels a run: of several seeds, the first shows what the steps do.
+    let shown = RunGroup.all(of: trained).map { $0.runs[0] }
+    let measures = Measure.all.filter { $0.isAlwaysShown || $0.isMentioned(in: shown) }
+    var steps = measures.map { Section($0, of: shown) } + HistoryMeasure.all.compactMap { Section($0, of: shown) }
+    if shown.count < trained.count {
+      for index in steps.indices { steps[index].notes.append("Of several seeds the first is shown.") }
+    }
+    return [training(trained)] + propagation + steps
   }
 
   private static func training(_ runs: [ReportedRun]) -> Section {
-    let trained = runs.filter { !$0.epochs.isEmpty }
+    let groups = RunGroup.all(of: runs) { !$0.epochs.isEmpty }
+    let trained = groups.flatMap(\.runs)
     return Section(
       id: "training", title: "Training",
       text: [
@@ -40,12 +49,15 @@ struct Section {
         So train may well lie above validation.
         """
       ],
+      overview: groups.count > 1 ? outcomeTable(groups) : "",
       illustrations: trained.isEmpty
         ? []
         : [
           Illustration(
-            figures: [trainingCurves(of: trained), learningRates(of: trained)],
-            caption: "Below: the learning rate of each epoch’s last step.")
+            figures: [trainingCurves(of: groups), learningRates(of: groups)],
+            caption: """
+              \(seedsCaption(groups, of: groups.count > 3 ? "" : " of the validation curves")) Below: the learning rate of each epoch’s last step.
+              """)
         ],
       gaps: runs.filter(\.epochs.isEmpty).map {
         Gap(problem: "\($0.name) has no finished epoch", command: "reslens train --resume --out \($0.name)")
@@ -61,12 +73,12 @@ extension Section {
     title = measure.title
     text = ["\(measure.definition)", "<i>\(measure.source) (\(measure.place)):</i> \(measure.finding)"]
     let isOneOfMany = runs.count > 1
-    var shown: [ReportedRun] = []
+    var (shown, missing): ([ReportedRun], [ReportedRun]) = ([], [])
     for run in runs {
       let absences = run.measures?.absent.filter { measure.concerns($0.measure) } ?? []
       if !absences.isEmpty { notes.append(note(on: absences, run: isOneOfMany ? run.name : nil)) }
       guard let measures = run.measures?.measures, measure.isPresent(measures) else {
-        if absences.isEmpty { gaps.append(Gap(measure, of: run)) }
+        if absences.isEmpty { missing.append(run) }
         continue
       }
       shown.append(run)
@@ -75,6 +87,7 @@ extension Section {
       }
       tables.append(measure.table(measures, isOneOfMany ? run.name : nil))
     }
+    gaps = missing.count > 3 ? [Gap(measure, ofAll: missing)] : missing.map { Gap(measure, of: $0) }
     guard !shown.isEmpty else { return }
     illustrations = measure.pictures(Subjects(runs: shown, areNamed: isOneOfMany)).map {
       Illustration(figures: [$0.figure], caption: $0.fullCaption)
@@ -114,6 +127,12 @@ struct Gap: CustomStringConvertible, Hashable {
   init(problem: String, command: String) {
     self.problem = problem
     self.command = command
+  }
+
+  /// Many runs that do not have the measure.
+  init(_ measure: Measure, ofAll runs: [ReportedRun]) {
+    self.init(measure, of: runs[0])
+    problem = "\(runs.count) runs have no values of this measure, and each needs a call such as"
   }
 
   /// A run that does not have the measure.

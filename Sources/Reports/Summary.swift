@@ -8,7 +8,8 @@ struct Summary {
   static let rule = "The sentences follow from the numbers below: means on validation data; of equals, the lowest step."
 
   var sentences: [String] {
-    let epochs = [training].compactMap { $0 }
+    let epochs = [training, propagation].compactMap { $0 }
+    guard run.isTrained else { return epochs }
     guard let measures = run.measures?.measures else { return epochs + ["What its steps do has not been measured."] }
     let sentences = [
       descent(measures), dropping(measures), magnitude(measures), explanation(measures), gradual(measures),

@@ -34,11 +34,15 @@ func epochTable(_ run: ReportedRun, captioned: Bool) -> Markup {
     }, caption: captioned ? run.name : nil)
 }
 
-func statisticTable(_ statistics: BySplit<[StepStatistic]>?, run: String?) -> Markup {
+/// - Parameter isNorm: of numbers of any size
+func statisticTable(_ statistics: BySplit<[StepStatistic]>?, run: String?, isNorm: Bool = false) -> Markup {
   stepTable(
     columns: ["mean ± std", "n"], train: statistics?.train ?? [], validation: statistics?.validation ?? [],
     name: \.name, run: run
-  ) { [spread($0.mean, $0.std), String($0.count)] }
+  ) { step in
+    let value = isNorm ? "\(significant(step.mean)) ± \(significant(step.std))" : spread(step.mean, step.std)
+    return [value, String(step.count)]
+  }
 }
 
 func droppedStepTable(_ measures: MeasureResults.Measures, run: String?) -> Markup {

@@ -1,40 +1,52 @@
 import Results
 
-/// Loss and error over epochs: all runs in the same axes, a colour a run.
-func trainingCurves(of runs: [ReportedRun]) -> Figure {
-  func panel(_ label: String, train: (EpochRecord) -> Double, validation: (EpochRecord) -> Double) -> Figure.Panel {
-    let series = runs.enumerated().flatMap { index, run in
-      [
-        Figure.Series(
-          run.name + " train", style: style(index, of: runs, .solid),
-          points: run.epochs.map { .init(x: Double($0.epoch), y: train($0)) }),
-        Figure.Series(
-          run.name + " validation", style: style(index, of: runs, .dashed),
-          points: run.epochs.map { .init(x: Double($0.epoch), y: validation($0)) }),
-      ]
+/// Loss and error over epochs: all groups in the same axes, a colour a group; train and validation side by side where the
+/// curves are many.
+func trainingCurves(of groups: [RunGroup]) -> Figure {
+  typealias Curve = (split: String, dash: Figure.Dash, value: (EpochRecord) -> Double)
+  let isCrowded = groups.count > 3
+  func panels(_ label: String, _ curves: [Curve]) -> [Figure.Panel] {
+    let drawn = curves.map { curve in
+      groups.map { group in
+        let points = group.points { run in run.epochs.map { Figure.Point.place($0.epoch, curve.value($0)) } }
+        var style = style(of: group, among: groups, curve.dash, points: points.count)
+        // Two bands that overlap hide the means: where both splits are in one panel, validation has it.
+        style.hasBand = isCrowded || curve.dash == .dashed
+        return Figure.Series("\(group.label) \(curve.split)", style: style, points: points)
+      }
     }
-    return Figure.Panel(x: .init("epoch"), y: .init(label, scale: scale(of: series)), series: series)
+    let axis = Figure.Axis(label, scale: scale(of: drawn.flatMap { $0 }))
+    guard isCrowded else {
+      // A group's two curves one after the other.
+      let series = groups.indices.flatMap { group in drawn.map { $0[group] } }
+      return [Figure.Panel(x: .init("epoch"), y: axis, series: series)]
+    }
+    return zip(curves, drawn).map { Figure.Panel(title: $0.split, x: .init("epoch"), y: axis, series: $1) }
   }
-  var legend = [Figure.LegendEntry("train", style: .train), .init("validation", style: .validation)]
-  if runs.count > 1 {
-    legend = runs.enumerated().map { .init($1.name, style: style($0, of: runs, .solid)) }
-    legend.append(.init("train", style: .init(colour: Figure.ink)))
-    legend.append(.init("validation", style: .init(colour: Figure.ink, dash: .dashed)))
-  }
+  let legend =
+    isCrowded
+    ? RunGroup.legend(groups)
+    : groups.count > 1
+      ? RunGroup.legend(groups, solid: "train", dashed: "validation")
+      : [.init("train", style: .train), .init("validation", style: .validation)]
+  let validation = isCrowded ? Figure.Dash.solid : .dashed
   return Figure(
     name: "training", title: "Loss and error over epochs",
-    panels: [
-      panel("loss (nats)", train: \.trainLoss, validation: \.validationLoss),
-      panel("error (%)", train: { 100 * $0.trainError }, validation: { 100 * $0.validationError }),
-    ], columns: 2, legend: legend)
+    panels: panels("loss (nats)", [("train", .solid, \.trainLoss), ("validation", validation, \.validationLoss)])
+      + panels(
+        "error (%)",
+        [("train", .solid, { 100 * $0.trainError }), ("validation", validation, { 100 * $0.validationError })]),
+    columns: 2, legend: legend)
 }
 
-func learningRates(of runs: [ReportedRun]) -> Figure {
-  let series = runs.enumerated().map { index, run in
-    var style = style(index, of: runs, .solid)
-    if runs.count == 1 { style.colour = Figure.ink }
-    return Figure.Series(
-      run.name, style: style, points: run.epochs.map { .init(x: Double($0.epoch), y: $0.learningRate) })
+func learningRates(of groups: [RunGroup]) -> Figure {
+  let runs = groups.flatMap(\.runs)
+  let series = groups.map { group in
+    let points = group.points { run in run.epochs.map { Figure.Point.place($0.epoch, $0.learningRate) } }
+    var style = style(of: group, among: groups, .solid, points: points.count)
+    style.hasBand = false
+    if groups.count == 1 { style.colour = Figure.ink }
+    return Figure.Series(group.label, style: style, points: points)
   }
   let axis = Figure.Axis("learning rate", scale: isStaircase(runs) ? .logarithmic : .linear)
   return Figure(
@@ -42,17 +54,34 @@ func learningRates(of runs: [ReportedRun]) -> Figure {
     panels: [.init(x: .init("epoch"), y: axis, series: series)], panelHeight: 90, legend: [])
 }
 
-/// A single run's splits have the colours that they have in all pictures; of several runs each has its own. Some ten
-/// markers tell the curves apart without colours.
-private func style(_ index: Int, of runs: [ReportedRun], _ dash: Figure.Dash) -> Figure.Style {
+/// A single run's splits have the colours that they have in all pictures; of several groups each has its own.
+private func style(
+  of group: RunGroup, among groups: [RunGroup], _ dash: Figure.Dash, points: Int
+) -> Figure.Style {
   var style: Figure.Style = dash == .solid ? .train : .validation
-  if runs.count > 1 {
-    let markers: [Figure.Marker] = [.circle, .square, .triangle, .pentagon, .diamond]
-    style.colour = Figure.palette[index % Figure.palette.count]
-    style.marker = markers[index % markers.count]
+  if groups.count > 1 {
+    style = group.style(dash, points: points)
+    style.filled = dash == .solid
   }
-  style.markerInterval = max(1, runs[index].epochs.count / 10)
+  style.markerInterval = max(1, points / 10)
   return style
+}
+
+/// How the groups' trainings ended: a row a group, means over the seeds that came as far as the farthest one.
+func outcomeTable(_ groups: [RunGroup]) -> Markup {
+  table(
+    ["network", "seeds", "epochs", "train error", "validation error", "lowest validation error"],
+    rows: groups.map { group in
+      let epochs = group.runs.compactMap { $0.epochs.last?.epoch }.max() ?? 0
+      let whole = group.runs.filter { $0.epochs.last?.epoch == epochs }
+      func mean(_ value: (ReportedRun) -> Double?) -> String { SeedStatistic(whole.compactMap(value)).percentage }
+      let seeds =
+        whole.count == group.runs.count ? "\(whole.count)" : "\(whole.count) of \(group.runs.count) at that epoch"
+      return [
+        group.name, seeds, "\(epochs)", mean { $0.epochs.last?.trainError }, mean { $0.epochs.last?.validationError },
+        mean { $0.epochs.map(\.validationError).filter(\.isFinite).min() },
+      ]
+    }, caption: "after the last epoch; ± one standard deviation over seeds (n − 1)")
 }
 
 /// Logarithmic where the values are positive and span more than a factor of 20: the late epochs would lie on the axis.

@@ -168,8 +168,8 @@ private let figureNames = [
 
   @Test("draws a staircase of learning rates on a logarithmic axis, a smooth schedule on a linear one") func rates() {
     var run = Samples.run(epochs: 60)
-    #expect(learningRates(of: [run]).panels[0].y.scale == .logarithmic)
+    #expect(learningRates(of: RunGroup.all(of: [run])).panels[0].y.scale == .logarithmic)
     for epoch in run.epochs.indices { run.epochs[epoch].learningRate = 0.4 * Double(60 - epoch) / 60 }
-    #expect(learningRates(of: [run]).panels[0].y.scale == .linear)
+    #expect(learningRates(of: RunGroup.all(of: [run])).panels[0].y.scale == .linear)
   }
 }

@@ -1,0 +1,78 @@
+import Foundation
+import Results
+
+/// Runs that differ in nothing but their seed, to be shown as one curve.
+struct RunGroup {
+  var name: String
+  var runs: [ReportedRun]
+  /// Its place among all groups of the page: what gives it the same colour everywhere.
+  var place: Int
+
+  /// In the order in which the groups' first runs come; of each group the runs that have what is to be shown, and no group
+  /// without one.
+  static func all(of runs: [ReportedRun], where isShown: (ReportedRun) -> Bool = { _ in true }) -> [RunGroup] {
+    var groups: [RunGroup] = []
+    for run in runs {
+      let name = run.group ?? run.name
+      if let index = groups.firstIndex(where: { $0.name == name }) {
+        groups[index].runs.append(run)
+      } else {
+        groups.append(RunGroup(name: name, runs: [run], place: groups.count))
+      }
+    }
+    return groups.map { RunGroup(name: $0.name, runs: $0.runs.filter(isShown), place: $0.place) }
+      .filter { !$0.runs.isEmpty }
+  }
+
+  /// What the group is called in a picture: with the number of its runs where they are several.
+  var label: String { runs.count == 1 ? name : "\(name) (\(runs.count) seeds)" }
+
+  /// Mean over the runs at each place that at least one of them has, with their standard deviation where they are
+  /// several. A number that is not finite counts only where there is no other: it would take the whole place away.
+  func points(_ values: (ReportedRun) -> [(x: Double, y: Double)]) -> [Figure.Point] {
+    let all = Dictionary(grouping: runs.flatMap(values), by: \.x).mapValues { $0.map(\.y) }
+    return all.keys.sorted().compactMap { x in
+      all[x].map { ys in
+        let finite = ys.filter(\.isFinite)
+        let seeds = SeedStatistic(finite.isEmpty ? ys : finite)
+        return Figure.Point(x: x, y: seeds.mean, spread: seeds.deviation)
+      }
+    }
+  }
+
+  /// How the group's curve is drawn among others: ten colours, and markers that differ where colours come again; some ten
+  /// markers a curve.
+  func style(_ dash: Figure.Dash, points: Int) -> Figure.Style {
+    let markers: [Figure.Marker] = [.circle, .square, .triangle, .pentagon, .diamond]
+    let colours = Figure.palette
+    return Figure.Style(
+      colour: colours[place % colours.count], dash: dash,
+      marker: markers[(place + place / colours.count) % markers.count], markerInterval: max(1, points / 10))
+  }
+
+  /// A legend of the groups, and of what solid and dashed lines are.
+  static func legend(_ groups: [RunGroup], solid: String? = nil, dashed: String? = nil) -> [Figure.LegendEntry] {
+    groups.map { .init($0.label, style: $0.style(.solid, points: 1)) }
+      + [(solid, Figure.Dash.solid), (dashed, .dashed)].compactMap { label, dash in
+        label.map { .init($0, style: .init(colour: Figure.ink, dash: dash)) }
+      }
+  }
+}
+
+extension SeedStatistic {
+  /// As a share in per cent: "6.62 ± 0.12 %"; a dash without numbers.
+  var percentage: String {
+    mean.isNaN ? "–" : deviation.map { "\(decimal(100 * mean, 2)) ± \(percent($0))" } ?? percent(mean)
+  }
+
+  /// "1.234 ± 0.057"; a dash without numbers. Of a deviation two digits say enough.
+  var text: String {
+    let spread = deviation.map { " ± " + ($0 < 100 ? String(format: "%.2g", $0) : decimal($0, 0)) }
+    return mean.isNaN ? "–" : significant(mean) + (spread ?? "")
+  }
+}
+
+extension Figure.Point {
+  /// A place of a run's curve.
+  static func place(_ x: Int, _ y: Double) -> (x: Double, y: Double) { (Double(x), y) }
+}

@@ -1,0 +1,187 @@
+import Foundation
+import Host
+import Results
+import Testing
+
+@testable import Reports
+
+/// Made-up norms of a network whose states grow by `growth` a step.
+private func norms(_ growth: Double, epoch: Int, ratio: Double = 4, mode: MeasureMode = .training) -> MeasureResults {
+  let names = Samples.names([3, 3, 3])
+  func steps(_ value: (Int) -> Double) -> [StepStatistic] {
+    names.map { StepStatistic(name: $0, mean: value($0.step), std: 1, count: 50) }
+  }
+  var results = Samples.measures(blocks: [3, 3, 3])
+  (results.epoch, results.mode, results.measures) = (epoch, mode, .init())
+  let activations = ActivationNorms(
+    start: .init(mean: 10, std: 1, count: 50), steps: steps { 10 * pow(growth, Double($0)) })
+  let gradients = GradientNorms(
+    steps: steps { pow(growth, Double(-$0)) }, ratio: .init(mean: ratio, std: 0.5, count: 50))
+  results.measures.activationNorm = .init(train: activations, validation: activations)
+  results.measures.gradientNorm = .init(train: gradients, validation: gradients)
+  return results
+}
+
+@Suite("A report of activations and gradients") struct PropagationReportTests {
+  private func run(_ name: String, group: String? = nil, growth: Double, ratio: Double = 4) -> ReportedRun {
+    var run = Samples.run(name)
+    run.group = group
+    run.history = [norms(growth, epoch: 0, ratio: ratio), norms(growth, epoch: 1, ratio: ratio / 2, mode: .evaluation)]
+    return run
+  }
+
+  @Test("puts all networks into the same axes, with step 0 and a row each") func initialisation() throws {
+    let runs = [run("plain", growth: 1.1), run("naive", growth: 1.5), Samples.run("bare")]
+    let section = try #require(Section.all(of: runs).first { $0.id == "initialisation" })
+    let figure = try #require(section.figures.first)
+    #expect(figure.panels.map { $0.series.map(\.label) } == [["plain", "naive"], ["plain", "naive"]])
+    #expect(figure.panels[0].series[1].points.map(\.x) == (0...9).map(Double.init))
+    #expect(figure.panels[1].series[1].points.map(\.x) == (1...9).map(Double.init))
+    #expect(abs(figure.panels[0].series[1].points[9].y - 10 * pow(1.5, 9)) < 1e-9)
+    #expect(section.overview.text.contains("<td>naive</td>") && !section.overview.text.contains("<td>bare</td>"))
+    #expect(section.notes.map(\.text).joined().contains("bare"))
+    #expect(Summary(run: runs[1]).sentences.joined().contains("goes from 10 to \(significant(10 * pow(1.5, 9)))"))
+  }
+
+  @Test("of networks that were never trained has nothing else", arguments: [nil, Gnuplot.find()])
+  func probe(gnuplot: Gnuplot?) throws {
+    let scratch = try Scratch()
+    let runs = ["a", "b"].map { name in
+      var results = norms(1.2, epoch: 0)
+      results.run = name
+      return ReportedRun(untrained: results, facts: [Fact("seed", "0")])
+    }
+    let sections = Section.all(of: runs)
+    #expect(sections.map(\.id) == ["initialisation"])
+    let notes = try Report(title: "Probe", runs: runs).write(to: scratch.page, gnuplot: gnuplot)
+    #expect(notes.count == (gnuplot == nil ? 1 : 0))
+    let page = try ParsedPage(scratch.page)
+    #expect(page.problem == nil)
+    #expect(!page.text.contains("has not been measured"))
+  }
+
+  @Test("draws the ratio over the epochs, the initialisation being epoch 0") func ratio() throws {
+    let section = try #require(
+      Section.all(of: [run("naive", growth: 1.5, ratio: 8)]).first { $0.id == "gradient-norm-ratio" })
+    let series = try #require(section.figures.first?.panels[0].series)
+    #expect(series.map(\.label) == ["naive train", "naive validation"])
+    #expect(series[0].points.map(\.x) == [0, 1] && series[0].points.map(\.y) == [8, 4])
+    #expect(series[0].points.allSatisfy { $0.spread == nil })
+    #expect(!Section.all(of: [Samples.run()]).contains { $0.id == "gradient-norm-ratio" })
+  }
+
+  @Test("says where the initialisation was measured otherwise than what follows") func modes() throws {
+    let sections = Section.all(of: [run("naive", growth: 1.5)])
+    for id in ["gradient-norm-ratio", "history-activation-norm"] {
+      let text = try #require(sections.first { $0.id == id }).text.map(\.text).joined()
+      #expect(text.contains("by each batch’s own statistics") && text.contains("by the running ones"))
+    }
+    var alike = run("naive", growth: 1.5)
+    alike.history[1].mode = .training
+    let text = try #require(Section.all(of: [alike]).first { $0.id == "gradient-norm-ratio" }).text.map(\.text).joined()
+    #expect(!text.contains("a jump behind epoch 0"))
+  }
+
+  @Test("gives a band on a logarithmic axis an edge, however wide it is") func logarithmicBand() throws {
+    let runs = [run("a-0", group: "a", growth: 1.1), run("a-1", group: "a", growth: 4)]
+    let figure = try #require(Section.all(of: runs).first { $0.id == "initialisation" }?.figures.first)
+    let wide = try #require(figure.panels[0].series[0].points.last)
+    #expect(try #require(wide.spread) > wide.y)
+    let low = figure.csv.split(separator: "\n").dropFirst().compactMap { Double($0.split(separator: ",")[3]) }
+    #expect(low.count == 19 && low.allSatisfy { $0 > 0 })
+  }
+
+  @Test("stands norms that are not finite", arguments: [Double.nan, .infinity]) func nonFinite(value: Double) throws {
+    let scratch = try Scratch()
+    var exploded = run("naive", growth: 1.5)
+    exploded.history[0].measures.activationNorm?.train.steps[4].mean = value
+    exploded.history[0].measures.gradientNorm?.train.ratio?.mean = value
+    _ = try Report(title: "Exploded", runs: [exploded]).write(to: scratch.page, gnuplot: .find())
+    #expect(try ParsedPage(scratch.page).problem == nil)
+  }
+}
+
+@Suite("Runs that differ in their seed only") struct RunGroupTests {
+  private let runs: [ReportedRun] = [("a-0", "a", 0.0), ("a-1", "a", 2), ("b-0", "b", 1), ("alone", nil, 3)].map {
+    name, group, seed in
+    var run = Samples.run(name, seed: seed)
+    run.group = group
+    return run
+  }
+
+  @Test("are one curve: the mean over seeds, with their deviation by n − 1") func mean() throws {
+    let groups = RunGroup.all(of: runs)
+    #expect(groups.map(\.label) == ["a (2 seeds)", "b", "alone"])
+    let curves = trainingCurves(of: groups).panels[1].series
+    #expect(curves.map(\.label).prefix(2) == ["a (2 seeds) train", "a (2 seeds) validation"])
+    let (first, second) = (100 * runs[0].epochs[4].validationError, 100 * runs[1].epochs[4].validationError)
+    let point = curves[1].points[4]
+    #expect(abs(point.y - (first + second) / 2) < 1e-12)
+    #expect(abs((point.spread ?? 0) - abs(first - second) / 2.squareRoot()) < 1e-12 && first != second)
+    #expect(curves[3].points[4].spread == nil)
+  }
+
+  @Test("of which one has fewer epochs are a mean of what there is") func uneven() throws {
+    var uneven = Array(runs.prefix(2))
+    uneven[1].epochs.removeLast(6)
+    let points = trainingCurves(of: RunGroup.all(of: uneven)).panels[1].series[0].points
+    #expect(points.map(\.x) == (1...10).map(Double.init))
+    #expect(points[3].spread != nil && points[4].spread == nil)
+    #expect(abs(points[4].y - 100 * uneven[0].epochs[4].trainError) < 1e-12)
+  }
+
+  @Test("of which one did not come to its end are compared by those that did, and the row says so") func unfinished()
+    throws
+  {
+    var uneven = runs
+    uneven[1].epochs.removeLast(6)
+    uneven[0].epochs[3].validationLoss = .nan
+    let groups = RunGroup.all(of: uneven)
+    let text = outcomeTable(groups).text
+    #expect(text.contains("1 of 2 at that epoch"))
+    #expect(text.contains(SeedStatistic([uneven[0].epochs[9].validationError]).percentage))
+    // A number that is none leaves the other seed's.
+    let loss = trainingCurves(of: groups).panels[0].series[1].points[3]
+    #expect(loss.y == uneven[1].epochs[3].validationLoss && loss.spread == nil)
+  }
+
+  @Test("are one network in the pictures of what steps do: the first seed, and the page says so") func first() throws {
+    let sections = Section.all(of: runs)
+    let ratio = try #require(sections.first { $0.id == "l2-ratio" })
+    #expect(ratio.figures[0].panels.map(\.title) == ["a-0", "b-0", "alone"])
+    #expect(ratio.notes.map(\.text).contains("Of several seeds the first is shown."))
+    #expect(!Section.all(of: Array(runs.dropFirst())).contains { !$0.notes.isEmpty })
+  }
+
+  @Test("and the eight networks of an ablation are one figure: train and validation apart, a colour a network")
+  func ablation() throws {
+    let scratch = try Scratch()
+    let eight = (1...8).map { Samples.run("network-\($0)", seed: Double($0)) }
+    let figure = trainingCurves(of: RunGroup.all(of: eight))
+    #expect(figure.panels.map(\.title) == ["train", "validation", "train", "validation"])
+    #expect(figure.panels.allSatisfy { $0.series.count == 8 && Set($0.series.map(\.style.colour)).count == 8 })
+    #expect(figure.legendEntries.map(\.label) == eight.map(\.name))
+    // A network keeps its colour where another has nothing to show.
+    var some = eight
+    some[0].epochs = []
+    let left = RunGroup.all(of: some) { !$0.epochs.isEmpty }
+    #expect(left[0].style(.solid, points: 1).colour == figure.panels[0].series[1].style.colour)
+    some = eight
+    for index in some.indices { some[index].measures?.measures.droppedStep = nil }
+    let notes = try Report(title: "Ablation", runs: some).write(to: scratch.page, gnuplot: .find())
+    #expect(notes.count { $0.contains("dropped-step") } == 1 && notes.joined().contains("8 runs have no values"))
+    let page = try ParsedPage(scratch.page)
+    #expect(page.problem == nil && page.text.contains("8 runs"))
+  }
+
+  @Test("end in one row, where there is something to compare") func outcome() throws {
+    let section = try #require(Section.all(of: runs).first { $0.id == "training" })
+    let text = section.overview.text.replacing("\u{00A0}", with: " ")
+    let errors = runs.prefix(2).compactMap { $0.epochs.last?.validationError }
+    #expect(text.contains("<td>a</td><td>2</td><td>10</td>") || text.contains("<td>a</td>\n<td>2</td>\n<td>10</td>"))
+    #expect(text.contains(SeedStatistic(Array(errors)).percentage.replacing("\u{00A0}", with: " ")))
+    #expect(try #require(Section.all(of: [runs[0]]).first).overview.text.isEmpty)
+    #expect(SeedStatistic([0.1]).deviation == nil)
+    #expect(abs(try #require(SeedStatistic([0.1, 0.3, 0.2]).deviation) - 0.1) < 1e-12)
+  }
+}
