@@ -30,7 +30,7 @@ struct BenchCommand: ParsableCommand {
 
   @Option var model = "resnet-20"
   @Option var work = Work.train
-  @Option var precision = TrainCommand.Precision.fp32
+  @Option var precision = Precision.fp32
   @Option var batch = 128
   @Option var warmups = 2
   @OptionGroup var threads: ThreadOptions
@@ -91,7 +91,9 @@ struct BenchCommand: ParsableCommand {
   private func measure(_ network: ResidualNetwork, _ samples: Samples) throws {
     var measures: [any Measure] = [CosineLoss(), L2Ratio()]
     let architecture = network.architecture
-    if work != .measure { measures += [FirstOrder(), IntermediateScores()] as [any Measure] }
+    if work != .measure {
+      measures += [FirstOrder(), IntermediateScores(), ActivationNorm(), GradientNorm(architecture)] as [any Measure]
+    }
     if work == .suite {
       let ways = [1, 0.1].map { UnrolledSteps.Way(scale: $0) }
       measures += [

@@ -27,22 +27,53 @@ struct ReportCommand: ParsableCommand {
   }
 
   func run() throws {
-    let reported = try runs.map(Self.reported)
     let page = out.map { URL(filePath: $0) } ?? RunFolder(URL(filePath: runs[0])).reportFile
-    try Files.makeFolder(page.deletingLastPathComponent())
-    let title =
-      reported.count == 1 ? "What every step of \(reported[0].name) does" : "\(reported.count) runs, step by step"
-    let notes = try Reports.Report(title: title, runs: reported).write(to: page, gnuplot: .find())
-    let terminal = Terminal()
-    for note in notes { terminal.note("note: \(note)") }
+    let title = runs.count == 1 ? "What every step of \(runs[0]) does" : "\(runs.count) runs, step by step"
+    try Self.write(runs, title: title, to: page, Terminal())
     print(page.path)
   }
 
+  /// Makes the page of these run folders.
+  static func write(_ paths: [String], title: String, to page: URL, _ terminal: Terminal) throws {
+    let configurations = try paths.map { try RunFolder(URL(filePath: $0)).configuration() }
+    let groups = groupNames(configurations)
+    let runs = try zip(paths, configurations).enumerated().map { index, run in
+      var reported = try reported(run.0, run.1)
+      reported.group = groups[index]
+      return reported
+    }
+    try Files.makeFolder(page.deletingLastPathComponent())
+    for note in try Reports.Report(title: title, runs: runs).write(to: page, gnuplot: .find()) {
+      terminal.note("note: \(note)")
+    }
+  }
+
+  /// For each of several runs what it is called together with those that differ from it in nothing but the seed: its
+  /// architecture's name, with the first such run's number where others of that name were trained otherwise. nil where
+  /// nothing tells it from another run.
+  private static func groupNames(_ configurations: [RunConfiguration]) -> [String?] {
+    guard configurations.count > 1 else { return [nil] }
+    let kinds = configurations.map { configuration in
+      var kind = configuration
+      (kind.seed, kind.measure) = (0, nil)
+      return kind
+    }
+    return zip(kinds, configurations).map { kind, configuration in
+      let name = kind.architecture.name
+      let alike = zip(kinds, configurations).filter { $0.0 == kind }
+      guard alike.count(where: { $0.1.seed == configuration.seed }) == 1 else { return nil }
+      let isOnly = kinds.allSatisfy { $0 == kind || $0.architecture.name != name }
+      return isOnly ? name : kinds.firstIndex(of: kind).map { "\(name) (as run \($0 + 1))" }
+    }
+  }
+
   /// A run folder's files, as the page shows them.
-  static func reported(_ path: String) throws -> ReportedRun {
+  private static func reported(_ path: String, _ configuration: RunConfiguration) throws -> ReportedRun {
     let folder = RunFolder(URL(filePath: path))
-    let configuration = try folder.configuration()
-    let measures = try folder.measures()
+    let history = try folder.history()
+    // What was measured after the last epoch, where nothing else was: `reslens study` does that.
+    let last = history.last { $0.epoch == configuration.recipe.epochs && $0.mode == .evaluation }
+    let measures = try folder.measures() ?? last
     var facts = facts(configuration, try folder.sessions())
     if let measures {
       let counts = measures.samples
@@ -54,26 +85,19 @@ struct ReportCommand: ParsableCommand {
             + "\(counts.train) train and \(counts.validation) validation images of \(measures.data)"))
     }
     return ReportedRun(
-      name: path, facts: facts, epochs: try folder.epochs(), measures: measures, history: try folder.history())
+      name: path, facts: facts, epochs: try folder.epochs(), measures: measures, history: history)
   }
 
   private static func facts(_ configuration: RunConfiguration, _ sessions: [RunFolder.Session]) -> [Fact] {
-    let architecture = configuration.architecture
     let recipe = configuration.recipe
-    let stages = architecture.stages.map { stage in
-      let entry = stage.entry == .none ? "" : " after \(stage.entry.rawValue)"
-      return "\(stage.blocks) × \(stage.width) channels\(entry)"
-    }
     let schedule =
       switch recipe.schedule {
       case .steps(let parts):
         parts.map { part in "\(part.rate)" + (part.until.map { " until epoch \($0)" } ?? "") }.joined(separator: ", ")
       case .oneCycle(let peak, let warmup): "one cycle to \(peak), \(percent(warmup)) of it warming up"
       }
-    var facts = [
-      Fact("architecture", "\(architecture.name): \(stages.joined(separator: "; "))"),
-      Fact("parameters", "\(architecture.trainableParameters) trainable, \(architecture.totalParameters) in all"),
-      Fact("multiply-accumulates an image", "\(architecture.multiplyAccumulates)"),
+    var facts = configuration.architecture.facts
+    facts += [
       Fact(
         "data",
         configuration.data + (configuration.trainSamples.map { ", the first \($0) train images" } ?? "")

@@ -16,9 +16,9 @@ struct Reslens: ParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      TrainCommand.self, MeasureCommand.self, ReportCommand.self, ModelsCommand.self, DataCommand.self,
-      DoctorCommand.self,
-      BenchCommand.self,
+      TrainCommand.self, StudyCommand.self, MeasureCommand.self, ReportCommand.self, ProbeCommand.self,
+      ModelsCommand.self,
+      DataCommand.self, DoctorCommand.self, BenchCommand.self,
     ])
 
   static func main() {

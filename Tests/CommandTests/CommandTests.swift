@@ -75,6 +75,11 @@ struct Reslens {
     let all = try rows([])
     #expect(
       all.prefix(4).map(\.total_parameters) == [1_742_762, 1_829_210, 12_201_310, 45_732_842])
+    let shared = ["resnet-110-shared", "resnet-110-ubn", "resnet-146-ubn", "resnet-182-ubn"]
+    #expect(try rows(shared).map(\.trainable_parameters) == [565_386, 570_762, 573_450, 576_138])
+    #expect(
+      try rows(shared + ["--classes", "100"]).map(\.trainable_parameters) == [571_236, 576_612, 579_300, 581_988])
+    #expect(try rows(["resnet-20-ablation"]).count == 8)
     let names = [32, 38, 56, 110].map { "resnet-\($0)" }
     #expect(try rows(names).map(\.trainable_parameters) == [467_946, 565_386, 857_706, 1_734_666])
     #expect(
@@ -128,6 +133,27 @@ struct Reslens {
           - {width: 6, blocks: 3, entry: average-pooling}
         """, "4"
       ), ("", "4"),
+      (
+        """
+        name: naive
+        stem: {width: 6}
+        stages:
+          - {width: 6, blocks: 3, sharing: {from: 0}}
+          - {width: 8, blocks: 4, entry: projection, sharing: {from: 1}}
+        """, "6"
+      ),
+      (
+        """
+        name: unshared-normalisations
+        stem: {width: 6}
+        stages:
+          - {width: 6, blocks: 3, sharing: {from: 1, unshared-statistics: true}}
+          - width: 8
+            blocks: 4
+            entry: projection
+            sharing: {from: 1, unshared-statistics: true, unshared-affine: true, initial-gamma: 0.1}
+        """, "7"
+      ),
     ])
   func everyMeasure(model: String, step: String) throws {
     let file = scratch.file("model.yaml")
@@ -156,6 +182,20 @@ struct Reslens {
     try #require(exported.status == 0, Comment(rawValue: exported.errors))
     let check = try Checkout.reference("measure.py", [run.path, "--data", scratch.file("data").path, "--check"])
     #expect(check.status == 0, Comment(rawValue: check.text))
+
+    // By each batch's own statistics; what was measured by the running ones stays.
+    let before = try Data(contentsOf: RunFolder(run).measuresFile)
+    let training = try Reslens.run(["measure", run.path, "--mode", "training", "--samples", "96", "--batch", "48"])
+    try #require(training.status == 0, Comment(rawValue: training.errors))
+    let again = try Checkout.reference(
+      "measure.py",
+      [
+        run.path, "--data", scratch.file("data").path, "--file", run.appending(path: "measures-training.json").path,
+      ])
+    #expect(again.status == 0, Comment(rawValue: again.text))
+    #expect(again.text.contains("gradient-norm") && again.text.contains("activation-norm"))
+    #expect(try Data(contentsOf: RunFolder(run).measuresFile) == before)
+    #expect(try RunFolder(run).measures(.training)?.batch == 48)
   }
 
   @Test("Measures of an earlier call on the same checkpoint and samples stay, of other samples they do not")
@@ -194,12 +234,13 @@ struct Reslens {
     try #require(last.status == 0, Comment(rawValue: last.errors))
     #expect(hits >= 3, "seed \(seed)")
     var (a, b) = (try RunFolder(whole).history(), try RunFolder(killed).history())
-    #expect(a.map(\.epoch) == [1, 2, 3, 4, 5])
+    #expect(a.map(\.epoch) == [0, 1, 2, 3, 4, 5])
     // Only the folder's name may differ.
     for index in a.indices { a[index].run = "" }
     for index in b.indices { b[index].run = "" }
     #expect(a == b, "seed \(seed)")
-    #expect(a[4].measures.droppedStep != nil && a[4].samples == .init(train: 150, validation: 150))
+    #expect(a[0].mode == .training && a[0].measures.l2Ratio != nil && a[0].measures.droppedStep == nil)
+    #expect(a[5].measures.droppedStep != nil && a[5].samples == .init(train: 150, validation: 150))
 
     // What is measured may change on the way: it changes nothing of the training.
     let other = try Reslens.train(killed, ["--epochs", "5", "--resume", "--measure", "every=2,samples=100"])
@@ -295,6 +336,12 @@ struct Reslens {
       (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "every=0"], "every"),
       (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "samples=2001"], "2001"),
       (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "lesions"], "lesions"),
+      (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "mode=x"], "mode=training"),
+      (
+        ["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "mode=training,first-order"],
+        "no first-order"
+      ),
+      (["probe", "resnet-8", "resnet-8"], "twice"), (["probe", "resnet-8", "--seeds", "x"], "--seeds"),
       (
         ["train", "--model", "resnet-8", "--data", "synthetic", "--train-samples", "9", "--measure", "samples=10"],
         "there are 9"
@@ -302,6 +349,18 @@ struct Reslens {
       (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "every=1,cosine"], "cosine-loss"),
       (["train", "--resume"], "--out"), (["measure", "/nowhere"], "/nowhere"),
       (["measure", "/nowhere", "--samples", "0"], "--samples"), (["report", "/nowhere"], "/nowhere"),
+      (["train", "--model", "resnet-20-ablation", "--data", "synthetic"], "list of eight"),
+      (["train", "--model", "resnet-20-ubn@3", "--data", "synthetic"], "blocks 0 to 2"),
+      (["train", "--model", "resnet-20-shared@0", "--data", "synthetic"], "changes the shape"),
+      (["probe"], "model"), (["probe", "resnet-20-ubn", "--samples", "1"], "--samples"),
+      (["probe", "resnet-20-ubn", "--samples", "2001"], "2001"), (["probe", "resnet-20-ubn", "--mode", "x"], "--mode"),
+      (["probe", "/nowhere.yaml"], "/nowhere.yaml"), (["measure", "/nowhere", "--mode", "none"], "--mode"),
+      (["study", "--data", "synthetic", "--out", "s"], "model"),
+      (["study", "resnet-8", "--data", "synthetic"], "--out"), (["study", "resnet-8", "--out", "s"], "--data"),
+      (["study", "resnet-8", "--data", "synthetic", "--out", "s", "--seeds", "0,x"], "--seeds"),
+      (["study", "resnet-8", "--data", "synthetic", "--out", "s", "--seeds", "1,1"], "twice"),
+      (["study", "resnet-8", "resnet-8", "--data", "synthetic", "--out", "s"], "twice"),
+      (["study", "resnet-20-ubn@9", "--data", "synthetic", "--out", "s"], "blocks 0 to 2"),
       (["report"], "run"), (["models", "resnet-7"], "resnet-8"), (["data", "describe", "/nowhere"], "/nowhere"),
     ])
   func badInput(arguments: [String], words: String) throws {
@@ -328,7 +387,8 @@ struct Reslens {
       (["--lesion-samples", "21"], "20 validation"), (["--margin", "0"], "--margin"),
       (["--margin", "1.5"], "--margin"),
       (["--margin", "nan"], "--margin"), (["--last-steps", "2"], "between 1 and 1"),
-      (["--measures", "cosine"], "cosine-loss"),
+      (["--measures", "cosine"], "cosine-loss"), (["--mode", "training", "--measures", "lesions"], "--mode"),
+      (["--mode", "training", "--unroll", "3"], "no unrolling"),
       (["--measures", "l2-ratio", "--margin", "7"], "--margin"), (["--lesion-factors", "2,2"], "twice"),
       (["--measures", ""], "--measures"), (["--list-borderline", scratch.url.path], "folder"),
       (["--list-borderline", "/nowhere/list.csv"], "/nowhere/list.csv"),

@@ -1,0 +1,161 @@
+import ArgumentParser
+import Foundation
+import Host
+import ImageDatasets
+import IterativeInference
+import Reports
+import ResidualNetworks
+import Results
+import Training
+
+struct ProbeCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "probe",
+    abstract: "Shows how activations and gradients fare in networks as they are initialised.",
+    discussion: """
+      Nothing is trained: a forward and a backward pass a model, by each batch's own statistics, as the first step of a \
+      training makes it. Prints how large h is along the network, and how much larger the gradient is at the first \
+      block of the first stage than at that of the last (§4.5, Fig. 8).
+
+      For example:
+        reslens probe resnet-110 resnet-110-shared resnet-110-ubn
+        reslens probe resnet-110-ablation --seeds 0,1,2,3 --out ablation.html
+      """)
+
+  @Argument(help: ArgumentHelp("Names, NAME-ablation for the eight of Fig. 9, or YAML files.", valueName: "model"))
+  var models: [String]
+
+  @Option(help: ArgumentHelp("synthetic, synthetic:SEED, or a folder or archive of CIFAR.", valueName: "source"))
+  var data = "synthetic"
+
+  @Option(help: ArgumentHelp("The first so many samples of each split, in one batch.", valueName: "n"))
+  var samples = 128
+
+  @OptionGroup var seeds: SeedArguments
+
+  @Option(help: "By which statistics the batch normalisations run: training, each batch's own, or evaluation.")
+  var mode = MeasureMode.training
+
+  @Option(help: ArgumentHelp("Makes a page of it, with the figures.", valueName: "file.html"))
+  var out: String?
+
+  @Flag(help: "Prints JSON: every step of every model.")
+  var json = false
+
+  @OptionGroup var threads: ThreadOptions
+
+  func validate() throws {
+    if models.isEmpty { throw ValidationError("name at least one model, such as resnet-110-ubn") }
+    if samples < 2 { throw ValidationError("--samples \(samples): at least two are needed to be normalised") }
+  }
+
+  func run() throws {
+    try threads.apply()
+    let dataset = try ImageDataset.load(data)
+    let architectures = try Architecture.findAll(models, fitting: dataset)
+    for architecture in architectures {
+      try RunConfiguration(
+        architecture: architecture, data: data, trainSamples: samples, validationSamples: samples,
+        recipe: .find("quick", for: architecture)
+      ).check(against: dataset)
+    }
+    let terminal = Terminal()
+    var probed: [Probed] = []
+    let seeds = try seeds.list()
+    for architecture in architectures {
+      for seed in seeds {
+        terminal.progress(probed.count, of: architectures.count * seeds.count, architecture.name)
+        probed.append(
+          Probed(architecture: architecture, seed: seed, results: try probe(architecture, seed: seed, dataset)))
+      }
+    }
+    terminal.clear()
+    print(
+      json
+        ? String(decoding: try RunFolder.json(probed.map(\.results)), as: UTF8.self) : table(probed, dataset))
+    guard let out else { return }
+    let page = URL(filePath: out)
+    try Files.makeFolder(page.deletingLastPathComponent())
+    let report = Reports.Report(
+      title: "Activations and gradients at initialisation", runs: probed.map { reported($0, dataset) })
+    for note in try report.write(to: page, gnuplot: .find()) { terminal.note("note: \(note)") }
+    terminal.note("see it in \(page.path)")
+  }
+
+  private struct Probed {
+    var architecture: Architecture
+    var seed: UInt64
+    var results: MeasureResults
+  }
+
+  private func probe(_ architecture: Architecture, seed: UInt64, _ dataset: ImageDataset) throws -> MeasureResults {
+    let network = try ResidualNetwork(architecture, seed: seed)
+    let maker = BatchMaker(statistics: dataset.statistics)
+    var options = MeasureOptions(names: [.activationNorm, .gradientNorm])
+    options.mode = mode
+    let suite = try MeasureSuite(
+      network, options, train: Samples(dataset.train, count: samples, batch: samples, maker: maker),
+      validation: Samples(dataset.validation, count: samples, batch: samples, maker: maker))
+    let (measures, absent) = try suite.run()
+    return MeasureResults(
+      run: "\(architecture.name)-seed-\(seed)", architecture: architecture.name, checkpoint: "initialisation", epoch: 0,
+      data: data, samples: .init(train: samples, validation: samples), steps: architecture.steps.count, mode: mode,
+      batch: mode == .training ? samples : nil, measures: measures, absent: absent)
+  }
+
+  private func reported(_ probed: Probed, _ dataset: ImageDataset) -> ReportedRun {
+    var run = ReportedRun(
+      untrained: probed.results,
+      facts: probed.architecture.facts + [
+        Fact("data", "\(dataset.name), the first \(samples) train and validation images, a batch each"),
+        Fact("seed", "\(probed.seed)"), Fact("mode", mode.rawValue),
+      ])
+    run.group = probed.architecture.name
+    return run
+  }
+
+  /// A row a model: ‖h‖ before the first step and after each stage, and the gradient where each stage begins.
+  private func table(_ probed: [Probed], _ dataset: ImageDataset) -> String {
+    typealias Value = (MeasureResults.Measures) -> Double?
+    let stages = 0..<(probed.map(\.architecture.stages.count).max() ?? 0)
+    var columns: [(head: String, value: Value)] = [("‖h_0‖", { $0.activationNorm?.train.start.mean })]
+    columns += stages.map { stage in
+      ("‖h‖ after stage \(stage)", { $0.activationNorm?.train.steps.last { $0.name.stage == stage }?.mean })
+    }
+    columns += stages.map { stage in
+      ("‖∂L/∂h‖ at stage \(stage)", { $0.gradientNorm?.train.steps.first { $0.name.stage == stage }?.mean })
+    }
+    columns.append(("ratio", { $0.gradientNorm?.train.ratio?.mean }))
+    var names: [String] = []
+    for name in probed.map(\.architecture.name) where !names.contains(name) { names.append(name) }
+    let rows = names.map { name in
+      let models = probed.filter { $0.architecture.name == name }
+      return [name]
+        + columns.map { column in
+          let seeds = SeedStatistic(models.compactMap { column.value($0.results.measures) })
+          guard !seeds.mean.isNaN else { return "–" }
+          // Of a deviation two digits say enough.
+          let spread = seeds.deviation.map { " ± " + ($0 < 100 ? String(format: "%.2g", $0) : fixed($0, 0)) }
+          return significant(seeds.mean) + (spread ?? "")
+        }
+    }
+    return reslens.table([["model"] + columns.map(\.head)] + rows)
+      + "\nat initialisation, \(mode.rawValue) mode, the first \(samples) train images of \(dataset.name) in one batch; "
+      + "means over samples"
+      + (rows.count < probed.count ? ", and over seeds ± one standard deviation (n − 1)" : "")
+      + ";\nratio: the gradient's norm at the first block of the first stage over that at the first block of the last"
+      + (isAblation(probed) ? "\n" + Self.beforeTheFirstStep : "")
+  }
+
+  /// Whether there are networks that differ only in what shows later.
+  private func isAblation(_ probed: [Probed]) -> Bool {
+    mode == .training
+      && Set(probed.flatMap(\.architecture.stages).compactMap(\.sharing)).contains {
+        $0.unsharedStatistics != $0.unsharedAffine
+      }
+  }
+
+  private static let beforeTheFirstStep =
+    "unshared statistics, γ and β change nothing before the first step: all uses' are equal, and batches have their own; "
+    + "they show while training (reslens study)"
+}
