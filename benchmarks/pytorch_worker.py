@@ -110,8 +110,7 @@ def measurer(net, images, labels, autocast):
 
 def steps_of(net):
     """[(stage, block, factor of F)] of the network as it is; of one that shares no blocks, as hooks go with blocks."""
-    if any(use for uses in net.uses for _, use in uses):
-        raise SystemExit("drops and all measures of networks that share blocks are not written here")
+    assert not any(use for uses in net.uses for _, use in uses), "a block is used twice"
     return [(stage, block, 1) for stage, blocks in enumerate(net.stages) for block in blocks]
 
 
@@ -236,7 +235,8 @@ def watched(net, images, labels, steps):
             added = residual(block, h)
             h = torch.add(block.kept(h), added, alpha=factor)  # not in place: the hook keeps F
         logits = net.head(h)
-    gradients = torch.autograd.grad(F.cross_entropy(logits.double(), labels, reduction="sum"), watch.kept)
+    wanted = watch.kept + [h for h, kept in zip(watch.before, watch.kept) if h is not kept]
+    gradients = torch.autograd.grad(F.cross_entropy(logits.double(), labels, reduction="sum"), wanted)
     watch.before, watch.kept, watch.added = ([tensor.detach() for tensor in tensors]
                                              for tensors in (watch.before, watch.kept, watch.added))
     return logits.detach(), watch, gradients
@@ -285,6 +285,8 @@ def single_pass(net, images, labels, steps):
     with torch.inference_mode():
         found = {"cosine-loss": torch.stack([cosines(*pair) for pair in zip(watch.added, gradients)]),
                  "l2-ratio": torch.stack([norms(added) / norms(h) for added, h in zip(watch.added, watch.before)])}
+        found["activation-norm"] = torch.stack([norms(h) for h in watch.before[1:]] + [norms(watch.kept[-1] + watch.added[-1])])
+        found["gradient-norm"] = torch.stack([norms(gradient) for gradient in gradients])
     last = [index for index, step in enumerate(steps) if step[0] == len(net.stages) - 1]
     heads = [plugged(net, watch.kept[index], labels) for index in last]
     with torch.inference_mode():

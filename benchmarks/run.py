@@ -14,7 +14,8 @@ pass / training step`, in medians and, in brackets, quickest.
 
 `record` is what `reslens train --measure every=1,samples=2000` does after an epoch; it has no twin in PyTorch, and is
 given as its share of an epoch of 50,000 images. `drops` is every single drop in turn, PyTorch's each a whole forward
-pass, beside as many whole forward passes of ours. `suite` is every measure that there is (unrolling by 20, lesions), in
+pass, beside as many whole forward passes of ours. A network that shares blocks (resnet-N-shared, resnet-N-ubn) is timed in
+training only, where its unshared twin, which has as many steps, takes turns with it. `suite` is every measure that there is (unrolling by 20, lesions), in
 PyTorch as one writes it with hooks and whole forward passes. Both take batches of 32.
 """
 
@@ -41,20 +42,31 @@ PRECISIONS = ("fp32", "bf16")
 PAUSE_S = 0.05
 
 
+def taken_apart(name):
+    """(N, kind of sharing or None) of resnet-N, resnet-N-shared or resnet-N-ubn."""
+    depth, _, kind = name.removeprefix("resnet-").partition("-")
+    if not depth.isdigit() or int(depth) < 8 or int(depth) % 6 != 2 or kind not in ("", "shared", "ubn"):
+        raise SystemExit(f"{name}: the models of this benchmark are resnet-N with N = 6k + 2, such as resnet-20, and "
+                         "resnet-N-shared and resnet-N-ubn")
+    return int(depth), kind or None
+
+
 def architecture(name):
-    """The mapping of resnet-N, N = 6k + 2, as in config.yaml."""
-    depth = name.removeprefix("resnet-")
-    if not depth.isdigit() or int(depth) < 8 or int(depth) % 6 != 2:
-        raise SystemExit(f"{name}: the models of this benchmark are resnet-N with N = 6k + 2, such as resnet-20")
-    blocks = (int(depth) - 2) // 6
+    """The mapping of a model, as in config.yaml."""
+    depth, kind = taken_apart(name)
+    blocks = (depth - 2) // 6
+    if kind and blocks < 7:
+        raise SystemExit(f"{name}: from block 5 on there are not two blocks to share; resnet-44-{kind} has them")
+    sharing = {"sharing": {"from": 5, "unshared-statistics": kind == "ubn", "unshared-affine": kind == "ubn",
+                           "initial-gamma": 0.1 if kind == "ubn" else 1.0}} if kind else {}
     return {
         "name": name,
         "input": {"channels": 3, "height": 32, "width": 32},
         "classes": 10,
         "stem": {"width": 16},
-        "stages": [{"width": 16, "blocks": blocks, "entry": "none"},
-                   {"width": 32, "blocks": blocks, "entry": "projection", "stride": 2},
-                   {"width": 64, "blocks": blocks, "entry": "projection", "stride": 2}],
+        "stages": [{"width": 16, "blocks": blocks, "entry": "none", **sharing},
+                   {"width": 32, "blocks": blocks, "entry": "projection", "stride": 2, **sharing},
+                   {"width": 64, "blocks": blocks, "entry": "projection", "stride": 2, **sharing}],
         "head": {"pooling": 8},
     }
 
@@ -129,14 +141,14 @@ def take_turns(commands, repeats, say):
 
 def commands_of(case, options, file):
     model, work, precision = case
-    common = ["--batch", str(batch_of(case, options)), "--threads", str(options.threads), "--model", model]
+    common = ["--batch", str(batch_of(case, options)), "--threads", str(options.threads)]
     if work in HEAVY:
         common += ["--warmups", str(HEAVY_WARMUPS)]
 
-    def ours(work):
+    def ours(work, model=model):
         # What is recorded while training is in fp32 whatever the training's precision.
         kind = "fp32" if work == "record" else precision
-        return [str(options.reslens), "bench", "--work", work, "--precision", kind, *common]
+        return [str(options.reslens), "bench", "--work", work, "--precision", kind, "--model", model, *common]
 
     commands = {"ours": ours(work)}
     if work == "record":
@@ -145,9 +157,12 @@ def commands_of(case, options, file):
         commands["our forward passes"] = ours("forwards")
     for layout in LAYOUTS:
         commands[layout] = [sys.executable, str(HERE / "pytorch_worker.py"), "--work", work, "--precision", precision,
-                            "--layout", layout, "--architecture", file, *common]
+                            "--layout", layout, "--architecture", file, "--model", model, *common]
     if work == "measure":
         commands["our training step"] = ours("train")
+    depth, kind = taken_apart(model)
+    if work == "train" and kind:
+        commands["our unshared twin"] = ours("train", f"resnet-{depth}")
     return commands
 
 
@@ -155,7 +170,7 @@ def batch_of(case, options):
     return min(options.batch, HEAVY_BATCH) if case[1] in HEAVY else options.batch
 
 
-COLUMNS = "{:10}  {:8}  {:4}  {:>8}  {:>8}  {:13}  {:>6}  {:>8}  {:>6}  {:>7}  {:>6}"
+COLUMNS = "{:17}  {:8}  {:4}  {:>8}  {:>8}  {:13}  {:>6}  {:>8}  {:>6}  {:>7}  {:>6}"
 
 
 def header():
@@ -187,6 +202,9 @@ def row(case, workers, batch):
     if step := workers.get("our training step"):
         text += (f"  measuring pass / training step: {ours.median() / step.median():.2f} "
                  f"({ours.quickest() / step.quickest():.2f})")
+    if twin := workers.get("our unshared twin"):
+        text += (f"  time / the unshared twin's: {ours.median() / twin.median():.3f} "
+                 f"({ours.quickest() / twin.quickest():.3f}), its memory {twin.peak_bytes / 2**20:.0f} MiB")
     if passes := workers.get("our forward passes"):
         text += (f"  all drops / as many forward passes: {ours.median() / passes.median():.2f} "
                  f"({ours.quickest() / passes.quickest():.2f})")
@@ -219,7 +237,7 @@ def names(allowed=None):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", type=names(), default=["resnet-20", "resnet-110"])
+    parser.add_argument("--models", type=names(), default=["resnet-20", "resnet-110", "resnet-110-shared", "resnet-110-ubn"])
     parser.add_argument("--work", type=names(WORK), default=WORK)
     parser.add_argument("--precisions", type=names(PRECISIONS), default=PRECISIONS)
     parser.add_argument("--repeats", type=int, help="rounds a case (default: 12; 6 for networks of over 50 layers)")
@@ -234,6 +252,7 @@ def main():
     default_threads = torch_threads()
     options.threads = options.threads or default_threads
     cases = [(model, work, precision) for model in options.models for work in options.work
+             if work == "train" or not taken_apart(model)[1]
              for precision in (options.precisions if work in ("train", "evaluate", "record") else ("fp32",))]
 
     say = lambda text: None
@@ -248,7 +267,7 @@ def main():
             model, work, precision = case
             file = Path(folder) / f"{model}.json"
             file.write_text(json.dumps(architectures[model]))
-            repeats = options.repeats or (12 if int(model.split("-")[1]) <= 50 else 6)
+            repeats = options.repeats or (12 if taken_apart(model)[0] <= 50 else 6)
             if work in HEAVY:
                 repeats = min(repeats, HEAVY_REPEATS)
             workers = take_turns(commands_of(case, options, str(file)), repeats,
