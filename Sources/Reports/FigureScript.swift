@@ -127,11 +127,15 @@ extension Figure {
 
   /// A whole number of steps or epochs between ticks, so that about ten fit a panel.
   private func ticks(_ axis: String, over range: ClosedRange<Double>, atMost count: Double) -> String {
-    let least = max(1, (range.upperBound - range.lowerBound) / count)
-    let decade = pow(10, log10(least).rounded(.down))
-    let step = [1, 2, 5].map { $0 * decade }.first { $0 >= least } ?? 10 * decade
+    let step = niceStep(atLeast: max(1, (range.upperBound - range.lowerBound) / count))
     return "set \(axis)tics 0, \(step)"
       + (step > 2 && range.contains(1) && !range.contains(0) ? "; set \(axis)tics add ('1' 1)" : "")
+  }
+
+  /// 1, 2 or 5 times a power of ten.
+  private func niceStep(atLeast least: Double) -> Double {
+    let decade = pow(10, log10(least).rounded(.down))
+    return [1, 2, 5].map { $0 * decade }.first { $0 >= least } ?? 10 * decade
   }
 
   private func yTicks(of panel: Panel, over range: ClosedRange<Double>) -> String {
@@ -142,13 +146,21 @@ extension Figure {
     return "set ytics " + (panel.y.scale == .logarithmic ? decadeTicks(over: range) : "autofreq")
   }
 
-  /// Ticks of a logarithmic axis: 1, 2 and 5 times the powers of ten where gnuplot's own would be two or three.
+  /// Ticks of a logarithmic axis: 1, 2 and 5 times the powers of ten where gnuplot's own would be few, and even steps
+  /// where those would be.
   func decadeTicks(over range: ClosedRange<Double>) -> String {
     guard range.upperBound < 500 * range.lowerBound else { return "autofreq" }
     let lowest = Int(log10(range.lowerBound).rounded(.down))
     let values = (lowest...lowest + 4).flatMap { decade in [1.0, 2, 5].map { $0 * pow(10, Double(decade)) } }
-    let shown = values.filter { range.contains($0) }.map { String(format: "%.3g", $0) }
-    return shown.count > 1 ? "(\(shown.joined(separator: ", ")))" : "autofreq"
+    var shown = values.filter { range.contains($0) }
+    if shown.count < 2 {
+      // So little of a decade that even steps fit.
+      let step = niceStep(atLeast: (range.upperBound - range.lowerBound) / 6)
+      shown = stride(from: (range.lowerBound / step).rounded(.up) * step, through: range.upperBound, by: step).map {
+        $0
+      }
+    }
+    return "(\(shown.map { String(format: "%.3g", $0) }.joined(separator: ", ")))"
   }
 
   /// gnuplot writes `]]>` into an SVG as it stands, where XML does not allow it.

@@ -182,5 +182,6 @@ private func fields(_ csv: String) -> [[String]] {
     let one = figure([1])
     #expect(one.decadeTicks(over: 0.15...7) == "(0.2, 0.5, 1, 2, 5)")
     #expect(one.decadeTicks(over: 1e-3...1e9) == "autofreq")
+    #expect(one.decadeTicks(over: 164...314) == "(200, 250, 300)")
   }
 }
