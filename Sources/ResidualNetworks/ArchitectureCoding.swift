@@ -16,22 +16,29 @@ extension Architecture {
     head = try values.decodeIfPresent(Head.self, forKey: .head) ?? Head(pooling: 8)
   }
 
-  /// An architecture by its name, or from a YAML file where `nameOrPath` looks like one.
+  /// An architecture by its name, or from a YAML file where `nameOrPath` looks like one; behind either, `-shared` and so on
+  /// share its blocks (`named(_:classes:)`).
   /// - Parameter classes: replaces the file's number of classes where it is given
   /// - Throws: `ArchitectureError` for a name, `FileError` naming file and field for a file.
   public static func find(_ nameOrPath: String, classes: Int? = nil) throws -> Architecture {
-    isFile(nameOrPath) ? try read(nameOrPath, classes: classes) : try named(nameOrPath, classes: classes ?? 10)
+    let parsed = try SharedName(nameOrPath)
+    return try parsed.one(of: base(parsed.base, classes: classes))
   }
 
-  /// The architectures of a name (`list(named:classes:)`), or that of a YAML file.
+  /// The architectures of a name or file: one, or the eight of Fig. 9 where `-ablation` stands behind it.
   /// - Throws: as `find`.
   public static func findAll(_ nameOrPath: String, classes: Int? = nil) throws -> [Architecture] {
-    isFile(nameOrPath) ? [try read(nameOrPath, classes: classes)] : try list(named: nameOrPath, classes: classes ?? 10)
+    let parsed = try SharedName(nameOrPath)
+    return try parsed.all(of: base(parsed.base, classes: classes))
+  }
+
+  private static func base(_ nameOrPath: String, classes: Int?) throws -> Architecture {
+    isFile(nameOrPath) ? try read(nameOrPath, classes: classes) : try unshared(nameOrPath, classes: classes ?? 10)
   }
 
   /// Whether `find` takes this for a file and not for a name.
   public static func isFile(_ text: String) -> Bool {
-    text.hasSuffix(".yaml") || text.hasSuffix(".yml") || text.contains("/")
+    text.contains(".yaml") || text.contains(".yml") || text.contains("/")
   }
 
   private static func read(_ path: String, classes: Int?) throws -> Architecture {

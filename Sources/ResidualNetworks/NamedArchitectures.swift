@@ -1,3 +1,5 @@
+import Foundation
+
 extension Architecture {
   /// The names that `named(_:classes:)` knows besides `resnet-N`, the paper's four first (§4).
   public static let paperNames = ["resnet-110", "single-representation", "avg-pooling", "wide"]
@@ -8,30 +10,20 @@ extension Architecture {
   /// - Throws: `ArchitectureError` with what there is instead.
   public static func named(_ name: String, classes: Int = 10) throws(ArchitectureError) -> Architecture {
     let parsed = try SharedName(name)
-    let architecture = try unshared(parsed.base, classes: classes)
-    switch parsed.variant {
-    case .none: return architecture
-    case .sharing(let parts): return try architecture.sharing(parts, from: parsed.from)
-    case .ablation:
-      throw ArchitectureError(
-        field: "model",
-        problem: "\"\(name)\" is a list of eight models, and one is needed here, such as \(parsed.base)-ubn"
-      )
-    }
+    return try parsed.one(of: unshared(parsed.base, classes: classes))
   }
 
   /// The architectures of a name: one, or the eight of Fig. 9 for `NAME-ablation`.
   /// - Throws: as `named(_:classes:)`.
   public static func list(named name: String, classes: Int = 10) throws(ArchitectureError) -> [Architecture] {
     let parsed = try SharedName(name)
-    guard case .ablation = parsed.variant else { return [try named(name, classes: classes)] }
-    return try unshared(parsed.base, classes: classes).sharingAblation(from: parsed.from)
+    return try parsed.all(of: unshared(parsed.base, classes: classes))
   }
 
   /// The name of the architecture that this one is a shared form of, by its name; its own where it is none.
   public var baseName: String { (try? SharedName(name).base) ?? name }
 
-  private static func unshared(_ name: String, classes: Int) throws(ArchitectureError) -> Architecture {
+  static func unshared(_ name: String, classes: Int) throws(ArchitectureError) -> Architecture {
     let architecture: Architecture
     switch name {
     case "single-representation":
@@ -84,24 +76,52 @@ extension Architecture {
   }
 }
 
-/// `BASE[-shared[+part…]|-ubn|-ablation][@F]`, taken apart.
-private struct SharedName {
-  enum Variant {
+/// `BASE[-shared[+part…]|-ubn|-ablation][@F]`, taken apart. Of a file's name only what stands behind `.yaml` says how to
+/// share.
+struct SharedName {
+  private enum Variant {
     case none, ablation
     case sharing(Set<Architecture.SharingPart>)
   }
 
-  var base: String
-  var variant = Variant.none
-  var from: Int?
+  private let name: String
+  private(set) var base: String
+  private var variant = Variant.none
+  private var from: Int?
+
+  /// The architectures that are meant, `architecture` being that of the base.
+  func all(of architecture: Architecture) throws(ArchitectureError) -> [Architecture] {
+    switch variant {
+    case .none: [architecture]
+    case .sharing(let parts): [try architecture.sharing(parts, from: from)]
+    case .ablation: try architecture.sharingAblation(from: from)
+    }
+  }
+
+  /// The same where there is to be one.
+  func one(of architecture: Architecture) throws(ArchitectureError) -> Architecture {
+    if case .ablation = variant {
+      throw ArchitectureError(
+        field: "model", problem: "\"\(name)\" is a list of eight models, and one is needed here, such as \(base)-ubn")
+    }
+    return try all(of: architecture)[0]
+  }
 
   init(_ name: String) throws(ArchitectureError) {
+    self.name = name
+    let file = [".yaml", ".yml"].compactMap { name.range(of: $0, options: .backwards)?.upperBound }.max()
+    if file == nil, Architecture.isFile(name) {
+      base = name
+      return
+    }
+    let path = file.map { String(name[..<$0]) } ?? ""
+    let name = String(name[(file ?? name.startIndex)...])
     func wrong(_ problem: String) -> ArchitectureError {
       ArchitectureError(field: "model", problem: "\"\(name)\": \(problem)")
     }
     let sides = name.split(separator: "@", maxSplits: 1, omittingEmptySubsequences: false)
     let words = sides[0].split(separator: "+", omittingEmptySubsequences: false)
-    base = String(words[0])
+    base = path + words[0]
     var parts: Set<Architecture.SharingPart> = []
     for word in words.dropFirst() {
       guard let part = Architecture.SharingPart(rawValue: String(word)) else {

@@ -10,7 +10,7 @@ struct ModelsCommand: ParsableCommand {
       With -shared behind its name a network runs, in every stage, one block in all steps from block 5 on (or in the last \
       two of a stage of fewer than seven), with @F from block F on; 16×(5+1·13) in the table are 5 blocks of their own and \
       one that 13 steps run. +statistics, +affine and +gamma give each of these steps running statistics, γ and β of its \
-      own, and let γ begin at 0.1; -ubn is all three (§4.5).
+      own, and let γ begin at 0.1; -ubn is all three (§4.5). The same goes behind the name of a YAML file.
 
       For example:
         reslens models resnet-20 wide my-network.yaml --classes 100 --json
@@ -20,7 +20,8 @@ struct ModelsCommand: ParsableCommand {
   @Argument(
     help: ArgumentHelp(
       """
-      Names, NAME-ablation for the eight of Fig. 9, or YAML files; the paper's and some of its family where none is given.
+      Names or YAML files, with -ablation behind them for the eight of Fig. 9; the paper's and some of its family where \
+      none is given.
       """,
       valueName: "name"))
   var names: [String] = []

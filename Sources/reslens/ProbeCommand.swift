@@ -22,7 +22,8 @@ struct ProbeCommand: ParsableCommand {
         reslens probe resnet-110-ablation --seeds 0,1,2,3 --out ablation.html
       """)
 
-  @Argument(help: ArgumentHelp("Names, NAME-ablation for the eight of Fig. 9, or YAML files.", valueName: "model"))
+  @Argument(
+    help: ArgumentHelp("Names or YAML files, with -ablation behind them for the eight of Fig. 9.", valueName: "model"))
   var models: [String]
 
   @Option(help: ArgumentHelp("synthetic, synthetic:SEED, or a folder or archive of CIFAR.", valueName: "source"))

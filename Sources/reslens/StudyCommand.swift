@@ -22,7 +22,8 @@ struct StudyCommand: ParsableCommand {
         reslens study resnet-110-shared resnet-110-ubn --data synthetic --measure every=10 --out studies/appendix-d
       """)
 
-  @Argument(help: ArgumentHelp("Names, NAME-ablation for the eight of Fig. 9, or YAML files.", valueName: "model"))
+  @Argument(
+    help: ArgumentHelp("Names or YAML files, with -ablation behind them for the eight of Fig. 9.", valueName: "model"))
   var models: [String]
 
   @OptionGroup var training: TrainingArguments

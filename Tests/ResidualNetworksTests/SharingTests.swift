@@ -122,6 +122,30 @@ import Torch
     }
   }
 
+  @Test("A file's network is shared by what stands behind its name, whatever stands in its path")
+  func sharedFile() throws {
+    let scratch = try Scratch()
+    let folder = scratch.file("a+b@c-ubn")
+    try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)
+    let file = folder.appending(path: "net.yaml")
+    try Files.write("name: mine\nstem: {width: 8}\nstages: [{width: 8, blocks: 4}]\n", to: file)
+    let plain = try Architecture.find(file.path)
+    #expect(plain.name == "mine" && plain.stages[0].sharing == nil)
+    let shared = try Architecture.find(file.path + "-ubn@1", classes: 3)
+    #expect(
+      try shared.name == "mine-ubn@1" && shared.stages == plain.sharing([.statistics, .affine, .gamma], from: 1).stages)
+    #expect(shared.classes == 3 && shared.baseName == "mine")
+    #expect(try Architecture.findAll(file.path + "-ablation").count == 8)
+    #expect(try Architecture.findAll(file.path) == [plain])
+    for (name, words) in [("-ubn@4", "blocks 0 to 3"), ("-ablation", "list of eight"), ("-shard", "no such file")] {
+      #expect {
+        try Architecture.find(file.path + name)
+      } throws: {
+        "\($0)".contains(words)
+      }
+    }
+  }
+
   @Test(
     "Gradients of a shared network are the sums over uses of an unrolled network with tied weights",
     arguments: smallSharedArchitectures)
