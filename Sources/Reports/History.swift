@@ -62,18 +62,14 @@ struct HistoryMeasure {
         quantity: .init("‖h‖ after the step", scale: .logarithmic),
         reading: "On logarithmic scales.",
         values: {
-          $0.activationNorm.map { BySplit(train: $0.train.steps, validation: $0.validation.steps) }?.values {
-            StepValue(name: $0.name, value: $0.mean)
-          }
+          $0.activationNormSteps?.values { StepValue(name: $0.name, value: $0.mean) }
         }),
       HistoryMeasure(
         id: "history-gradient-norm", title: "Gradient norm over training: where does the loss pull?",
         quantity: .init("‖∂L/∂h‖ before the step", scale: .logarithmic),
         reading: "On logarithmic scales.",
         values: {
-          $0.gradientNorm.map { BySplit(train: $0.train.steps, validation: $0.validation.steps) }?.values {
-            StepValue(name: $0.name, value: $0.mean)
-          }
+          $0.gradientNormSteps?.values { StepValue(name: $0.name, value: $0.mean) }
         }),
     ]
   }

@@ -59,6 +59,12 @@ struct RunGroup {
   }
 }
 
+/// What a band means where a curve is a mean over seeds.
+func seedsCaption(_ groups: [RunGroup], of curves: String) -> Markup {
+  groups.contains { $0.runs.count > 1 }
+    ? "A curve of several seeds is their mean; band: one standard deviation over seeds (n − 1)\(curves)." : ""
+}
+
 extension SeedStatistic {
   /// As a share in per cent: "6.62 ± 0.12 %"; a dash without numbers.
   var percentage: String {
