@@ -13,11 +13,11 @@ struct RunGroup {
   static func all(of runs: [ReportedRun], where isShown: (ReportedRun) -> Bool = { _ in true }) -> [RunGroup] {
     var groups: [RunGroup] = []
     for run in runs {
-      let name = run.group ?? run.name
-      if let index = groups.firstIndex(where: { $0.name == name }) {
+      // A run that stands alone is not another one's seed, even where it is called the same.
+      if let index = groups.firstIndex(where: { $0.runs[0].group != nil && $0.runs[0].group == run.group }) {
         groups[index].runs.append(run)
       } else {
-        groups.append(RunGroup(name: name, runs: [run], place: groups.count))
+        groups.append(RunGroup(name: run.group ?? run.name, runs: [run], place: groups.count))
       }
     }
     return groups.map { RunGroup(name: $0.name, runs: $0.runs.filter(isShown), place: $0.place) }

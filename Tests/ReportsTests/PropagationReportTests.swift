@@ -121,6 +121,11 @@ private func norms(_ growth: Double, epoch: Int, ratio: Double = 4, mode: Measur
     #expect(curves[3].points[4].spread == nil)
   }
 
+  @Test("are no more than that: one run shown twice is not two seeds") func twice() {
+    let groups = RunGroup.all(of: [Samples.run("same"), Samples.run("same"), runs[0]])
+    #expect(groups.map(\.label) == ["same", "same", "a"] && groups.map(\.place) == [0, 1, 2])
+  }
+
   @Test("of which one has fewer epochs are a mean of what there is") func uneven() throws {
     var uneven = Array(runs.prefix(2))
     uneven[1].epochs.removeLast(6)
