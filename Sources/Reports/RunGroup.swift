@@ -72,7 +72,7 @@ extension SeedStatistic {
   }
 
   /// "1.234 ± 0.057"; a dash without numbers. Of a deviation two digits say enough.
-  var text: String {
+  public var text: String {
     let spread = deviation.map { " ± " + ($0 < 100 ? String(format: "%.2g", $0) : decimal($0, 0)) }
     return mean.isNaN ? "–" : significant(mean) + (spread ?? "")
   }

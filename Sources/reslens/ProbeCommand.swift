@@ -133,11 +133,7 @@ struct ProbeCommand: ParsableCommand {
       let models = probed.filter { $0.architecture.name == name }
       return [name]
         + columns.map { column in
-          let seeds = SeedStatistic(models.compactMap { column.value($0.results.measures) })
-          guard !seeds.mean.isNaN else { return "–" }
-          // Of a deviation two digits say enough.
-          let spread = seeds.deviation.map { " ± " + ($0 < 100 ? String(format: "%.2g", $0) : fixed($0, 0)) }
-          return significant(seeds.mean) + (spread ?? "")
+          SeedStatistic(models.compactMap { column.value($0.results.measures) }).text
         }
     }
     return reslens.table([["model"] + columns.map(\.head)] + rows)
