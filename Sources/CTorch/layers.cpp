@@ -1,5 +1,4 @@
 // The layers of the networks, each with its backward.
-#include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/avg_pool2d_backward.h>
@@ -8,12 +7,7 @@
 #include <ATen/ops/max_pool2d_with_indices.h>
 #include <ATen/ops/max_pool2d_with_indices_backward.h>
 #include <ATen/ops/mm.h>
-#include <ATen/ops/mul.h>
-#include <ATen/ops/native_batch_norm.h>
-#include <ATen/ops/native_batch_norm_backward.h>
-#include <ATen/ops/rsqrt.h>
 #include <ATen/ops/sum.h>
-#include <ATen/ops/threshold_backward.h>
 
 #include "support.h"
 
@@ -42,43 +36,6 @@ int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorc
     auto gw = grad_weight ? channels_last(std::get<1>(gradients).to(w.scalar_type())) : at::Tensor();
     auto gb = grad_bias ? std::get<2>(gradients).to(w.scalar_type()) : at::Tensor();
     if (grad_input) *grad_input = wrap(gi);
-    if (grad_weight) *grad_weight = wrap(gw);
-    if (grad_bias) *grad_bias = wrap(gb);
-  });
-}
-
-int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias, ctorch_tensor running_mean,
-                     ctorch_tensor running_var, bool training, double momentum, double epsilon,
-                     ctorch_tensor *out, ctorch_tensor *mean, ctorch_tensor *inverse_deviation) {
-  return guarded([&] {
-    auto [y, m, d] = at::native_batch_norm(get(input), get(weight), get(bias), get_or_undefined(running_mean),
-                                           get_or_undefined(running_var), training, momentum, epsilon);
-    y.relu_();
-    *out = wrap(y);
-    if (training) {
-      *mean = wrap(m);
-      *inverse_deviation = wrap(d);
-    }
-  });
-}
-
-int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor output, ctorch_tensor input,
-                              ctorch_tensor weight, ctorch_tensor running_mean, ctorch_tensor running_var,
-                              ctorch_tensor mean, ctorch_tensor inverse_deviation, bool training, double epsilon,
-                              ctorch_tensor *grad_input, ctorch_tensor *grad_weight, ctorch_tensor *grad_bias) {
-  return guarded([&] {
-    auto grad = get(grad_output);
-    at::threshold_backward_out(grad, get(grad_output), get(output), 0);
-    if (!training) {
-      auto &w = get(weight);
-      auto scale = at::mul(w, at::rsqrt(at::add(get(running_var), epsilon)));
-      *grad_input = wrap(grad.mul_(scale.to(grad.scalar_type()).view({1, -1, 1, 1})));
-      return;
-    }
-    auto [gx, gw, gb] = at::native_batch_norm_backward(grad, get(input), get(weight), get(running_mean),
-                                                       get(running_var), get(mean), get(inverse_deviation), true,
-                                                       epsilon, {true, grad_weight != nullptr, grad_bias != nullptr});
-    *grad_input = wrap(gx);
     if (grad_weight) *grad_weight = wrap(gw);
     if (grad_bias) *grad_bias = wrap(gb);
   });

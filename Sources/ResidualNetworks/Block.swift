@@ -7,8 +7,8 @@ import Torch
 /// (§4.5).
 final class Block {
   private var norms: [NormKey: Norms] = [:]
-  private let conv1: ConvolutionLayer
-  private let conv2: ConvolutionLayer
+  private let conv1: UnitConvolution
+  private let conv2: UnitConvolution
   private let projection: ConvolutionLayer?
 
   private struct NormKey: Hashable {
@@ -25,19 +25,32 @@ final class Block {
     let second: NormLayer
   }
 
-  /// What the backward of F needs.
+  /// What the backward of F needs: both units' inputs, and by what their normalisations ran.
   struct Tape {
     let norms: Norms
-    let norm1: NormLayer.Tape
-    let norm2: NormLayer.Tape
+    let h: Tensor
+    let between: Tensor
+    let statistics1: NormReLU.BatchStatistics?
+    let statistics2: NormReLU.BatchStatistics?
+  }
+
+  /// A step's F, and what becomes of it.
+  struct Output {
+    /// scale·F(h); nil where only the sum was wanted.
+    let residual: Tensor?
+    /// What it was added to, and scale·F(h); nil where nothing was.
+    let sum: Tensor?
+    /// Those of the sum, in training.
+    let sums: NormReLU.ChannelSums?
+    let tape: Tape
   }
 
   /// - Parameter uses: the steps that run the block, in order; they agree in all shapes
   init(uses: [StepLayout], _ parameters: [String: Tensor]) throws {
     let first = uses[0]
     let path = first.name.blockPath
-    conv1 = try ConvolutionLayer(path + ".conv1", parameters, stride: first.stride, padding: 1)
-    conv2 = try ConvolutionLayer(path + ".conv2", parameters, padding: 1)
+    conv1 = try UnitConvolution(path + ".conv1", parameters, stride: first.stride)
+    conv2 = try UnitConvolution(path + ".conv2", parameters, stride: 1)
     projection =
       first.name.projection
       ? try ConvolutionLayer(path + ".projection", parameters, stride: first.stride, padding: 0) : nil
@@ -73,14 +86,28 @@ final class Block {
   /// s(h)
   func kept(_ h: Tensor) throws -> Tensor { try projection?.forward(h) ?? h }
 
-  /// F(h) of the step, not scaled, N×C×H×W of the output's shape, with what `residualBackward` needs.
+  /// F(h) of the step, N×C×H×W of the output's shape, with what `residualBackward` needs.
+  /// - Parameters:
+  ///   - sums: those of h, where they are known
+  ///   - kept: what F is added to, where the sum is wanted
+  ///   - keepsResidual: whether F itself is wanted beside the sum
   func residual(
-    _ h: Tensor, _ step: Plan.Step, mode: Mode, momentum: Double = Normalisation.momentum
-  ) throws -> (residual: Tensor, tape: Tape) {
+    _ h: Tensor, sums: NormReLU.ChannelSums? = nil, _ step: Plan.Step, mode: Mode,
+    momentum: Double = Normalisation.momentum, adding kept: Tensor? = nil, keepsResidual: Bool = false
+  ) throws -> Output {
     let norms = try norms(of: step)
-    let first = try norms.first.forward(h, mode: mode, momentum: momentum)
-    let second = try norms.second.forward(conv1.forward(first.output), mode: mode, momentum: momentum)
-    return (try conv2.forward(second.output), Tape(norms: norms, norm1: first, norm2: second))
+    let statistics = mode.statistics(momentum: momentum)
+    let wantsSums = mode != .evaluation
+    let first = try ResidualUnit.forward(
+      h, sums: sums, norms.first.parameters, by: statistics, conv1.convolution, wantsSums: wantsSums)
+    let between = try first.residual.wanted()
+    let second = try ResidualUnit.forward(
+      between, sums: first.channelSums, norms.second.parameters, by: statistics, conv2.convolution, scale: step.scale,
+      adding: kept, keepsResidual: keepsResidual, wantsSums: wantsSums && kept != nil)
+    return Output(
+      residual: second.residual, sum: second.sum, sums: second.channelSums,
+      tape: Tape(
+        norms: norms, h: h, between: between, statistics1: first.statistics, statistics2: second.statistics))
   }
 
   /// ∂L/∂h through s alone; `gradient` is ∂L/∂s(h).
@@ -89,18 +116,48 @@ final class Block {
     return try projection.backward(gradient, input: h, gradients).wanted()
   }
 
-  /// ∂L/∂h through F alone, in memory of its own; `gradient` is ∂L/∂F(h).
-  func residualBackward(_ gradient: Tensor, _ tape: Tape, _ gradients: Gradients?) throws -> Tensor {
-    let second = try conv2.backward(gradient, input: tape.norm2.output, gradients).wanted()
-    let between = try tape.norms.second.backward(second, tape.norm2, gradients)
-    let first = try conv1.backward(between, input: tape.norm1.output, gradients).wanted()
-    return try tape.norms.first.backward(first, tape.norm1, gradients)
+  /// `kept` and ∂L/∂h through F, in memory of its own; `gradient` is ∂L/∂F(h), F not scaled.
+  func residualBackward(
+    _ gradient: Tensor, _ tape: Tape, adding kept: Tensor, _ gradients: Gradients?
+  ) throws -> Tensor {
+    let second = try ResidualUnit.backward(
+      .init(gradient), input: tape.between, tape.norms.second.parameters, statistics: tape.statistics2,
+      conv2.convolution, wantsParameters: gradients != nil)
+    try gradients?.add(second.parameters, norm: tape.norms.second.path, convolution: conv2.path)
+    let isTraining = tape.statistics1 != nil
+    let first = try ResidualUnit.backward(
+      second.input, input: tape.h, tape.norms.first.parameters, statistics: tape.statistics1, conv1.convolution,
+      adding: isTraining ? nil : kept, wantsParameters: gradients != nil)
+    try gradients?.add(first.parameters, norm: tape.norms.first.path, convolution: conv1.path)
+    return try first.input.resolved(adding: isTraining ? kept : nil)
+  }
+}
+
+/// The convolution of a unit, its parameters under `path`.
+private struct UnitConvolution {
+  let path: String
+  let convolution: ResidualUnit.Convolution
+
+  init(_ path: String, _ parameters: [String: Tensor], stride: Int) throws {
+    self.path = path
+    convolution = ResidualUnit.Convolution(
+      weight: try parameters.required(path + ".weight"), bias: try parameters.required(path + ".bias"), stride: stride)
+  }
+}
+
+extension Gradients {
+  fileprivate func add(_ unit: ResidualUnit.ParameterGradients?, norm: String, convolution: String) throws {
+    try add(unit?.normWeight, norm + ".weight")
+    try add(unit?.normBias, norm + ".bias")
+    try add(unit?.weight, convolution + ".weight")
+    try add(unit?.bias, convolution + ".bias")
   }
 }
 
 extension Tensor? {
-  fileprivate func wanted() throws -> Tensor {
-    guard let self else { throw ParameterError(path: "gradient", problem: "a convolution did not return it") }
+  /// The tensor that a layer was asked for.
+  func wanted() throws -> Tensor {
+    guard let self else { throw ParameterError(path: "gradient", problem: "a layer did not return it") }
     return self
   }
 }

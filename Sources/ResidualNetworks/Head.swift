@@ -21,8 +21,11 @@ final class Head {
   }
 
   /// Logits N×classes, in the element type of the parameters: the last layer is never run in bfloat16.
-  func forward(_ h: Tensor, mode: Mode) throws -> (logits: Tensor, tape: Tape) {
-    let normed = try norm.forward(h, mode: mode)
+  /// - Parameter sums: those of h, where they are known
+  func forward(
+    _ h: Tensor, sums: NormReLU.ChannelSums? = nil, mode: Mode
+  ) throws -> (logits: Tensor, tape: Tape) {
+    let normed = try norm.forward(h, sums: sums, mode: mode)
     let pooled = try Pooling.average(normed.output, size: pooling)
     let flat = try pooled.flattened().converted(to: weight.elementType)
     return (

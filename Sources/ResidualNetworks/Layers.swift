@@ -8,6 +8,15 @@ public enum Mode: String, Sendable {
   case batchStatistics
   /// The running ones.
   case evaluation
+
+  /// - Parameter momentum: by how much training moves the running statistics
+  func statistics(momentum: Double = Normalisation.momentum) -> NormReLU.Statistics {
+    switch self {
+    case .training: .batchMoving(momentum: momentum)
+    case .batchStatistics: .batch
+    case .evaluation: .running
+    }
+  }
 }
 
 /// PyTorch's defaults; the paper names neither.
@@ -73,8 +82,7 @@ struct NormLayer {
 
   /// What the backward needs.
   struct Tape {
-    /// Only after a forward by the batch's statistics: evaluation does not look back at it.
-    let input: Tensor?
+    let input: Tensor
     let output: Tensor
     let statistics: NormReLU.BatchStatistics?
   }
@@ -92,7 +100,7 @@ struct NormLayer {
       parameters: NormReLU.Parameters(
         weight: try parameters.required(path + ".weight"), bias: try parameters.required(path + ".bias"),
         runningMean: try parameters.required(statistics + ".running_mean"),
-        runningVariance: try parameters.required(statistics + ".running_var")))
+        runningVariance: try parameters.required(statistics + ".running_var"), epsilon: Normalisation.epsilon))
   }
 
   /// The same γ and β with running statistics that nothing was counted in yet.
@@ -102,23 +110,18 @@ struct NormLayer {
       path: path,
       parameters: NormReLU.Parameters(
         weight: parameters.weight, bias: parameters.bias, runningMean: try .zeros(mean, type),
-        runningVariance: try .full(mean, 1, type)))
+        runningVariance: try .full(mean, 1, type), epsilon: parameters.epsilon))
   }
 
-  /// - Parameter momentum: by how much a training forward moves the running statistics
-  func forward(_ input: Tensor, mode: Mode, momentum: Double = Normalisation.momentum) throws -> Tape {
-    let usesBatch = mode != .evaluation
-    let result = try NormReLU.forward(
-      input, parameters, training: usesBatch, momentum: mode == .training ? momentum : nil,
-      epsilon: Normalisation.epsilon)
-    return Tape(input: usesBatch ? input : nil, output: result.output, statistics: result.statistics)
+  /// - Parameter sums: those of the input, where they are known
+  func forward(_ input: Tensor, sums: NormReLU.ChannelSums? = nil, mode: Mode) throws -> Tape {
+    let result = try NormReLU.forward(input, sums: sums, parameters, by: mode.statistics())
+    return Tape(input: input, output: result.output, statistics: result.statistics)
   }
 
   /// - Parameter gradient: must be this caller's alone, its memory is reused.
   func backward(_ gradient: consuming Tensor, _ tape: Tape, _ gradients: Gradients?) throws -> Tensor {
-    let all = try NormReLU.backward(
-      gradient, output: tape.output, input: tape.input, parameters, statistics: tape.statistics,
-      epsilon: Normalisation.epsilon)
+    let all = try NormReLU.backward(gradient, input: tape.input, parameters, statistics: tape.statistics)
     try gradients?.add(all.weight, path + ".weight")
     try gradients?.add(all.bias, path + ".bias")
     return all.input

@@ -62,15 +62,15 @@ public final class Pass {
     self.images = images
     self.h0 = h0
     self.keepsResiduals = keepsResiduals
-    var h = h0
+    var state = ResidualNetwork.State(h0)
     var records: [ResidualNetwork.Record] = []
     for move in moves {
-      let (output, record) = try network.record(move, on: h, mode: mode, keepsResidual: keepsResiduals)
+      let (output, record) = try network.record(move, on: state, mode: mode, keepsResidual: keepsResiduals)
       records.append(record)
-      h = output
+      state = output
     }
-    features = h
-    (logits, headTape) = try network.head.forward(h, mode: mode)
+    features = state.h
+    (logits, headTape) = try network.head.forward(state.h, sums: state.sums, mode: mode)
     self.records = records
   }
 

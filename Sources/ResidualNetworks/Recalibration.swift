@@ -28,10 +28,9 @@ extension ResidualNetwork {
           guard case .step(let step) = move, step.statistics != 0, step.scale != 0 else {
             return try network.apply(move, to: h)
           }
-          let residual = try network.block(of: step).residual(
-            h, step, mode: .training, momentum: 1 / Double(batch + 1)
-          ).residual
-          return try h.adding(residual, scale: step.scale)
+          return try network.block(of: step).residual(
+            h, step, mode: .training, momentum: 1 / Double(batch + 1), adding: h
+          ).sum.wanted()
         }, visit: { _, _ in })
     }
     return network

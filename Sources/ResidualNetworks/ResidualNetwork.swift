@@ -125,6 +125,15 @@ public final class ResidualNetwork {
 
   // MARK: one move
 
+  /// h on its way through the moves.
+  struct State {
+    let h: Tensor
+    /// What the next normalisation by the batch's statistics begins with, where the move that made h knew it.
+    let sums: NormReLU.ChannelSums?
+
+    init(_ h: Tensor, sums: NormReLU.ChannelSums? = nil) { (self.h, self.sums) = (h, sums) }
+  }
+
   /// What came of one move, and what its way back needs.
   struct Record {
     let move: Plan.Move
@@ -140,12 +149,13 @@ public final class ResidualNetwork {
 
   /// h after `move`.
   func apply(_ move: Plan.Move, to h: Tensor) throws -> Tensor {
-    try record(move, on: h, mode: .evaluation, keepsResidual: false).output
+    try record(move, on: State(h), mode: .evaluation, keepsResidual: false).output.h
   }
 
   func record(
-    _ move: Plan.Move, on h: Tensor, mode: Mode, keepsResidual: Bool
-  ) throws -> (output: Tensor, record: Record) {
+    _ move: Plan.Move, on state: State, mode: Mode, keepsResidual: Bool
+  ) throws -> (output: State, record: Record) {
+    let h = state.h
     switch move {
     case .pool(let stage):
       let indices: Tensor?
@@ -155,27 +165,20 @@ public final class ResidualNetwork {
       } else {
         (output, indices) = (try Pooling.average(h, size: 2), nil)
       }
-      return (output, Record(move: move, input: h, kept: h, residual: nil, tape: nil, maximumIndices: indices))
+      return (
+        State(output), Record(move: move, input: h, kept: h, residual: nil, tape: nil, maximumIndices: indices)
+      )
     case .step(let step):
       let block = try block(of: step)
       let kept = try block.kept(h)
       guard step.scale != 0 else {
-        return (kept, Record(move: move, input: h, kept: kept, residual: nil, tape: nil, maximumIndices: nil))
+        return (State(kept), Record(move: move, input: h, kept: kept, residual: nil, tape: nil, maximumIndices: nil))
       }
-      var (residual, tape) = try block.residual(h, step, mode: mode)
-      if step.scale != 1 { residual = try residual.scaled(by: step.scale) }
-      let output: Tensor
-      if keepsResidual {
-        output = try kept.adding(residual)
-      } else {
-        // Nobody looks at F: the sum may take its place.
-        try kept.add(into: residual)
-        output = residual
-      }
+      let made = try block.residual(
+        h, sums: state.sums, step, mode: mode, adding: kept, keepsResidual: keepsResidual)
       return (
-        output,
-        Record(
-          move: move, input: h, kept: kept, residual: keepsResidual ? residual : nil, tape: tape, maximumIndices: nil)
+        State(try made.sum.wanted(), sums: made.sums),
+        Record(move: move, input: h, kept: kept, residual: made.residual, tape: made.tape, maximumIndices: nil)
       )
     }
   }
@@ -193,9 +196,7 @@ public final class ResidualNetwork {
       let throughKept = try block.keptBackward(gradient, h: record.input, gradients)
       guard let tape = record.tape else { return throughKept }
       let scaled = step.scale == 1 ? gradient : try gradient.scaled(by: step.scale)
-      let through = try block.residualBackward(scaled, tape, gradients)
-      try throughKept.add(into: through)
-      return through
+      return try block.residualBackward(scaled, tape, adding: throughKept, gradients)
     }
   }
 }

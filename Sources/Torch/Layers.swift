@@ -23,68 +23,6 @@ public enum Convolution {
   }
 }
 
-/// Batch normalisation and ReLU, which every use of either in these networks has together.
-public enum NormReLU {
-  /// What the backward of a training forward needs besides input and output: the batch's mean and 1/deviation, C each.
-  public struct BatchStatistics {
-    let mean: Tensor
-    let inverseDeviation: Tensor
-  }
-
-  /// The parameters and running statistics of one normalisation, C each.
-  public struct Parameters {
-    public let weight: Tensor
-    public let bias: Tensor
-    public let runningMean: Tensor
-    public let runningVariance: Tensor
-
-    public init(weight: Tensor, bias: Tensor, runningMean: Tensor, runningVariance: Tensor) {
-      self.weight = weight
-      self.bias = bias
-      self.runningMean = runningMean
-      self.runningVariance = runningVariance
-    }
-  }
-
-  /// ReLU(normalised input). With `training` by the batch's own statistics, which also move the running ones by
-  /// `momentum`, where that is not nil; else by the running ones.
-  public static func forward(
-    _ input: Tensor, _ parameters: Parameters, training: Bool, momentum: Double?, epsilon: Double
-  ) throws -> (output: Tensor, statistics: BatchStatistics?) {
-    let readsRunning = !training || momentum != nil
-    var out: ctorch_tensor?
-    var mean: ctorch_tensor?
-    var deviation: ctorch_tensor?
-    try check(
-      ctorch_norm_relu(
-        input.handle, parameters.weight.handle, parameters.bias.handle,
-        readsRunning ? parameters.runningMean.handle : nil, readsRunning ? parameters.runningVariance.handle : nil,
-        training, momentum ?? 0, epsilon, &out, &mean, &deviation))
-    let output = try Tensor.adopt(out)
-    guard training else { return (output, nil) }
-    return (output, BatchStatistics(mean: try .adopt(mean), inverseDeviation: try .adopt(deviation)))
-  }
-
-  /// - Parameters:
-  ///   - gradient: with respect to the output. Its memory is reused: it must not be read afterwards.
-  ///   - input: needed where `statistics` is given.
-  ///   - statistics: what a training forward returned; nil for an evaluation forward, which has no parameter gradients.
-  public static func backward(
-    _ gradient: consuming Tensor, output: Tensor, input: Tensor?, _ parameters: Parameters,
-    statistics: BatchStatistics?, epsilon: Double
-  ) throws -> (input: Tensor, weight: Tensor?, bias: Tensor?) {
-    let training = statistics != nil
-    let all = try withGradients(true, training) { gi, gw, gb in
-      ctorch_norm_relu_backward(
-        gradient.handle, output.handle, input?.handle, parameters.weight.handle, parameters.runningMean.handle,
-        parameters.runningVariance.handle, statistics?.mean.handle, statistics?.inverseDeviation.handle, training,
-        epsilon, gi, gw, gb)
-    }
-    guard let input = all.input else { throw TorchError.missingResult }
-    return (input, all.weight, all.bias)
-  }
-}
-
 /// Pooling over windows that touch but do not overlap.
 public enum Pooling {
   public static func average(_ input: Tensor, size: Int) throws -> Tensor {
@@ -138,7 +76,7 @@ extension Tensor {
 }
 
 /// Calls a backward of the C interface with places for the gradients that are wanted.
-private func withGradients(
+func withGradients(
   _ wantsInput: Bool, _ wantsParameters: Bool,
   _ body: (
     UnsafeMutablePointer<ctorch_tensor?>?, UnsafeMutablePointer<ctorch_tensor?>?, UnsafeMutablePointer<ctorch_tensor?>?

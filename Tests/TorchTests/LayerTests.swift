@@ -92,9 +92,10 @@ private func expectClose(
     let (gamma, beta) = ([1.5, -0.7], [0.2, 0.4])
     let parameters = NormReLU.Parameters(
       weight: try Tensor(gamma, shape: [c]), bias: try Tensor(beta, shape: [c]),
-      runningMean: try Tensor([0.3, -0.1], shape: [c]), runningVariance: try Tensor([0.8, 2.0], shape: [c]))
+      runningMean: try Tensor([0.3, -0.1], shape: [c]), runningVariance: try Tensor([0.8, 2.0], shape: [c]),
+      epsilon: 1e-5)
     let result = try NormReLU.forward(
-      Tensor(x, shape: [n, c, 2, 2]), parameters, training: training, momentum: 0.1, epsilon: 1e-5)
+      Tensor(x, shape: [n, c, 2, 2]), parameters, by: training ? .batchMoving(momentum: 0.1) : .running)
     var wanted = [Double](repeating: 0, count: x.count)
     let count = Double(n * area)
     for channel in 0..<c {
@@ -126,18 +127,17 @@ private func expectClose(
     func parameters(_ gamma: Tensor? = nil, _ beta: Tensor? = nil) throws -> NormReLU.Parameters {
       NormReLU.Parameters(
         weight: try gamma ?? Tensor([1.5, -0.7], shape: [2]), bias: try beta ?? Tensor([0.2, 0.4], shape: [2]),
-        runningMean: try Tensor([0.3, -0.1], shape: [2]), runningVariance: try Tensor([0.8, 2.0], shape: [2]))
+        runningMean: try Tensor([0.3, -0.1], shape: [2]), runningVariance: try Tensor([0.8, 2.0], shape: [2]),
+        epsilon: 1e-5)
     }
+    let statistics: NormReLU.Statistics = training ? .batch : .running
     func value(_ x: Tensor, _ parameters: NormReLU.Parameters) throws -> Double {
-      try weighted(
-        NormReLU.forward(x, parameters, training: training, momentum: 0.1, epsilon: 1e-5).output, weights)
+      try weighted(NormReLU.forward(x, parameters, by: statistics).output, weights)
     }
     let tx = try Tensor(x, shape: shape)
     let own = try parameters()
-    let forward = try NormReLU.forward(tx, own, training: training, momentum: 0.1, epsilon: 1e-5)
-    let found = try NormReLU.backward(
-      Tensor(weights, shape: shape), output: forward.output, input: tx, own, statistics: forward.statistics,
-      epsilon: 1e-5)
+    let forward = try NormReLU.forward(tx, own, by: statistics)
+    let found = try NormReLU.backward(Tensor(weights, shape: shape), input: tx, own, statistics: forward.statistics)
     let fresh = try parameters()
     expectClose(try found.input.doubles(), try differences(x, shape: shape) { try value($0, fresh) }, within: 1e-6)
     if training {

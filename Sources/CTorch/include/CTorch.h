@@ -97,20 +97,70 @@ int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorc
                            int padding, ctorch_tensor *grad_input, ctorch_tensor *grad_weight,
                            ctorch_tensor *grad_bias) CTORCH_CHECKED;
 
-/// max(0, batch-normalised input). In training the batch's statistics are used and returned in
-/// `mean` and `inverse_deviation`, and the running ones, where they are not null, are moved by `momentum`; in evaluation the
-/// running ones are used and `mean` and `inverse_deviation` stay null.
-int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias, ctorch_tensor running_mean,
-                     ctorch_tensor running_var, bool training, double momentum, double epsilon,
-                     ctorch_tensor *out, ctorch_tensor *mean, ctorch_tensor *inverse_deviation) CTORCH_CHECKED;
-/// Gradients of `ctorch_norm_relu`, whose result is `output`. In training `mean` and
-/// `inverse_deviation` are what it returned. In evaluation `input`, `mean` and `inverse_deviation` may
-/// be null and no parameter gradients are computed. `grad_output` is consumed: its elements are overwritten.
-int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor output, ctorch_tensor input,
-                              ctorch_tensor weight, ctorch_tensor running_mean, ctorch_tensor running_var,
-                              ctorch_tensor mean, ctorch_tensor inverse_deviation, bool training, double epsilon,
+/// One batch normalisation: C values each, and what is added to a variance.
+typedef struct {
+  ctorch_tensor weight, bias, running_mean, running_var;
+  double epsilon;
+} ctorch_norm;
+
+/// By what a normalisation runs.
+typedef enum {
+  /// The running statistics.
+  CTORCH_RUNNING = 0,
+  /// The batch's own; the running ones stay as they are.
+  CTORCH_BATCH = 1,
+  /// The batch's own, which move the running ones by `momentum`.
+  CTORCH_BATCH_MOVING = 2,
+} ctorch_statistics;
+
+/// The gradient with respect to the input of a normalisation, of which the normalisation's own way back may still have to
+/// be gone: a·gradient + b·normed + d, with a, b and d a channel each in `coefficients`. Where `coefficients` is null it
+/// is `gradient`, and `normed` is null too.
+typedef struct {
+  ctorch_tensor gradient, normed, coefficients;
+} ctorch_pending;
+
+/// Gradients of a normalisation's and a convolution's parameters, in the parameters' type.
+typedef struct {
+  ctorch_tensor norm_weight, norm_bias, weight, bias;
+} ctorch_unit_gradients;
+
+/// max(0, normalised input). By the batch's statistics these are returned in `batch` (2×C: mean, inverse deviation);
+/// else it stays null. `sums`, where not null, are the input's as `ctorch_unit` returns them.
+int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor sums, ctorch_norm norm, ctorch_statistics statistics,
+                     double momentum, ctorch_tensor *out, ctorch_tensor *batch) CTORCH_CHECKED;
+/// The way back through `ctorch_norm_relu`; `batch` is what it returned. Where that is null there are no parameter
+/// gradients. `grad_output` is consumed: its elements are overwritten.
+int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorch_norm norm, ctorch_tensor batch,
                               ctorch_tensor *grad_input, ctorch_tensor *grad_weight,
                               ctorch_tensor *grad_bias) CTORCH_CHECKED;
+
+/// One unit of a residual function in one pass: F = scale·conv(max(0, normalised input)), a square kernel padded to keep
+/// the size at stride 1.
+/// - `kept`: where not null, F + kept is returned in `sum`; F itself then only where `keeps_residual`
+/// - `sums`: where not null, receives what the normalisation of the result (of `sum` where there is one) begins with; it
+///   may stay null
+/// - `batch`: as of `ctorch_norm_relu`
+int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm, ctorch_statistics statistics,
+                double momentum, ctorch_tensor weight, ctorch_tensor bias, int stride, double scale,
+                ctorch_tensor kept, bool keeps_residual, ctorch_tensor *residual, ctorch_tensor *sum,
+                ctorch_tensor *sums, ctorch_tensor *batch) CTORCH_CHECKED;
+/// The way back through `ctorch_unit` of scale 1, with the gradient with respect to F. `out` is pending where the unit
+/// ran by the batch's statistics; else it is whole, with `kept` added where that is not null. `gradients` may be null; those
+/// of a normalisation by running statistics are not computed.
+int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_norm norm, ctorch_tensor batch,
+                         ctorch_tensor weight, int stride, ctorch_tensor kept, ctorch_pending *out,
+                         ctorch_unit_gradients *gradients) CTORCH_CHECKED;
+/// What a pending gradient comes to, and `kept` added where it is not null. The pending gradient's own elements may be
+/// overwritten.
+int ctorch_resolve(ctorch_pending gradient, ctorch_tensor kept, ctorch_tensor *out) CTORCH_CHECKED;
+
+/// The kernels that run here, the fastest first, and "libtorch", which is none of ours: names separated by commas.
+const char *ctorch_kernel_sets(void);
+/// Which of them runs.
+const char *ctorch_kernel_set(void);
+/// Takes another one from now on, for the whole process.
+int ctorch_use_kernel_set(const char *name) CTORCH_CHECKED;
 
 /// Average over windows of size×size that touch but do not overlap.
 int ctorch_average_pool(ctorch_tensor input, int size, ctorch_tensor *out) CTORCH_CHECKED;

@@ -1,0 +1,48 @@
+// The kernels for processors with AVX-512.
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <type_traits>
+#include <vector>
+
+#include "kernels.h"
+
+#if defined(__clang__)
+#pragma clang attribute push(__attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,fma"))), apply_to = function)
+#else
+#pragma GCC push_options
+#pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,fma")
+#endif
+
+#define LANES 16
+#define ROWS 8
+#define PANEL 2
+
+namespace ctorch::kernels::avx512_set {
+#include "vectors.h"
+#include "winograd.h"
+#include "pointwise.h"
+}  // namespace ctorch::kernels::avx512_set
+
+#if defined(__clang__)
+#pragma clang attribute pop
+#else
+#pragma GCC pop_options
+#endif
+
+namespace ctorch::kernels {
+const Kernels avx512 = {
+    "AVX-512",
+    avx512_set::pack_filter,
+    avx512_set::unpack_gradient,
+    avx512_set::forward,
+    avx512_set::backward,
+    avx512_set::channel_sums,
+    avx512_set::norm_relu,
+    avx512_set::norm_relu_backward,
+    avx512_set::norm_gradient,
+};
+}  // namespace ctorch::kernels
+#endif

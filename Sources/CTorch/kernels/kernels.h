@@ -1,0 +1,123 @@
+// The kernels of the residual block: what they are given, and the instruction sets that they come in.
+//
+// Activations lie channels-last, N×H×W×C. A 3×3 convolution of stride 1 runs as Winograd's F(2×2, 3×3) (Lavin and Gray,
+// arXiv:1509.09308): 16 multiplications where 36 would be needed. Its input is made while it is loaded, by the
+// normalisation and ReLU before it, and its output is summed for the normalisation after it while it is stored.
+//
+// Arrays "a channel" have room for `padded(channels)` values, zeros behind the last channel. All arithmetic is float32,
+// whatever the activations are stored in; sums over a whole tensor are float64.
+#ifndef CTORCH_KERNELS_H
+#define CTORCH_KERNELS_H
+
+#include <cstdint>
+
+namespace ctorch::kernels {
+
+/// The most lanes of any instruction set: what arrays are padded to.
+constexpr int64_t most_lanes = 16;
+inline int64_t padded(int64_t channels) { return (channels + most_lanes - 1) / most_lanes * most_lanes; }
+
+/// Winograd's tiles: 4×4 inputs, of which 2×2 outputs come.
+constexpr int64_t positions = 16;
+
+struct Images {
+  int64_t count, height, width;
+  bool is_bfloat16;
+
+  int64_t pixels() const { return count * height * width; }
+  int64_t tile_rows() const { return count * ((height + 1) / 2); }
+};
+
+/// F = factor·(conv3×3(ReLU(scale·x + shift)) + bias), and F + kept.
+struct Forward {
+  Images images;
+  int64_t inputs, outputs;
+  const void *x;
+  /// A channel of x.
+  const float *scale, *shift;
+  /// Packed by `pack_filter`.
+  const float *filter;
+  /// A channel of F.
+  const float *bias;
+  float factor;
+  /// Where not null, of F's shape.
+  const void *kept;
+  /// Either may be null.
+  void *residual, *sum;
+  /// Whether the sums are wanted.
+  bool sums;
+};
+
+/// The way back through `Forward`. The gradient with respect to F is a·gradient + b·normed + d where `normed`, the input
+/// of the normalisation that follows, is not null: that normalisation's own way back, made while it is loaded. Else it
+/// is `gradient`.
+struct Backward {
+  Images images;
+  int64_t inputs, outputs;
+  const void *gradient, *normed;
+  /// A channel of F.
+  const float *a, *b, *d;
+  const void *x;
+  /// A channel of x.
+  const float *scale, *shift, *mean;
+  /// Packed by `pack_filter`, rotated.
+  const float *filter;
+  /// Receives the gradient with respect to scale·x + shift, of x's shape. Where `factor`, a channel of x, is not null,
+  /// that times the factor, and `kept` added where it is not null.
+  void *out;
+  const float *factor;
+  const void *kept;
+  /// Whether the filter's gradient and the sums are wanted.
+  bool parameters;
+};
+
+/// Elements a channel at a time: P pixels of C channels.
+struct Pixels {
+  int64_t count, channels;
+  bool is_bfloat16;
+};
+
+/// What an instruction set has. `begin ..< end` are tile rows (of `Images`) or pixels; whatever sums are given are added
+/// to. Calls for parts that do not overlap may run at once, each with sums of its own.
+struct Kernels {
+  const char *name;
+
+  /// Filter (O×I×3×3 in the order O, row, column, I) to Winograd's domain, in the order in which `forward` or, where
+  /// `rotated`, `backward` reads it; `packed_size` floats. `begin ..< end` are blocks of `most_lanes` outputs.
+  void (*pack_filter)(const float *filter, int64_t inputs, int64_t outputs, bool rotated, float *packed, int64_t begin,
+                      int64_t end);
+  /// The filter's gradient (in the order of the filter) from its sums in Winograd's domain, of which `parts` lie one
+  /// `gradient_size` after the other. `begin ..< end` are blocks of `most_lanes` outputs.
+  void (*unpack_gradient)(const float *sums, int64_t parts, int64_t inputs, int64_t outputs, float *gradient,
+                          int64_t begin, int64_t end);
+  /// `sums`: Σ and Σ² of what is stored, a channel of F each, one after the other.
+  void (*forward)(const Forward &, int64_t begin, int64_t end, double *sums);
+  /// `filter_gradient`: `gradient_size` floats. `sums`: Σg and Σg·(x − mean), a channel of x each, then Σ of F's gradient,
+  /// a channel of F.
+  void (*backward)(const Backward &, int64_t begin, int64_t end, float *filter_gradient, double *sums);
+
+  /// Σx and Σx² a channel.
+  void (*channel_sums)(const Pixels &, const void *x, int64_t begin, int64_t end, double *sums);
+  /// out = ReLU(scale·x + shift)
+  void (*norm_relu)(const Pixels &, const void *x, const float *scale, const float *shift, void *out, int64_t begin,
+                    int64_t end);
+  /// out = gradient where scale·x + shift is positive, else 0; `sums` as of `backward`. May write over `gradient`.
+  void (*norm_relu_backward)(const Pixels &, const void *gradient, const void *x, const float *scale,
+                             const float *shift, const float *mean, void *out, int64_t begin, int64_t end,
+                             double *sums);
+  /// out = kept + a·gradient + b·x + d; `kept`, and `x` with b and d, may be null. May write over any.
+  void (*norm_gradient)(const Pixels &, const void *kept, const void *gradient, const void *x, const float *a,
+                        const float *b, const float *d, void *out, int64_t begin, int64_t end);
+};
+
+inline int64_t packed_size(int64_t inputs, int64_t outputs) { return positions * padded(inputs) * padded(outputs); }
+inline int64_t gradient_size(int64_t inputs, int64_t outputs) { return packed_size(inputs, outputs); }
+
+extern const Kernels plain;
+#if defined(__x86_64__)
+extern const Kernels avx2, avx512;
+#endif
+
+}  // namespace ctorch::kernels
+
+#endif

@@ -1,0 +1,52 @@
+// Which kernels run here.
+#include "select.h"
+
+#include <atomic>
+
+namespace ctorch::kernels {
+
+namespace {
+bool runs_here(const Kernels &kernels) {
+#if defined(__x86_64__)
+  if (&kernels == &avx512) {
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("fma");
+  }
+  if (&kernels == &avx2) return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
+#endif
+  return &kernels == &plain;
+}
+
+std::atomic<const Kernels *> &current() {
+  static std::atomic<const Kernels *> kernels{available().front()};
+  return kernels;
+}
+}  // namespace
+
+std::vector<const Kernels *> available() {
+  std::vector<const Kernels *> found;
+#if defined(__x86_64__)
+  for (auto *kernels : {&avx512, &avx2}) {
+    if (runs_here(*kernels)) found.push_back(kernels);
+  }
+#endif
+  found.push_back(&plain);
+  return found;
+}
+
+const Kernels *chosen() { return current(); }
+
+bool choose(const std::string &name) {
+  if (name == libtorch) {
+    current() = nullptr;
+    return true;
+  }
+  for (auto *kernels : available()) {
+    if (name != kernels->name) continue;
+    current() = kernels;
+    return true;
+  }
+  return false;
+}
+
+}  // namespace ctorch::kernels

@@ -1,0 +1,86 @@
+import CTorch
+
+/// Batch normalisation and ReLU, which every use of either in these networks has together.
+public enum NormReLU {
+  /// By what a normalisation runs.
+  public enum Statistics {
+    /// The running statistics.
+    case running
+    /// The batch's own; the running ones stay as they are.
+    case batch
+    /// The batch's own, which also move the running ones by `momentum`.
+    case batchMoving(momentum: Double)
+
+    var code: ctorch_statistics {
+      switch self {
+      case .running: CTORCH_RUNNING
+      case .batch: CTORCH_BATCH
+      case .batchMoving: CTORCH_BATCH_MOVING
+      }
+    }
+
+    var momentum: Double { if case .batchMoving(let momentum) = self { momentum } else { 0 } }
+  }
+
+  /// What the backward of a forward by the batch's statistics needs besides its input: mean and 1/deviation, 2×C.
+  public struct BatchStatistics {
+    let tensor: Tensor
+  }
+
+  /// Σx and Σx² of each channel of a tensor, in float64: what a pass that wrote the tensor saves the normalisation that
+  /// reads it.
+  public struct ChannelSums {
+    let tensor: Tensor
+  }
+
+  /// The parameters and running statistics of one normalisation, C each.
+  public struct Parameters {
+    public let weight: Tensor
+    public let bias: Tensor
+    public let runningMean: Tensor
+    public let runningVariance: Tensor
+    /// What is added to a variance.
+    public let epsilon: Double
+
+    public init(weight: Tensor, bias: Tensor, runningMean: Tensor, runningVariance: Tensor, epsilon: Double) {
+      self.weight = weight
+      self.bias = bias
+      self.runningMean = runningMean
+      self.runningVariance = runningVariance
+      self.epsilon = epsilon
+    }
+
+    var code: ctorch_norm {
+      ctorch_norm(
+        weight: weight.handle, bias: bias.handle, running_mean: runningMean.handle,
+        running_var: runningVariance.handle, epsilon: epsilon)
+    }
+  }
+
+  /// ReLU(normalised input), N×C×H×W.
+  public static func forward(
+    _ input: Tensor, sums: ChannelSums? = nil, _ parameters: Parameters, by statistics: Statistics
+  ) throws -> (output: Tensor, statistics: BatchStatistics?) {
+    var out: ctorch_tensor?
+    var batch: ctorch_tensor?
+    try check(
+      ctorch_norm_relu(
+        input.handle, sums?.tensor.handle, parameters.code, statistics.code, statistics.momentum, &out, &batch))
+    return (try .adopt(out), batch.map { BatchStatistics(tensor: Tensor(owning: $0)) })
+  }
+
+  /// - Parameters:
+  ///   - gradient: with respect to the output. Its memory is reused: it must not be read afterwards.
+  ///   - input: the forward's
+  ///   - statistics: what the forward returned; where that is nil there are no parameter gradients
+  public static func backward(
+    _ gradient: consuming Tensor, input: Tensor, _ parameters: Parameters, statistics: BatchStatistics?
+  ) throws -> (input: Tensor, weight: Tensor?, bias: Tensor?) {
+    let all = try withGradients(true, statistics != nil) { gi, gw, gb in
+      ctorch_norm_relu_backward(
+        gradient.handle, input.handle, parameters.code, statistics?.tensor.handle, gi, gw, gb)
+    }
+    guard let input = all.input else { throw TorchError.missingResult }
+    return (input, all.weight, all.bias)
+  }
+}

@@ -1,0 +1,138 @@
+import CTorch
+
+/// One unit of a residual function: batch normalisation, ReLU, convolution.
+///
+/// In float32 and bfloat16 a 3×3 convolution of stride 1 is one pass over its input: the normalisation is made while
+/// the input is loaded, and the sums that the next normalisation begins with while the output is stored. The backward
+/// makes what it needs again instead of keeping it. In float64 all of it is libtorch's operations one after the other.
+public enum ResidualUnit {
+  /// The convolution of a unit.
+  public struct Convolution {
+    /// O×I×K×K
+    public let weight: Tensor
+    /// O
+    public let bias: Tensor
+    public let stride: Int
+
+    public init(weight: Tensor, bias: Tensor, stride: Int) {
+      self.weight = weight
+      self.bias = bias
+      self.stride = stride
+    }
+  }
+
+  /// What comes of a forward. Tensors are N×O×H×W.
+  public struct Output {
+    /// The unit's own result F, times the scale; nil where only the sum was wanted.
+    public let residual: Tensor?
+    /// F + kept; nil where nothing was to be added.
+    public let sum: Tensor?
+    /// Those of `sum`, or of `residual` where there is none; nil where they were not wanted or are not known.
+    public let channelSums: NormReLU.ChannelSums?
+    /// nil after a forward by running statistics.
+    public let statistics: NormReLU.BatchStatistics?
+  }
+
+  /// - Parameters:
+  ///   - input: N×I×H×W
+  ///   - sums: the input's, where they are known
+  ///   - scale: what F is multiplied by
+  ///   - kept: what F is added to
+  ///   - keepsResidual: whether F itself is wanted beside the sum
+  ///   - wantsSums: whether a normalisation by the batch's statistics reads the result
+  public static func forward(
+    _ input: Tensor, sums: NormReLU.ChannelSums? = nil, _ norm: NormReLU.Parameters, by statistics: NormReLU.Statistics,
+    _ convolution: Convolution, scale: Double = 1, adding kept: Tensor? = nil, keepsResidual: Bool = false,
+    wantsSums: Bool = false
+  ) throws -> Output {
+    var out: (residual: ctorch_tensor?, sum: ctorch_tensor?, sums: ctorch_tensor?, batch: ctorch_tensor?)
+    let status = withUnsafeMutablePointer(to: &out.sums) { place in
+      ctorch_unit(
+        input.handle, sums?.tensor.handle, norm.code, statistics.code, statistics.momentum, convolution.weight.handle,
+        convolution.bias.handle, Int32(convolution.stride), scale, kept?.handle, keepsResidual, &out.residual, &out.sum,
+        wantsSums ? place : nil, &out.batch)
+    }
+    try check(status)
+    return Output(
+      residual: out.residual.map(Tensor.init(owning:)), sum: out.sum.map(Tensor.init(owning:)),
+      channelSums: out.sums.map { NormReLU.ChannelSums(tensor: Tensor(owning: $0)) },
+      statistics: out.batch.map { NormReLU.BatchStatistics(tensor: Tensor(owning: $0)) })
+  }
+
+  /// A gradient with respect to a unit's input, of which the way back through the unit's normalisation may still have to be
+  /// gone: the unit before does that while it loads it.
+  public struct PendingGradient {
+    private let gradient: Tensor
+    private let normed: Tensor?
+    private let coefficients: Tensor?
+
+    /// A gradient that nothing is left to be done to.
+    public init(_ whole: Tensor) { (gradient, normed, coefficients) = (whole, nil, nil) }
+
+    init(adopting code: ctorch_pending) throws {
+      normed = code.normed.map(Tensor.init(owning:))
+      coefficients = code.coefficients.map(Tensor.init(owning:))
+      gradient = try .adopt(code.gradient)
+    }
+
+    var code: ctorch_pending {
+      ctorch_pending(gradient: gradient.handle, normed: normed?.handle, coefficients: coefficients?.handle)
+    }
+
+    /// The gradient itself, N×I×H×W, and `kept` added. The pending gradient must not be used afterwards: its memory is reused.
+    public consuming func resolved(adding kept: Tensor? = nil) throws -> Tensor {
+      try .make { ctorch_resolve(code, kept?.handle, $0) }
+    }
+  }
+
+  /// Gradients of a unit's parameters, in the parameters' element type.
+  public struct ParameterGradients {
+    /// Of γ and β; nil after a forward by running statistics.
+    public let normWeight: Tensor?
+    public let normBias: Tensor?
+    /// Of the convolution.
+    public let weight: Tensor?
+    public let bias: Tensor?
+  }
+
+  /// The way back through a forward whose scale was 1.
+  /// - Parameters:
+  ///   - gradient: with respect to F
+  ///   - input: the forward's
+  ///   - statistics: what the forward returned
+  ///   - kept: after a forward by running statistics, what is added to the gradient with respect to the input
+  /// - Returns: the gradient with respect to the input, not pending after a forward by running statistics; and, where they
+  ///   are wanted, those of the parameters.
+  public static func backward(
+    _ gradient: PendingGradient, input: Tensor, _ norm: NormReLU.Parameters, statistics: NormReLU.BatchStatistics?,
+    _ convolution: Convolution, adding kept: Tensor? = nil, wantsParameters: Bool
+  ) throws -> (input: PendingGradient, parameters: ParameterGradients?) {
+    var out = ctorch_pending()
+    var gradients = ctorch_unit_gradients()
+    let status = withUnsafeMutablePointer(to: &gradients) { place in
+      ctorch_unit_backward(
+        gradient.code, input.handle, norm.code, statistics?.tensor.handle, convolution.weight.handle,
+        Int32(convolution.stride), kept?.handle, &out, wantsParameters ? place : nil)
+    }
+    try check(status)
+    let parameters = ParameterGradients(
+      normWeight: gradients.norm_weight.map(Tensor.init(owning:)),
+      normBias: gradients.norm_bias.map(Tensor.init(owning:)),
+      weight: gradients.weight.map(Tensor.init(owning:)), bias: gradients.bias.map(Tensor.init(owning:)))
+    return (try PendingGradient(adopting: out), wantsParameters ? parameters : nil)
+  }
+}
+
+/// The kernels that units run on.
+public enum KernelSet {
+  /// The sets of this processor by name, the fastest first, and "libtorch", which composes units of libtorch's own
+  /// operations.
+  public static var all: [String] { String(cString: ctorch_kernel_sets()).split(separator: ",").map(String.init) }
+
+  /// The one in use: at first the fastest.
+  public static var current: String { String(cString: ctorch_kernel_set()) }
+
+  /// Takes another one from now on, for the whole process. What a forward left must not meet a backward on another one.
+  /// - Throws: `TorchError` where there is none of that name.
+  public static func use(_ name: String) throws { try check(ctorch_use_kernel_set(name)) }
+}
