@@ -1,7 +1,7 @@
 // The kernels of the residual block: what they are given, and the instruction sets that they come in.
 //
-// Activations lie channels-last, N×H×W×C. A 3×3 convolution of stride 1 runs as Winograd's F(2×2, 3×3) (Lavin and Gray,
-// arXiv:1509.09308): 16 multiplications where 36 would be needed. Its input is made while it is loaded, by the
+// Activations lie channels-last, N×H×W×C. A 3×3 convolution of stride 1 runs as Winograd's F(4×4, 3×3) (Lavin and Gray,
+// arXiv:1509.09308): 36 multiplications where 144 would be needed. Its input is made while it is loaded, by the
 // normalisation and ReLU before it, and its output is summed for the normalisation after it while it is stored.
 //
 // Arrays "a channel" have room for `padded(channels)` values, zeros behind the last channel. All arithmetic is float32,
@@ -17,15 +17,17 @@ namespace ctorch::kernels {
 constexpr int64_t most_lanes = 16;
 inline int64_t padded(int64_t channels) { return (channels + most_lanes - 1) / most_lanes * most_lanes; }
 
-/// Winograd's tiles: 4×4 inputs, of which 2×2 outputs come.
-constexpr int64_t positions = 16;
+/// Winograd's tiles: 6×6 inputs, of which 4×4 outputs come.
+constexpr int64_t tile = 4, reach = tile + 2, positions = reach * reach;
 
 struct Images {
   int64_t count, height, width;
   bool is_bfloat16;
 
   int64_t pixels() const { return count * height * width; }
-  int64_t tile_rows() const { return count * ((height + 1) / 2); }
+  int64_t tiles_a_row() const { return (width + tile - 1) / tile; }
+  int64_t tile_rows_an_image() const { return (height + tile - 1) / tile; }
+  int64_t tile_rows() const { return count * tile_rows_an_image(); }
 };
 
 /// F = factor·(conv3×3(ReLU(scale·x + shift)) + bias), and F + kept.

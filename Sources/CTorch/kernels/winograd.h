@@ -1,12 +1,76 @@
-// 3×3 convolutions of stride 1 by Winograd's F(2×2, 3×3), forward and back.
+// 3×3 convolutions of stride 1 by Winograd's F(4×4, 3×3), forward and back.
 // Included inside the namespace of an instruction set, after vectors.h.
 //
-// With B, G and A as in the paper, d a 4×4 tile of the input, g the 3×3 filter and y the 2×2 outputs:
+// With B, G and A as Lavin and Gray name them, d a 6×6 tile of the input, g the 3×3 filter and y the 4×4 outputs:
 //   y = Aᵀ [ (G g Gᵀ) ⊙ (Bᵀ d B) ] A                 summed over input channels
 //   ∂L/∂g = Gᵀ [ (Bᵀ d B) ⊙ (A ∂L/∂y Aᵀ) ] G         summed over tiles
-// and ∂L/∂d is the convolution of ∂L/∂y with the filter rotated by a half turn. For each of the 16 positions in a tile
+// and ∂L/∂d is the convolution of ∂L/∂y with the filter rotated by a half turn. For each of the 36 positions in a tile
 // the products are a matrix product over channels, or tiles. Tiles are taken a chunk at a time, so that a chunk's
 // transformed values stay in the cache from one stage to the next.
+//
+// The points of the interpolation are 0, ±√½, ±√2 and ∞. With 0, ±1, ±2 and ∞, as one finds it mostly, the
+// same arithmetic has errors several times as large (docs/performance.md).
+
+constexpr float root_half = 0.70710678118654752f;
+constexpr float root_two = 1.41421356237309505f;
+
+/// Bᵀd
+ALWAYS_INLINE void transform_input(const Vector *d, Vector *t) {
+  const Vector even_half = d[4] - d[2] * 2.0f, odd_half = d[3] - d[1] * 2.0f;
+  const Vector even_two = d[4] - d[2] * 0.5f, odd_two = d[3] - d[1] * 0.5f;
+  t[0] = d[0] - d[2] * 2.5f + d[4];
+  t[1] = even_half + odd_half * root_half;
+  t[2] = even_half - odd_half * root_half;
+  t[3] = even_two + odd_two * root_two;
+  t[4] = even_two - odd_two * root_two;
+  t[5] = d[1] - d[3] * 2.5f + d[5];
+}
+
+/// A·y
+ALWAYS_INLINE void transform_gradient(const Vector *y, Vector *z) {
+  const Vector even_half = y[0] + y[2] * 0.5f, odd_half = y[1] + y[3] * 0.5f;
+  const Vector even_two = y[0] + y[2] * 2.0f, odd_two = y[1] + y[3] * 2.0f;
+  z[0] = y[0];
+  z[1] = even_half + odd_half * root_half;
+  z[2] = even_half - odd_half * root_half;
+  z[3] = even_two + odd_two * root_two;
+  z[4] = even_two - odd_two * root_two;
+  z[5] = y[3];
+}
+
+/// Aᵀm; m's values are `apart` from each other.
+ALWAYS_INLINE void transform_output(const Vector *m, int apart, Vector *y) {
+  const Vector even_half = m[apart] + m[2 * apart], odd_half = (m[apart] - m[2 * apart]) * root_half;
+  const Vector even_two = m[3 * apart] + m[4 * apart], odd_two = (m[3 * apart] - m[4 * apart]) * root_two;
+  y[0] = m[0] + even_half + even_two;
+  y[1] = odd_half + odd_two;
+  y[2] = even_half * 0.5f + even_two * 2.0f;
+  y[3] = odd_half * 0.5f + odd_two * 2.0f + m[5 * apart];
+}
+
+/// G·g; g's values are `apart` from each other.
+ALWAYS_INLINE void transform_filter(const Vector *g, int apart, Vector *u) {
+  const Vector first = g[0], odd = g[apart], last = g[2 * apart];
+  const Vector even_half = (first + last * 0.5f) * (-2.0f / 3), odd_half = odd * (root_half * -2.0f / 3);
+  const Vector even_two = (first + last * 2.0f) * (1.0f / 6), odd_two = odd * (root_two / 6);
+  u[0] = first;
+  u[1] = even_half + odd_half;
+  u[2] = even_half - odd_half;
+  u[3] = even_two + odd_two;
+  u[4] = even_two - odd_two;
+  u[5] = last;
+}
+
+/// Gᵀu; u's values are `apart` from each other.
+ALWAYS_INLINE void transform_filter_back(const Vector *u, int apart, Vector *g) {
+  const Vector even_half = (u[apart] + u[2 * apart]) * (-2.0f / 3);
+  const Vector odd_half = (u[apart] - u[2 * apart]) * (root_half * -2.0f / 3);
+  const Vector even_two = (u[3 * apart] + u[4 * apart]) * (1.0f / 6);
+  const Vector odd_two = (u[3 * apart] - u[4 * apart]) * (root_two / 6);
+  g[0] = u[0] + even_half + even_two;
+  g[1] = odd_half + odd_two;
+  g[2] = even_half * 0.5f + even_two * 2.0f + u[5 * apart];
+}
 
 // MARK: matrix products
 
@@ -102,56 +166,40 @@ struct Pending {
 
 // MARK: transforms of a row of tiles
 
-/// A row of tiles of one image: its first output row is 2·row.
+/// A row of tiles of one image.
 struct TileRow {
-  int64_t image, row;
+  int64_t image, top;
   const Images &images;
 
   ALWAYS_INLINE TileRow(const Images &all, int64_t index)
-      : image(index / ((all.height + 1) / 2)), row(index % ((all.height + 1) / 2)), images(all) {}
-  ALWAYS_INLINE int64_t tiles() const { return (images.width + 1) / 2; }
+      : image(index / all.tile_rows_an_image()), top(index % all.tile_rows_an_image() * tile), images(all) {}
   /// Offset of pixel (y, 0), y counted from the first output row.
   ALWAYS_INLINE int64_t offset(int64_t y, int64_t channels) const {
-    return (image * images.height + 2 * row + y) * images.width * channels;
+    return (image * images.height + top + y) * images.width * channels;
   }
-  ALWAYS_INLINE bool has(int64_t y) const { return 2 * row + y >= 0 && 2 * row + y < images.height; }
+  ALWAYS_INLINE bool has(int64_t y) const { return top + y >= 0 && top + y < images.height; }
 };
 
-/// A column of a tile row: Bᵀd of its four inputs and, of a gradient, A·y of the two in the middle.
+/// A column of a tile row: Bᵀd of its inputs and, of a gradient, A·y of its outputs.
 struct Column {
-  Vector t[4], z[4];
+  Vector t[reach], z[reach];
 };
 
-/// `edge`: some of the four rows are outside of the image.
+/// Column x of the row, of zeros where there is none. `Edge`: some of the rows are outside of the image. `total` gets the
+/// sum of a gradient's y.
 template <bool Edge, bool Gradient, class Source>
-ALWAYS_INLINE Column column(const Source &source, const TileRow &row, int64_t channels, int64_t x, Vector &total) {
-  Vector d[4];
-  for (int y = 0; y < 4; ++y) {
-    d[y] = Edge && !row.has(y - 1) ? zero() : source.at(row.offset(y - 1, channels) + x * channels);
+ALWAYS_INLINE void make_column(const Source &source, const TileRow &row, int64_t channels, int64_t x, Column &out,
+                               Vector &total) {
+  Vector d[reach];
+  const bool inside = x < row.images.width;
+  for (int64_t y = 0; y < reach; ++y) {
+    d[y] = !inside || (Edge && !row.has(y - 1)) ? zero() : source.at(row.offset(y - 1, channels) + x * channels);
   }
-  Column out;
-  out.t[0] = d[0] - d[2];
-  out.t[1] = d[1] + d[2];
-  out.t[2] = d[2] - d[1];
-  out.t[3] = d[1] - d[3];
+  transform_input(d, out.t);
   if constexpr (Gradient) {
-    out.z[0] = d[1];
-    out.z[1] = out.t[1];
-    out.z[2] = d[1] - d[2];
-    out.z[3] = d[2];
-    total += out.t[1];
+    transform_gradient(d + 1, out.z);
+    total += (d[1] + d[2]) + (d[3] + d[4]);
   }
-  return out;
-}
-
-template <bool Gradient>
-ALWAYS_INLINE Column no_column() {
-  Column out;
-  for (int r = 0; r < 4; ++r) {
-    out.t[r] = zero();
-    if constexpr (Gradient) out.z[r] = zero();
-  }
-  return out;
 }
 
 /// Where a chunk's values lie: position p of tile t begins at p·plane + t·row.
@@ -164,49 +212,49 @@ struct Places {
   int64_t size() const { return positions * plane; }
 };
 
-/// v = BᵀdB of LANES channels of a row of tiles and, of a gradient, z = A·y·Aᵀ (whose last row and column have their
-/// signs from `unpack_gradient`) and the sum of all y added to `total`.
+/// v = BᵀdB of LANES channels of a row of tiles and, of a gradient and where z is not null, z = A·y·Aᵀ; the sum of
+/// all y is added to `total`.
 template <bool Edge, bool Gradient, class Source>
-ALWAYS_INLINE void transform(const Source &source, const TileRow &row, int64_t channels, const Places &places, float *v,
-                             float *z, Vector &total) {
-  const int64_t width = row.images.width;
-  Column before = no_column<Gradient>(), first = column<Edge, Gradient>(source, row, channels, 0, total);
-  for (int64_t x = 1; x <= width; x += 2) {
-    Column second = no_column<Gradient>(), after = no_column<Gradient>();
-    if (x < width) second = column<Edge, Gradient>(source, row, channels, x, total);
-    if (x + 1 < width) after = column<Edge, Gradient>(source, row, channels, x + 1, total);
-    for (int r = 0; r < 4; ++r) {
-      float *place = v + 4 * r * places.plane;
-      store(place, before.t[r] - second.t[r]);
-      store(place + places.plane, first.t[r] + second.t[r]);
-      store(place + 2 * places.plane, second.t[r] - first.t[r]);
-      store(place + 3 * places.plane, first.t[r] - after.t[r]);
+ALWAYS_INLINE void transform_row(const Source &source, const TileRow &row, int64_t channels, const Places &places,
+                                 float *v, float *z, Vector &total) {
+  Column columns[reach];
+  // Column −1, and column 0.
+  for (int r = 0; r < reach; ++r) columns[tile].t[r] = zero();
+  if constexpr (Gradient) {
+    for (int r = 0; r < reach; ++r) columns[tile].z[r] = zero();
+  }
+  make_column<Edge, Gradient>(source, row, channels, 0, columns[tile + 1], total);
+  for (int64_t x = 0; x < row.images.width; x += tile) {
+    columns[0] = columns[tile];
+    columns[1] = columns[tile + 1];
+    for (int c = 2; c < reach; ++c) make_column<Edge, Gradient>(source, row, channels, x + c - 1, columns[c], total);
+    for (int r = 0; r < reach; ++r) {
+      Vector line[reach], out[reach];
+      for (int c = 0; c < reach; ++c) line[c] = columns[c].t[r];
+      transform_input(line, out);
+      for (int c = 0; c < reach; ++c) store(v + (reach * r + c) * places.plane, out[c]);
     }
     v += places.row;
     if constexpr (Gradient) {
-      if (z) {
-        for (int r = 0; r < 4; ++r) {
-          float *place = z + 4 * r * places.plane;
-          store(place, first.z[r]);
-          store(place + places.plane, first.z[r] + second.z[r]);
-          store(place + 2 * places.plane, first.z[r] - second.z[r]);
-          store(place + 3 * places.plane, second.z[r]);
-        }
-        z += places.row;
+      if (z == nullptr) continue;
+      for (int r = 0; r < reach; ++r) {
+        Vector line[tile], out[reach];
+        for (int c = 0; c < tile; ++c) line[c] = columns[c + 1].z[r];
+        transform_gradient(line, out);
+        for (int c = 0; c < reach; ++c) store(z + (reach * r + c) * places.plane, out[c]);
       }
+      z += places.row;
     }
-    before = second;
-    first = after;
   }
 }
 
 template <bool Gradient, class Source>
 ALWAYS_INLINE void transform(const Source &source, const TileRow &row, int64_t channels, const Places &places, float *v,
                              float *z, Vector &total) {
-  if (row.has(-1) && row.has(2)) {
-    transform<false, Gradient>(source, row, channels, places, v, z, total);
+  if (row.has(-1) && row.has(tile)) {
+    transform_row<false, Gradient>(source, row, channels, places, v, z, total);
   } else {
-    transform<true, Gradient>(source, row, channels, places, v, z, total);
+    transform_row<true, Gradient>(source, row, channels, places, v, z, total);
   }
 }
 
@@ -215,20 +263,21 @@ template <class Sink>
 ALWAYS_INLINE void transform_back(const float *m, const Places &places, const TileRow &row, int64_t channels,
                                   Sink &sink) {
   const int64_t width = row.images.width;
-  const bool both = row.has(1);
-  for (int64_t x = 0; x < width; x += 2, m += places.row) {
-    Vector s[2][4];
-    for (int c = 0; c < 4; ++c) {
-      const float *place = m + c * places.plane;
-      const Vector first = load(place + 4 * places.plane), second = load(place + 8 * places.plane);
-      s[0][c] = load(place) + (first + second);
-      s[1][c] = (first - second) - load(place + 12 * places.plane);
+  for (int64_t x = 0; x < width; x += tile, m += places.row) {
+    Vector half[reach][tile];
+    for (int c = 0; c < reach; ++c) {
+      Vector line[reach];
+      for (int r = 0; r < reach; ++r) line[r] = load(m + (reach * r + c) * places.plane);
+      transform_output(line, 1, half[c]);
     }
-    for (int r = 0; r < 2; ++r) {
-      if (r == 1 && !both) break;
+    for (int r = 0; r < tile; ++r) {
+      if (!row.has(r)) break;
+      Vector y[tile];
+      transform_output(&half[0][r], tile, y);
       const int64_t offset = row.offset(r, channels) + x * channels;
-      sink.put(offset, s[r][0] + (s[r][1] + s[r][2]));
-      if (x + 1 < width) sink.put(offset + channels, (s[r][1] - s[r][2]) - s[r][3]);
+      for (int c = 0; c < tile; ++c) {
+        if (x + c < width) sink.put(offset + c * channels, y[c]);
+      }
     }
   }
 }
@@ -316,12 +365,11 @@ inline float *scratch(int64_t size) {
   return reinterpret_cast<float *>((address + 63) / 64 * 64);
 }
 
-/// How many tile rows are taken together: few enough that a chunk stays in the cache, and the more the wider the layer,
-/// whose filters are read, and whose filters' gradients are written, once a chunk. Tried on a Zen 4 (docs/performance.md).
+/// How many tile rows are taken together: few enough that a chunk stays in the cache; more of wide layers, whose filters
+/// are read, and whose filters' gradients are written, once a chunk. Tried on a Zen 4 (docs/performance.md).
 inline int64_t rows_a_chunk(const Images &images, int64_t inputs, int64_t outputs) {
-  const int64_t widest = std::max(inputs, outputs);
-  const int64_t tiles = widest <= 16 && images.is_bfloat16 ? 16 : widest <= 32 ? 32 : widest <= 256 ? 64 : 128;
-  return std::max<int64_t>(1, tiles / ((images.width + 1) / 2));
+  const int64_t tiles = std::max(inputs, outputs) <= 256 ? 32 : 64;
+  return std::max<int64_t>(1, tiles / images.tiles_a_row());
 }
 
 /// Calls `body` for each LANES of the channels, with whether they are fewer, the first, and how many.
@@ -335,7 +383,7 @@ ALWAYS_INLINE void for_lanes(int64_t channels, Body body) {
 template <class Element>
 void forward_pass(const Forward &args, int64_t begin, int64_t end, double *sums) {
   const Images &images = args.images;
-  const int64_t tiles_a_row = (images.width + 1) / 2, step = rows_a_chunk(images, args.inputs, args.outputs);
+  const int64_t tiles_a_row = images.tiles_a_row(), step = rows_a_chunk(images, args.inputs, args.outputs);
   const Places in(step * tiles_a_row, args.inputs), out(step * tiles_a_row, args.outputs);
   float *v = scratch(in.size() + out.size()), *m = v + in.size();
   const int64_t filter_plane = args.inputs * ((args.outputs + LANES - 1) / LANES * LANES);
@@ -367,7 +415,7 @@ void forward_pass(const Forward &args, int64_t begin, int64_t end, double *sums)
 template <class Element>
 void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filter_gradient, double *sums) {
   const Images &images = args.images;
-  const int64_t tiles_a_row = (images.width + 1) / 2, step = rows_a_chunk(images, args.inputs, args.outputs);
+  const int64_t tiles_a_row = images.tiles_a_row(), step = rows_a_chunk(images, args.inputs, args.outputs);
   const Places in(step * tiles_a_row, args.inputs), out(step * tiles_a_row, args.outputs);
   // The input's transform is wanted after the products that go back to the input: one buffer is enough for both.
   float *v = scratch(in.size() + 2 * out.size()), *u = v + in.size(), *z = args.parameters ? u + out.size() : nullptr;
@@ -419,15 +467,6 @@ void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filt
 
 // MARK: filters
 
-/// G·g of three values.
-ALWAYS_INLINE void spread(const Vector *g, int64_t apart, Vector *u) {
-  const Vector outer = (g[0] + g[2 * apart]) * 0.5f, inner = g[apart] * 0.5f;
-  u[0] = g[0];
-  u[1] = outer + inner;
-  u[2] = outer - inner;
-  u[3] = g[2 * apart];
-}
-
 inline void pack_filter(const float *filter, int64_t inputs, int64_t outputs, bool rotated, float *packed,
                         int64_t begin, int64_t end) {
   const int64_t reduced = rotated ? outputs : inputs, columns = rotated ? inputs : outputs;
@@ -445,17 +484,17 @@ inline void pack_filter(const float *filter, int64_t inputs, int64_t outputs, bo
       alignas(64) float turned[positions][LANES][most_lanes] = {};
       for (int64_t k = 0; k < most_lanes && block * most_lanes + k < outputs; ++k) {
         const int64_t o = block * most_lanes + k;
-        Vector g[9], half[12], u[positions];
+        Vector g[9], half[reach * 3], u[positions];
         for (int tap = 0; tap < 9; ++tap) {
           const float *from = filter + (o * 9 + (rotated ? 8 - tap : tap)) * inputs + i;
           g[tap] = lanes == LANES ? load(from) : load<true>(from, lanes);
         }
         for (int s = 0; s < 3; ++s) {
-          Vector down[4];
-          spread(g + s, 3, down);
-          for (int r = 0; r < 4; ++r) half[r * 3 + s] = down[r];
+          Vector down[reach];
+          transform_filter(g + s, 3, down);
+          for (int r = 0; r < reach; ++r) half[r * 3 + s] = down[r];
         }
-        for (int r = 0; r < 4; ++r) spread(half + r * 3, 1, u + r * 4);
+        for (int r = 0; r < reach; ++r) transform_filter(half + r * 3, 1, u + r * reach);
         for (int p = 0; p < positions; ++p) {
           if (rotated) {
             store(packed + p * plane + place(o, i), u[p]);
@@ -482,21 +521,15 @@ inline void unpack_gradient(const float *sums, int64_t parts, int64_t inputs, in
   const int64_t row = padded(outputs), plane = padded(inputs) * row, size = positions * plane;
   for (int64_t o = begin * most_lanes; o < std::min(outputs, end * most_lanes); o += LANES) {
     for (int64_t i = 0; i < inputs; ++i) {
-      Vector u[4][4], half[3][4];
+      Vector u[positions], half[reach][3];
       for (int p = 0; p < positions; ++p) {
-        Vector sum = zero();
-        for (int64_t part = 0; part < parts; ++part) sum += load(sums + part * size + p * plane + i * row + o);
-        u[p / 4][p % 4] = (p / 4 == 3) != (p % 4 == 3) ? -sum : sum;
+        u[p] = zero();
+        for (int64_t part = 0; part < parts; ++part) u[p] += load(sums + part * size + p * plane + i * row + o);
       }
-      for (int c = 0; c < 4; ++c) {
-        const Vector both = (u[1][c] + u[2][c]) * 0.5f;
-        half[0][c] = u[0][c] + both;
-        half[1][c] = (u[1][c] - u[2][c]) * 0.5f;
-        half[2][c] = both + u[3][c];
-      }
+      for (int c = 0; c < reach; ++c) transform_filter_back(u + c, reach, half[c]);
       for (int r = 0; r < 3; ++r) {
-        const Vector both = (half[r][1] + half[r][2]) * 0.5f;
-        const Vector taps[3] = {half[r][0] + both, (half[r][1] - half[r][2]) * 0.5f, both + half[r][3]};
+        Vector taps[3];
+        transform_filter_back(&half[0][r], 3, taps);
         for (int s = 0; s < 3; ++s) {
           for (int64_t lane = 0; lane < std::min<int64_t>(LANES, outputs - o); ++lane) {
             gradient[((o + lane) * 9 + r * 3 + s) * inputs + i] = taps[s][lane];
