@@ -4,6 +4,7 @@
 // normalisation in it (kernels/winograd.h). Other convolutions are libtorch's, between passes of ours for the
 // normalisation (kernels/pointwise.h). In float64, and where "libtorch" is chosen, all of it is libtorch's: the plain
 // composition, which the tests hold the other two against.
+#include <ATen/Dispatch.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
@@ -32,14 +33,24 @@ namespace {
 // MARK: values a channel
 
 std::vector<double> values(const at::Tensor &tensor) {
-  const auto dense = tensor.to(at::kDouble).contiguous();
-  return {dense.const_data_ptr<double>(), dense.const_data_ptr<double>() + dense.numel()};
+  const auto dense = tensor.contiguous();
+  std::vector<double> found(dense.numel());
+  AT_DISPATCH_FLOATING_TYPES(dense.scalar_type(), "values", [&] {
+    std::copy_n(dense.const_data_ptr<scalar_t>(), found.size(), found.begin());
+  });
+  return found;
+}
+
+void put_into(const at::Tensor &tensor, const double *from) {
+  AT_DISPATCH_FLOATING_TYPES(tensor.scalar_type(), "put_into", [&] {
+    std::copy_n(from, tensor.numel(), tensor.mutable_data_ptr<scalar_t>());
+  });
 }
 
 at::Tensor tensor_of(const double *from, at::IntArrayRef shape, at::ScalarType type) {
-  auto tensor = at::empty(shape, at::kDouble);
-  std::copy(from, from + tensor.numel(), tensor.mutable_data_ptr<double>());
-  return tensor.to(type);
+  auto tensor = at::empty(shape, type);
+  put_into(tensor, from);
+  return tensor;
 }
 
 std::vector<float> lined_up(const at::Tensor &tensor, int64_t channels) {
@@ -173,7 +184,11 @@ std::vector<double> sums_of(const Kernels &run, const at::Tensor &x) {
 void move(const at::Tensor &running, const std::vector<double> &value, double momentum) {
   auto moved = values(running);
   for (size_t c = 0; c < moved.size(); ++c) moved[c] += momentum * (value[c] - moved[c]);
-  running.copy_(tensor_of(moved.data(), running.sizes(), running.scalar_type()));
+  if (running.is_contiguous()) {
+    put_into(running, moved.data());
+  } else {
+    running.copy_(tensor_of(moved.data(), running.sizes(), running.scalar_type()));
+  }
 }
 
 /// The statistics that a forward runs by; moves the running ones where it should.

@@ -112,8 +112,11 @@ struct Kernels {
                         const float *b, const float *d, void *out, int64_t begin, int64_t end);
 };
 
-inline int64_t packed_size(int64_t inputs, int64_t outputs) { return positions * padded(inputs) * padded(outputs); }
-inline int64_t gradient_size(int64_t inputs, int64_t outputs) { return packed_size(inputs, outputs); }
+/// Floats from one position's matrix of a filter, or of its gradient, to the next one's. A cache line apart from a power
+/// of 2: else all positions of an element fall into the same lines of the cache.
+inline int64_t filter_plane(int64_t inputs, int64_t outputs) { return padded(inputs) * padded(outputs) + most_lanes; }
+inline int64_t packed_size(int64_t inputs, int64_t outputs) { return positions * filter_plane(inputs, outputs); }
+inline int64_t gradient_size(int64_t inputs, int64_t outputs) { return positions * filter_plane(inputs, outputs); }
 
 extern const Kernels plain;
 #if defined(__x86_64__)

@@ -207,7 +207,7 @@ struct Places {
   int64_t row, plane;
 
   Places(int64_t tiles, int64_t channels)
-      // A cache line apart from a power of 2: else all positions of a tile fall into the same lines of the cache.
+      // A cache line apart from a power of 2, as in `filter_plane`.
       : row(padded(channels)), plane((tiles + ROWS - 1) / ROWS * ROWS * row + most_lanes) {}
   int64_t size() const { return positions * plane; }
 };
@@ -380,13 +380,38 @@ ALWAYS_INLINE void for_lanes(int64_t channels, Body body) {
   if (channel < channels) body(std::true_type{}, channel, channels - channel);
 }
 
+/// Asks for memory that is read, or written, after the matrix products that now run: these leave the way to memory free,
+/// and what comes after them would wait for it. A part of a chunk's pixels for each of the products.
+template <class Element>
+struct Ahead {
+  int64_t first, count;
+
+  /// The pixels of tile rows `begin ..< end` and of `more` rows of pixels behind them.
+  Ahead(const Images &images, int64_t begin, int64_t end, int64_t more)
+      : first(begin < end ? TileRow(images, begin).offset(0, 1) : 0), count(0) {
+    if (begin >= end) return;
+    const TileRow last(images, end - 1);
+    const int64_t behind = last.offset(0, 1) + (std::min(tile, images.height - last.top) + more) * images.width;
+    count = std::min(behind, images.pixels()) - first;
+  }
+
+  template <bool Writes>
+  void fetch(const void *tensor, int64_t channels, int64_t product) const {
+    if (tensor == nullptr) return;
+    const int64_t size = count * channels * static_cast<int64_t>(sizeof(Element));
+    const char *from = static_cast<const char *>(tensor) + first * channels * static_cast<int64_t>(sizeof(Element));
+    const char *end = from + size * (product + 1) / positions;
+    for (from += size * product / positions; from < end; from += 64) __builtin_prefetch(from, Writes, 2);
+  }
+};
+
 template <class Element>
 void forward_pass(const Forward &args, int64_t begin, int64_t end, double *sums) {
   const Images &images = args.images;
   const int64_t tiles_a_row = images.tiles_a_row(), step = rows_a_chunk(images, args.inputs, args.outputs);
   const Places in(step * tiles_a_row, args.inputs), out(step * tiles_a_row, args.outputs);
   float *v = scratch(in.size() + out.size()), *m = v + in.size();
-  const int64_t filter_plane = args.inputs * ((args.outputs + LANES - 1) / LANES * LANES);
+  const int64_t plane = filter_plane(args.inputs, args.outputs);
   for (int64_t chunk = begin; chunk < end; chunk += step) {
     const int64_t rows = std::min(step, end - chunk), tiles = rows * tiles_a_row;
     Vector unused = zero();
@@ -397,8 +422,14 @@ void forward_pass(const Forward &args, int64_t begin, int64_t end, double *sums)
         transform<false>(source, row, args.inputs, in, v + r * tiles_a_row * in.row + channel, nullptr, unused);
       });
     }
+    const Ahead<Element> now(images, chunk, chunk + rows, 0);
+    const Ahead<Element> next(images, chunk + rows, std::min(end, chunk + rows + step), 1);
     for (int64_t p = 0; p < positions; ++p) {
-      multiply(tiles, args.inputs, args.outputs, v + p * in.plane, in.row, args.filter + p * filter_plane,
+      now.template fetch<false>(args.kept, args.outputs, p);
+      now.template fetch<true>(args.sum, args.outputs, p);
+      now.template fetch<true>(args.residual, args.outputs, p);
+      next.template fetch<false>(args.x, args.inputs, p);
+      multiply(tiles, args.inputs, args.outputs, v + p * in.plane, in.row, args.filter + p * plane,
                m + p * out.plane, out.row);
     }
     for (int64_t r = 0; r < rows; ++r) {
@@ -419,7 +450,7 @@ void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filt
   const Places in(step * tiles_a_row, args.inputs), out(step * tiles_a_row, args.outputs);
   // The input's transform is wanted after the products that go back to the input: one buffer is enough for both.
   float *v = scratch(in.size() + 2 * out.size()), *u = v + in.size(), *z = args.parameters ? u + out.size() : nullptr;
-  const int64_t filter_plane = args.outputs * ((args.inputs + LANES - 1) / LANES * LANES);
+  const int64_t plane = filter_plane(args.inputs, args.outputs);
   for (int64_t chunk = begin; chunk < end; chunk += step) {
     const int64_t rows = std::min(step, end - chunk), tiles = rows * tiles_a_row;
     for (int64_t r = 0; r < rows; ++r) {
@@ -437,8 +468,17 @@ void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filt
         if (args.parameters) add_to(sums + 2 * padded(args.inputs) + channel, total);
       });
     }
+    const Ahead<Element> now(images, chunk, chunk + rows, 1);
+    const Ahead<Element> next(images, chunk + rows, std::min(end, chunk + rows + step), 1);
     for (int64_t p = 0; p < positions; ++p) {
-      multiply(tiles, args.outputs, args.inputs, u + p * out.plane, out.row, args.filter + p * filter_plane,
+      now.template fetch<false>(args.x, args.inputs, p);
+      now.template fetch<false>(args.kept, args.inputs, p);
+      now.template fetch<true>(args.out, args.inputs, p);
+      if (!args.parameters) {
+        next.template fetch<false>(args.gradient, args.outputs, p);
+        next.template fetch<false>(args.normed, args.outputs, p);
+      }
+      multiply(tiles, args.outputs, args.inputs, u + p * out.plane, out.row, args.filter + p * plane,
                v + p * in.plane, in.row);
     }
     for (int64_t r = 0; r < rows; ++r) {
@@ -459,8 +499,10 @@ void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filt
       });
     }
     for (int64_t p = 0; p < positions; ++p) {
+      next.template fetch<false>(args.gradient, args.outputs, p);
+      next.template fetch<false>(args.normed, args.outputs, p);
       multiply_transposed(tiles, args.inputs, args.outputs, v + p * in.plane, in.row, z + p * out.plane, out.row,
-                          filter_gradient + p * padded(args.inputs) * padded(args.outputs));
+                          filter_gradient + p * plane);
     }
   }
 }
@@ -469,47 +511,44 @@ void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filt
 
 inline void pack_filter(const float *filter, int64_t inputs, int64_t outputs, bool rotated, float *packed,
                         int64_t begin, int64_t end) {
-  const int64_t reduced = rotated ? outputs : inputs, columns = rotated ? inputs : outputs;
-  const int64_t vectors = (columns + LANES - 1) / LANES, plane = reduced * vectors * LANES;
-  // Element (row, column) of a position's matrix, as `multiply` reads it.
-  const auto place = [&](int64_t row, int64_t column) {
-    const int64_t panel = column / LANES / PANEL * PANEL;
-    const int64_t width = vectors - panel >= PANEL ? PANEL : 1;
-    const int64_t first = width == 1 ? column / LANES : panel;
-    return first * LANES * reduced + row * width * LANES + (column - first * LANES);
+  const int64_t rows = rotated ? outputs : inputs, columns = rotated ? inputs : outputs;
+  const int64_t vectors = (columns + LANES - 1) / LANES, plane = filter_plane(inputs, outputs);
+  // GgGᵀ of LANES columns, to where `multiply` reads them: in panels of PANEL vectors, what is left over singly.
+  const auto put = [&](int64_t row, int64_t column, const Vector *g) {
+    const int64_t vector = column / LANES, panel = vector / PANEL * PANEL;
+    const bool whole = vectors - panel >= PANEL;
+    const int64_t first = whole ? panel : vector, width = whole ? PANEL : 1;
+    float *place = packed + first * LANES * rows + (row * width + vector - first) * LANES;
+    Vector half[3][reach], u[reach];
+    for (int s = 0; s < 3; ++s) transform_filter(g + s, 3, half[s]);
+    for (int r = 0; r < reach; ++r) {
+      transform_filter(&half[0][r], reach, u);
+      for (int c = 0; c < reach; ++c) store(place + (r * reach + c) * plane, u[c]);
+    }
   };
-  for (int64_t block = begin; block < end; ++block) {
-    for (int64_t i = 0; i < inputs; i += LANES) {
-      const int64_t lanes = std::min<int64_t>(LANES, inputs - i);
-      alignas(64) float turned[positions][LANES][most_lanes] = {};
-      for (int64_t k = 0; k < most_lanes && block * most_lanes + k < outputs; ++k) {
-        const int64_t o = block * most_lanes + k;
-        Vector g[9], half[reach * 3], u[positions];
+  Vector g[9];
+  for (int64_t o = begin * most_lanes; o < std::min(end * most_lanes, outputs); o += rotated ? 1 : most_lanes) {
+    if (rotated) {
+      for_lanes(inputs, [&](auto tail, int64_t channel, int64_t lanes) {
+        for (int tap = 0; tap < 9; ++tap) g[tap] = load<tail>(filter + (o * 9 + 8 - tap) * inputs + channel, lanes);
+        put(o, channel, g);
+      });
+      continue;
+    }
+    const int64_t some = std::min(most_lanes, outputs - o);
+    alignas(64) float turned[most_lanes][9][most_lanes] = {};
+    for (int64_t i = 0; i < inputs; i += most_lanes) {
+      const int64_t count = std::min(most_lanes, inputs - i);
+      for (int64_t k = 0; k < some; ++k) {
         for (int tap = 0; tap < 9; ++tap) {
-          const float *from = filter + (o * 9 + (rotated ? 8 - tap : tap)) * inputs + i;
-          g[tap] = lanes == LANES ? load(from) : load<true>(from, lanes);
-        }
-        for (int s = 0; s < 3; ++s) {
-          Vector down[reach];
-          transform_filter(g + s, 3, down);
-          for (int r = 0; r < reach; ++r) half[r * 3 + s] = down[r];
-        }
-        for (int r = 0; r < reach; ++r) transform_filter(half + r * 3, 1, u + r * reach);
-        for (int p = 0; p < positions; ++p) {
-          if (rotated) {
-            store(packed + p * plane + place(o, i), u[p]);
-          } else {
-            for (int64_t lane = 0; lane < LANES; ++lane) turned[p][lane][k] = u[p][lane];
-          }
+          const float *from = filter + ((o + k) * 9 + tap) * inputs + i;
+          for (int64_t c = 0; c < count; ++c) turned[c][tap][k] = from[c];
         }
       }
-      if (rotated) continue;
-      for (int p = 0; p < positions; ++p) {
-        for (int64_t lane = 0; lane < lanes; ++lane) {
-          for (int64_t k = 0; k < most_lanes; k += LANES) {
-            const int64_t column = block * most_lanes + k;
-            if (column < vectors * LANES) store(packed + p * plane + place(i + lane, column), load(&turned[p][lane][k]));
-          }
+      for (int64_t c = 0; c < count; ++c) {
+        for (int64_t k = 0; k < some; k += LANES) {
+          for (int tap = 0; tap < 9; ++tap) g[tap] = load(&turned[c][tap][k]);
+          put(i + c, o + k, g);
         }
       }
     }
@@ -518,7 +557,7 @@ inline void pack_filter(const float *filter, int64_t inputs, int64_t outputs, bo
 
 inline void unpack_gradient(const float *sums, int64_t parts, int64_t inputs, int64_t outputs, float *gradient,
                             int64_t begin, int64_t end) {
-  const int64_t row = padded(outputs), plane = padded(inputs) * row, size = positions * plane;
+  const int64_t row = padded(outputs), plane = filter_plane(inputs, outputs), size = gradient_size(inputs, outputs);
   for (int64_t o = begin * most_lanes; o < std::min(outputs, end * most_lanes); o += LANES) {
     for (int64_t i = 0; i < inputs; ++i) {
       Vector u[positions], half[reach][3];
