@@ -6,6 +6,7 @@
 #include <limits>
 #include <vector>
 
+#include "kernels/select.h"
 #include "support.h"
 
 using namespace ctorch;
@@ -103,28 +104,15 @@ int ctorch_log_odds(ctorch_tensor logits, ctorch_tensor labels, double *doubts, 
 }
 
 namespace {
-/// Sums of products over one sample, in float64: the gradient of a sample of which the network is sure can be so small
-/// that its squares are nothing in float32. Several sums side by side let the compiler vectorise.
+/// Sums of products over one sample, in float64.
 template <class Element>
-void products(const Element *a, const Element *b, int64_t count, double *ab, double *aa, double *bb) {
-  constexpr int64_t lanes = 8;
-  double sum_ab[lanes] = {}, sum_aa[lanes] = {}, sum_bb[lanes] = {};
-  const auto add = [&](int64_t i, int64_t k) {
+void products(const Element *a, const Element *b, int64_t count, double *sums) {
+  sums[0] = sums[1] = sums[2] = 0;
+  for (int64_t i = 0; i < count; ++i) {
     const double x = static_cast<double>(a[i]), y = static_cast<double>(b[i]);
-    sum_ab[k] += x * y;
-    sum_aa[k] += x * x;
-    sum_bb[k] += y * y;
-  };
-  int64_t i = 0;
-  for (; i + lanes <= count; i += lanes) {
-    for (int64_t k = 0; k < lanes; ++k) add(i + k, k);
-  }
-  for (; i < count; ++i) add(i, 0);
-  *ab = *aa = *bb = 0;
-  for (int64_t k = 0; k < lanes; ++k) {
-    *ab += sum_ab[k];
-    *aa += sum_aa[k];
-    *bb += sum_bb[k];
+    sums[0] += x * y;
+    sums[1] += x * x;
+    sums[2] += y * y;
   }
 }
 
@@ -134,12 +122,30 @@ void sample_products(const at::Tensor &first, const at::Tensor &second, double *
               second.scalar_type());
   auto a = channels_last(first), b = channels_last(second);
   const int64_t samples = a.size(0), count = samples == 0 ? 0 : a.numel() / samples;
+  const auto sample = [&](const auto &sums_of, int64_t begin, int64_t end) {
+    for (int64_t n = begin; n < end; ++n) {
+      double sums[3];
+      sums_of(n, sums);
+      ab[n] = sums[0];
+      aa[n] = sums[1];
+      bb[n] = sums[2];
+    }
+  };
+  const auto *run = kernels::chosen();
+  if (run != nullptr && (a.scalar_type() == at::kFloat || a.scalar_type() == at::kBFloat16)) {
+    const char *pa = static_cast<const char *>(a.const_data_ptr()), *pb = static_cast<const char *>(b.const_data_ptr());
+    const int64_t bytes = count * static_cast<int64_t>(a.element_size());
+    parallel(samples, [&](int64_t begin, int64_t end) {
+      sample([&](int64_t n, double *sums) {
+        run->products(a.scalar_type() == at::kBFloat16, pa + n * bytes, pb + n * bytes, count, sums);
+      }, begin, end);
+    });
+    return;
+  }
   AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, a.scalar_type(), "sample_products", [&] {
     const scalar_t *pa = a.const_data_ptr<scalar_t>(), *pb = b.const_data_ptr<scalar_t>();
     parallel(samples, [&](int64_t begin, int64_t end) {
-      for (int64_t n = begin; n < end; ++n) {
-        products(pa + n * count, pb + n * count, count, ab + n, aa + n, bb + n);
-      }
+      sample([&](int64_t n, double *sums) { products(pa + n * count, pb + n * count, count, sums); }, begin, end);
     });
   });
 }

@@ -43,6 +43,7 @@ const Kernels avx2 = {
     avx2_set::norm_relu,
     avx2_set::norm_relu_backward,
     avx2_set::norm_gradient,
+    avx2_set::products,
 };
 }  // namespace ctorch::kernels
 #endif

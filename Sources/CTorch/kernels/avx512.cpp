@@ -43,6 +43,7 @@ const Kernels avx512 = {
     avx512_set::norm_relu,
     avx512_set::norm_relu_backward,
     avx512_set::norm_gradient,
+    avx512_set::products,
 };
 }  // namespace ctorch::kernels
 #endif

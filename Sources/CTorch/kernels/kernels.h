@@ -110,6 +110,10 @@ struct Kernels {
   /// out = kept + a·gradient + b·x + d; `kept`, and `x` with b and d, may be null. May write over any.
   void (*norm_gradient)(const Pixels &, const void *kept, const void *gradient, const void *x, const float *a,
                         const float *b, const float *d, void *out, int64_t begin, int64_t end);
+
+  /// Σab, Σaa and Σbb of `count` elements. The products and their sums are float64: squares of the gradient of a sample of
+  /// which the network is sure can be nothing in float32.
+  void (*products)(bool is_bfloat16, const void *a, const void *b, int64_t count, double *out);
 };
 
 /// Floats from one position's matrix of a filter, or of its gradient, to the next one's. A cache line apart from a power

@@ -27,5 +27,6 @@ const Kernels plain = {
     plain_set::norm_relu,
     plain_set::norm_relu_backward,
     plain_set::norm_gradient,
+    plain_set::products,
 };
 }  // namespace ctorch::kernels

@@ -80,6 +80,40 @@ void norm_gradient_of(const Pixels &pixels, const Element *kept, const Element *
   });
 }
 
+template <class Element>
+void products_of(const Element *a, const Element *b, int64_t count, double *out) {
+  Doubles ab{}, aa{}, bb{};
+  int64_t i = 0;
+  for (; i + LANES <= count; i += LANES) {
+    const Vector x = load<false>(a + i, LANES), y = load<false>(b + i, LANES);
+    const Doubles u = __builtin_convertvector(x, Doubles), v = __builtin_convertvector(y, Doubles);
+    ab += u * v;
+    aa += u * u;
+    bb += v * v;
+  }
+  if (i < count) {
+    const Vector x = load<true>(a + i, count - i), y = load<true>(b + i, count - i);
+    const Doubles u = __builtin_convertvector(x, Doubles), v = __builtin_convertvector(y, Doubles);
+    ab += u * v;
+    aa += u * u;
+    bb += v * v;
+  }
+  out[0] = out[1] = out[2] = 0;
+  for (int lane = 0; lane < LANES; ++lane) {
+    out[0] += ab[lane];
+    out[1] += aa[lane];
+    out[2] += bb[lane];
+  }
+}
+
+inline void products(bool is_bfloat16, const void *a, const void *b, int64_t count, double *out) {
+  if (is_bfloat16) {
+    products_of(static_cast<const BFloat16 *>(a), static_cast<const BFloat16 *>(b), count, out);
+  } else {
+    products_of(static_cast<const float *>(a), static_cast<const float *>(b), count, out);
+  }
+}
+
 /// `function` on tensors of the element type that `pixels` has.
 #define BY_ELEMENT(function, ...)             \
   if (pixels.is_bfloat16) {                   \

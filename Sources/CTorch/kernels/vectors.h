@@ -4,6 +4,7 @@
 typedef float Vector __attribute__((vector_size(LANES * 4)));
 typedef uint32_t Words __attribute__((vector_size(LANES * 4)));
 typedef uint16_t Halves __attribute__((vector_size(LANES * 2)));
+typedef double Doubles __attribute__((vector_size(LANES * 8)));
 
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 
