@@ -4,6 +4,7 @@
 #include <ATen/ops/avg_pool2d_backward.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/convolution_backward.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d_with_indices.h>
 #include <ATen/ops/max_pool2d_with_indices_backward.h>
 #include <ATen/ops/mm.h>
@@ -48,8 +49,11 @@ int ctorch_average_pool(ctorch_tensor input, int size, ctorch_tensor *out) {
 int ctorch_average_pool_backward(ctorch_tensor grad_output, ctorch_tensor input, int size,
                                  ctorch_tensor *grad_input) {
   return guarded([&] {
-    *grad_input = wrap(channels_last(at::avg_pool2d_backward(channels_last(get(grad_output)), get(input), {size, size},
-                                                             {size, size}, {0, 0}, false, true, std::nullopt)));
+    // With one pixel left both layouts are the same memory, and libtorch would take the other one, and copy.
+    auto &grad = get(grad_output);
+    auto laid_out = at::empty(grad.sizes(), grad.options().memory_format(at::MemoryFormat::ChannelsLast)).copy_(grad);
+    *grad_input = wrap(channels_last(
+        at::avg_pool2d_backward(laid_out, get(input), {size, size}, {size, size}, {0, 0}, false, true, std::nullopt)));
   });
 }
 

@@ -220,13 +220,13 @@ ALWAYS_INLINE void transform_row(const Source &source, const TileRow &row, int64
   Column columns[reach];
   // Column −1, and column 0.
   for (int r = 0; r < reach; ++r) columns[tile].t[r] = zero();
-  if constexpr (Gradient) {
-    for (int r = 0; r < reach; ++r) columns[tile].z[r] = zero();
-  }
   make_column<Edge, Gradient>(source, row, channels, 0, columns[tile + 1], total);
   for (int64_t x = 0; x < row.images.width; x += tile) {
-    columns[0] = columns[tile];
-    columns[1] = columns[tile + 1];
+    for (int r = 0; r < reach; ++r) {
+      columns[0].t[r] = columns[tile].t[r];
+      columns[1].t[r] = columns[tile + 1].t[r];
+      if constexpr (Gradient) columns[1].z[r] = columns[tile + 1].z[r];
+    }
     for (int c = 2; c < reach; ++c) make_column<Edge, Gradient>(source, row, channels, x + c - 1, columns[c], total);
     for (int r = 0; r < reach; ++r) {
       Vector line[reach], out[reach];
@@ -519,6 +519,8 @@ inline void pack_filter(const float *filter, int64_t inputs, int64_t outputs, bo
     const bool whole = vectors - panel >= PANEL;
     const int64_t first = whole ? panel : vector, width = whole ? PANEL : 1;
     float *place = packed + first * LANES * rows + (row * width + vector - first) * LANES;
+    // Both cores have just read what is written over here: a store at a time would wait for each to be told.
+    for (int p = 0; p < positions; ++p) __builtin_prefetch(place + p * plane + 2 * width * LANES, 1);
     Vector half[3][reach], u[reach];
     for (int s = 0; s < 3; ++s) transform_filter(g + s, 3, half[s]);
     for (int r = 0; r < reach; ++r) {
