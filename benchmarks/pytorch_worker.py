@@ -1,13 +1,14 @@
 """A process that does one kind of work in PyTorch again and again: what `make bench` times ResLens against.
 
     python benchmarks/pytorch_worker.py --model NAME --architecture FILE.json
-        --work train|evaluate|measure|forwards|drops|suite --precision fp32|bf16 --layout contiguous|channels_last
-        [--batch 128] [--threads N]
+        --work train|evaluate|convolutions|measure|forwards|drops|suite --precision fp32|bf16
+        --layout contiguous|channels_last|compiled [--batch 128] [--threads N]
 
 After its warm-up repetitions it prints `ready`. Each line on its input is answered by one repetition and its seconds;
 at the end of its input it prints {"peak_bytes": ...} and leaves. `reslens bench` speaks the same protocol.
 
-The work is eager PyTorch as one writes it for speed: in-place ReLU and sum, the fused optimizer, autocast with float32
+`compiled` is torch.compile on channels-last tensors, for training and evaluation. `convolutions` are those of a training
+step alone, forward and both ways back, each on tensors of its own. The rest is eager PyTorch as one writes it for speed: in-place ReLU and sum, the fused optimizer, autocast with float32
 master weights for bf16, gradients only where they are asked for. `forwards` are as many forward passes as the network
 has steps, and `drops` as many again, with one step's F left out of each. `suite` is all measures of one batch, in fp32,
 one after the other; a network with other steps is a forward pass from the images on, nothing shared with the last one.
@@ -27,7 +28,8 @@ import torch.nn.functional as F
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "reference"))
 import network  # noqa: E402
 
-LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last,
+           "compiled": torch.channels_last}
 
 
 def residual(block, h, norms=None):
@@ -48,7 +50,42 @@ def forward(net, images):
     return net.head(h)
 
 
-def trainer(net, images, labels, autocast):
+def convolutions(net, images, labels, autocast):
+    """Every convolution of a training step, once for each time that it runs, and nothing else."""
+    shapes = []
+
+    def note(module, given, _):
+        shapes.append((given[0].detach(), module))
+
+    handles = [module.register_forward_hook(note) for module in net.modules() if isinstance(module, torch.nn.Conv2d)]
+    with torch.no_grad(), autocast():
+        forward(net, images)
+    for handle in handles:
+        handle.remove()
+    with autocast():
+        kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else torch.float32
+    # Tensors of one shape serve all convolutions of it: what they hold does not matter.
+    inputs, gradients, work = {}, {}, []
+    for index, (given, module) in enumerate(shapes):
+        key = (given.shape, module.weight.shape, module.stride)
+        if key not in inputs:
+            inputs[key] = given.to(kind).contiguous(memory_format=torch.channels_last)
+            with torch.no_grad():
+                gradients[key] = torch.randn_like(F.conv2d(inputs[key], module.weight.to(kind), None, module.stride,
+                                                           module.padding))
+        weight = module.weight.detach().to(kind).contiguous(memory_format=torch.channels_last)
+        work.append((inputs[key], gradients[key], weight, module.bias.detach().to(kind), module, index > 0))
+
+    def step():
+        for x, gradient, weight, bias, module, wants_input in work:
+            F.conv2d(x, weight, bias, module.stride, module.padding)
+            torch.ops.aten.convolution_backward(gradient, x, weight, [len(bias)], module.stride, module.padding, [1, 1],
+                                                False, [0, 0], 1, [wants_input, True, True])
+
+    return lambda: torch.no_grad()(step)()
+
+
+def trainer(net, images, labels, autocast, forward=forward):
     """One step of SGD."""
     optimizer = torch.optim.SGD(net.train().parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=1e-4,
                                 fused=True)
@@ -64,7 +101,7 @@ def trainer(net, images, labels, autocast):
     return step
 
 
-def evaluator(net, images, labels, autocast):
+def evaluator(net, images, labels, autocast, forward=forward):
     """One forward pass that keeps nothing for a backward one."""
     net.eval()
 
@@ -359,8 +396,11 @@ def suite(net, images, labels, autocast):
     return measure
 
 
-WORK = {"train": trainer, "evaluate": evaluator, "measure": measurer, "forwards": forwards, "drops": dropper,
+WORK = {"train": trainer, "evaluate": evaluator, "convolutions": convolutions, "measure": measurer, "forwards": forwards, "drops": dropper,
         "suite": suite}
+
+
+COMPILED = ("train", "evaluate")
 
 
 def main():
@@ -388,7 +428,12 @@ def main():
     def autocast():
         return torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16")
 
-    repetition = WORK[options.work](net, images, labels, autocast)
+    more = {}
+    if options.layout == "compiled":
+        if options.work not in COMPILED:
+            parser.error(f"--layout compiled is for {' and '.join(COMPILED)}")
+        more["forward"] = torch.compile(forward)
+    repetition = WORK[options.work](net, images, labels, autocast, **more)
     for _ in range(options.warmups):
         repetition()
     print("ready", flush=True)

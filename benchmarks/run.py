@@ -1,22 +1,26 @@
 """What `make bench` runs: the work of ResLens beside the same work in PyTorch, in time and memory.
 
-    python benchmarks/run.py [--models resnet-20,resnet-110] [--work train,evaluate,measure,record,drops,suite]
-        [--precisions fp32,bf16] [--repeats N] [--threads N] [--json FILE]
+    python benchmarks/run.py [--models resnet-20,wide,FILE.yaml] [--work train,evaluate,measure,record,drops,suite]
+        [--precisions fp32,bf16] [--layouts contiguous,channels_last,compiled] [--repeats N] [--threads N] [--json FILE]
 
-For each case the processes, ours and PyTorch's in both memory layouts, are alive together and take turns, a repetition
-each: a machine that is slower for a while is slower for all. Their times are compared by their medians, and PyTorch
-counts with the layout that was faster; `time ratio` is PyTorch's time over ours (above 1: ours is faster). Beside it
-stands the ratio of the quickest repetitions, PyTorch's of either layout: where other programs share the machine, and
-the two ratios differ, it is the one nearer the truth. `memory ratio` is our peak over PyTorch's (below 1: ours is
-smaller); a peak is the whole process's, PyTorch's with the Python interpreter and its modules in it. `measure` is
-cosine loss and l2 ratio of all steps, and runs in fp32 only; our own training step takes turns with it, for `measuring
-pass / training step`, in medians and, in brackets, quickest.
+For each case the processes, ours and PyTorch's (eager in both memory layouts, and torch.compile for training and
+evaluation), are alive together and take turns, a repetition each: a machine that is slower for a while is slower for
+all. Their times are compared by their medians, and PyTorch counts with the one that was fastest; `time ratio` is
+PyTorch's time over ours (above 1: ours is faster). Beside it stands the ratio of the quickest repetitions, PyTorch's of
+any kind: where other programs share the machine, and the two ratios differ, it is the one nearer the truth.
+`memory ratio` is our peak over PyTorch's (below 1: ours is smaller); a peak is the whole process's, PyTorch's with the
+Python interpreter and its modules in it.
 
-`record` is what `reslens train --measure every=1,samples=2000` does after an epoch; it has no twin in PyTorch, and is
-given as its share of an epoch of 50,000 images. `drops` is every single drop in turn, PyTorch's each a whole forward
-pass, beside as many whole forward passes of ours. A network that shares blocks (resnet-N-shared, resnet-N-ubn) is timed in
-training only, where its unshared twin, which has as many steps, takes turns with it. `suite` is every measure that there is (unrolling by 20, lesions), in
-PyTorch as one writes it with hooks and whole forward passes. Both take batches of 32.
+`train` is one step. With it take turns PyTorch's convolutions of that step alone, forward and both ways back: what a
+step would take if nothing else were to be done; and, of a network that shares blocks, our step of its unshared twin,
+which has as many steps. `measure` is cosine loss and l2 ratio of all steps, and runs in fp32 only; our own training step
+takes turns with it, for `measuring pass / training step`, in medians and, in brackets, quickest. `record` is what
+`reslens train --measure every=1,samples=2000` does after an epoch; it has no twin in PyTorch, and is given as its share
+of an epoch of 50,000 images. `drops` is every single drop in turn, PyTorch's each a whole forward pass, beside as many
+whole forward passes of ours. `suite` is every measure that there is (unrolling by 20, lesions), in PyTorch as one writes
+it with hooks and whole forward passes. Both take batches of 32. Networks of over a billion multiply-accumulates an image
+take small batches too, and few repetitions; without --models they, and those that share blocks, are timed in training
+only.
 """
 
 import argparse
@@ -30,11 +34,19 @@ import time
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-LAYOUTS = ("contiguous", "channels_last")
+LAYOUTS = ("contiguous", "channels_last", "compiled")
+COMPILED_WORK = ("train", "evaluate")
+# What is timed without --models, and the works of each; None is all of them.
+MODELS = {"resnet-20": None, "resnet-110": None, "resnet-110-shared": ("train",), "resnet-110-ubn": ("train",),
+          "single-representation": ("train",), "avg-pooling": ("train",), "wide": ("train",)}
 WORK = ("train", "evaluate", "measure", "record", "drops", "suite")
 # Minutes a repetition at a full batch: smaller batches, fewer repetitions.
 HEAVY = ("drops", "suite")
 HEAVY_BATCH, HEAVY_REPEATS, HEAVY_WARMUPS = 32, 3, 1
+# Seconds a repetition: (multiply-accumulates an image above which, batch at most, repetitions at most).
+LARGE = ((5.6e9, 32, 4), (1e9, 64, 4))
+# What is recorded takes this batch wherever it is recorded.
+RECORD_BATCH = 64
 # An epoch of CIFAR, and the train and validation samples that are recorded after it.
 EPOCH_IMAGES, RECORDED_IMAGES = 50_000, 4_000
 PRECISIONS = ("fp32", "bf16")
@@ -42,33 +54,28 @@ PRECISIONS = ("fp32", "bf16")
 PAUSE_S = 0.05
 
 
-def taken_apart(name):
-    """(N, kind of sharing or None) of resnet-N, resnet-N-shared or resnet-N-ubn."""
-    depth, _, kind = name.removeprefix("resnet-").partition("-")
-    if not depth.isdigit() or int(depth) < 8 or int(depth) % 6 != 2 or kind not in ("", "shared", "ubn"):
-        raise SystemExit(f"{name}: the models of this benchmark are resnet-N with N = 6k + 2, such as resnet-20, and "
-                         "resnet-N-shared and resnet-N-ubn")
-    return int(depth), kind or None
+class Model:
+    """A network as `reslens bench` knows it."""
 
+    def __init__(self, name, reslens):
+        self.name = name
+        told = subprocess.run([str(reslens), "bench", "--architecture", "--model", name], capture_output=True, text=True)
+        listed = subprocess.run([str(reslens), "models", name, "--json"], capture_output=True, text=True)
+        if told.returncode or listed.returncode:
+            raise SystemExit(f"{name}: {(told.stderr or listed.stderr).strip()}")
+        self.architecture = json.loads(told.stdout)
+        entry, = json.loads(listed.stdout)
+        self.macs = entry["multiply_accumulates"]
+        self.steps = entry["steps"]
+        self.shares = any(stage.get("sharing") for stage in self.architecture["stages"])
 
-def architecture(name):
-    """The mapping of a model, as in config.yaml."""
-    depth, kind = taken_apart(name)
-    blocks = (depth - 2) // 6
-    if kind and blocks < 7:
-        raise SystemExit(f"{name}: from block 5 on there are not two blocks to share; resnet-44-{kind} has them")
-    sharing = {"sharing": {"from": 5, "unshared-statistics": kind == "ubn", "unshared-affine": kind == "ubn",
-                           "initial-gamma": 0.1 if kind == "ubn" else 1.0}} if kind else {}
-    return {
-        "name": name,
-        "input": {"channels": 3, "height": 32, "width": 32},
-        "classes": 10,
-        "stem": {"width": 16},
-        "stages": [{"width": 16, "blocks": blocks, "entry": "none", **sharing},
-                   {"width": 32, "blocks": blocks, "entry": "projection", "stride": 2, **sharing},
-                   {"width": 64, "blocks": blocks, "entry": "projection", "stride": 2, **sharing}],
-        "head": {"pooling": 8},
-    }
+    def twin(self):
+        """The name of the network of as many steps that shares nothing, where that has one."""
+        return self.name.rpartition("-")[0] if self.shares and self.name.endswith(("-shared", "-ubn")) else None
+
+    def most(self):
+        """(batch, repetitions) that its size allows."""
+        return next(((batch, repeats) for macs, batch, repeats in LARGE if self.macs > macs), (None, None))
 
 
 class Worker:
@@ -142,41 +149,58 @@ def take_turns(commands, repeats, say):
 def commands_of(case, options, file):
     model, work, precision = case
     common = ["--batch", str(batch_of(case, options)), "--threads", str(options.threads)]
-    if work in HEAVY:
+    if work in HEAVY or model.most()[0]:
         common += ["--warmups", str(HEAVY_WARMUPS)]
+    # A training step has the batch of a training, whatever it stands beside.
+    training = ["--batch", str(batch_of((model, "train", precision), options)), *common[2:]]
 
-    def ours(work, model=model):
+    def theirs(work, layout):
+        return [sys.executable, str(HERE / "pytorch_worker.py"), "--work", work, "--precision", precision, "--layout",
+                layout, "--architecture", file, "--model", model.name, *common]
+
+    def ours(work, model=model.name):
         # What is recorded while training is in fp32 whatever the training's precision.
         kind = "fp32" if work == "record" else precision
-        return [str(options.reslens), "bench", "--work", work, "--precision", kind, "--model", model, *common]
+        return [str(options.reslens), "bench", "--work", work, "--precision", kind, "--model", model,
+                *(training if work == "train" else common)]
 
     commands = {"ours": ours(work)}
     if work == "record":
         return commands | {"our training step": ours("train")}
     if work == "drops":
         commands["our forward passes"] = ours("forwards")
-    for layout in LAYOUTS:
-        commands[layout] = [sys.executable, str(HERE / "pytorch_worker.py"), "--work", work, "--precision", precision,
-                            "--layout", layout, "--architecture", file, "--model", model, *common]
+    for layout in options.layouts:
+        if layout != "compiled" or work in COMPILED_WORK:
+            commands[layout] = theirs(work, layout)
     if work == "measure":
         commands["our training step"] = ours("train")
-    depth, kind = taken_apart(model)
-    if work == "train" and kind:
-        commands["our unshared twin"] = ours("train", f"resnet-{depth}")
+    if work == "train":
+        commands["convolutions"] = theirs("convolutions", "channels_last")
+        if model.twin():
+            commands["our unshared twin"] = ours("train", model.twin())
     return commands
 
 
 def batch_of(case, options):
-    return min(options.batch, HEAVY_BATCH) if case[1] in HEAVY else options.batch
+    model, work, _ = case
+    most = HEAVY_BATCH if work in HEAVY else RECORD_BATCH if work == "record" else model.most()[0]
+    return min(options.batch, most or options.batch)
 
 
-COLUMNS = "{:17}  {:8}  {:4}  {:>8}  {:>8}  {:13}  {:>6}  {:>8}  {:>6}  {:>7}  {:>6}"
+def repeats_of(case, options):
+    model, work, _ = case
+    most = HEAVY_REPEATS if work in HEAVY else model.most()[1]
+    repeats = options.repeats or (12 if model.steps <= 24 else 6)
+    return min(repeats, most or repeats)
+
+
+COLUMNS = "{:21}  {:8}  {:4}  {:>8}  {:>8}  {:13}  {:>6}  {:>8}  {:>6}  {:>7}  {:>6}"
 
 
 def header():
     return "\n".join(line.rstrip() for line in (
         COLUMNS.format("", "", "", "ours", "PyTorch", "", "time", "of the", "ours", "PyTorch", "memory"),
-        COLUMNS.format("model", "work", "", "images/s", "images/s", "best layout", "ratio", "quickest", "MiB", "MiB",
+        COLUMNS.format("model", "work", "", "images/s", "images/s", "best of", "ratio", "quickest", "MiB", "MiB",
                        "ratio")))
 
 
@@ -186,29 +210,34 @@ def rate(batch, worker):
     return f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
 
-def row(case, workers, batch):
+def row(case, workers, batch, training_batch):
     ours = workers["ours"]
-    if case[1] == "record":
-        step, share = workers["our training step"], RECORDED_IMAGES / EPOCH_IMAGES
-        return COLUMNS.format(*case, rate(batch, ours), *[""] * 4, f"{ours.peak_bytes / 2**20:.0f}", "", "") \
+    model, work, precision = case
+    first = (model.name, work, precision)
+    if work == "record":
+        step, share = workers["our training step"], RECORDED_IMAGES / batch / (EPOCH_IMAGES / training_batch)
+        return COLUMNS.format(*first, rate(batch, ours), *[""] * 4, f"{ours.peak_bytes / 2**20:.0f}", "", "") \
             .rstrip() + (f"  recording {RECORDED_IMAGES} images / epoch of {EPOCH_IMAGES}: "
                          f"{share * ours.median() / step.median():.3f} ({share * ours.quickest() / step.quickest():.3f})")
-    theirs = [workers[name] for name in LAYOUTS]
+    theirs = [workers[name] for name in LAYOUTS if name in workers]
     best = min(theirs, key=Worker.median)
     text = COLUMNS.format(
-        *case, rate(batch, ours), rate(batch, best), best.name,
+        *first, rate(batch, ours), rate(batch, best), best.name,
         f"{best.median() / ours.median():.2f}", f"{min(w.quickest() for w in theirs) / ours.quickest():.2f}",
         f"{ours.peak_bytes / 2**20:.0f}", f"{best.peak_bytes / 2**20:.0f}", f"{ours.peak_bytes / best.peak_bytes:.2f}")
     if step := workers.get("our training step"):
         text += (f"  measuring pass / training step: {ours.median() / step.median():.2f} "
                  f"({ours.quickest() / step.quickest():.2f})")
+    if alone := workers.get("convolutions"):
+        text += (f"  PyTorch's convolutions alone / our step: {alone.median() / ours.median():.2f} "
+                 f"({alone.quickest() / ours.quickest():.2f})")
     if twin := workers.get("our unshared twin"):
         text += (f"  time / the unshared twin's: {ours.median() / twin.median():.3f} "
                  f"({ours.quickest() / twin.quickest():.3f}), its memory {twin.peak_bytes / 2**20:.0f} MiB")
     if passes := workers.get("our forward passes"):
         text += (f"  all drops / as many forward passes: {ours.median() / passes.median():.2f} "
                  f"({ours.quickest() / passes.quickest():.2f})")
-    if case[1] == "suite":
+    if work == "suite":
         text += f"  ours / PyTorch: {ours.median() / best.median():.2f}"
     return text
 
@@ -237,8 +266,10 @@ def names(allowed=None):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--models", type=names(), default=["resnet-20", "resnet-110", "resnet-110-shared", "resnet-110-ubn"])
+    parser.add_argument("--models", type=names(), )
     parser.add_argument("--work", type=names(WORK), default=WORK)
+    parser.add_argument("--layouts", type=names(LAYOUTS), default=LAYOUTS,
+                        help="of PyTorch; compiling the deep networks takes minutes")
     parser.add_argument("--precisions", type=names(PRECISIONS), default=PRECISIONS)
     parser.add_argument("--repeats", type=int, help="rounds a case (default: 12; 6 for networks of over 50 layers)")
     parser.add_argument("--batch", type=int, default=128)
@@ -246,36 +277,36 @@ def main():
     parser.add_argument("--reslens", type=Path, default=HERE.parent / ".build" / "release" / "reslens")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single time here")
     options = parser.parse_args()
-    architectures = {model: architecture(model) for model in options.models}
     if not os.access(options.reslens, os.X_OK):
         raise SystemExit(f"{options.reslens} is not there; `make build` makes it")
     default_threads = torch_threads()
     options.threads = options.threads or default_threads
-    cases = [(model, work, precision) for model in options.models for work in options.work
-             if work == "train" or not taken_apart(model)[1]
+    models = [Model(name, options.reslens) for name in options.models or MODELS]
+    works = {model.name: ("train",) if model.shares else WORK if options.models else MODELS[model.name] or WORK
+             for model in models}
+    cases = [(model, work, precision) for model in models for work in options.work if work in works[model.name]
              for precision in (options.precisions if work in ("train", "evaluate", "record") else ("fp32",))]
 
     say = lambda text: None
     if sys.stderr.isatty():
         say = lambda text: print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-    print(f"batch {options.batch} ({HEAVY_BATCH} for {' and '.join(HEAVY)}), {options.threads} threads; medians of "
-          "repetitions taken in turn")
+    print(f"batch {options.batch} ({RECORD_BATCH} for record, {HEAVY_BATCH} for {' and '.join(HEAVY)}, fewer for large "
+          f"networks), {options.threads} threads; medians of repetitions taken in turn")
     print(header(), flush=True)
     results = []
     with tempfile.TemporaryDirectory() as folder:
         for case in cases:
             model, work, precision = case
-            file = Path(folder) / f"{model}.json"
-            file.write_text(json.dumps(architectures[model]))
-            repeats = options.repeats or (12 if taken_apart(model)[0] <= 50 else 6)
-            if work in HEAVY:
-                repeats = min(repeats, HEAVY_REPEATS)
-            workers = take_turns(commands_of(case, options, str(file)), repeats,
-                                 lambda text: say(f"{model} {work} {precision}: {text}"))
+            file = Path(folder) / "architecture.json"
+            file.write_text(json.dumps(model.architecture))
+            workers = take_turns(commands_of(case, options, str(file)), repeats_of(case, options),
+                                 lambda text: say(f"{model.name} {work} {precision}: {text}"))
             say("")
-            print(row(case, workers, batch_of(case, options)), flush=True)
-            results.append({"model": model, "work": work, "precision": precision, "batch": batch_of(case, options),
-                            "threads": options.threads, "workers": [w.result() for w in workers.values()]})
+            print(row(case, workers, batch_of(case, options), batch_of((model, "train", precision), options)),
+                  flush=True)
+            results.append({"model": model.name, "work": work, "precision": precision,
+                            "batch": batch_of(case, options), "threads": options.threads,
+                            "workers": [w.result() for w in workers.values()]})
             if options.json:
                 options.json.write_text(json.dumps(results, indent=1))
 

@@ -324,7 +324,7 @@ struct UnitForward {
   double scale;
   bool keeps_residual, wants_sums;
   // What comes of it.
-  at::Tensor residual, sum, sums, batch;
+  at::Tensor residual, sum, sums, squares, batch;
 
   void by_kernels(const Kernels &run, const Statistics &statistics, const ctorch_norm &norm) {
     const Affine affine(norm, statistics.mean, statistics.inverse_deviation);
@@ -346,9 +346,11 @@ struct UnitForward {
     args.residual = residual.defined() ? residual.mutable_data_ptr() : nullptr;
     args.sum = sum.defined() ? sum.mutable_data_ptr() : nullptr;
     args.sums = wants_sums;
-    const auto found = summed(args.images.tile_rows(), 2 * padded(outputs),
+    args.squares = keeps_residual;
+    const auto found = summed(args.images.tile_rows(), 2 * padded(outputs) + 2 * args.images.count,
                               [&](int64_t, int64_t begin, int64_t end, double *to) { run.forward(args, begin, end, to); });
     if (wants_sums) sums = tensor_of(found.data(), {2, padded(outputs)}, at::kDouble);
+    if (keeps_residual) squares = tensor_of(found.data() + 2 * padded(outputs), {2, x.size(0)}, at::kDouble);
   }
 
   /// The rest of the unit from the output of its normalisation.
@@ -363,11 +365,11 @@ struct UnitForward {
 
 struct UnitBackward {
   const PendingTensors gradient;
-  const at::Tensor x, weight, kept;
+  const at::Tensor x, weight, kept, beside;
   int stride;
   bool wants_parameters;
   // What comes of it.
-  at::Tensor out, coefficients, norm_weight, norm_bias, grad_weight, grad_bias;
+  at::Tensor out, coefficients, products, norm_weight, norm_bias, grad_weight, grad_bias;
 
   void by_kernels(const Kernels &run, const ctorch_norm &norm, ctorch_tensor batch) {
     const auto statistics = Statistics::of(norm, batch);
@@ -392,18 +394,21 @@ struct UnitBackward {
     args.factor = batch ? nullptr : affine.scale.data();
     args.kept = kept.defined() ? kept.const_data_ptr() : nullptr;
     args.parameters = wants_parameters || batch != nullptr;
+    args.beside = beside.defined() && !batch ? beside.const_data_ptr() : nullptr;
 
     const int64_t size = args.parameters ? kernels::gradient_size(inputs, outputs) : 0;
     float *memory = gradient_memory(size * ctorch_threads());
     int64_t parts = 0;
     std::atomic<int64_t> used{0};
-    const auto sums = summed(args.images.tile_rows(), 2 * padded(inputs) + padded(outputs),
+    const int64_t channel_sums = 2 * padded(inputs) + padded(outputs);
+    const auto sums = summed(args.images.tile_rows(), channel_sums + 2 * args.images.count,
                              [&](int64_t piece, int64_t begin, int64_t end, double *to) {
                                std::fill_n(memory + piece * size, size, 0.0f);
                                run.backward(args, begin, end, memory + piece * size, to);
                                ++used;
                              });
     parts = used;
+    if (args.beside) products = tensor_of(sums.data() + channel_sums, {2, x.size(0)}, at::kDouble);
     if (batch) {
       const NormGradient found(norm, statistics, sums.data(), static_cast<double>(x.numel() / inputs));
       coefficients = found.coefficients;
@@ -554,11 +559,11 @@ int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ct
 int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm, ctorch_statistics statistics,
                 double momentum, ctorch_tensor weight, ctorch_tensor bias, int stride, double scale,
                 ctorch_tensor kept, bool keeps_residual, ctorch_tensor *residual, ctorch_tensor *sum,
-                ctorch_tensor *sums, ctorch_tensor *batch) {
+                ctorch_tensor *sums, ctorch_tensor *squares, ctorch_tensor *batch) {
   return guarded([&] {
     const auto x = channels_last(get(input));
     const auto k = kept ? channels_last(get(kept)) : at::Tensor();
-    UnitForward unit{x, get(weight), get(bias), k, stride, scale, keeps_residual, sums != nullptr, {}, {}, {}, {}};
+    UnitForward unit{x, get(weight), get(bias), k, stride, scale, keeps_residual, sums != nullptr, {}, {}, {}, {}, {}};
     check_fits(x, norm, unit.weight);
     check_output(k, x, unit.weight, stride, "what is kept");
     if (!takes(x)) {
@@ -578,17 +583,24 @@ int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm,
     hand_out(residual, unit.residual);
     hand_out(sum, unit.sum);
     hand_out(sums, unit.sums);
+    hand_out(squares, unit.squares);
     hand_out(batch, unit.batch);
   });
 }
 
 int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_norm norm, ctorch_tensor batch,
-                         ctorch_tensor weight, int stride, ctorch_tensor kept, ctorch_pending *out,
-                         ctorch_unit_gradients *gradients) {
+                         ctorch_tensor weight, int stride, ctorch_tensor kept, ctorch_tensor beside,
+                         ctorch_pending *out, ctorch_tensor *products, ctorch_unit_gradients *gradients) {
   return guarded([&] {
     const auto x = channels_last(get(input));
     const auto k = kept ? channels_last(get(kept)) : at::Tensor();
-    UnitBackward unit{PendingTensors(gradient), x, get(weight), k, stride, gradients != nullptr, {}, {}, {}, {}, {}, {}};
+    const auto other = beside ? channels_last(get(beside)) : at::Tensor();
+    UnitBackward unit{PendingTensors(gradient), x, get(weight), k, other, stride, gradients != nullptr, {}, {}, {}, {},
+                      {}, {}, {}};
+    TORCH_CHECK(!other.defined() || (other.sizes() == x.sizes() && other.scalar_type() == x.scalar_type()),
+                "products of a gradient of shape ", x.sizes(), " with a tensor of shape ", other.sizes());
+    TORCH_CHECK(!k.defined() || (k.sizes() == x.sizes() && k.scalar_type() == x.scalar_type()),
+                "what is kept has shape ", k.sizes(), " where ", x.sizes(), " belongs");
     check_fits(x, norm, unit.weight);
     check_output(unit.gradient.gradient, x, unit.weight, stride, "the gradient");
     check_output(unit.gradient.normed, x, unit.weight, stride, "the normalised output");
@@ -625,6 +637,7 @@ int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_no
       hand_out(&out->normed, x);
       hand_out(&out->coefficients, unit.coefficients);
     }
+    hand_out(products, unit.products);
     if (!gradients) return;
     *gradients = {};
     hand_out(&gradients->norm_weight, unit.norm_weight);

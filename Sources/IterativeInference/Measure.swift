@@ -133,6 +133,7 @@ public final class StepReading {
     self.number = number
     self.doubts = doubts
     self.visited = visited
+    knownProducts = visited.products
     self.before = before
     self.after = after
   }
@@ -143,7 +144,8 @@ final class NormedState {
   let h: Tensor
   private var known: [Double]?
 
-  init(_ h: Tensor) { self.h = h }
+  /// - Parameter squares: those of h, where they are known
+  init(_ h: Tensor, squares: [Double]?) { (self.h, known) = (h, squares) }
 
   /// For each sample ‖h‖²
   func squares() throws -> [Double] {

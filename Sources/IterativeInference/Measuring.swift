@@ -94,8 +94,10 @@ private struct Round {
       let before = isReadable && stage == lastStage ? ReadableState(network, visited.kept, batch) : nil
       // What the later step adds to is what this one ends with, unless a projection or a pooling lies between.
       let after = later.stage == stage ? later.state : nil
-      let made = following.flatMap { $0.h === visited.output ? $0 : nil } ?? NormedState(visited.output)
-      let taken = NormedState(visited.input)
+      let made =
+        following.flatMap { $0.h === visited.output ? $0 : nil }
+        ?? NormedState(visited.output, squares: visited.outputSquares)
+      let taken = NormedState(visited.input, squares: visited.inputSquares)
       try show(
         StepReading(
           visited, number: first + visited.number - 1, doubts: doubts, before: before, after: after,

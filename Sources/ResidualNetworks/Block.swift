@@ -42,6 +42,8 @@ final class Block {
     let sum: Tensor?
     /// Those of the sum, in training.
     let sums: NormReLU.ChannelSums?
+    /// ‖scale·F(h)‖² and that of the sum, a sample each, where F was kept and they came of the same pass.
+    let squares: (residual: [Double], sum: [Double])?
     let tape: Tape
   }
 
@@ -105,7 +107,7 @@ final class Block {
       between, sums: first.channelSums, norms.second.parameters, by: statistics, conv2.convolution, scale: step.scale,
       adding: kept, keepsResidual: keepsResidual, wantsSums: wantsSums && kept != nil)
     return Output(
-      residual: second.residual, sum: second.sum, sums: second.channelSums,
+      residual: second.residual, sum: second.sum, sums: second.channelSums, squares: second.squares,
       tape: Tape(
         norms: norms, h: h, between: between, statistics1: first.statistics, statistics2: second.statistics))
   }
@@ -116,10 +118,11 @@ final class Block {
     return try projection.backward(gradient, input: h, gradients).wanted()
   }
 
-  /// `kept` and ∂L/∂h through F, in memory of its own; `gradient` is ∂L/∂F(h), F not scaled.
+  /// `kept` and ∂L/∂h through F, in memory of its own, and the products of `beside` with that, where they came of the same
+  /// pass; `gradient` is ∂L/∂F(h), F not scaled.
   func residualBackward(
-    _ gradient: Tensor, _ tape: Tape, adding kept: Tensor, _ gradients: Gradients?
-  ) throws -> Tensor {
+    _ gradient: Tensor, _ tape: Tape, adding kept: Tensor, beside: Tensor?, _ gradients: Gradients?
+  ) throws -> (gradient: Tensor, products: (dot: [Double], squares: [Double])?) {
     let second = try ResidualUnit.backward(
       .init(gradient), input: tape.between, tape.norms.second.parameters, statistics: tape.statistics2,
       conv2.convolution, wantsParameters: gradients != nil)
@@ -127,9 +130,9 @@ final class Block {
     let isTraining = tape.statistics1 != nil
     let first = try ResidualUnit.backward(
       second.input, input: tape.h, tape.norms.first.parameters, statistics: tape.statistics1, conv1.convolution,
-      adding: isTraining ? nil : kept, wantsParameters: gradients != nil)
+      adding: isTraining ? nil : kept, beside: isTraining ? nil : beside, wantsParameters: gradients != nil)
     try gradients?.add(first.parameters, norm: tape.norms.first.path, convolution: conv1.path)
-    return try first.input.resolved(adding: isTraining ? kept : nil)
+    return (try first.input.resolved(adding: isTraining ? kept : nil), first.products)
   }
 }
 

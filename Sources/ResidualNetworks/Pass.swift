@@ -33,6 +33,11 @@ public final class Pass {
     public let gradient: Tensor
     /// ∂L/∂h_{t−1}, at a projection too.
     public let inputGradient: Tensor
+    /// Of `residual` and `gradient`, where the pass had both at hand.
+    public let products: SampleProducts?
+    /// ‖h_{t−1}‖² and ‖h_t‖² of each sample, where the pass had them at hand.
+    public let inputSquares: [Double]?
+    public let outputSquares: [Double]?
   }
 
   /// Runs the network forward.
@@ -91,7 +96,8 @@ public final class Pass {
       let (after, following) = (gradient, output)
       // Where nobody looks, the state goes with its record.
       if keepsResiduals { output = record.input }
-      gradient = try network.backward(after, through: record, gradients)
+      let products: SampleProducts?
+      (gradient, products) = try network.backward(after, through: record, gradients)
       guard case .step(let step) = record.move else { continue }
       defer { number -= 1 }
       guard let residual = record.residual else { continue }
@@ -99,7 +105,8 @@ public final class Pass {
       try visit(
         VisitedStep(
           layout: layout, number: number, input: record.input, kept: record.kept, residual: residual, output: following,
-          gradient: layout.name.projection ? after : gradient, inputGradient: gradient))
+          gradient: layout.name.projection ? after : gradient, inputGradient: gradient, products: products,
+          inputSquares: records.last?.squares?.sum, outputSquares: record.squares?.sum))
     }
     if gradients != nil, let images {
       _ = try network.stem.backward(gradient, input: images, wantsInput: false, gradients)

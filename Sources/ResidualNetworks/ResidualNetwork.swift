@@ -143,6 +143,8 @@ public final class ResidualNetwork {
     let kept: Tensor
     /// scale·F(h) where it was asked to be kept.
     let residual: Tensor?
+    /// ‖`residual`‖² and ‖h after the move‖² of each sample, where they are known.
+    var squares: (residual: [Double], sum: [Double])?
     let tape: Block.Tape?
     let maximumIndices: Tensor?
   }
@@ -178,25 +180,35 @@ public final class ResidualNetwork {
         h, sums: state.sums, step, mode: mode, adding: kept, keepsResidual: keepsResidual)
       return (
         State(try made.sum.wanted(), sums: made.sums),
-        Record(move: move, input: h, kept: kept, residual: made.residual, tape: made.tape, maximumIndices: nil)
+        Record(
+          move: move, input: h, kept: kept, residual: made.residual, squares: made.squares, tape: made.tape,
+          maximumIndices: nil)
       )
     }
   }
 
-  /// ∂L/∂h before the move from the one after it.
-  func backward(_ gradient: Tensor, through record: Record, _ gradients: Gradients?) throws -> Tensor {
+  /// ∂L/∂h before the move from the one after it, and the products of the move's residual, where that was kept, with it:
+  /// nil where they did not come of the same pass.
+  func backward(
+    _ gradient: Tensor, through record: Record, _ gradients: Gradients?
+  ) throws -> (gradient: Tensor, products: SampleProducts?) {
     switch record.move {
     case .pool:
       if let indices = record.maximumIndices {
-        return try Pooling.maximumBackward(gradient, input: record.input, indices: indices, size: 2)
+        return (try Pooling.maximumBackward(gradient, input: record.input, indices: indices, size: 2), nil)
       }
-      return try Pooling.averageBackward(gradient, input: record.input, size: 2)
+      return (try Pooling.averageBackward(gradient, input: record.input, size: 2), nil)
     case .step(let step):
       let block = try block(of: step)
       let throughKept = try block.keptBackward(gradient, h: record.input, gradients)
-      guard let tape = record.tape else { return throughKept }
+      guard let tape = record.tape else { return (throughKept, nil) }
       let scaled = step.scale == 1 ? gradient : try gradient.scaled(by: step.scale)
-      return try block.residualBackward(scaled, tape, adding: throughKept, gradients)
+      // Behind a projection F is of another shape than h, or lies elsewhere.
+      let beside = record.kept === record.input ? record.residual : nil
+      let (through, found) = try block.residualBackward(
+        scaled, tape, adding: throughKept, beside: beside, gradients)
+      guard let found, let squares = record.squares else { return (through, nil) }
+      return (through, SampleProducts(dot: found.dot, squares: squares.residual, otherSquares: found.squares))
     }
   }
 }

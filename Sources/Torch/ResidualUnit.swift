@@ -29,6 +29,8 @@ public enum ResidualUnit {
     public let sum: Tensor?
     /// Those of `sum`, or of `residual` where there is none; nil where they were not wanted or are not known.
     public let channelSums: NormReLU.ChannelSums?
+    /// ‖F‖² and ‖F + kept‖² of each sample where F was kept beside the sum; nil where they are not known.
+    public let squares: (residual: [Double], sum: [Double])?
     /// nil after a forward by running statistics.
     public let statistics: NormReLU.BatchStatistics?
   }
@@ -45,17 +47,23 @@ public enum ResidualUnit {
     _ convolution: Convolution, scale: Double = 1, adding kept: Tensor? = nil, keepsResidual: Bool = false,
     wantsSums: Bool = false
   ) throws -> Output {
-    var out: (residual: ctorch_tensor?, sum: ctorch_tensor?, sums: ctorch_tensor?, batch: ctorch_tensor?)
+    var out:
+      (
+        residual: ctorch_tensor?, sum: ctorch_tensor?, sums: ctorch_tensor?, squares: ctorch_tensor?,
+        batch: ctorch_tensor?
+      )
     let status = withUnsafeMutablePointer(to: &out.sums) { place in
       ctorch_unit(
         input.handle, sums?.tensor.handle, norm.code, statistics.code, statistics.momentum, convolution.weight.handle,
         convolution.bias.handle, Int32(convolution.stride), scale, kept?.handle, keepsResidual, &out.residual, &out.sum,
-        wantsSums ? place : nil, &out.batch)
+        wantsSums ? place : nil, &out.squares, &out.batch)
     }
     try check(status)
+    let squares = try out.squares.map { try Tensor(owning: $0).doubles() }
     return Output(
       residual: out.residual.map(Tensor.init(owning:)), sum: out.sum.map(Tensor.init(owning:)),
       channelSums: out.sums.map { NormReLU.ChannelSums(tensor: Tensor(owning: $0)) },
+      squares: squares.map { (residual: halves($0).0, sum: halves($0).1) },
       statistics: out.batch.map { NormReLU.BatchStatistics(tensor: Tensor(owning: $0)) })
   }
 
@@ -101,25 +109,38 @@ public enum ResidualUnit {
   ///   - input: the forward's
   ///   - statistics: what the forward returned
   ///   - kept: after a forward by running statistics, what is added to the gradient with respect to the input
-  /// - Returns: the gradient with respect to the input, not pending after a forward by running statistics; and, where they
-  ///   are wanted, those of the parameters.
+  ///   - beside: after such a forward, a tensor whose products with that sum are wanted
+  /// - Returns: the gradient with respect to the input, not pending after a forward by running statistics; the products of
+  ///   `beside` with it, where they came of the same pass: Σ of theirs and of the gradient's squares, a sample each; and, where
+  ///   they are wanted, the gradients of the parameters.
   public static func backward(
     _ gradient: PendingGradient, input: Tensor, _ norm: NormReLU.Parameters, statistics: NormReLU.BatchStatistics?,
-    _ convolution: Convolution, adding kept: Tensor? = nil, wantsParameters: Bool
-  ) throws -> (input: PendingGradient, parameters: ParameterGradients?) {
+    _ convolution: Convolution, adding kept: Tensor? = nil, beside: Tensor? = nil, wantsParameters: Bool
+  ) throws -> (
+    input: PendingGradient, products: (dot: [Double], squares: [Double])?, parameters: ParameterGradients?
+  ) {
     var out = ctorch_pending()
+    var sums: ctorch_tensor?
     var gradients = ctorch_unit_gradients()
     let status = withUnsafeMutablePointer(to: &gradients) { place in
       ctorch_unit_backward(
         gradient.code, input.handle, norm.code, statistics?.tensor.handle, convolution.weight.handle,
-        Int32(convolution.stride), kept?.handle, &out, wantsParameters ? place : nil)
+        Int32(convolution.stride), kept?.handle, beside?.handle, &out, &sums, wantsParameters ? place : nil)
     }
     try check(status)
+    let products = try sums.map { try Tensor(owning: $0).doubles() }
     let parameters = ParameterGradients(
       normWeight: gradients.norm_weight.map(Tensor.init(owning:)),
       normBias: gradients.norm_bias.map(Tensor.init(owning:)),
       weight: gradients.weight.map(Tensor.init(owning:)), bias: gradients.bias.map(Tensor.init(owning:)))
-    return (try PendingGradient(adopting: out), wantsParameters ? parameters : nil)
+    return (
+      try PendingGradient(adopting: out), products.map { (dot: halves($0).0, squares: halves($0).1) },
+      wantsParameters ? parameters : nil
+    )
+  }
+
+  private static func halves(_ values: [Double]) -> ([Double], [Double]) {
+    (Array(values[..<(values.count / 2)]), Array(values[(values.count / 2)...]))
   }
 }
 

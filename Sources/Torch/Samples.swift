@@ -75,6 +75,10 @@ public struct SampleProducts: Sendable {
   public let squares: [Double]
   /// Σbb a sample.
   public let otherSquares: [Double]
+
+  public init(dot: [Double], squares: [Double], otherSquares: [Double]) {
+    (self.dot, self.squares, self.otherSquares) = (dot, squares, otherSquares)
+  }
 }
 
 extension Tensor {

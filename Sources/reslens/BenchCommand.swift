@@ -33,9 +33,14 @@ struct BenchCommand: ParsableCommand {
   @Option var precision = Precision.fp32
   @Option var batch = 128
   @Option var warmups = 2
+  /// Prints the architecture, as a checkpoint has it, instead of running anything.
+  @Flag var architecture = false
   @OptionGroup var threads: ThreadOptions
 
   func run() throws {
+    if architecture {
+      return answer(String(decoding: try JSONEncoder().encode(Architecture.find(model)), as: UTF8.self))
+    }
     try threads.apply()
     let repetition = try prepared()
     for _ in 0..<warmups { try repetition() }

@@ -194,6 +194,49 @@ private struct Result {
     }
   }
 
+  @Test("Squares and products that a pass brings along are those of what it wrote", arguments: sets, [true, false])
+  func products(set: String, single: Bool) throws {
+    try on(set) {
+      // Three images on two threads: one is shared between them.
+      let (unit, type) = (UnitCase(images: 3, height: 9, width: 7), single ? ElementType.float32 : .bfloat16)
+      func tensor(_ shape: [Int], seed: UInt64, plus: Double = 0) throws -> Tensor {
+        try unit.tensor(shape, seed: seed, plus: plus).converted(to: .float32)
+      }
+      let x = try tensor(unit.shape, seed: 1).converted(to: type)
+      let norm = NormReLU.Parameters(
+        weight: try tensor([16], seed: 2, plus: 1.2), bias: try tensor([16], seed: 3), runningMean: try .zeros([16]),
+        runningVariance: try .full([16], 1), epsilon: 1e-5)
+      let convolution = ResidualUnit.Convolution(
+        weight: try tensor([16, 16, 3, 3], seed: 4), bias: try tensor([16], seed: 5), stride: 1)
+      let made = try ResidualUnit.forward(
+        x, norm, by: .running, convolution, scale: 0.7, adding: x, keepsResidual: true)
+      let (residual, sum) = (try #require(made.residual), try #require(made.sum))
+      let gradient = try tensor(unit.shape, seed: 6).converted(to: type)
+      let back = try ResidualUnit.backward(
+        .init(gradient), input: x, norm, statistics: nil, convolution, adding: gradient, beside: residual,
+        wantsParameters: false)
+      let found = try back.input.resolved().sampleProducts(residual)
+      guard set != "libtorch" else {
+        #expect(made.squares == nil && back.products == nil)
+        return
+      }
+      // Taken before the rounding to what is stored.
+      let tolerance = single ? 1e-5 : 1e-2
+      let (squares, products) = (try #require(made.squares), try #require(back.products))
+      let pairs = [
+        (squares.residual, try residual.sampleSquares()), (squares.sum, try sum.sampleSquares()),
+        (products.squares, found.squares),
+      ]
+      for (here, there) in pairs {
+        for (a, b) in zip(here, there) { #expect(abs(a - b) <= tolerance * b) }
+      }
+      for sample in 0..<3 {
+        let size = (found.squares[sample] * found.otherSquares[sample]).squareRoot()
+        #expect(abs(products.dot[sample] - found.dot[sample]) <= tolerance * size)
+      }
+    }
+  }
+
   @Test("What is not a number stays none", arguments: sets)
   func notANumber(set: String) throws {
     try on(set) {

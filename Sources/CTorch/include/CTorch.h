@@ -140,17 +140,19 @@ int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ct
 /// - `kept`: where not null, F + kept is returned in `sum`; F itself then only where `keeps_residual`
 /// - `sums`: where not null, receives what the normalisation of the result (of `sum` where there is one) begins with; it
 ///   may stay null
+/// - `squares`: receives ΣF² and Σ(F + kept)² of each sample (2×N, float64) where `keeps_residual`; it may stay null
 /// - `batch`: as of `ctorch_norm_relu`
 int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm, ctorch_statistics statistics,
                 double momentum, ctorch_tensor weight, ctorch_tensor bias, int stride, double scale,
                 ctorch_tensor kept, bool keeps_residual, ctorch_tensor *residual, ctorch_tensor *sum,
-                ctorch_tensor *sums, ctorch_tensor *batch) CTORCH_CHECKED;
+                ctorch_tensor *sums, ctorch_tensor *squares, ctorch_tensor *batch) CTORCH_CHECKED;
 /// The way back through `ctorch_unit` of scale 1, with the gradient with respect to F. `out` is pending where the unit
-/// ran by the batch's statistics; else it is whole, with `kept` added where that is not null. `gradients` may be null; those
-/// of a normalisation by running statistics are not computed.
+/// ran by the batch's statistics; else it is whole, with `kept` added where that is not null, and its products with
+/// `beside`, where that is not null, go to `products` (2×N, float64: Σ beside·out and Σ out² of each sample), which may stay
+/// null. `gradients` may be null; those of a normalisation by running statistics are not computed.
 int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_norm norm, ctorch_tensor batch,
-                         ctorch_tensor weight, int stride, ctorch_tensor kept, ctorch_pending *out,
-                         ctorch_unit_gradients *gradients) CTORCH_CHECKED;
+                         ctorch_tensor weight, int stride, ctorch_tensor kept, ctorch_tensor beside,
+                         ctorch_pending *out, ctorch_tensor *products, ctorch_unit_gradients *gradients) CTORCH_CHECKED;
 /// What a pending gradient comes to, and `kept` added where it is not null. The pending gradient's own elements may be
 /// overwritten.
 int ctorch_resolve(ctorch_pending gradient, ctorch_tensor kept, ctorch_tensor *out) CTORCH_CHECKED;

@@ -46,8 +46,8 @@ struct Forward {
   const void *kept;
   /// Either may be null.
   void *residual, *sum;
-  /// Whether the sums are wanted.
-  bool sums;
+  /// Whether the sums a channel are wanted, and those an image.
+  bool sums, squares;
 };
 
 /// The way back through `Forward`. The gradient with respect to F is a·gradient + b·normed + d where `normed`, the input
@@ -69,8 +69,10 @@ struct Backward {
   void *out;
   const float *factor;
   const void *kept;
-  /// Whether the filter's gradient and the sums are wanted.
+  /// Whether the filter's gradient and the sums a channel are wanted.
   bool parameters;
+  /// Where not null, of x's shape, something whose products with `out` are wanted, an image each.
+  const void *beside;
 };
 
 /// Elements a channel at a time: P pixels of C channels.
@@ -92,10 +94,11 @@ struct Kernels {
   /// `gradient_size` after the other. `begin ..< end` are blocks of `most_lanes` outputs.
   void (*unpack_gradient)(const float *sums, int64_t parts, int64_t inputs, int64_t outputs, float *gradient,
                           int64_t begin, int64_t end);
-  /// `sums`: Σ and Σ² of what is stored, a channel of F each, one after the other.
+  /// `sums`: Σ and Σ² of what is stored, a channel of F each, one after the other; then, where they are wanted, ΣF² and
+  /// Σ(F + kept)², an image each.
   void (*forward)(const Forward &, int64_t begin, int64_t end, double *sums);
   /// `filter_gradient`: `gradient_size` floats. `sums`: Σg and Σg·(x − mean), a channel of x each, then Σ of F's gradient,
-  /// a channel of F.
+  /// a channel of F; then, where something is beside, Σ beside·out and Σ out², an image each.
   void (*backward)(const Backward &, int64_t begin, int64_t end, float *filter_gradient, double *sums);
 
   /// Σx and Σx² a channel.

@@ -99,6 +99,13 @@ ALWAYS_INLINE void store(float *to, Vector value) { store<false>(to, value, LANE
 /// max(0, value), which leaves a NaN one.
 ALWAYS_INLINE Vector rectified(Vector value) { return zero() > value ? zero() : value; }
 
+/// The sum of a vector's lanes.
+ALWAYS_INLINE double total(const Vector &value) {
+  double sum = 0;
+  for (int i = 0; i < LANES; ++i) sum += static_cast<double>(value[i]);
+  return sum;
+}
+
 /// sums[i] += value[i]
 ALWAYS_INLINE void add_to(double *sums, const Vector &value) {
   for (int i = 0; i < LANES; ++i) sums[i] += static_cast<double>(value[i]);

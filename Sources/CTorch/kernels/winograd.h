@@ -287,24 +287,28 @@ ALWAYS_INLINE void transform_back(const float *m, const Places &places, const Ti
 template <class Element, bool Tail>
 struct ForwardSink {
   Vector bias, factor, pivot = zero(), sum = zero(), squares = zero();
+  Vector residual_squares = zero(), both_squares = zero();
   const Element *kept;
-  Element *residual, *total;
+  Element *residual, *both;
   int64_t lanes, count = 0;
-  bool sums;
+  bool sums, wants_squares;
 
   ALWAYS_INLINE ForwardSink(const Forward &args, int64_t channel, int64_t lanes)
       : bias(load(args.bias + channel)), factor(zero() + args.factor),
         kept(static_cast<const Element *>(args.kept) + channel),
         residual(args.residual ? static_cast<Element *>(args.residual) + channel : nullptr),
-        total(args.sum ? static_cast<Element *>(args.sum) + channel : nullptr), lanes(lanes), sums(args.sums) {}
+        both(args.sum ? static_cast<Element *>(args.sum) + channel : nullptr), lanes(lanes), sums(args.sums),
+        wants_squares(args.squares) {}
 
   ALWAYS_INLINE void put(int64_t offset, Vector value) {
     value = (value + bias) * factor;
     if (residual) store<Tail>(residual + offset, value, lanes);
-    if (total) {
+    if (wants_squares) residual_squares += value * value;
+    if (both) {
       value += load<Tail>(kept + offset, lanes);
-      store<Tail>(total + offset, value, lanes);
+      store<Tail>(both + offset, value, lanes);
     }
+    if (wants_squares) both_squares += value * value;
     if (!sums) return;
     if (count == 0) pivot = value;
     const Vector around = value - pivot;
@@ -313,15 +317,22 @@ struct ForwardSink {
     ++count;
   }
 
-  ALWAYS_INLINE void finish(double *to, int64_t outputs) const {
-    if (sums) add_moments(to, to + padded(outputs), pivot, sum, squares, count);
+  /// - `to`: all sums of this thread
+  ALWAYS_INLINE void finish(double *to, const Forward &args, int64_t channel, int64_t image) const {
+    const int64_t apart = padded(args.outputs);
+    if (sums) add_moments(to + channel, to + apart + channel, pivot, sum, squares, count);
+    if (wants_squares) {
+      to[2 * apart + image] += total(residual_squares);
+      to[2 * apart + args.images.count + image] += total(both_squares);
+    }
   }
 };
 
 template <class Element, bool Tail>
 struct BackwardSink {
   Vector scale, shift, mean, factor = zero(), sum = zero(), product = zero();
-  const Element *x, *kept;
+  Vector beside_product = zero(), out_squares = zero();
+  const Element *x, *kept, *beside;
   Element *out;
   int64_t lanes;
   bool scales, sums;
@@ -330,6 +341,7 @@ struct BackwardSink {
       : scale(load(args.scale + channel)), shift(load(args.shift + channel)), mean(load(args.mean + channel)),
         x(static_cast<const Element *>(args.x) + channel),
         kept(args.kept ? static_cast<const Element *>(args.kept) + channel : nullptr),
+        beside(args.beside ? static_cast<const Element *>(args.beside) + channel : nullptr),
         out(static_cast<Element *>(args.out) + channel), lanes(lanes), scales(args.factor), sums(args.parameters) {
     if (scales) factor = load(args.factor + channel);
   }
@@ -346,12 +358,24 @@ struct BackwardSink {
       if (kept) value += load<Tail>(kept + offset, lanes);
     }
     store<Tail>(out + offset, value, lanes);
+    if (beside) {
+      beside_product += value * load<Tail>(beside + offset, lanes);
+      out_squares += value * value;
+    }
   }
 
-  ALWAYS_INLINE void finish(double *to, int64_t inputs) const {
-    if (!sums) return;
-    add_to(to, sum);
-    add_to(to + padded(inputs), product);
+  /// - `to`: all sums of this thread
+  ALWAYS_INLINE void finish(double *to, const Backward &args, int64_t channel, int64_t image) const {
+    const int64_t apart = padded(args.inputs);
+    if (sums) {
+      add_to(to + channel, sum);
+      add_to(to + apart + channel, product);
+    }
+    if (beside) {
+      to += 2 * apart + padded(args.outputs);
+      to[image] += total(beside_product);
+      to[args.images.count + image] += total(out_squares);
+    }
   }
 };
 
@@ -437,7 +461,7 @@ void forward_pass(const Forward &args, int64_t begin, int64_t end, double *sums)
       for_lanes(args.outputs, [&](auto tail, int64_t channel, int64_t lanes) {
         ForwardSink<Element, tail> sink(args, channel, lanes);
         transform_back(m + r * tiles_a_row * out.row + channel, out, row, args.outputs, sink);
-        sink.finish(sums + channel, args.outputs);
+        sink.finish(sums, args, channel, row.image);
       });
     }
   }
@@ -473,6 +497,7 @@ void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filt
     for (int64_t p = 0; p < positions; ++p) {
       now.template fetch<false>(args.x, args.inputs, p);
       now.template fetch<false>(args.kept, args.inputs, p);
+      now.template fetch<false>(args.beside, args.inputs, p);
       now.template fetch<true>(args.out, args.inputs, p);
       if (!args.parameters) {
         next.template fetch<false>(args.gradient, args.outputs, p);
@@ -486,7 +511,7 @@ void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filt
       for_lanes(args.inputs, [&](auto tail, int64_t channel, int64_t lanes) {
         BackwardSink<Element, tail> sink(args, channel, lanes);
         transform_back(v + r * tiles_a_row * in.row + channel, in, row, args.inputs, sink);
-        sink.finish(sums + channel, args.inputs);
+        sink.finish(sums, args, channel, row.image);
       });
     }
     if (!args.parameters) continue;
