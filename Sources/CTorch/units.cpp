@@ -161,15 +161,38 @@ float *filter_memory(int64_t size) {
   return memory.data();
 }
 
-const float *packed(const Kernels &run, const at::Tensor &weight, bool rotated) {
-  const auto filter = channels_last(weight.to(at::kFloat));
-  const int64_t outputs = filter.size(0), inputs = filter.size(1);
-  float *memory = filter_memory(kernels::packed_size(inputs, outputs));
-  in_pieces(padded(outputs) / kernels::most_lanes, [&](int64_t, int64_t begin, int64_t end) {
-    run.pack_filter(filter.const_data_ptr<float>(), inputs, outputs, rotated, memory, begin, end);
-  });
-  return memory;
-}
+/// A filter as the kernels read it.
+class PackedFilter {
+ public:
+  PackedFilter(const Kernels &run, const at::Tensor &weight, bool rotated)
+      : run(run), filter(channels_last(weight.to(at::kFloat))), rotated(rotated) {
+    if (size() * sizeof(float) <= small_bytes) return;
+    shared = filter_memory(size());
+    in_pieces(blocks(), [&](int64_t, int64_t begin, int64_t end) { pack(shared, begin, end); });
+  }
+
+  /// For the calling thread. A small one is packed by each thread for itself: to write over what all of them have just
+  /// read takes longer than that.
+  const float *here() const {
+    if (shared) return shared;
+    float *memory = filter_memory(size());
+    pack(memory, 0, blocks());
+    return memory;
+  }
+
+ private:
+  static constexpr size_t small_bytes = 1 << 20;
+  const Kernels &run;
+  const at::Tensor filter;
+  const bool rotated;
+  float *shared = nullptr;
+
+  int64_t size() const { return kernels::packed_size(filter.size(1), filter.size(0)); }
+  int64_t blocks() const { return padded(filter.size(0)) / kernels::most_lanes; }
+  void pack(float *memory, int64_t begin, int64_t end) const {
+    run.pack_filter(filter.const_data_ptr<float>(), filter.size(1), filter.size(0), rotated, memory, begin, end);
+  }
+};
 
 // MARK: statistics of a batch
 
@@ -339,7 +362,7 @@ struct UnitForward {
     args.x = x.const_data_ptr();
     args.scale = affine.scale.data();
     args.shift = affine.shift.data();
-    args.filter = packed(run, weight, false);
+    const PackedFilter filter(run, weight, false);
     args.bias = biases.data();
     args.factor = static_cast<float>(scale);
     args.kept = kept.defined() ? kept.const_data_ptr() : nullptr;
@@ -348,7 +371,11 @@ struct UnitForward {
     args.sums = wants_sums;
     args.squares = keeps_residual;
     const auto found = summed(args.images.tile_rows(), 2 * padded(outputs) + 2 * args.images.count,
-                              [&](int64_t, int64_t begin, int64_t end, double *to) { run.forward(args, begin, end, to); });
+                              [&](int64_t, int64_t begin, int64_t end, double *to) {
+                                auto part = args;
+                                part.filter = filter.here();
+                                run.forward(part, begin, end, to);
+                              });
     if (wants_sums) sums = tensor_of(found.data(), {2, padded(outputs)}, at::kDouble);
     if (keeps_residual) squares = tensor_of(found.data() + 2 * padded(outputs), {2, x.size(0)}, at::kDouble);
   }
@@ -389,7 +416,7 @@ struct UnitBackward {
     args.scale = affine.scale.data();
     args.shift = affine.shift.data();
     args.mean = affine.mean.data();
-    args.filter = packed(run, weight, true);
+    const PackedFilter packed(run, weight, true);
     args.out = out.mutable_data_ptr();
     args.factor = batch ? nullptr : affine.scale.data();
     args.kept = kept.defined() ? kept.const_data_ptr() : nullptr;
@@ -404,7 +431,9 @@ struct UnitBackward {
     const auto sums = summed(args.images.tile_rows(), channel_sums + 2 * args.images.count,
                              [&](int64_t piece, int64_t begin, int64_t end, double *to) {
                                std::fill_n(memory + piece * size, size, 0.0f);
-                               run.backward(args, begin, end, memory + piece * size, to);
+                               auto part = args;
+                               part.filter = packed.here();
+                               run.backward(part, begin, end, memory + piece * size, to);
                                ++used;
                              });
     parts = used;
