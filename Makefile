@@ -1,11 +1,11 @@
 # make run   trains a small network on the embedded data set, measures it and makes a report
 # make test  checks the format and runs all tests
-# make bench times ours and PyTorch side by side
+# make bench times ours and PyTorch side by side; make bench-scaling, how ours grows with depth, width and batch
 RESLENS := .build/release/reslens
 RUN := runs/resnet-20-synthetic
 PYTHON := PYTHONPATH=$(CURDIR)/.deps/python python3
 
-.PHONY: setup build run test lint bench docs clean
+.PHONY: setup build run test lint bench bench-scaling docs clean
 
 setup:
 	@scripts/setup
@@ -31,6 +31,9 @@ test: setup lint
 
 bench: build
 	$(PYTHON) benchmarks/run.py
+
+bench-scaling: build
+	$(PYTHON) benchmarks/scaling.py
 
 docs: setup
 	swift package --allow-writing-to-directory .build/docs generate-documentation --target IterativeInference \

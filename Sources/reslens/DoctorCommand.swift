@@ -21,7 +21,7 @@ struct DoctorCommand: ParsableCommand {
   }
 
   func run() throws {
-    let findings = [libtorch, devices, threads] + programs
+    let findings = [libtorch, devices, threads, kernels] + programs
     let width = findings.map(\.name.count).max() ?? 0
     for finding in findings {
       let name = finding.name.padding(toLength: width, withPad: " ", startingAt: 0)
@@ -57,6 +57,11 @@ struct DoctorCommand: ParsableCommand {
       name: "threads", state: "\(asked) of \(ProcessInfo.processInfo.activeProcessorCount) processors",
       trouble: used == asked
         ? nil : "ResLens's own kernels run on \(used) of them; is libtorch's OpenMP library (libgomp) loaded?")
+  }
+
+  private var kernels: Finding {
+    let others = KernelSet.all.filter { $0 != KernelSet.current }.joined(separator: ", ")
+    return Finding(name: "kernels", state: "\(KernelSet.current) (here are also \(others))")
   }
 
   private var programs: [Finding] {

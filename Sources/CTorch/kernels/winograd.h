@@ -8,8 +8,8 @@
 // the products are a matrix product over channels, or tiles. Tiles are taken a chunk at a time, so that a chunk's
 // transformed values stay in the cache from one stage to the next.
 //
-// The points of the interpolation are 0, ±√½, ±√2 and ∞. With 0, ±1, ±2 and ∞, as one finds it mostly, the
-// same arithmetic has errors several times as large (docs/performance.md).
+// The points of the interpolation are 0, ±√½, ±√2 and ∞. With 0, ±1, ±2 and ∞, which one finds mostly, the same
+// arithmetic errs twice as much, and at worst four times (docs/performance.md).
 
 constexpr float root_half = 0.70710678118654752f;
 constexpr float root_two = 1.41421356237309505f;
@@ -392,7 +392,7 @@ inline float *scratch(int64_t size) {
 /// How many tile rows are taken together: few enough that a chunk stays in the cache; more of wide layers, whose filters
 /// are read, and whose filters' gradients are written, once a chunk. Tried on a Zen 4 (docs/performance.md).
 inline int64_t rows_a_chunk(const Images &images, int64_t inputs, int64_t outputs) {
-  const int64_t tiles = std::max(inputs, outputs) <= 256 ? 32 : 64;
+  const int64_t tiles = std::max(inputs, outputs) <= 256 ? 16 : 64;
   return std::max<int64_t>(1, tiles / images.tiles_a_row());
 }
 
