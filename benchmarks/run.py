@@ -16,7 +16,7 @@ step would take if nothing else were to be done; and, of a network that shares b
 which has as many steps. `measure` is cosine loss and l2 ratio of all steps, and runs in fp32 only; our own training step
 takes turns with it, for `measuring pass / training step`, in medians and, in brackets, quickest. `record` is what
 `reslens train --measure every=1,samples=2000` does after an epoch; it has no twin in PyTorch, and is given as its share
-of an epoch of 50,000 images. `drops` is every single drop in turn, PyTorch's each a whole forward pass, beside as many
+of an epoch: of the training on 50,000 images alone, and of that with the scoring of 10,000 validation images. `drops` is every single drop in turn, PyTorch's each a whole forward pass, beside as many
 whole forward passes of ours. `suite` is every measure that there is (unrolling by 20, lesions), in PyTorch as one writes
 it with hooks and whole forward passes. Both take batches of 32. Networks of over a billion multiply-accumulates an image
 take small batches too, and few repetitions; without --models they, and those that share blocks, are timed in training
@@ -47,8 +47,8 @@ HEAVY_BATCH, HEAVY_REPEATS, HEAVY_WARMUPS = 32, 3, 1
 LARGE = ((5.6e9, 32, 4), (1e9, 64, 4))
 # What is recorded takes this batch wherever it is recorded.
 RECORD_BATCH = 64
-# An epoch of CIFAR, and the train and validation samples that are recorded after it.
-EPOCH_IMAGES, RECORDED_IMAGES = 50_000, 4_000
+# An epoch of CIFAR: images trained on, images scored after that, and the samples of both that are recorded.
+EPOCH_IMAGES, SCORED_IMAGES, RECORDED_IMAGES = 50_000, 10_000, 4_000
 PRECISIONS = ("fp32", "bf16")
 # OpenMP's threads spin for some milliseconds after their work; the next process shall find them asleep.
 PAUSE_S = 0.05
@@ -166,7 +166,7 @@ def commands_of(case, options, file):
 
     commands = {"ours": ours(work)}
     if work == "record":
-        return commands | {"our training step": ours("train")}
+        return commands | {"our training step": ours("train"), "our scoring": ours("evaluate")}
     if work == "drops":
         commands["our forward passes"] = ours("forwards")
     for layout in options.layouts:
@@ -215,10 +215,15 @@ def row(case, workers, batch, training_batch):
     model, work, precision = case
     first = (model.name, work, precision)
     if work == "record":
-        step, share = workers["our training step"], RECORDED_IMAGES / batch / (EPOCH_IMAGES / training_batch)
+        step, scoring = workers["our training step"], workers["our scoring"]
+
+        def shares(seconds):
+            recording, training = RECORDED_IMAGES / batch * seconds(ours), EPOCH_IMAGES / training_batch * seconds(step)
+            return f"{recording / training:.3f}, {recording / (training + SCORED_IMAGES / batch * seconds(scoring)):.3f}"
+
         return COLUMNS.format(*first, rate(batch, ours), *[""] * 4, f"{ours.peak_bytes / 2**20:.0f}", "", "") \
-            .rstrip() + (f"  recording {RECORDED_IMAGES} images / epoch of {EPOCH_IMAGES}: "
-                         f"{share * ours.median() / step.median():.3f} ({share * ours.quickest() / step.quickest():.3f})")
+            .rstrip() + (f"  recording {RECORDED_IMAGES} images / the epoch's training, / the epoch with its scoring: "
+                         f"{shares(Worker.median)} ({shares(Worker.quickest)})")
     theirs = [workers[name] for name in LAYOUTS if name in workers]
     best = min(theirs, key=Worker.median)
     text = COLUMNS.format(

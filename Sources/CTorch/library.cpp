@@ -17,6 +17,7 @@
 #include <string>
 #include <thread>
 
+#include "kernels/select.h"
 #include "support.h"
 
 namespace {
@@ -145,3 +146,26 @@ bool ctorch_keep_freed_memory(void) {
 }
 
 int64_t ctorch_live_tensors(void) { return live_tensors.load(); }
+
+namespace kernels = ctorch::kernels;
+
+const char *ctorch_kernel_sets(void) {
+  static const std::string names = [] {
+    std::string text;
+    for (auto *kernels : kernels::available()) text += std::string(kernels->name) + ",";
+    return text + kernels::libtorch;
+  }();
+  return names.c_str();
+}
+
+const char *ctorch_kernel_set(void) {
+  auto *kernels = kernels::chosen();
+  return kernels ? kernels->name : kernels::libtorch;
+}
+
+int ctorch_use_kernel_set(const char *name) {
+  return ctorch::guarded([&] {
+    TORCH_CHECK(kernels::choose(name), "the kernels that run here are ", ctorch_kernel_sets(), ", and ", name,
+                " is none of them");
+  });
+}

@@ -7,7 +7,7 @@ extension ResidualNetwork {
   /// How the network does on the first `samples` images of a set, in evaluation mode.
   /// - Parameter shouldStop: asked between batches; nil is returned once it says so
   public func score(
-    _ set: ImageSet, samples: Int? = nil, maker: BatchMaker, batch: Int = 250, shouldStop: () -> Bool = { false }
+    _ set: ImageSet, samples: Int? = nil, maker: BatchMaker, batch: Int = 64, shouldStop: () -> Bool = { false }
   ) throws -> Score? {
     let count = samples ?? set.count
     var sum = ScoreSum()

@@ -16,14 +16,13 @@
 #pragma GCC target("avx2,fma")
 #endif
 
+#define NAME "AVX2"
 #define LANES 8
 #define ROWS 4
 #define PANEL 2
 
 namespace ctorch::kernels::avx2_set {
-#include "vectors.h"
-#include "winograd.h"
-#include "pointwise.h"
+#include "set.h"
 }  // namespace ctorch::kernels::avx2_set
 
 #if defined(__clang__)
@@ -33,17 +32,6 @@ namespace ctorch::kernels::avx2_set {
 #endif
 
 namespace ctorch::kernels {
-const Kernels avx2 = {
-    "AVX2",
-    avx2_set::pack_filter,
-    avx2_set::unpack_gradient,
-    avx2_set::forward,
-    avx2_set::backward,
-    avx2_set::channel_sums,
-    avx2_set::norm_relu,
-    avx2_set::norm_relu_backward,
-    avx2_set::norm_gradient,
-    avx2_set::products,
-};
+const Kernels avx2 = avx2_set::table;
 }  // namespace ctorch::kernels
 #endif

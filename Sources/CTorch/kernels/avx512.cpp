@@ -16,14 +16,13 @@
 #pragma GCC target("avx512f,avx512bw,avx512vl,avx512dq,fma")
 #endif
 
+#define NAME "AVX-512"
 #define LANES 16
 #define ROWS 8
 #define PANEL 2
 
 namespace ctorch::kernels::avx512_set {
-#include "vectors.h"
-#include "winograd.h"
-#include "pointwise.h"
+#include "set.h"
 }  // namespace ctorch::kernels::avx512_set
 
 #if defined(__clang__)
@@ -33,17 +32,6 @@ namespace ctorch::kernels::avx512_set {
 #endif
 
 namespace ctorch::kernels {
-const Kernels avx512 = {
-    "AVX-512",
-    avx512_set::pack_filter,
-    avx512_set::unpack_gradient,
-    avx512_set::forward,
-    avx512_set::backward,
-    avx512_set::channel_sums,
-    avx512_set::norm_relu,
-    avx512_set::norm_relu_backward,
-    avx512_set::norm_gradient,
-    avx512_set::products,
-};
+const Kernels avx512 = avx512_set::table;
 }  // namespace ctorch::kernels
 #endif

@@ -1,5 +1,5 @@
 // Normalisation and ReLU where no convolution of ours takes them in.
-// Included inside the namespace of an instruction set, after winograd.h.
+// Included inside the namespace of an instruction set, after tiles.h.
 
 /// Pixels that are summed in float32 before the sum goes on in float64.
 constexpr int64_t run = 64;

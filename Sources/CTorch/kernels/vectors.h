@@ -121,3 +121,11 @@ ALWAYS_INLINE void add_moments(double *sums, double *squares, const Vector &pivo
     squares[i] += squares_around[i] + p * (2 * s + n * p);
   }
 }
+
+/// Calls `body` for each LANES of the channels, with whether they are fewer, the first, and how many.
+template <class Body>
+ALWAYS_INLINE void for_lanes(int64_t channels, Body body) {
+  int64_t channel = 0;
+  for (; channel + LANES <= channels; channel += LANES) body(std::false_type{}, channel, LANES);
+  if (channel < channels) body(std::true_type{}, channel, channels - channel);
+}

@@ -1,0 +1,73 @@
+// Calling the kernels: whether they take a tensor, in which pieces, and what becomes of their sums.
+#ifndef CTORCH_CALLING_H
+#define CTORCH_CALLING_H
+
+#include <ATen/ops/empty.h>
+
+#include <vector>
+
+#include "kernels/select.h"
+#include "support.h"
+
+namespace ctorch {
+
+/// Whether our kernels run on this tensor.
+inline bool takes(const at::Tensor &input) {
+  return kernels::chosen() != nullptr && input.is_cpu() && input.dim() == 4 &&
+         (input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16);
+}
+
+/// Whether they run this convolution of it.
+inline bool takes(const at::Tensor &input, const at::Tensor &weight, int stride) {
+  return takes(input) && stride == 1 && weight.size(2) == 3;
+}
+
+inline kernels::Images images_of(const at::Tensor &tensor) {
+  return {tensor.size(0), tensor.size(2), tensor.size(3), tensor.scalar_type() == at::kBFloat16};
+}
+
+inline kernels::Pixels pixels_of(const at::Tensor &tensor) {
+  return {tensor.size(0) * tensor.size(2) * tensor.size(3), tensor.size(1), tensor.scalar_type() == at::kBFloat16};
+}
+
+/// Room for another number of channels of the same images.
+inline at::Tensor like(const at::Tensor &tensor, int64_t channels) {
+  return at::empty({tensor.size(0), channels, tensor.size(2), tensor.size(3)},
+                   tensor.options().memory_format(at::MemoryFormat::ChannelsLast));
+}
+
+/// Calls `body(piece, begin, end)` for equal pieces of 0 ..< count, a thread each. The pieces, and so the order in which
+/// sums of theirs are added up, depend on `count` and the thread count only.
+template <class Body>
+int64_t in_pieces(int64_t count, const Body &body) {
+  const int64_t pieces = std::max<int64_t>(1, std::min<int64_t>(count, ctorch_threads()));
+  parallel(pieces, [&](int64_t from, int64_t to) {
+    for (int64_t piece = from; piece < to; ++piece) {
+      body(piece, count * piece / pieces, count * (piece + 1) / pieces);
+    }
+  });
+  return pieces;
+}
+
+/// As `in_pieces`, with `size` sums that each piece adds to and that are added up here.
+template <class Body>
+std::vector<double> summed(int64_t count, int64_t size, const Body &body) {
+  // A cache line between the pieces' sums.
+  const int64_t apart = size + 8;
+  std::vector<double> sums(apart * ctorch_threads());
+  const int64_t pieces = in_pieces(
+      count, [&](int64_t piece, int64_t begin, int64_t end) { body(piece, begin, end, sums.data() + piece * apart); });
+  for (int64_t piece = 1; piece < pieces; ++piece) {
+    for (int64_t i = 0; i < size; ++i) sums[i] += sums[piece * apart + i];
+  }
+  sums.resize(size);
+  return sums;
+}
+
+inline void hand_out(ctorch_tensor *place, const at::Tensor &tensor) {
+  if (place && tensor.defined()) *place = wrap(tensor);
+}
+
+}  // namespace ctorch
+
+#endif

@@ -1,0 +1,153 @@
+// Rows of tiles, to Winograd's domain and back.
+// Included inside the namespace of an instruction set, after transforms.h.
+
+// MARK: what is transformed
+
+/// LANES channels of a tensor as a tile reads them. `at` takes an element's offset.
+template <class Element, bool Tail>
+struct Plain {
+  const Element *x;
+  int64_t lanes;
+  ALWAYS_INLINE Plain(const void *from, int64_t channel, int64_t count)
+      : x(static_cast<const Element *>(from) + channel), lanes(count) {}
+  ALWAYS_INLINE Vector at(int64_t offset) const { return load<Tail>(x + offset, lanes); }
+};
+
+/// ReLU(scale·x + shift)
+template <class Element, bool Tail>
+struct Rectified {
+  Plain<Element, Tail> x;
+  Vector scale, shift;
+  ALWAYS_INLINE Rectified(const void *from, const float *scales, const float *shifts, int64_t channel, int64_t count)
+      : x(from, channel, count), scale(load(scales + channel)), shift(load(shifts + channel)) {}
+  ALWAYS_INLINE Vector at(int64_t offset) const { return rectified(x.at(offset) * scale + shift); }
+};
+
+/// a·gradient + b·x + d
+template <class Element, bool Tail>
+struct Pending {
+  Plain<Element, Tail> gradient, x;
+  Vector a, b, d;
+  ALWAYS_INLINE Pending(const Backward &args, int64_t channel, int64_t count)
+      : gradient(args.gradient, channel, count), x(args.normed, channel, count), a(load(args.a + channel)),
+        b(load(args.b + channel)), d(load(args.d + channel)) {}
+  ALWAYS_INLINE Vector at(int64_t offset) const { return gradient.at(offset) * a + (x.at(offset) * b + d); }
+};
+
+// MARK: transforms of a row of tiles
+
+/// A row of tiles of one image.
+struct TileRow {
+  int64_t image, top;
+  const Images &images;
+
+  ALWAYS_INLINE TileRow(const Images &all, int64_t index)
+      : image(index / all.tile_rows_an_image()), top(index % all.tile_rows_an_image() * tile), images(all) {}
+  /// Offset of pixel (y, 0), y counted from the first output row.
+  ALWAYS_INLINE int64_t offset(int64_t y, int64_t channels) const {
+    return (image * images.height + top + y) * images.width * channels;
+  }
+  ALWAYS_INLINE bool has(int64_t y) const { return top + y >= 0 && top + y < images.height; }
+};
+
+/// A column of a tile row: Bᵀd of its inputs and, of a gradient, A·y of its outputs.
+struct Column {
+  Vector t[reach], z[reach];
+};
+
+/// Column x of the row, of zeros where there is none. `Edge`: some of the rows are outside of the image. `total` gets the
+/// sum of a gradient's y.
+template <bool Edge, bool Gradient, class Source>
+ALWAYS_INLINE void make_column(const Source &source, const TileRow &row, int64_t channels, int64_t x, Column &out,
+                               Vector &total) {
+  Vector d[reach];
+  const bool inside = x < row.images.width;
+  for (int64_t y = 0; y < reach; ++y) {
+    d[y] = !inside || (Edge && !row.has(y - 1)) ? zero() : source.at(row.offset(y - 1, channels) + x * channels);
+  }
+  transform_input(d, out.t);
+  if constexpr (Gradient) {
+    transform_gradient(d + 1, out.z);
+    total += (d[1] + d[2]) + (d[3] + d[4]);
+  }
+}
+
+/// Where a chunk's values lie: position p of tile t begins at p·plane + t·row.
+struct Places {
+  int64_t row, plane;
+
+  Places(int64_t tiles, int64_t channels)
+      // A cache line apart from a power of 2, as in `filter_plane`.
+      : row(padded(channels)), plane((tiles + ROWS - 1) / ROWS * ROWS * row + most_lanes) {}
+  int64_t size() const { return positions * plane; }
+};
+
+/// v = BᵀdB of LANES channels of a row of tiles and, of a gradient and where z is not null, z = A·y·Aᵀ; the sum of
+/// all y is added to `total`.
+template <bool Edge, bool Gradient, class Source>
+ALWAYS_INLINE void transform_row(const Source &source, const TileRow &row, int64_t channels, const Places &places,
+                                 float *v, float *z, Vector &total) {
+  Column columns[reach];
+  // Column −1, and column 0.
+  for (int r = 0; r < reach; ++r) columns[tile].t[r] = zero();
+  make_column<Edge, Gradient>(source, row, channels, 0, columns[tile + 1], total);
+  for (int64_t x = 0; x < row.images.width; x += tile) {
+    for (int r = 0; r < reach; ++r) {
+      columns[0].t[r] = columns[tile].t[r];
+      columns[1].t[r] = columns[tile + 1].t[r];
+      if constexpr (Gradient) columns[1].z[r] = columns[tile + 1].z[r];
+    }
+    for (int c = 2; c < reach; ++c) make_column<Edge, Gradient>(source, row, channels, x + c - 1, columns[c], total);
+    for (int r = 0; r < reach; ++r) {
+      Vector line[reach], out[reach];
+      for (int c = 0; c < reach; ++c) line[c] = columns[c].t[r];
+      transform_input(line, out);
+      for (int c = 0; c < reach; ++c) store(v + (reach * r + c) * places.plane, out[c]);
+    }
+    v += places.row;
+    if constexpr (Gradient) {
+      if (z == nullptr) continue;
+      for (int r = 0; r < reach; ++r) {
+        Vector line[tile], out[reach];
+        for (int c = 0; c < tile; ++c) line[c] = columns[c + 1].z[r];
+        transform_gradient(line, out);
+        for (int c = 0; c < reach; ++c) store(z + (reach * r + c) * places.plane, out[c]);
+      }
+      z += places.row;
+    }
+  }
+}
+
+template <bool Gradient, class Source>
+ALWAYS_INLINE void transform(const Source &source, const TileRow &row, int64_t channels, const Places &places, float *v,
+                             float *z, Vector &total) {
+  if (row.has(-1) && row.has(tile)) {
+    transform_row<false, Gradient>(source, row, channels, places, v, z, total);
+  } else {
+    transform_row<true, Gradient>(source, row, channels, places, v, z, total);
+  }
+}
+
+/// Gives the outputs of a row of tiles, AᵀmA of LANES channels, to `sink`, each with its offset.
+template <class Sink>
+ALWAYS_INLINE void transform_back(const float *m, const Places &places, const TileRow &row, int64_t channels,
+                                  Sink &sink) {
+  const int64_t width = row.images.width;
+  for (int64_t x = 0; x < width; x += tile, m += places.row) {
+    Vector half[reach][tile];
+    for (int c = 0; c < reach; ++c) {
+      Vector line[reach];
+      for (int r = 0; r < reach; ++r) line[r] = load(m + (reach * r + c) * places.plane);
+      transform_output(line, 1, half[c]);
+    }
+    for (int r = 0; r < tile; ++r) {
+      if (!row.has(r)) break;
+      Vector y[tile];
+      transform_output(&half[0][r], tile, y);
+      const int64_t offset = row.offset(r, channels) + x * channels;
+      for (int c = 0; c < tile; ++c) {
+        if (x + c < width) sink.put(offset + c * channels, y[c]);
+      }
+    }
+  }
+}

@@ -1,0 +1,71 @@
+// Batch normalisation by our kernels: values a channel, statistics, and what is left of the way back.
+#ifndef CTORCH_NORMS_H
+#define CTORCH_NORMS_H
+
+#include <vector>
+
+#include "calling.h"
+
+namespace ctorch {
+
+/// The elements of a floating tensor of few, row-major.
+std::vector<double> values(const at::Tensor &tensor);
+/// A tensor of the elements behind `from`.
+at::Tensor tensor_of(const double *from, at::IntArrayRef shape, at::ScalarType type);
+/// A value a channel as the kernels take them.
+std::vector<float> lined_up(const at::Tensor &tensor, int64_t channels);
+
+/// The statistics that a normalisation runs by.
+struct Statistics {
+  std::vector<double> mean, inverse_deviation;
+
+  /// Those of a way back: what the forward returned, or the running ones.
+  static Statistics of(const ctorch_norm &norm, ctorch_tensor batch);
+  /// Those of a forward; moves the running ones where it should. `known_sums`, where not null, are x's.
+  static Statistics of(const kernels::Kernels &run, const at::Tensor &x, ctorch_tensor known_sums,
+                       const ctorch_norm &norm, ctorch_statistics kind, double momentum);
+  /// As a forward returns them.
+  at::Tensor as_batch() const;
+};
+
+/// A normalisation as the kernels take it: scale·x + shift.
+struct Affine {
+  std::vector<float> scale, shift, mean;
+  Affine(const ctorch_norm &norm, const Statistics &statistics);
+};
+
+/// a, b and d of a pending gradient, and the gradients of γ and β, from Σg and Σg·(x − mean).
+struct NormGradient {
+  at::Tensor coefficients, weight, bias;
+  NormGradient(const ctorch_norm &norm, const Statistics &statistics, const double *sums, double count);
+};
+
+/// ReLU(normalised x).
+at::Tensor norm_relu(const kernels::Kernels &run, const at::Tensor &x, const Affine &affine);
+/// `gradient` where the ReLU let through, in place. Returns Σg and Σg·(x − mean).
+std::vector<double> through_relu(const kernels::Kernels &run, const at::Tensor &gradient, const at::Tensor &x,
+                                 const Affine &affine);
+/// out = kept + a·gradient + b·x + d, where there are such; `out` may be `gradient`.
+void resolve(const kernels::Kernels &run, const at::Tensor &gradient, const at::Tensor &x, const float *a,
+             const float *b, const float *d, const at::Tensor &kept, const at::Tensor &out);
+
+/// The plain composition of normalisation and ReLU, of libtorch's operations.
+struct PlainNorm {
+  at::Tensor output, batch;
+  PlainNorm(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind, double momentum);
+  /// The output of a forward that has been made, once more.
+  static at::Tensor again(const at::Tensor &x, const ctorch_norm &norm, ctorch_tensor batch);
+};
+
+/// Its way back.
+struct PlainNormGradient {
+  at::Tensor input, weight, bias;
+  PlainNormGradient(const at::Tensor &gradient, const at::Tensor &x, const ctorch_norm &norm, ctorch_tensor batch);
+};
+
+/// Throws where a normalisation is of other channels: the kernels read by x's shape, and nothing behind them looks again.
+void check_fits(const at::Tensor &x, const ctorch_norm &norm);
+
+}  // namespace ctorch
+
+#endif
