@@ -45,8 +45,6 @@ HEAVY = ("drops", "suite")
 HEAVY_BATCH, HEAVY_REPEATS, HEAVY_WARMUPS = 32, 3, 1
 # Seconds a repetition: (multiply-accumulates an image above which, batch at most, repetitions at most).
 LARGE = ((5.6e9, 32, 4), (1e9, 64, 4))
-# What is recorded takes this batch wherever it is recorded.
-RECORD_BATCH = 64
 # An epoch of CIFAR: images trained on, images scored after that, and the samples of both that are recorded.
 EPOCH_IMAGES, SCORED_IMAGES, RECORDED_IMAGES = 50_000, 10_000, 4_000
 PRECISIONS = ("fp32", "bf16")
@@ -183,7 +181,7 @@ def commands_of(case, options, file):
 
 def batch_of(case, options):
     model, work, _ = case
-    most = HEAVY_BATCH if work in HEAVY else RECORD_BATCH if work == "record" else model.most()[0]
+    most = HEAVY_BATCH if work in HEAVY else model.most()[0]
     return min(options.batch, most or options.batch)
 
 
@@ -295,7 +293,7 @@ def main():
     say = lambda text: None
     if sys.stderr.isatty():
         say = lambda text: print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
-    print(f"batch {options.batch} ({RECORD_BATCH} for record, {HEAVY_BATCH} for {' and '.join(HEAVY)}, fewer for large "
+    print(f"batch {options.batch} ({HEAVY_BATCH} for {' and '.join(HEAVY)}, fewer for large "
           f"networks), {options.threads} threads; medians of repetitions taken in turn")
     print(header(), flush=True)
     results = []

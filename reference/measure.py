@@ -12,7 +12,8 @@ run on the synthetic set, which ResLens draws itself, needs its pixels: `reslens
 Without --check the measures are printed as JSON; lesions, whose steps are drawn at random, are not among them. With it,
 or with --file, the settings come from the results file (margin, reference, repeated step, scales, drawn orders, ...),
 measures that are absent there are skipped, and a line for each measure and split says how far the two are apart. The
-exit status is 1 if a mean or correlation differs by more than 1e-4 (of its size, where that is above 1), a ratio of
+exit status is 1 if a mean or correlation differs by more than 1e-4 (of its size, where that is above 1; of gradient norms
+1e-2 of a sample more, as a ReLU's input may round to the other side of 0), a ratio of
 means by more than such means let it, or an accuracy or a count at all. Without --samples, as many samples are measured
 as the results file says.
 """

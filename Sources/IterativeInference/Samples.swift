@@ -12,7 +12,7 @@ public struct Samples: BatchSource {
   /// - Parameters:
   ///   - count: the first so many, no more than there are; all where it is nil
   ///   - batch: samples a pass
-  public init(_ set: ImageSet, count: Int? = nil, batch: Int = 64, maker: BatchMaker) {
+  public init(_ set: ImageSet, count: Int? = nil, batch: Int = 128, maker: BatchMaker) {
     self.set = set
     self.count = min(count ?? set.count, set.count)
     self.batch = batch

@@ -36,7 +36,7 @@ struct MeasureCommand: ParsableCommand {
   var samples: Int?
 
   @Option(help: ArgumentHelp("Samples a pass; more take more memory.", valueName: "n"))
-  var batch = 64
+  var batch = 128
 
   @OptionGroup var arguments: MeasureArguments
   @OptionGroup var threads: ThreadOptions
