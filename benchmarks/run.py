@@ -15,8 +15,9 @@ Python interpreter and its modules in it.
 step would take if nothing else were to be done; and, of a network that shares blocks, our step of its unshared twin,
 which has as many steps. `measure` is cosine loss and l2 ratio of all steps, and runs in fp32 only; our own training step
 takes turns with it, for `measuring pass / training step`, in medians and, in brackets, quickest. `record` is what
-`reslens train --measure every=1,samples=2000` does after an epoch; it has no twin in PyTorch, and is given as its share
-of an epoch: of the training on 50,000 images alone, and of that with the scoring of 10,000 validation images. `drops` is every single drop in turn, PyTorch's each a whole forward pass, beside as many
+`reslens train --measure every=1,samples=2000` does after an epoch; it has no twin in PyTorch. Given is by how much it
+makes an epoch longer, the training on 50,000 images and the scoring of 10,000: the validation images that are recorded
+are scored by that, and by nothing else. `drops` is every single drop in turn, PyTorch's each a whole forward pass, beside as many
 whole forward passes of ours. `suite` is every measure that there is (unrolling by 20, lesions), in PyTorch as one writes
 it with hooks and whole forward passes. Both take batches of 32. Networks of over a billion multiply-accumulates an image
 take small batches too, and few repetitions; without --models they, and those that share blocks, are timed in training
@@ -47,6 +48,7 @@ HEAVY_BATCH, HEAVY_REPEATS, HEAVY_WARMUPS = 32, 3, 1
 LARGE = ((5.6e9, 32, 4), (1e9, 64, 4))
 # An epoch of CIFAR: images trained on, images scored after that, and the samples of both that are recorded.
 EPOCH_IMAGES, SCORED_IMAGES, RECORDED_IMAGES = 50_000, 10_000, 4_000
+SCORING_BATCH = 64
 PRECISIONS = ("fp32", "bf16")
 # OpenMP's threads spin for some milliseconds after their work; the next process shall find them asleep.
 PAUSE_S = 0.05
@@ -149,7 +151,8 @@ def commands_of(case, options, file):
     common = ["--batch", str(batch_of(case, options)), "--threads", str(options.threads)]
     if work in HEAVY or model.most()[0]:
         common += ["--warmups", str(HEAVY_WARMUPS)]
-    # A training step has the batch of a training, whatever it stands beside.
+    # A training step has the batch of a training, scoring that of `ResidualNetwork.score`, whatever they stand beside.
+    scoring = ["--batch", str(SCORING_BATCH), *common[2:]]
     training = ["--batch", str(batch_of((model, "train", precision), options)), *common[2:]]
 
     def theirs(work, layout):
@@ -157,14 +160,15 @@ def commands_of(case, options, file):
                 layout, "--architecture", file, "--model", model.name, *common]
 
     def ours(work, model=model.name):
-        # What is recorded while training is in fp32 whatever the training's precision.
-        kind = "fp32" if work == "record" else precision
-        return [str(options.reslens), "bench", "--work", work, "--precision", kind, "--model", model,
+        return [str(options.reslens), "bench", "--work", work, "--precision", precision, "--model", model,
                 *(training if work == "train" else common)]
 
     commands = {"ours": ours(work)}
     if work == "record":
-        return commands | {"our training step": ours("train"), "our scoring": ours("evaluate")}
+        # Both are in fp32 whatever the training's precision.
+        fp32 = [str(options.reslens), "bench", "--precision", "fp32", "--model", model.name]
+        return {"ours": [*fp32, "--work", "record", *common], "our training step": ours("train"),
+                "our scoring": [*fp32, "--work", "evaluate", *scoring]}
     if work == "drops":
         commands["our forward passes"] = ours("forwards")
     for layout in options.layouts:
@@ -215,13 +219,16 @@ def row(case, workers, batch, training_batch):
     if work == "record":
         step, scoring = workers["our training step"], workers["our scoring"]
 
-        def shares(seconds):
+        def share(seconds):
             recording, training = RECORDED_IMAGES / batch * seconds(ours), EPOCH_IMAGES / training_batch * seconds(step)
-            return f"{recording / training:.3f}, {recording / (training + SCORED_IMAGES / batch * seconds(scoring)):.3f}"
+            scored = SCORED_IMAGES / SCORING_BATCH * seconds(scoring)
+            # The recorded validation images are not scored again.
+            more = recording - RECORDED_IMAGES / 2 / SCORED_IMAGES * scored
+            return f"{more / (training + scored):.3f}"
 
         return COLUMNS.format(*first, rate(batch, ours), *[""] * 4, f"{ours.peak_bytes / 2**20:.0f}", "", "") \
-            .rstrip() + (f"  recording {RECORDED_IMAGES} images / the epoch's training, / the epoch with its scoring: "
-                         f"{shares(Worker.median)} ({shares(Worker.quickest)})")
+            .rstrip() + (f"  what recording {RECORDED_IMAGES} images adds / the epoch, training and scoring: "
+                         f"{share(Worker.median)} ({share(Worker.quickest)})")
     theirs = [workers[name] for name in LAYOUTS if name in workers]
     best = min(theirs, key=Worker.median)
     text = COLUMNS.format(

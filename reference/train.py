@@ -79,8 +79,8 @@ def main():
             wrong += (logits.argmax(1) != labels[index]).sum().item()
         seconds = time.time() - began
         net.eval()
-        with torch.no_grad(), autocast():
-            outputs = torch.cat([net(part).float() for part in validation[0].split(500)])
+        with torch.no_grad():
+            outputs = torch.cat([net(part) for part in validation[0].split(500)])
         validation_loss = F.cross_entropy(outputs, validation[1]).item()
         validation_error = (outputs.argmax(1) != validation[1]).float().mean().item()
         print(f"epoch {epoch + 1} train_loss {total / len(labels):.4f} train_error {wrong / len(labels):.4f} "

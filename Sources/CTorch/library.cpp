@@ -7,10 +7,6 @@
 #include <dlfcn.h>
 #include <torch/headeronly/version.h>
 
-#if defined(__GLIBC__)
-#include <malloc.h>
-#endif
-
 #include <atomic>
 #include <mutex>
 #include <set>
@@ -132,17 +128,6 @@ int ctorch_kernel_threads(void) {
     });
   });
   return status == 0 ? static_cast<int>(seen.size()) : 0;
-}
-
-bool ctorch_keep_freed_memory(void) {
-#if defined(__GLIBC__)
-  // Activations are megabytes each and come and go every step. By default glibc maps each afresh and the
-  // kernel clears every page again.
-  const int keep = 1 << 30;
-  return mallopt(M_MMAP_THRESHOLD, keep) == 1 && mallopt(M_TRIM_THRESHOLD, keep) == 1;
-#else
-  return false;
-#endif
 }
 
 int64_t ctorch_live_tensors(void) { return live_tensors.load(); }

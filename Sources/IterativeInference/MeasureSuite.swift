@@ -56,8 +56,11 @@ public struct MeasureSuite {
     }
   }
 
-  /// - Parameter progress: told the phase, how many of its samples are done and how many there are
+  /// - Parameters:
+  ///   - watching: measures of the caller's own, which see the validation samples beside the suite's
+  ///   - progress: told the phase, how many of its samples are done and how many there are
   public func run(
+    watching: [any Measure] = [],
     progress: (Phase, Int, Int) throws -> Void = { _, _, _ in }
   ) throws -> (measures: MeasureResults.Measures, absent: [MeasureResults.Absence]) {
     var unrolling: PreparedUnrolling?
@@ -70,7 +73,8 @@ public struct MeasureSuite {
       let measures = try SplitMeasures(
         network.architecture, options, isTrain: isTrain,
         unrolled: unrolling.map { try unrolledSteps($0.ways) }, listBorderline.map { list in { list(isTrain, $0) } })
-      try measure(measures.all, on: network, samples, mode: options.mode) { try progress(phase, $0, samples.count) }
+      let all = measures.all + (isTrain ? [] : watching)
+      try measure(all, on: network, samples, mode: options.mode) { try progress(phase, $0, samples.count) }
       return measures
     }
     let (onTrain, onValidation) = try (split(train, isTrain: true), split(validation, isTrain: false))

@@ -17,21 +17,32 @@ public final class IntermediateScores: Measure {
   }
 }
 
+/// The network itself: what its head says after the last step.
+public final class NetworkScore: Measure {
+  private let last: Int
+  /// Over the samples so far.
+  public private(set) var sum = ScoreSum()
+
+  public init(_ architecture: Architecture) { last = architecture.steps.count }
+
+  public func observe(_ step: StepReading) throws {
+    if step.number == last, let after = step.after { sum.add(try after.reading()) }
+  }
+}
+
 /// The network with one step's F left out, for every step (§4.2, Fig. 3). The projection of a step that has one stays.
 public final class DroppedStep: Measure {
   private let steps: [StepName]
   private var sums: [ScoreSum]
-  private var whole = ScoreSum()
+  private let whole: NetworkScore
 
   public init(_ architecture: Architecture) {
     steps = architecture.steps.map(\.name)
     sums = steps.map { _ in ScoreSum() }
+    whole = NetworkScore(architecture)
   }
 
-  public func observe(_ step: StepReading) throws {
-    // The head after the last step is the network itself.
-    if step.number == steps.count, let after = step.after { whole.add(try after.reading()) }
-  }
+  public func observe(_ step: StepReading) throws { try whole.observe(step) }
 
   public func plans(for network: ResidualNetwork) -> [Plan] { steps.map { network.plan.dropping(step: $0.step) } }
 
@@ -40,5 +51,5 @@ public final class DroppedStep: Measure {
   /// The network's score without each step.
   public var result: [StepScore] { zip(steps, sums).map { StepScore(name: $0, score: $1.score) } }
   /// The whole network on the same samples.
-  public var baseline: Score { whole.score }
+  public var baseline: Score { whole.sum.score }
 }

@@ -9,13 +9,13 @@ public struct EpochRecord: Codable, Equatable, Sendable {
   public var trainLoss: Double
   /// Share of the same samples that were classified wrongly, 0 … 1.
   public var trainError: Double
-  /// Mean cross-entropy in nats over the validation set after the epoch, in evaluation mode.
+  /// Mean cross-entropy in nats over the validation set after the epoch, in evaluation mode and float32.
   public var validationLoss: Double
   /// Share of validation samples that are classified wrongly, 0 … 1.
   public var validationError: Double
   /// Training images a second, without validation and checkpoints.
   public var imagesPerSecond: Double
-  /// Wall-clock seconds of the epoch, validation included.
+  /// Wall-clock seconds of the epoch, with the scoring of what measuring had not scored, without measuring.
   public var seconds: Double
 
   public init(

@@ -5,13 +5,16 @@ import Torch
 
 extension ResidualNetwork {
   /// How the network does on the first `samples` images of a set, in evaluation mode.
-  /// - Parameter shouldStop: asked between batches; nil is returned once it says so
+  /// - Parameters:
+  ///   - known: what it says of the first `known.count` of them, where that has been found out already
+  ///   - shouldStop: asked between batches; nil is returned once it says so
   public func score(
-    _ set: ImageSet, samples: Int? = nil, maker: BatchMaker, batch: Int = 64, shouldStop: () -> Bool = { false }
+    _ set: ImageSet, samples: Int? = nil, known: ScoreSum = ScoreSum(), maker: BatchMaker, batch: Int = 64,
+    shouldStop: () -> Bool = { false }
   ) throws -> Score? {
     let count = samples ?? set.count
-    var sum = ScoreSum()
-    for start in stride(from: 0, to: count, by: batch) {
+    var sum = known
+    for start in stride(from: known.count, to: count, by: batch) {
       if shouldStop() { return nil }
       let part = try maker.batch(set, start..<min(start + batch, count))
       let reading = try CrossEntropy(logits: logits(part.images), labels: part.labels)

@@ -40,14 +40,24 @@ public final class Trainer {
   /// The epochs that are done.
   public var records: [EpochRecord] { loop.records }
   /// Measures the network after an epoch of the configuration's `measure`, before the epoch's checkpoint is written: what
-  /// it has recorded is there whenever the epoch counts as done; and, as epoch 0, before the first step. Asked the second argument whether to stop, it returns
-  /// false once that says so.
-  public var measureEpoch: ((_ epoch: Int, _ shouldStop: () -> Bool) throws -> Bool)?
+  /// it has recorded is there whenever the epoch counts as done; and, as epoch 0, before the first step.
+  public var measureEpoch: ((_ epoch: Int, _ shouldStop: () -> Bool) throws -> Measuring)?
+
+  /// How measuring an epoch ended.
+  public enum Measuring {
+    /// - Parameter validation: what the network said, in evaluation mode and float32, of the first images of the validation
+    ///   set: they are not scored again. Of none where they were not looked at in this way.
+    case done(validation: ScoreSum = ScoreSum())
+    /// Told to stop: it is done again when the run goes on.
+    case stopped
+  }
   /// Seconds between checkpoints within an epoch; there is one at the end of every epoch anyway.
   public var secondsBetweenCheckpoints = 300.0
 
   private let dataset: ImageDataset
   private let stepTrainer: StepTrainer
+  /// Scores are of float32, as measures are, whatever the training's precision.
+  private let scoreMaker: BatchMaker
   private var loop: Checkpoint.Loop
   private let trainCount: Int
   private var steps: Int { (trainCount + configuration.recipe.batch - 1) / configuration.recipe.batch }
@@ -60,6 +70,7 @@ public final class Trainer {
     self.dataset = dataset
     self.folder = folder
     let maker = BatchMaker(statistics: dataset.statistics, type: configuration.precision, seed: configuration.seed)
+    scoreMaker = BatchMaker(statistics: dataset.statistics)
     trainCount = configuration.trainSamples ?? dataset.train.count
     if let checkpoint = folder.latestCheckpoint() {
       let network = try checkpoint.network(expecting: configuration.architecture)
@@ -91,13 +102,10 @@ public final class Trainer {
   /// - Throws: `TrainingError.notFinite`; `FileError` where a file cannot be written. The last checkpoint stays.
   public func run(shouldStop: () -> Bool = { false }, report: (Event) -> Void = { _ in }) throws -> Outcome {
     let recipe = configuration.recipe
-    if loop.epoch == 0, loop.step == 0, try !isMeasured(0, shouldStop) { return .stopped }
+    if loop.epoch == 0, loop.step == 0, try measured(0, shouldStop) == nil { return .stopped }
     while loop.epoch < recipe.epochs {
       guard try trainEpoch(shouldStop, report) else { return .stopped }
-      let validationBegan = ContinuousClock.now
-      let validation = try network.score(
-        dataset.validation, samples: configuration.validationSamples, maker: stepTrainer.maker, shouldStop: shouldStop)
-      guard let validation else {
+      guard let (validation, seconds) = try validate(shouldStop) else {
         // The validation is done again when the run goes on, the epoch's steps are not.
         try save()
         return .stopped
@@ -107,11 +115,7 @@ public final class Trainer {
         epoch: loop.epoch + 1, learningRate: rate(step: steps - 1), trainLoss: loop.lossSum / Double(trainCount),
         trainError: Double(loop.wrong) / Double(trainCount), validationLoss: validation.loss,
         validationError: 1 - validation.accuracy, imagesPerSecond: Double(trainCount) / loop.trainSeconds,
-        seconds: loop.trainSeconds + validationBegan.seconds)
-      guard try isMeasured(record.epoch, shouldStop) else {
-        try save()
-        return .stopped
-      }
+        seconds: loop.trainSeconds + seconds)
       loop = Checkpoint.Loop(epoch: loop.epoch + 1, records: loop.records + [record])
       try save()
       try writeEpochs()
@@ -120,12 +124,26 @@ public final class Trainer {
     return .finished
   }
 
-  /// False where measuring was told to stop: it is done again when the run goes on.
-  private func isMeasured(_ epoch: Int, _ shouldStop: () -> Bool) throws -> Bool {
+  /// Measures and scores the network as the epoch leaves it; nil where it was told to stop.
+  /// - Returns: how it does on the validation set, and how long it took to say so of what measuring had not seen
+  private func validate(_ shouldStop: () -> Bool) throws -> (score: Score, seconds: Double)? {
+    guard var known = try measured(loop.epoch + 1, shouldStop) else { return nil }
+    let count = configuration.validationSamples ?? dataset.validation.count
+    if known.count > count { known = ScoreSum() }
+    let began = ContinuousClock.now
+    let score = try network.score(
+      dataset.validation, samples: count, known: known, maker: scoreMaker, shouldStop: shouldStop)
+    return score.map { ($0, began.seconds) }
+  }
+
+  /// What is known of the validation set by measuring the network, where this epoch is measured; nil where that was told
+  /// to stop.
+  private func measured(_ epoch: Int, _ shouldStop: () -> Bool) throws -> ScoreSum? {
     guard let measureEpoch, configuration.measure?.includes(epoch, of: configuration.recipe.epochs) == true else {
-      return true
+      return ScoreSum()
     }
-    return try measureEpoch(epoch, shouldStop)
+    guard case .done(let validation) = try measureEpoch(epoch, shouldStop) else { return nil }
+    return validation
   }
 
   /// The rest of an epoch's steps; false where it was told to stop, the state then being saved.

@@ -76,20 +76,21 @@ struct EpochMeasuring {
     _ = try MeasureSuite(network, options, train: train, validation: validation)
   }
 
-  /// - Returns: false where it was told to stop; nothing is written then.
+  /// Where it was told to stop nothing is written.
   func measure(
     _ epoch: Int, shouldStop: () -> Bool, progress: (Int, Int, MeasureSuite.Phase) -> Void
-  ) throws -> Bool {
+  ) throws -> Trainer.Measuring {
     var options = options
     if epoch == 0 {
       // Before the first step the running statistics are those of nothing.
       options.mode = .training
       options.names.formIntersection(MeasureName.inTrainingMode)
-      if options.names.isEmpty { return true }
+      if options.names.isEmpty { return .done() }
     }
     let suite = try MeasureSuite(network, options, train: train, validation: validation)
+    let score = NetworkScore(network.architecture)
     do {
-      let (measures, absent) = try suite.run { phase, done, count in
+      let (measures, absent) = try suite.run(watching: [score]) { phase, done, count in
         if shouldStop() { throw Stopped() }
         progress(done, count, phase)
       }
@@ -99,9 +100,9 @@ struct EpochMeasuring {
           epoch: epoch, data: configuration.data,
           samples: .init(train: train.count, validation: validation.count), steps: network.architecture.steps.count,
           mode: options.mode, batch: options.mode == .training ? train.batch : nil, measures: measures, absent: absent))
-      return true
+      return .done(validation: score.sum)
     } catch is Stopped {
-      return false
+      return .stopped
     }
   }
 }

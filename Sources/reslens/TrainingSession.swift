@@ -50,7 +50,7 @@ struct TrainingSession {
       try history?.measure(epoch, shouldStop: shouldStop) { done, count, phase in
         let time = epoch == 0 ? "at initialisation" : "after epoch \(epoch)"
         terminal.progress(done, of: count, "measuring \(time): \(phase.rawValue)")
-      } ?? true
+      } ?? .done()
     }
     announce(trainer, dataset, terminal)
     let outcome = try trainer.run(shouldStop: { Interrupt.received }, report: { show($0, terminal) })

@@ -77,7 +77,7 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
         let done = try folder.epochs().count
         #expect(done == max(0, epoch - 1))
         measured.append(epoch)
-        return epoch > 2 || !interrupted.insert(epoch).inserted
+        return epoch > 2 || !interrupted.insert(epoch).inserted ? .done() : .stopped
       }
       return trainer
     }
@@ -93,6 +93,46 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     let plain = try Trainer(configuration, dataset: dataset, folder: RunFolder(undisturbed.url))
     #expect(try plain.run() == .finished)
     try expectEqual(try Trainer(configuration, dataset: dataset, folder: folder).network, plain.network)
+  }
+
+  @Test("Validation images that measuring has seen are not scored again, and the epoch's score is the same", arguments: [30, 40, 41])
+  func measuredScores(samples: Int) throws {
+    var configuration = configuration(epochs: 1)
+    configuration.precision = .bfloat16
+    let dataset = try Synthetic.dataset(train: 100, validation: 41)
+    configuration.validationSamples = 40
+    func record(_ measureEpoch: ((ResidualNetwork) throws -> ScoreSum)?) throws -> EpochRecord {
+      var configuration = configuration
+      configuration.measure = measureEpoch.map { _ in MeasureSchedule(every: 1, samples: 10, names: ["l2-ratio"]) }
+      let trainer = try Trainer(configuration, dataset: dataset, folder: RunFolder(Scratch().url))
+      if let measureEpoch {
+        let network = trainer.network
+        trainer.measureEpoch = { epoch, _ in epoch == 0 ? .done() : .done(validation: try measureEpoch(network)) }
+      }
+      #expect(try trainer.run() == .finished)
+      return try #require(trainer.records.first)
+    }
+    let plain = try record(nil)
+    let shared = try record { network in
+      let score = NetworkScore(network.architecture)
+      let maker = BatchMaker(statistics: dataset.statistics)
+      try measure([score], on: network, Samples(dataset.validation, count: samples, batch: 7, maker: maker))
+      return score.sum
+    }
+    #expect(shared.validationError == plain.validationError)
+    #expect(abs(shared.validationLoss - plain.validationLoss) < 1e-6 * plain.validationLoss)
+    // Of samples that are all wrong and cost 100 each, as far as they are among the 40.
+    let told = try record { _ in
+      var sum = ScoreSum()
+      let all = Array(repeating: 100.0, count: samples)
+      sum.add(losses: all, entropies: all, predictions: all.map { _ in 0 }, labels: all.map { _ in 1 })
+      return sum
+    }
+    switch samples {
+    case 30: #expect(told.validationLoss > 75 && told.validationError >= 0.75 && told.validationError <= 1)
+    case 40: #expect(told.validationLoss == 100 && told.validationError == 1)
+    default: #expect(told.validationLoss == plain.validationLoss)
+    }
   }
 
   @Test("Measures that are not numbers are kept as such")
