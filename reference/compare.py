@@ -3,9 +3,8 @@
 import math
 
 TOLERANCE = 1e-4
-# What one sample's gradient may change by where the input of a ReLU, next to 0, rounds to its other side, as it may in
-# float32 that is added up in another order. An estimate, not a bound.
-FLIP = 1e-2
+# So near to 0 float32 that is added up in another order may have a ReLU's input on the other side of it.
+NEAR = 1e-6
 SPLITS = ("train", "validation")
 MEANS = ("mean", "loss", "entropy")
 RATIOS = ("ratio", "correlation")
@@ -65,43 +64,44 @@ def distance(value, other, floor=1.0):
 
 
 class Comparison:
-    """Of one part: the largest differences of what is computed, and the first that is too large."""
+    """Of one part: the largest differences of what is computed, and the first that is too large.
 
-    def __init__(self, ours, theirs, floor, flips=False):
-        self.floor, self.flips = floor, flips
+    `undecided` are other results that are as right as `ours`: what they differ by from `ours` is allowed too.
+    """
+
+    def __init__(self, ours, theirs, floor, undecided=()):
+        self.floor = floor
         self.means, self.ratios, self.stds, self.accuracies, self.counts = 0.0, None, 0.0, None, None
-        self.first = None
-        self.walk(ours, theirs, "")
+        self.first, self.explained = None, 0.0
+        self.walk(ours, theirs, undecided, "")
 
     def differ(self, path, ours, theirs):
         self.first = self.first or f"{path.strip('.')}: {ours} here, {theirs} there"
 
-    def walk(self, ours, theirs, path):
+    def walk(self, ours, theirs, undecided, path):
         if isinstance(ours, dict) and isinstance(theirs, dict):
             if set(ours) != set(theirs):
                 self.differ(path + " keys", sorted(ours), sorted(theirs))
             for key in ours:
                 if key in theirs:
-                    self.leaf_or_walk(key, ours, theirs, f"{path}.{key}")
+                    self.leaf_or_walk(key, ours, theirs, undecided, f"{path}.{key}")
         elif isinstance(ours, list) and isinstance(theirs, list):
             if len(ours) != len(theirs):
                 self.differ(path + " length", len(ours), len(theirs))
             for index, (mine, other) in enumerate(zip(ours, theirs)):
-                self.walk(mine, other, f"{path}[{index}]")
+                self.walk(mine, other, [tree[index] for tree in undecided], f"{path}[{index}]")
         elif ours != theirs:
             self.differ(path, ours, theirs)
 
-    def leaf_or_walk(self, key, ours, theirs, path):
+    def leaf_or_walk(self, key, ours, theirs, undecided, path):
         mine, other = ours[key], theirs[key]
         if not (isinstance(mine, (int, float)) and isinstance(other, (int, float))):
-            return self.walk(mine, other, path)
+            return self.walk(mine, other, [tree[key] for tree in undecided], path)
         # A deviation far below its mean is a difference of what is nearly equal.
         floor = max(self.floor, abs(ours["mean"])) if key == "std" and "mean" in ours else self.floor
         allowed, apart = 0.0, distance(mine, other, floor)
         if key in MEANS:
             self.means, allowed = max(self.means, apart), TOLERANCE
-            if self.flips and ours.get("count"):
-                allowed += FLIP / ours["count"]
         elif key in RATIOS:
             self.ratios, allowed = max(self.ratios or 0.0, apart), TOLERANCE
             if key == "ratio":
@@ -113,14 +113,22 @@ class Comparison:
             self.accuracies = self.accuracies is not False and mine == other
         elif key in COUNTS:
             self.counts = self.counts is not False and mine == other
-        if not apart <= allowed:
-            self.differ(path, mine, other)
+        if apart <= allowed:
+            return
+        if allowed > 0 and (by_relus := sum(distance(tree[key], mine, floor) for tree in undecided)) >= apart - allowed:
+            self.explained = max(self.explained, by_relus)
+            return
+        self.differ(path, mine, other)
 
 
-def compare(ours, theirs):
-    """Prints the lines; true if all agrees. Both are the `measures` of a file, ours may have fewer of them."""
+def compare(ours, theirs, undecided):
+    """Prints the lines; true if all agrees. Both are the `measures` of a file, ours may have fewer of them.
+
+    `undecided` makes what else ours may be, where it must: with ReLUs that rounding decides open, and shut.
+    """
     ours = clean(ours)
     ours, theirs = parts(ours), parts({key: value for key, value in clean(theirs).items() if key in ours})
+    others = []
     print(f"{'measure':27} {'split':10}  {'means by':>8}  {'ratios by':>9}  {'stds by':>8}  accuracies  counts")
     agree = True
     for label, split in list(ours) + [part for part in theirs if part not in ours]:
@@ -129,16 +137,21 @@ def compare(ours, theirs):
             agree = False
             continue
         # Norms have no size of their own: gradients may be tiny all over.
-        result = Comparison(ours[label, split], theirs[label, split], 0.0 if label.endswith("-norm") else 1.0,
-                            flips=label == "gradient-norm")
+        both = ours[label, split], theirs[label, split], 0.0 if label.endswith("-norm") else 1.0
+        result = Comparison(*both)
+        if result.first:
+            others = others or [parts(clean(tree)) for tree in undecided()]
+            result = Comparison(*both, [tree[label, split] for tree in others])
         if split:  # of settings there is something to say only if they differ
             ratios = "-" if result.ratios is None else f"{result.ratios:.1e}"
             print(f"{label:27} {split:10}  {result.means:8.1e}  {ratios:>9}  {result.stds:8.1e}  "
                   f"{SAYS[result.accuracies]:10}  {SAYS[result.counts]}")
+        if result.explained:
+            print(f"  {label}: ReLUs with inputs within {NEAR:g} of 0 change it by {result.explained:.1e}")
         if result.first:
             print(f"  <-- {label} differs: {result.first}")
             agree = False
     print("all agree" if agree else
-          f"NOT all agree (allowed: {TOLERANCE:g} for means, of gradient norms {FLIP:g} of a sample more, nothing for "
+          f"NOT all agree (allowed: {TOLERANCE:g} for means, and what ReLUs near 0 explain; nothing for "
           "accuracies and counts)")
     return agree

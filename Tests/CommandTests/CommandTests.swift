@@ -194,6 +194,15 @@ struct Reslens {
       ])
     #expect(again.status == 0, Comment(rawValue: again.text))
     #expect(again.text.contains("gradient-norm") && again.text.contains("activation-norm"))
+    guard model.isEmpty else { return }
+    // What ReLUs near 0 may explain hides nothing.
+    var altered = try #require(try RunFolder(run).measures(.training))
+    altered.measures.gradientNorm?.train.steps[0].mean *= 1.003
+    let alteredFile = scratch.file("altered.json")
+    try Files.write(RunFolder.json(altered), to: alteredFile)
+    let refused = try Checkout.reference(
+      "measure.py", [run.path, "--data", scratch.file("data").path, "--file", alteredFile.path])
+    #expect(refused.status == 1 && refused.text.contains("gradient-norm differs: steps[0].mean"))
     #expect(try Data(contentsOf: RunFolder(run).measuresFile) == before)
     #expect(try RunFolder(run).measures(.training)?.batch == 48)
   }
