@@ -36,27 +36,29 @@ inline at::Tensor like(const at::Tensor &tensor, int64_t channels) {
                    tensor.options().memory_format(at::MemoryFormat::ChannelsLast));
 }
 
-/// Calls `body(piece, begin, end)` for equal pieces of 0 ..< count, a thread each. The pieces, and so the order in which
-/// sums of theirs are added up, depend on `count` and the thread count only.
+/// Of how many pieces `count` things are worked on, a thread each.
+inline int64_t pieces_of(int64_t count) { return std::max<int64_t>(1, std::min<int64_t>(count, ctorch_threads())); }
+
+/// Calls `body(piece, begin, end)` for equal pieces of 0 ..< count. The pieces, and so the order in which sums of theirs are
+/// added up, depend on `count` and the thread count only.
 template <class Body>
-int64_t in_pieces(int64_t count, const Body &body) {
-  const int64_t pieces = std::max<int64_t>(1, std::min<int64_t>(count, ctorch_threads()));
+void in_pieces(int64_t count, const Body &body) {
+  const int64_t pieces = pieces_of(count);
   parallel(pieces, [&](int64_t from, int64_t to) {
     for (int64_t piece = from; piece < to; ++piece) {
       body(piece, count * piece / pieces, count * (piece + 1) / pieces);
     }
   });
-  return pieces;
 }
 
 /// As `in_pieces`, with `size` sums that each piece adds to and that are added up here.
 template <class Body>
 std::vector<double> summed(int64_t count, int64_t size, const Body &body) {
   // A cache line between the pieces' sums.
-  const int64_t apart = size + 8;
-  std::vector<double> sums(apart * ctorch_threads());
-  const int64_t pieces = in_pieces(
-      count, [&](int64_t piece, int64_t begin, int64_t end) { body(piece, begin, end, sums.data() + piece * apart); });
+  const int64_t apart = size + 8, pieces = pieces_of(count);
+  std::vector<double> sums(apart * pieces);
+  in_pieces(count,
+            [&](int64_t piece, int64_t begin, int64_t end) { body(piece, begin, end, sums.data() + piece * apart); });
   for (int64_t piece = 1; piece < pieces; ++piece) {
     for (int64_t i = 0; i < size; ++i) sums[i] += sums[piece * apart + i];
   }

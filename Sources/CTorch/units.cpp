@@ -8,7 +8,6 @@
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty_like.h>
 
-#include <atomic>
 #include <vector>
 
 #include "norms.h"
@@ -174,9 +173,8 @@ struct UnitBackward {
     args.beside = beside.defined() && !batch ? beside.const_data_ptr() : nullptr;
 
     const int64_t size = args.parameters ? kernels::gradient_size(inputs, outputs) : 0;
-    float *memory = gradient_memory(size * ctorch_threads());
-    int64_t parts = 0;
-    std::atomic<int64_t> used{0};
+    const int64_t parts = pieces_of(args.images.tile_rows());
+    float *memory = gradient_memory(size * parts);
     const int64_t channel_sums = 2 * padded(inputs) + padded(outputs);
     const auto sums = summed(args.images.tile_rows(), channel_sums + 2 * args.images.count,
                              [&](int64_t piece, int64_t begin, int64_t end, double *to) {
@@ -184,9 +182,7 @@ struct UnitBackward {
                                auto part = args;
                                part.filter = packed.here();
                                run.backward(part, begin, end, memory + piece * size, to);
-                               ++used;
                              });
-    parts = used;
     if (args.beside) products = tensor_of(sums.data() + channel_sums, {2, x.size(0)}, at::kDouble);
     if (batch) {
       const NormGradient found(norm, statistics, sums.data(), static_cast<double>(x.numel() / inputs));

@@ -7,8 +7,8 @@ import Torch
 /// (§4.5).
 final class Block {
   private var norms: [NormKey: Norms] = [:]
-  private let conv1: UnitConvolution
-  private let conv2: UnitConvolution
+  private let conv1: ConvolutionLayer
+  private let conv2: ConvolutionLayer
   private let projection: ConvolutionLayer?
 
   private struct NormKey: Hashable {
@@ -51,8 +51,8 @@ final class Block {
   init(uses: [StepLayout], _ parameters: [String: Tensor]) throws {
     let first = uses[0]
     let path = first.name.blockPath
-    conv1 = try UnitConvolution(path + ".conv1", parameters, stride: first.stride)
-    conv2 = try UnitConvolution(path + ".conv2", parameters, stride: 1)
+    conv1 = try ConvolutionLayer(path + ".conv1", parameters, stride: first.stride, padding: 1)
+    conv2 = try ConvolutionLayer(path + ".conv2", parameters, padding: 1)
     projection =
       first.name.projection
       ? try ConvolutionLayer(path + ".projection", parameters, stride: first.stride, padding: 0) : nil
@@ -101,10 +101,10 @@ final class Block {
     let statistics = mode.statistics(momentum: momentum)
     let wantsSums = mode != .evaluation
     let first = try ResidualUnit.forward(
-      h, sums: sums, norms.first.parameters, by: statistics, conv1.convolution, wantsSums: wantsSums)
+      h, sums: sums, norms.first.parameters, by: statistics, conv1.ofUnit, wantsSums: wantsSums)
     let between = try first.residual.wanted()
     let second = try ResidualUnit.forward(
-      between, sums: first.channelSums, norms.second.parameters, by: statistics, conv2.convolution, scale: step.scale,
+      between, sums: first.channelSums, norms.second.parameters, by: statistics, conv2.ofUnit, scale: step.scale,
       adding: kept, keepsResidual: keepsResidual, wantsSums: wantsSums && kept != nil)
     return Output(
       residual: second.residual, sum: second.sum, sums: second.channelSums, squares: second.squares,
@@ -125,27 +125,20 @@ final class Block {
   ) throws -> (gradient: Tensor, products: (dot: [Double], squares: [Double])?) {
     let second = try ResidualUnit.backward(
       .init(gradient), input: tape.between, tape.norms.second.parameters, statistics: tape.statistics2,
-      conv2.convolution, wantsParameters: gradients != nil)
+      conv2.ofUnit, wantsParameters: gradients != nil)
     try gradients?.add(second.parameters, norm: tape.norms.second.path, convolution: conv2.path)
     let isTraining = tape.statistics1 != nil
     let first = try ResidualUnit.backward(
-      second.input, input: tape.h, tape.norms.first.parameters, statistics: tape.statistics1, conv1.convolution,
+      second.input, input: tape.h, tape.norms.first.parameters, statistics: tape.statistics1, conv1.ofUnit,
       adding: isTraining ? nil : kept, beside: isTraining ? nil : beside, wantsParameters: gradients != nil)
     try gradients?.add(first.parameters, norm: tape.norms.first.path, convolution: conv1.path)
     return (try first.input.resolved(adding: isTraining ? kept : nil), first.products)
   }
 }
 
-/// The convolution of a unit, its parameters under `path`.
-private struct UnitConvolution {
-  let path: String
-  let convolution: ResidualUnit.Convolution
-
-  init(_ path: String, _ parameters: [String: Tensor], stride: Int) throws {
-    self.path = path
-    convolution = ResidualUnit.Convolution(
-      weight: try parameters.required(path + ".weight"), bias: try parameters.required(path + ".bias"), stride: stride)
-  }
+extension ConvolutionLayer {
+  /// As a unit has it, which pads by itself.
+  fileprivate var ofUnit: ResidualUnit.Convolution { .init(weight: weight, bias: bias, stride: stride) }
 }
 
 extension Gradients {

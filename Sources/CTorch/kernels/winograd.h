@@ -147,6 +147,20 @@ struct Ahead {
   }
 };
 
+/// v = BᵀdB of d = ReLU(scale·x + shift), for tile rows `first ..< first + rows`.
+template <class Element, class Args>
+ALWAYS_INLINE void transform_inputs(const Args &args, int64_t first, int64_t rows, const Places &places, float *v) {
+  const int64_t tiles_a_row = args.images.tiles_a_row();
+  Vector unused = zero();
+  for (int64_t r = 0; r < rows; ++r) {
+    const TileRow row(args.images, first + r);
+    for_lanes(args.inputs, [&](auto tail, int64_t channel, int64_t lanes) {
+      const Rectified<Element, tail> source(args.x, args.scale, args.shift, channel, lanes);
+      transform<false>(source, row, args.inputs, places, v + r * tiles_a_row * places.row + channel, nullptr, unused);
+    });
+  }
+}
+
 template <class Element>
 void forward_pass(const Forward &args, int64_t begin, int64_t end, double *sums) {
   const Images &images = args.images;
@@ -156,14 +170,7 @@ void forward_pass(const Forward &args, int64_t begin, int64_t end, double *sums)
   const int64_t plane = filter_plane(args.inputs, args.outputs);
   for (int64_t chunk = begin; chunk < end; chunk += step) {
     const int64_t rows = std::min(step, end - chunk), tiles = rows * tiles_a_row;
-    Vector unused = zero();
-    for (int64_t r = 0; r < rows; ++r) {
-      const TileRow row(images, chunk + r);
-      for_lanes(args.inputs, [&](auto tail, int64_t channel, int64_t lanes) {
-        const Rectified<Element, tail> source(args.x, args.scale, args.shift, channel, lanes);
-        transform<false>(source, row, args.inputs, in, v + r * tiles_a_row * in.row + channel, nullptr, unused);
-      });
-    }
+    transform_inputs<Element>(args, chunk, rows, in, v);
     const Ahead<Element> now(images, chunk, chunk + rows, 0);
     const Ahead<Element> next(images, chunk + rows, std::min(end, chunk + rows + step), 1);
     for (int64_t p = 0; p < positions; ++p) {
@@ -233,14 +240,7 @@ void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filt
       });
     }
     if (!args.parameters) continue;
-    Vector unused = zero();
-    for (int64_t r = 0; r < rows; ++r) {
-      const TileRow row(images, chunk + r);
-      for_lanes(args.inputs, [&](auto tail, int64_t channel, int64_t lanes) {
-        const Rectified<Element, tail> source(args.x, args.scale, args.shift, channel, lanes);
-        transform<false>(source, row, args.inputs, in, v + r * tiles_a_row * in.row + channel, nullptr, unused);
-      });
-    }
+    transform_inputs<Element>(args, chunk, rows, in, v);
     for (int64_t p = 0; p < positions; ++p) {
       next.template fetch<false>(args.gradient, args.outputs, p);
       next.template fetch<false>(args.normed, args.outputs, p);
