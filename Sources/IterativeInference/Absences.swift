@@ -1,32 +1,32 @@
 import ResidualNetworks
 import Results
 
-extension MeasureSuite {
-  /// What was asked for and cannot exist in this network.
-  var absences: [MeasureResults.Absence] {
-    let steps = network.architecture.steps.map(\.name)
-    let last = network.architecture.stages.count - 1
+extension MeasureOptions {
+  /// What is asked for and cannot exist in a network of this architecture; nothing needs to be built to know it.
+  public func absences(in architecture: Architecture) -> [MeasureResults.Absence] {
+    let steps = architecture.steps.map(\.name)
+    let last = architecture.stages.count - 1
     var all: [MeasureResults.Absence] = []
-    if options.mode == .training, options.names.contains(.cosineLoss) {
+    if mode == .training, names.contains(.cosineLoss) {
       all.append(
         .init(
           measure: "cosine-loss.plugged", reason: "the head was not plugged in: the batch's own statistics are used"))
     } else if let first = steps.first(where: { $0.stage == last })?.step, first > 1 {
-      let reason = "the head reads an h of \(network.architecture.features), the last stage's shape, only"
+      let reason = "the head reads an h of \(architecture.features), the last stage's shape, only"
       for (name, part) in [
         (MeasureName.cosineLoss, "cosine-loss.plugged"), (.firstOrder, "first-order"), (.intermediate, "intermediate"),
-      ] where options.names.contains(name) {
+      ] where names.contains(name) {
         all.append(.init(measure: part, steps: 1...first - 1, reason: reason))
       }
-      if options.names.contains(.unrolling), let step = unrolledStep, steps[step - 1].stage < last {
+      if names.contains(.unrolling), let step = repeatedStep(in: architecture), steps[step - 1].stage < last {
         let from = steps.first { $0.stage == steps[step - 1].stage }?.step ?? 1
         for part in ["unrolling.groups", "unrolling.cosine-loss-plugged"] {
           all.append(.init(measure: part, steps: from...first - 1, reason: reason))
         }
       }
     }
-    let readable = network.architecture.readableSteps.count
-    if options.names.contains(.borderline), options.lastSteps == nil, readable < min(5, steps.count) {
+    let readable = architecture.readableSteps.count
+    if names.contains(.borderline), lastSteps == nil, readable < min(5, steps.count) {
       all.append(
         readable == 0
           ? .init(measure: "borderline", reason: "the head can read the state before no step")
@@ -34,15 +34,15 @@ extension MeasureSuite {
             measure: "borderline", steps: max(1, steps.count - 4)...steps.count - readable,
             reason: "the head cannot read the state before them"))
     }
-    if options.names.contains(.unrolling), unrolledStep == nil {
+    if names.contains(.unrolling), repeatedStep(in: architecture) == nil {
       all.append(
         .init(
           measure: "unrolling", reason: "the last step changes the shape of h and cannot be applied to what it makes"))
     }
-    if options.names.contains(.gradientNorm), last == 0 {
+    if names.contains(.gradientNorm), last == 0 {
       all.append(.init(measure: "gradient-norm.ratio", reason: "there is one stage, and so nothing to compare"))
     }
-    if options.names.contains(.lesions) {
+    if names.contains(.lesions) {
       if steps.allSatisfy(\.projection) {
         all.append(.init(measure: "lesions.dropped", reason: "every step changes the shape of h"))
       }

@@ -12,6 +12,12 @@ public enum MeasureName: String, CaseIterable, Sendable {
   case activationNorm = "activation-norm"
   case gradientNorm = "gradient-norm"
 
+  /// Those that are recorded while training where nothing else is said: numbers a step that ride on the pass which is made
+  /// anyway.
+  public static let ridingOnTraining = [
+    cosineLoss, l2Ratio, firstOrder, intermediate, activationNorm, gradientNorm,
+  ]
+
   /// Those that a network running by the batch's own statistics has: what looks at its own pass alone.
   public static let inTrainingMode: Set = [cosineLoss, l2Ratio, activationNorm, gradientNorm]
 }
@@ -30,6 +36,12 @@ public struct MeasureOptions: Sendable {
   public var lesions = LesionScores.Options(samples: 2000)
 
   public init(names: Set<MeasureName>) { self.names = names }
+
+  /// The step that an unrolling repeats; nil where none was named and the last one changes h's shape.
+  func repeatedStep(in architecture: Architecture) -> Int? {
+    let steps = architecture.steps
+    return unrolling.step ?? (steps.last?.name.projection == false ? steps.count : nil)
+  }
 
   /// Which step is repeated, how often and how.
   public struct Unrolling: Sendable {

@@ -5,8 +5,8 @@ import Results
 public struct MeasureSuite {
   let network: ResidualNetwork
   let options: MeasureOptions
-  let train: Samples
-  private let validation: Samples
+  public let train: Samples
+  public let validation: Samples
   private let listBorderline: ((_ isTrain: Bool, BorderlineExample) -> Void)?
 
   /// What the suite is at.
@@ -24,35 +24,11 @@ public struct MeasureSuite {
   ) throws(MeasureError) {
     (self.network, self.options, self.train, self.validation) = (network, options, train, validation)
     self.listBorderline = listBorderline
-    try Groups.check(margin: options.margin)
-    if options.mode == .training, let name = options.names.subtracting(MeasureName.inTrainingMode).map(\.rawValue).min()
-    {
-      let possible = MeasureName.allCases.filter(MeasureName.inTrainingMode.contains).map(\.rawValue)
-      throw MeasureError(
-        option: "mode",
-        problem: "in training mode there is no \(name), only \(possible.joined(separator: ", "))")
-    }
+    try options.check(for: network.architecture, trainImages: train.set.count)
     if listBorderline != nil, network.architecture.readableSteps.isEmpty {
       throw MeasureError(
         option: "list-borderline",
         problem: "\(network.architecture.name) has no state before a step that the head reads")
-    }
-    let unrolls = options.names.contains(.unrolling) && unrolledStep != nil
-    if unrolls {
-      let scales = options.unrolling.scale.candidates
-      guard !scales.isEmpty else { throw MeasureError(option: "scale-grid", problem: "there is no scale in it") }
-      try MeasureError.check(distinct: scales, option: "scale-grid")
-      _ = try unrolledSteps(scales.map { .init(scale: $0) })
-      let most = train.set.count / MeasureOptions.recalibrationBatch
-      if let batches = options.unrolling.recalibrationBatches, batches < 1 || batches > most {
-        throw MeasureError(
-          option: "recalibrate",
-          problem:
-            "\(batches) is not between 1 and \(most), the train set's batches of \(MeasureOptions.recalibrationBatch)")
-      }
-    }
-    for isTrain in [true, false] {
-      _ = try SplitMeasures(network.architecture, options, isTrain: isTrain, unrolled: nil, nil)
     }
   }
 
@@ -78,7 +54,7 @@ public struct MeasureSuite {
       return measures
     }
     let (onTrain, onValidation) = try (split(train, isTrain: true), split(validation, isTrain: false))
-    return (results(onTrain, onValidation, unrolling), absences)
+    return (results(onTrain, onValidation, unrolling), options.absences(in: network.architecture))
   }
 
   private func results(

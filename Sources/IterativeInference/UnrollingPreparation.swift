@@ -11,10 +11,7 @@ extension MeasureSuite {
   }
 
   /// The step that is to be repeated; nil where none was named and the last one changes h's shape.
-  var unrolledStep: Int? {
-    let steps = network.architecture.steps
-    return options.unrolling.step ?? (steps.last?.name.projection == false ? steps.count : nil)
-  }
+  var unrolledStep: Int? { options.repeatedStep(in: network.architecture) }
 
   func unrolledSteps(_ ways: [UnrolledSteps.Way]) throws(MeasureError) -> UnrolledSteps {
     try UnrolledSteps(

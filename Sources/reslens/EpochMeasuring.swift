@@ -7,10 +7,7 @@ import Results
 import Training
 
 extension MeasureSchedule {
-  /// What rides on the pass that is made anyway, a number a step.
-  static let standard = [
-    MeasureName.cosineLoss, .l2Ratio, .firstOrder, .intermediate, .activationNorm, .gradientNorm,
-  ].map(\.rawValue)
+  static let standard = MeasureName.ridingOnTraining.map(\.rawValue)
 
   static let standardSamples = 2000
 
@@ -53,8 +50,8 @@ struct EpochMeasuring {
   private let network: ResidualNetwork
   private let folder: RunFolder
   private let options: MeasureOptions
-  private let train: Samples
-  private let validation: Samples
+  private let dataset: ImageDataset
+  private let schedule: MeasureSchedule
 
   private struct Stopped: Error {}
 
@@ -65,15 +62,25 @@ struct EpochMeasuring {
   ) throws {
     guard let schedule = configuration.measure else { return nil }
     (self.configuration, self.network, self.folder) = (configuration, network, folder)
+    (self.dataset, self.schedule) = (dataset, schedule)
     var options = MeasureOptions(
       names: Set(try MeasureName.parse(schedule.names.joined(separator: ","), option: "measure")))
     options.mode = schedule.mode ?? .evaluation
     self.options = options
-    // In float32, whatever the training's precision.
-    let maker = BatchMaker(statistics: dataset.statistics)
-    train = Samples(dataset.train, count: schedule.samples, maker: maker)
-    validation = Samples(dataset.validation, count: schedule.samples, maker: maker)
-    _ = try MeasureSuite(network, options, train: train, validation: validation)
+    _ = try suite(options)
+  }
+
+  private func suite(_ options: MeasureOptions) throws -> MeasureSuite {
+    let (train, validation) = (samples(dataset.train, options.mode), samples(dataset.validation, options.mode))
+    return try MeasureSuite(network, options, train: train, validation: validation)
+  }
+
+  /// In float32, whatever the training's precision. By the running statistics a sample's numbers do not depend on its
+  /// batch, and small ones stay in the cache.
+  private func samples(_ set: ImageSet, _ mode: MeasureMode) -> Samples {
+    Samples(
+      set, count: schedule.samples, batch: mode == .training ? 128 : 64,
+      maker: BatchMaker(statistics: dataset.statistics))
   }
 
   /// Where it was told to stop nothing is written.
@@ -87,7 +94,7 @@ struct EpochMeasuring {
       options.names.formIntersection(MeasureName.inTrainingMode)
       if options.names.isEmpty { return .done() }
     }
-    let suite = try MeasureSuite(network, options, train: train, validation: validation)
+    let suite = try suite(options)
     let score = NetworkScore(network.architecture)
     do {
       let (measures, absent) = try suite.run(watching: [score]) { phase, done, count in
@@ -98,8 +105,9 @@ struct EpochMeasuring {
         MeasureResults(
           run: folder.name, architecture: network.architecture.name, checkpoint: Checkpoint.name(epoch: epoch),
           epoch: epoch, data: configuration.data,
-          samples: .init(train: train.count, validation: validation.count), steps: network.architecture.steps.count,
-          mode: options.mode, batch: options.mode == .training ? train.batch : nil, measures: measures, absent: absent))
+          samples: .init(train: suite.train.count, validation: suite.validation.count),
+          steps: network.architecture.steps.count, mode: options.mode,
+          batch: options.mode == .training ? suite.train.batch : nil, measures: measures, absent: absent))
       return .done(validation: score.sum)
     } catch is Stopped {
       return .stopped
