@@ -64,35 +64,24 @@ public struct Report: Equatable, Sendable {
   /// anything fails, an earlier report stays as it was.
   /// - Returns: What the reader should know about what is not in the report, a line each.
   public func write(to html: URL, gnuplot: Gnuplot?) throws(FileError) -> [String] {
+    var isDirectory: ObjCBool = false
+    if FileManager.default.fileExists(atPath: html.path, isDirectory: &isDirectory), isDirectory.boolValue {
+      throw FileError(path: html.path, problem: "is a folder", remedy: "name a file, for instance report.html")
+    }
     let sections = Section.all(of: runs)
-    let figures = sections.flatMap(\.figures)
-    let staging = try Staging(beside: html)
+    let staging = try Staging(in: html.deletingLastPathComponent())
     defer { staging.discard() }
-
-    var pictures: [String: Markup] = [:]
-    for figure in figures {
-      try staging.write(figure.csv, as: figure.name + ".csv")
-      try staging.write(figure.script, as: figure.name + ".gp")
-      guard let gnuplot else { continue }
-      try gnuplot.draw(staging.file(figure.name + ".gp"))
-      pictures[figure.name] = inlined(try staging.picture(figure.name + ".svg"), figure: figure)
-    }
-    try staging.write(Page(report: self, sections: sections, pictures: pictures).markup.text, as: Staging.page)
-    try staging.publish(figures: figures.map(\.name), pictures: gnuplot != nil)
-
-    var notes = gnuplot == nil ? ["there are no pictures: \(Gnuplot.installation)"] : []
-    for note in sections.flatMap(\.gaps).map(\.description) where !notes.contains(note) { notes.append(note) }
-    return notes
+    let pictures = try Pictures(of: sections, staging, gnuplot)
+    try staging.write(
+      Page(report: self, sections: sections, pictures: pictures).markup.text, as: html.lastPathComponent)
+    try staging.publish(figures: pictures.names, pictures: gnuplot != nil, pages: [html.lastPathComponent])
+    return notes(on: sections, gnuplot)
   }
+}
 
-  /// A picture as part of a page: its identifiers made the page's own, gnuplot's tool tips left out.
-  private func inlined(_ svg: String, figure: Figure) -> Markup {
-    let start = svg.range(of: "<svg")?.lowerBound ?? svg.startIndex
-    var text = String(svg[start...]).replacing(/<title>[^<]*<\/title>/, with: "")
-    for mark in [" id='", " id=\"", "href='#", "url(#"] {
-      text = text.replacing(mark, with: mark + figure.name + "-")
-    }
-    let label: Markup = "<svg role=\"img\" aria-label=\"\(figure.title)\""
-    return Markup(verbatim: text.replacing("<svg", with: label.text, maxReplacements: 1))
-  }
+/// What the reader should know about what is not in some sections, a line each.
+func notes(on sections: [Section], _ gnuplot: Gnuplot?) -> [String] {
+  var notes = gnuplot == nil ? ["there are no pictures: \(Gnuplot.installation)"] : []
+  for note in sections.flatMap(\.gaps).map(\.description) where !notes.contains(note) { notes.append(note) }
+  return notes
 }

@@ -24,6 +24,23 @@ struct RunGroup {
       .filter { !$0.runs.isEmpty }
   }
 
+  /// All seeds as one: of every measure the mean over the runs that have it, now and while they were trained. A run that
+  /// is alone, or whose group was not measured, is shown as it is; lesions, which each run draws for itself, are the first's.
+  var mean: ReportedRun {
+    guard runs.count > 1, var measures = MeasureResults.mean(of: runs.compactMap(\.measures), called: label) else {
+      return runs[0]
+    }
+    measures.measures.lesions = runs.lazy.compactMap { $0.measures?.measures.lesions }.first
+    var mean = runs[0]
+    mean.name = label
+    mean.measures = measures
+    let epochs = Set(runs.flatMap(\.history).map(\.epoch)).sorted()
+    mean.history = epochs.compactMap { epoch in
+      MeasureResults.mean(of: runs.compactMap { run in run.history.first { $0.epoch == epoch } }, called: label)
+    }
+    return mean
+  }
+
   /// What the group is called in a picture: with the number of its runs where they are several.
   var label: String { runs.count == 1 ? name : "\(name) (\(runs.count) seeds)" }
 

@@ -27,17 +27,20 @@ struct Section {
     let propagation = [initialisation(runs), gradientRatio(runs)].compactMap { $0 }
     let trained = runs.filter(\.isTrained)
     guard !trained.isEmpty else { return propagation }
-    // Panels a run: of several seeds, the first shows what the steps do.
-    let shown = RunGroup.all(of: trained).map { $0.runs[0] }
+    // Panels a network.
+    let shown = RunGroup.all(of: trained).map(\.mean)
     let measures = Measure.all.filter { $0.isAlwaysShown || $0.isMentioned(in: shown) }
     var steps = measures.map { Section($0, of: shown) } + HistoryMeasure.all.compactMap { Section($0, of: shown) }
     if shown.count < trained.count {
-      for index in steps.indices { steps[index].notes.append("Of several seeds the first is shown.") }
+      for index in steps.indices { steps[index].notes.append(meanOverSeeds) }
     }
     return [training(trained)] + propagation + steps
   }
 
-  private static func training(_ runs: [ReportedRun]) -> Section {
+  static let meanOverSeeds: Markup =
+    "Of several seeds the mean is shown, of standard deviations over samples too; lesions are the first seed’s."
+
+  static func training(_ runs: [ReportedRun]) -> Section {
     let groups = RunGroup.all(of: runs) { !$0.epochs.isEmpty }
     let trained = groups.flatMap(\.runs)
     return Section(

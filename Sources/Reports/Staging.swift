@@ -1,30 +1,59 @@
 import Foundation
 import Host
 
-/// A hidden folder in which a report is made before it takes an earlier one's place.
+/// A hidden folder in which pages and their figures are made before they take earlier ones' places.
 struct Staging {
-  static let page = "page.html"
-  private let html: URL
+  /// Where the pages go; the figures go into `figures` in it.
+  private let target: URL
   private let folder: URL
 
-  init(beside html: URL) throws(FileError) {
-    self.html = html
-    folder = html.deletingLastPathComponent().appendingPathComponent(".report-\(UUID().uuidString)")
-    var isDirectory: ObjCBool = false
-    if FileManager.default.fileExists(atPath: html.path, isDirectory: &isDirectory), isDirectory.boolValue {
-      throw FileError(path: html.path, problem: "is a folder", remedy: "name a file, for instance report.html")
-    }
+  init(in target: URL) throws(FileError) {
+    self.target = target
+    folder = target.appendingPathComponent(".report-\(UUID().uuidString)")
     try Files.makeFolder(folder)
   }
 
-  func file(_ name: String) -> URL { folder.appendingPathComponent(name) }
+  func write(_ text: String, as name: String) throws(FileError) {
+    try Files.write(text, to: folder.appendingPathComponent(name))
+  }
 
-  func write(_ text: String, as name: String) throws(FileError) { try Files.write(text, to: file(name)) }
+  /// Writes the figure's numbers and script, and draws it where there is gnuplot. A picture that was drawn before by the
+  /// same script from the same numbers is taken as it is.
+  /// - Returns: the SVG; nil without gnuplot
+  func draw(_ figure: Figure, _ gnuplot: Gnuplot?) throws(FileError) -> String? {
+    let (csv, script) = (figure.csv, figure.script)
+    try write(csv, as: figure.name + ".csv")
+    try write(script, as: figure.name + ".gp")
+    guard let gnuplot else { return nil }
+    if let drawn = earlier(figure.name, csv: csv, script: script) {
+      try write(drawn, as: figure.name + ".svg")
+      return drawn
+    }
+    try gnuplot.draw(folder.appendingPathComponent(figure.name + ".gp"))
+    return try picture(figure.name + ".svg")
+  }
+
+  private var figures: URL { target.appendingPathComponent("figures") }
+
+  /// The picture of an earlier report; nil where it shows something else.
+  private func earlier(_ name: String, csv: String, script: String) -> String? {
+    let text = { (suffix: String) in
+      try? String(contentsOf: figures.appendingPathComponent(name + suffix), encoding: .utf8)
+    }
+    guard text(".csv") == csv, text(".gp") == script, let picture = text(".svg"), Self.isWhole(picture) else {
+      return nil
+    }
+    return picture
+  }
+
+  private static func isWhole(_ svg: String) -> Bool {
+    svg.trimmingCharacters(in: .whitespacesAndNewlines).hasSuffix("</svg>")
+  }
 
   /// What gnuplot drew. On a full disk it leaves half a picture and says nothing.
-  func picture(_ name: String) throws(FileError) -> String {
-    let text = (try? String(contentsOf: file(name), encoding: .utf8)) ?? ""
-    guard text.trimmingCharacters(in: .whitespacesAndNewlines).hasSuffix("</svg>") else {
+  private func picture(_ name: String) throws(FileError) -> String {
+    let text = (try? String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)) ?? ""
+    guard Self.isWhole(text) else {
       throw FileError(
         path: name, problem: "gnuplot ended well but left \(text.isEmpty ? "no picture" : "half a picture")",
         remedy: "make room, and check with `gnuplot --version` that GNUPLOT or PATH leads to gnuplot 5.4 or later")
@@ -32,18 +61,19 @@ struct Staging {
     return text
   }
 
-  /// Moves everything to where it belongs. A picture that was not drawn is removed, so that none is left that shows
-  /// other numbers than the `.csv` beside it.
-  func publish(figures: [String], pictures: Bool) throws(FileError) {
-    let target = html.deletingLastPathComponent().appendingPathComponent("figures")
-    if !figures.isEmpty { try Files.makeFolder(target) }
-    for name in figures {
+  /// Moves everything to where it belongs, the pages last, in their order. A picture that was not drawn is removed, so that
+  /// none is left that shows other numbers than the `.csv` beside it.
+  func publish(figures names: [String], pictures: Bool, pages: [String]) throws(FileError) {
+    if !names.isEmpty { try Files.makeFolder(figures) }
+    for name in names {
       for suffix in [".csv", ".gp"] + (pictures ? [".svg"] : []) {
-        try Files.move(file(name + suffix), to: target.appendingPathComponent(name + suffix))
+        try Files.move(folder.appendingPathComponent(name + suffix), to: figures.appendingPathComponent(name + suffix))
       }
-      if !pictures { try? FileManager.default.removeItem(at: target.appendingPathComponent(name + ".svg")) }
+      if !pictures { try? FileManager.default.removeItem(at: figures.appendingPathComponent(name + ".svg")) }
     }
-    try Files.move(file(Self.page), to: html)
+    for page in pages {
+      try Files.move(folder.appendingPathComponent(page), to: target.appendingPathComponent(page))
+    }
   }
 
   func discard() { try? FileManager.default.removeItem(at: folder) }

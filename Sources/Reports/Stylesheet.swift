@@ -44,6 +44,13 @@ let stylesheet: Markup = """
   .facts tbody th { font-weight: 400; color: var(--quiet); white-space: nowrap; }
   .facts thead th { color: var(--ink); }
   .facts td { min-width: 9rem; overflow-wrap: anywhere; }
+  .verdict { display: inline-block; padding: 0 .5em; border-radius: 3px; font-size: .85em; font-weight: 600; border: 1px solid; white-space: nowrap; }
+  .verdict.yes { color: #0a7a5c; } .verdict.partly { color: #9a6700; } .verdict.no { color: #b3401f; } .verdict.unknown { color: var(--quiet); }
+  @media (prefers-color-scheme: dark) { .verdict.yes { color: #3fd0a4; } .verdict.partly { color: #e3b341; } .verdict.no { color: #ff8c69; } }
+  .finding { margin: 1.2rem 0; }
+  .claims { padding-left: 0; list-style: none; } .claims li { margin: .25rem 0; max-width: 50rem; }
+  .thumbs { display: flex; flex-wrap: wrap; gap: 1rem; }
+  .thumbs a { flex: 1 1 26rem; max-width: 46rem; } .thumb { width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px; }
   footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
   @media print {
     body { max-width: none; padding: 0; font-size: 10pt; }

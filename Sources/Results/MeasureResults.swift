@@ -84,6 +84,17 @@ public struct MeasureResults: Codable, Equatable, Sendable {
 
     public init() {}
 
+    /// What there is, as `measures.json` calls it.
+    public var names: Set<String> {
+      let present: [(CodingKeys, Bool)] = [
+        (.cosineLoss, cosineLoss != nil), (.l2Ratio, l2Ratio != nil), (.firstOrder, firstOrder != nil),
+        (.droppedStep, droppedStep != nil), (.intermediate, intermediate != nil), (.borderline, borderline != nil),
+        (.unrolling, unrolling != nil), (.lesions, lesions != nil), (.activationNorm, activationNorm != nil),
+        (.gradientNorm, gradientNorm != nil),
+      ]
+      return Set(present.filter(\.1).map(\.0.rawValue))
+    }
+
     enum CodingKeys: String, CodingKey {
       case cosineLoss = "cosine-loss"
       case l2Ratio = "l2-ratio"

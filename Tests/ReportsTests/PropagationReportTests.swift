@@ -150,11 +150,11 @@ private func norms(_ growth: Double, epoch: Int, ratio: Double = 4, mode: Measur
     #expect(loss.y == uneven[1].epochs[3].validationLoss && loss.spread == nil)
   }
 
-  @Test("are one network in the pictures of what steps do: the first seed, and the page says so") func first() throws {
+  @Test("are one network in the pictures of what steps do, their mean, and the page says so") func pictures() throws {
     let sections = Section.all(of: runs)
     let ratio = try #require(sections.first { $0.id == "l2-ratio" })
-    #expect(ratio.figures[0].panels.map(\.title) == ["a-0", "b-0", "alone"])
-    #expect(ratio.notes.map(\.text).contains("Of several seeds the first is shown."))
+    #expect(ratio.figures[0].panels.map(\.title) == ["a (2 seeds)", "b-0", "alone"])
+    #expect(ratio.notes.contains(Section.meanOverSeeds))
     #expect(!Section.all(of: Array(runs.dropFirst())).contains { !$0.notes.isEmpty })
   }
 

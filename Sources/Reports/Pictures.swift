@@ -1,0 +1,65 @@
+import Host
+
+/// The drawn figures of some sections, and the sections with them.
+struct Pictures {
+  /// Of all figures, drawn or not.
+  private(set) var names: [String] = []
+  /// By the figure's name; none where gnuplot is missing.
+  private var drawn: [String: Markup] = [:]
+
+  init(of sections: [Section], _ staging: Staging, _ gnuplot: Gnuplot?) throws(FileError) {
+    for figure in sections.flatMap(\.figures) {
+      names.append(figure.name)
+      guard let svg = try staging.draw(figure, gnuplot) else { continue }
+      drawn[figure.name] = Self.inlined(svg, figure: figure)
+    }
+  }
+
+  /// A picture as part of a page: its identifiers made the page's own, gnuplot's tool tips left out.
+  private static func inlined(_ svg: String, figure: Figure) -> Markup {
+    let start = svg.range(of: "<svg")?.lowerBound ?? svg.startIndex
+    var text = String(svg[start...]).replacing(/<title>[^<]*<\/title>/, with: "")
+    for mark in [" id='", " id=\"", "href='#", "url(#"] {
+      text = text.replacing(mark, with: mark + figure.name + "-")
+    }
+    let label: Markup = "<svg role=\"img\" aria-label=\"\(figure.title)\""
+    return Markup(verbatim: text.replacing("<svg", with: label.text, maxReplacements: 1))
+  }
+
+  /// A section as a page shows it.
+  func markup(of section: Section) -> Markup {
+    // Without pictures the numbers are what there is to look at.
+    let isOpen: Markup = drawn.isEmpty ? " open=\"open\"" : ""
+    let tables: Markup =
+      section.tables.isEmpty
+      ? "" : "<details\(isOpen)><summary>The numbers</summary>\(section.tables)</details>"
+    return """
+      <section id="\(section.id)"><h2>\(section.title)</h2>
+      \(section.text.map { text -> Markup in "<p>\(text)</p>" })
+      \(section.gaps.map { gap -> Markup in "<p class=\"gap\">\(gap.problem): <code>\(gap.command)</code></p>" })
+      \(section.notes.map { note -> Markup in "<p class=\"note\">\(note)</p>" })
+      \(section.overview)
+      \(section.illustrations.map(figure))
+      \(tables)
+      </section>
+      """
+  }
+
+  private func figure(of illustration: Section.Illustration) -> Markup {
+    let shown = illustration.figures.map { figure -> Markup in
+      guard let picture = drawn[figure.name] else {
+        return """
+          <p class="gap">The picture “\(figure.title)” is missing, because gnuplot was not found. To have it, \
+          \(Gnuplot.installation), and write the report again.</p>
+          """
+      }
+      return "<div class=\"picture\">\(picture)</div>"
+    }
+    let sources = illustration.figures.map { figure -> Markup in
+      "<a href=\"figures/\(figure.name).csv\">\(figure.name).csv</a> <a href=\"figures/\(figure.name).gp\">.gp</a>"
+    }
+    let caption: Markup = drawn.isEmpty ? "" : illustration.caption
+    return
+      "<figure>\(shown)<figcaption>\(caption) <span class=\"sources\">\(sources)</span></figcaption></figure>"
+  }
+}

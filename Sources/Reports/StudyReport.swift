@@ -1,0 +1,243 @@
+import Foundation
+import Host
+import Results
+
+/// Pages of several studies, one each, and an index of them all.
+public struct StudyReport: Sendable {
+  public var title: String
+  /// What a reader must know of all pages, a sentence each: the scale, the data.
+  public var notes: [String]
+  public var pages: [Page]
+
+  /// A study's page.
+  public struct Page: Sendable {
+    /// The page's file without its suffix; its figures' names begin with it.
+    public var name: String
+    public var title: String
+    public var findings: [Finding]
+    /// What is different here from what the study asked for, or missing, a sentence each.
+    public var notes: [String]
+    public var exhibits: [Exhibit]
+    /// Runs of one group are shown as their mean.
+    public var runs: [ReportedRun]
+    public var errors: ErrorTable?
+
+    public init(
+      name: String, title: String, findings: [Finding], notes: [String], exhibits: [Exhibit], runs: [ReportedRun],
+      errors: ErrorTable? = nil
+    ) {
+      self.name = name
+      self.title = title
+      self.findings = findings
+      self.notes = notes
+      self.exhibits = exhibits
+      self.runs = runs
+      self.errors = errors
+    }
+  }
+
+  public init(title: String, notes: [String], pages: [Page]) {
+    self.title = title
+    self.notes = notes
+    self.pages = pages
+  }
+
+  /// The file of the page of all studies.
+  public static let index = "index.html"
+
+  /// Writes `index.html`, a page a study, `findings.json`, a `.csv` of each table of errors, and `figures/` with each
+  /// figure's `.csv`, `.gp` and `.svg`. Pages of other studies that are there already stay, but are not in the index.
+  /// - Returns: what the reader should know about what is not there, a line each.
+  public func write(to folder: URL, gnuplot: Gnuplot?) throws(FileError) -> [String] {
+    try Files.makeFolder(folder)
+    let staging = try Staging(in: folder)
+    defer { staging.discard() }
+    var (figures, files): ([String], [String]) = ([], [])
+    var cards: [Markup] = []
+    for page in pages {
+      let sections = page.sections
+      let pictures = try Pictures(of: sections, staging, gnuplot)
+      figures += pictures.names
+      try staging.write(page.markup(of: self, sections, pictures).text, as: page.name + ".html")
+      files.append(page.name + ".html")
+      if let errors = page.errors {
+        try staging.write(errors.csv, as: page.name + ".csv")
+        files.append(page.name + ".csv")
+      }
+      cards.append(page.card(sections, hasPictures: gnuplot != nil))
+    }
+    try staging.write(findings(), as: "findings.json")
+    try staging.write(markup(of: cards).text, as: Self.index)
+    try staging.publish(figures: figures, pictures: gnuplot != nil, pages: files + ["findings.json", Self.index])
+    return Reports.notes(on: [], gnuplot)
+  }
+
+  private func findings() throws(FileError) -> String {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.prettyPrinted, .sortedKeys, .withoutEscapingSlashes]
+    let all = Dictionary(pages.map { ($0.name, $0.findings) }, uniquingKeysWith: { first, _ in first })
+    guard let data = try? encoder.encode(all) else { return "{}" }
+    return String(decoding: data, as: UTF8.self) + "\n"
+  }
+
+  private func markup(of cards: [Markup]) -> Markup {
+    let all = pages.flatMap(\.findings)
+    let counts = [Finding.Verdict.holds, .holdsPartly, .doesNotHold, .notChecked].compactMap { verdict -> Markup? in
+      let count = all.count { $0.verdict == verdict }
+      return count == 0 ? nil : "\(badge(verdict)) \(count)"
+    }
+    let summary: Markup =
+      all.isEmpty ? "" : "<p>Of \(all.count) claims of the paper: \(Markup(joining: counts, by: " · ")).</p>"
+    return document(
+      title: title,
+      """
+      <header>
+      <h1>\(title)</h1>
+      <div class="summary">\(summary)\(notes.map { note -> Markup in "<p>\(note)</p>" })</div>
+      <nav aria-label="Studies">\(pages.map { page -> Markup in "<a href=\"#\(page.name)\">\(page.title.subject)</a>" })</nav>
+      </header>
+      \(cards)
+      """)
+  }
+}
+
+extension Markup {
+  init(joining parts: [Markup], by separator: String) {
+    self.init(verbatim: parts.map(\.text).joined(separator: separator))
+  }
+}
+
+/// A verdict as a word with a colour.
+private func badge(_ verdict: Finding.Verdict) -> Markup {
+  let kind =
+    switch verdict {
+    case .holds: "yes"
+    case .holdsPartly: "partly"
+    case .doesNotHold: "no"
+    case .notChecked: "unknown"
+    }
+  return "<span class=\"verdict \(kind)\">\(verdict.rawValue)</span>"
+}
+
+extension StudyReport.Page {
+  /// The sections of its exhibits, their figures named after the page.
+  var sections: [Section] {
+    let groups = RunGroup.all(of: runs)
+    return exhibits.compactMap { exhibit -> Section? in
+      guard var section = Section(exhibit, of: runs, groups.map(\.mean)) else { return nil }
+      // What is missing here is not made by a command of its own, but by the study's.
+      section.notes += section.gaps.map { gap -> Markup in "\(gap.problem)." }
+      section.gaps = []
+      if groups.contains(where: { $0.runs.count > 1 }), exhibit.isOfSteps {
+        section.notes.append(Section.meanOverSeeds)
+      }
+      for illustration in section.illustrations.indices {
+        for figure in section.illustrations[illustration].figures.indices {
+          section.illustrations[illustration].figures[figure].name =
+            "\(name)-\(section.illustrations[illustration].figures[figure].name)"
+        }
+      }
+      return section
+    }
+  }
+
+  func markup(of report: StudyReport, _ sections: [Section], _ pictures: Pictures) -> Markup {
+    let table: Markup =
+      if let errors { "<section id=\"errors\"><h2>Errors</h2>\(errors.markup)</section>" } else { "" }
+    let trained: Markup = runs.isEmpty ? "" : factSection("What was trained, and how", runs)
+    return document(
+      title: title,
+      """
+      <header>
+      <p><a href="\(StudyReport.index)">\(report.title)</a></p>
+      <h1>\(title)</h1>
+      <div class="summary">\((report.notes + notes).map { note -> Markup in "<p>\(note)</p>" })</div>
+      </header>
+      \(findingSection)
+      \(table)
+      \(sections.map(pictures.markup))
+      \(trained)
+      """)
+  }
+
+  private var findingSection: Markup {
+    guard !findings.isEmpty else { return "" }
+    let all = findings.map { finding -> Markup in
+      let rows = finding.parts.map { part -> Markup in
+        let word = part.holds.map { $0 ? "yes" : "no" } ?? "not checked"
+        return "<tr><td>\(part.subject)</td><td>\(word)</td><td>\(part.numbers)</td></tr>"
+      }
+      return """
+        <div class="finding"><p>\(badge(finding.verdict)) <b>\(finding.claim)</b> (\(finding.source))</p>
+        <p class="note">Rule: \(finding.rule).</p>
+        <div class="scroll"><table class="facts"><thead><tr><th scope="col">of</th><th scope="col">holds</th>\
+        <th scope="col">numbers</th></tr></thead><tbody>\(rows)</tbody></table></div></div>
+        """
+    }
+    return "<section id=\"findings\"><h2>What the paper says, and what we found</h2>\(all)</section>"
+  }
+
+  /// The study in the index: its pictures, what was claimed and what came of it.
+  func card(_ sections: [Section], hasPictures: Bool) -> Markup {
+    let pictures = sections.compactMap { $0.illustrations.first?.figures.first }.map { figure -> Markup in
+      hasPictures
+        ? """
+        <a href="\(name).html"><img class="thumb" src="figures/\(figure.name).svg" alt="\(figure.title)"/></a>
+        """
+        : "<p class=\"gap\">\(figure.title): there is no gnuplot to draw it</p>"
+    }
+    let missing: Markup =
+      sections.allSatisfy(\.illustrations.isEmpty) && errors == nil
+      ? "<p class=\"gap\">There are no numbers to show yet.</p>" : ""
+    let items = findings.map { finding -> Markup in "<li>\(badge(finding.verdict)) \(finding.claim)</li>" }
+    let claims: Markup = items.isEmpty ? "" : "<ul class=\"claims\">\(items)</ul>"
+    return """
+      <section id="\(name)"><h2><a href="\(name).html">\(title)</a></h2>
+      \(notes.map { note -> Markup in "<p class=\"note\">\(note)</p>" })
+      \(claims)
+      \(errors?.markup ?? "")
+      \(missing)
+      <div class="thumbs">\(pictures)</div>
+      </section>
+      """
+  }
+}
+
+extension Exhibit {
+  /// Whether it shows steps, and so of several seeds their mean.
+  fileprivate var isOfSteps: Bool {
+    ![.errors, .training, .initialisation, .gradientNormRatio].contains(self)
+  }
+}
+
+extension Section {
+  /// nil where there is nothing to show; a table of errors is none.
+  /// - Parameters:
+  ///   - runs: all seeds
+  ///   - means: the mean of each network's seeds
+  init?(_ exhibit: Exhibit, of runs: [ReportedRun], _ means: [ReportedRun]) {
+    var section: Section?
+    switch exhibit {
+    case .errors: return nil
+    case .training: section = .training(runs)
+    case .initialisation: section = .initialisation(runs)
+    case .gradientNormRatio: section = .gradientRatio(runs)
+    case .unrolling, .unrollingSteps:
+      section = Section(.unrolling, of: means)
+      section?.illustrations.removeAll {
+        $0.figures.contains { ($0.name == "unrolling-steps") != (exhibit == .unrollingSteps) }
+      }
+      section?.id = exhibit.rawValue
+    default:
+      if let history = HistoryMeasure.all.first(where: { $0.id == exhibit.rawValue }) {
+        section = Section(history, of: means)
+        // A curve a step, as the paper has it; the maps show the same once more.
+        section?.illustrations.removeAll { $0.figures.contains { $0.name != history.id } }
+      } else if let measure = Measure.all.first(where: { $0.id == exhibit.rawValue }) {
+        section = Section(measure, of: means)
+      }
+    }
+    guard let section else { return nil }
+    self = section
+  }
+}

@@ -1,0 +1,157 @@
+import Foundation
+import Host
+import Reports
+import Results
+import Testing
+
+@Suite struct StudyReportTests {
+  private let scratch: Scratch
+
+  init() throws { scratch = try Scratch() }
+
+  private static let findings = [
+    Finding(
+      claim: "Negative & below < 0.", source: "Fig. 4", rule: "all are below 0",
+      parts: [.init("resnet-20", true, "9 of 9"), .init("wide", false, "8 of 9")]),
+    Finding(claim: "So it is.", source: "§4", rule: "as said", parts: [.init("resnet-20", true, "yes")]),
+    Finding(claim: "So it is not.", source: "§4", rule: "as said", parts: [.init("resnet-20", false, "no")]),
+    Finding(claim: "Nobody knows.", source: "§4", rule: "as said", parts: [.init("resnet-20", nil, "no numbers")]),
+  ]
+
+  private func report() -> StudyReport {
+    let runs =
+      [0.0, 1].map { seed in
+        var run = Samples.run("resnet-20, seed \(Int(seed))", seed: seed)
+        run.group = "resnet-20"
+        return run
+      } + [Samples.run("wide", blocks: [2, 2, 2])]
+    let errors = ErrorTable(
+      datasets: ["cifar-10", "cifar-100"],
+      rows: [
+        .init(
+          model: "resnet-20", parameters: [272_474, 278_324],
+          errors: [
+            .init(
+              train: SeedStatistic([0.01, 0.02]), validation: SeedStatistic([0.07, 0.09]), seeds: 2,
+              printed: (0.0022, 0.0613)), nil,
+          ])
+      ])
+    return StudyReport(
+      title: "Reproduced", notes: ["Less of everything."],
+      pages: [
+        .init(
+          name: "figure-4", title: "Figure 4: cosine loss", findings: Self.findings, notes: ["wide is narrow here."],
+          exhibits: [.cosineLoss, .training], runs: runs),
+        .init(
+          name: "table-1", title: "Table 1: errors", findings: [], notes: [], exhibits: [.errors], runs: runs,
+          errors: errors),
+        .init(name: "empty", title: "Nothing yet", findings: [], notes: [], exhibits: [.unrolling], runs: []),
+      ])
+  }
+
+  @Test("The verdict follows from the parts")
+  func verdicts() {
+    #expect(Self.findings.map(\.verdict) == [.holdsPartly, .holds, .doesNotHold, .notChecked])
+    let unlooked = Finding(claim: "", source: "", rule: "", parts: [.init("a", true, ""), .init("b", nil, "")])
+    #expect(unlooked.verdict == .holdsPartly)
+  }
+
+  @Test(
+    "Pages and index are well-formed, lead to one another, and say what was found", arguments: [nil, Gnuplot.find()])
+  func pages(gnuplot: Gnuplot?) throws {
+    _ = try report().write(to: scratch.url, gnuplot: gnuplot)
+    let index = try ParsedPage(scratch.url.appendingPathComponent("index.html"))
+    #expect(index.problem == nil && Set(index.ids).isSuperset(of: ["figure-4", "table-1", "empty"]))
+    for text in [
+      "holds partly 1", "holds 1", "does not hold 1", "not checked 1", "Less of everything.", "8.00 ± 1.41",
+      "0.22 % / 6.13 %",
+    ] {
+      #expect(index.text.replacing("\u{A0}", with: " ").contains(text), "\(text)")
+    }
+    #expect(!index.text.contains("Markup("))
+    #expect(index.elements["img"] == (gnuplot == nil ? nil : 2))
+    for reference in index.references where !reference.hasPrefix("#") {
+      #expect(
+        FileManager.default.fileExists(atPath: scratch.url.appendingPathComponent(reference).path), "\(reference)")
+    }
+    let page = try ParsedPage(scratch.url.appendingPathComponent("figure-4.html"))
+    #expect(page.problem == nil && page.references.contains("index.html"))
+    for text in ["Rule: all are below 0.", "8 of 9", "wide is narrow here.", "resnet-20 (2 seeds)"] {
+      #expect(page.text.contains(text), "\(text)")
+    }
+    #expect(!page.text.contains("Markup("))
+    #expect(page.elements["svg"] == (gnuplot == nil ? nil : 3))
+    #expect(try scratch.text("table-1.csv").split(separator: "\n").count == 2)
+    let all = try JSONDecoder().decode([String: [Finding]].self, from: Data(scratch.text("findings.json").utf8))
+    #expect(all["figure-4"] == Self.findings && all["table-1"] == [])
+    #expect(try scratch.names(in: "figures").contains("figure-4-cosine-loss.csv"))
+    #expect(try !scratch.names().contains { $0.hasPrefix(".") })
+  }
+
+  @Test("Several seeds are drawn as their mean")
+  func means() throws {
+    _ = try report().write(to: scratch.url, gnuplot: nil)
+    let csv = try scratch.text("figures/figure-4-cosine-loss.csv")
+    let seeds = [0.0, 1].map {
+      Samples.measures(blocks: [3, 3, 3], seed: $0).measures.cosineLoss?.backpropagated.train[0].mean ?? 0
+    }
+    #expect(seeds[0] != seeds[1] && csv.contains("\((seeds[0] + seeds[1]) / 2)"))
+  }
+
+  @Test("A picture of the same numbers is not drawn again, one of others is")
+  func redrawing() throws {
+    let counter = try scratch.gnuplot("echo x >> \(scratch.url.path)/calls; echo '<svg></svg>' > \"${2%.gp}.svg\"")
+    var report = report()
+    _ = try report.write(to: scratch.url, gnuplot: counter)
+    let drawn = try scratch.text("calls").count
+    _ = try report.write(to: scratch.url, gnuplot: counter)
+    #expect(try scratch.text("calls").count == drawn)
+    report.pages[0].runs[2].measures?.measures.cosineLoss?.backpropagated.train[0].mean += 0.5
+    _ = try report.write(to: scratch.url, gnuplot: counter)
+    #expect(try scratch.text("calls").count == drawn + 2)
+    // Half a picture is none.
+    try Data("<svg>".utf8).write(to: scratch.url.appendingPathComponent("figures/figure-4-training.svg"))
+    _ = try report.write(to: scratch.url, gnuplot: counter)
+    #expect(try scratch.text("calls").count == drawn + 4)
+  }
+
+  @Test(
+    "In a browser every picture is there and no text cut off, offline, light and dark, on a narrow window, and on paper",
+    .enabled(
+      if: Browser.isInstalled && Gnuplot.find() != nil,
+      "no chromium or no gnuplot here: apt-get install chromium gnuplot-nox"))
+  func browser() throws {
+    _ = try report().write(to: scratch.url, gnuplot: .find())
+    for (name, pictures) in [("index.html", 2), ("figure-4.html", 3), ("table-1.html", 0)] {
+      let page = scratch.url.appendingPathComponent(name)
+      var backgrounds: Set<String> = []
+      for (width, scheme) in [(1280, Browser.Scheme.light), (1280, .dark), (520, .light)] {
+        let (found, log) = try Browser.open(page, width: width, scheme)
+        let findings = try #require(found, Comment(rawValue: log))
+        #expect(findings.problems == [], "\(name), \(width), \(scheme)")
+        #expect(findings.pictures == pictures, "\(name)")
+        #expect(!log.contains("CONSOLE"), Comment(rawValue: log))
+        backgrounds.insert(findings.background)
+      }
+      #expect(backgrounds.count == 2, "\(name): \(backgrounds)")
+      let pdf = try Browser.print(page)
+      #expect(pdf.starts(with: Data("%PDF".utf8)) && pdf.count > 5000)
+    }
+  }
+
+  @Test(
+    "The browser's test sees what is wrong",
+    .enabled(if: Browser.isInstalled, "no chromium here: apt-get install chromium"))
+  func browserSees() throws {
+    let page = scratch.url.appendingPathComponent("bad.html")
+    try """
+    <!DOCTYPE html><html><body><img src="missing.svg" alt="gone" width="300" height="200"/>
+    <svg role="img" aria-label="clipped" width="200" height="100"><text x="190" y="50">too long to be seen</text></svg>
+    <p style="width: 4000px">wide</p></body></html>
+    """.write(to: page, atomically: true, encoding: .utf8)
+    let findings = try #require(try Browser.open(page, width: 1280, .light).findings)
+    for problem in ["not loaded: gone", "cut off in clipped", "wider than the window"] {
+      #expect(findings.problems.contains { $0.contains(problem) }, "\(problem): \(findings.problems)")
+    }
+  }
+}
