@@ -97,13 +97,20 @@ public enum Files {
 public final class FolderLock {
   private let descriptor: Int32
 
-  /// - Throws: `FileError` where another process holds the folder.
-  public init(_ folder: URL) throws(FileError) {
+  /// - Parameter waiting: for so many seconds another process may still let go of the folder
+  /// - Throws: `FileError` where another process holds it.
+  public init(_ folder: URL, waiting seconds: Double = 0) throws(FileError) {
     let path = folder.appending(path: ".lock").path
     descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o644)
     guard descriptor >= 0 else { throw .system(path, doing: "open") }
     // The kernel lets go of it however the process ends, so a killed run blocks nobody.
-    guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
+    let began = Date.now
+    var isHeld = flock(descriptor, LOCK_EX | LOCK_NB) == 0
+    while !isHeld, errno == EWOULDBLOCK, Date.now.timeIntervalSince(began) < seconds {
+      Thread.sleep(forTimeInterval: 0.2)
+      isHeld = flock(descriptor, LOCK_EX | LOCK_NB) == 0
+    }
+    guard isHeld else {
       let code = errno
       close(descriptor)
       guard code == EWOULDBLOCK else { throw .system(path, doing: "lock", code: code) }

@@ -7,7 +7,7 @@ public enum CIFAR: String, CaseIterable, Sendable {
   case cifar100 = "cifar-100"
 
   /// The archive's folder.
-  var folder: String { self == .cifar10 ? "cifar-10-batches-bin" : "cifar-100-binary" }
+  public var folder: String { self == .cifar10 ? "cifar-10-batches-bin" : "cifar-100-binary" }
   /// File names with the records that each has.
   var trainFiles: [(name: String, records: Int)] {
     self == .cifar10 ? (1...5).map { ("data_batch_\($0).bin", 10_000) } : [("train.bin", 50_000)]
@@ -23,6 +23,13 @@ public enum CIFAR: String, CaseIterable, Sendable {
   public var classes: Int { self == .cifar10 ? 10 : 100 }
 
   static let pixels = 3 * 32 * 32
+
+  /// Whether `folder` holds the archive's folder with something of the data set in it.
+  public func isInside(_ folder: URL) -> Bool {
+    files.contains {
+      FileManager.default.fileExists(atPath: folder.appending(path: self.folder).appending(path: $0).path)
+    }
+  }
 
   /// The data set in a folder (or its parent) or in the official `.tar.gz`.
   /// - Throws: `FileError` that names the file and what is wrong with it.

@@ -1,14 +1,24 @@
 import Host
 
+extension Synthetic {
+  /// The seed of the embedded set that a source means: "synthetic" or "synthetic:SEED"; nil where it is another source.
+  /// - Throws: `FileError` for what is no seed.
+  public static func seed(of source: String) throws(FileError) -> UInt64? {
+    if source == "synthetic" { return 0 }
+    guard source.hasPrefix("synthetic:") else { return nil }
+    let text = source.dropFirst("synthetic:".count)
+    guard let seed = UInt64(text) else {
+      throw FileError(path: source, problem: "\"\(text)\" is not a seed", remedy: "write synthetic:7, for instance")
+    }
+    return seed
+  }
+}
+
 extension ImageDataset {
   /// "synthetic" or "synthetic:SEED" for the embedded set, else a folder or archive of CIFAR.
   /// - Throws: `FileError` that names the file and what is wrong with it.
   public static func load(_ source: String) throws -> ImageDataset {
-    guard source == "synthetic" || source.hasPrefix("synthetic:") else { return try CIFAR.load(source) }
-    let seed = source.dropFirst("synthetic:".count)
-    guard let seed = UInt64(seed.isEmpty ? "0" : seed) else {
-      throw FileError(path: source, problem: "\"\(seed)\" is not a seed", remedy: "write synthetic:7, for instance")
-    }
+    guard let seed = try Synthetic.seed(of: source) else { return try CIFAR.load(source) }
     return try Synthetic.dataset(seed: seed)
   }
 }

@@ -89,23 +89,3 @@ struct TrainCommand: ParsableCommand {
     "runs/\(configuration.architecture.name)-\(dataset.name)-\(configuration.recipe.name)-\(configuration.seed)"
   }
 }
-
-extension RunConfiguration {
-  /// The name of a field in which the two differ; nil where they are equal.
-  func firstDifference(from other: RunConfiguration) -> String? {
-    if architecture != other.architecture { return "the model" }
-    if data != other.data || !hasStatistics(of: other) { return "the data" }
-    if trainSamples != other.trainSamples || validationSamples != other.validationSamples {
-      return "the number of samples"
-    }
-    if recipe != other.recipe { return "the recipe" }
-    if seed != other.seed { return "the seed" }
-    return precision == other.precision ? nil : "the precision"
-  }
-
-  /// Whether the data under the same name are still the same. Numbers in files may be rounded.
-  private func hasStatistics(of other: RunConfiguration) -> Bool {
-    guard let own = statistics, let others = other.statistics else { return true }
-    return zip(own.means + own.deviations, others.means + others.deviations).allSatisfy { abs($0 - $1) < 1e-9 }
-  }
-}

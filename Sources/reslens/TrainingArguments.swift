@@ -55,7 +55,7 @@ struct TrainingArguments: ParsableArguments {
       throw ValidationError("--data is missing: \"synthetic\", or a folder or archive of CIFAR")
     }
     // A run can be gone on with and measured from anywhere.
-    return source.hasPrefix("synthetic") ? source : URL(filePath: source).standardizedFileURL.path
+    return try Synthetic.seed(of: source) == nil ? URL(filePath: source).standardizedFileURL.path : source
   }
 
   /// What the options say of a training, with a stored run's values for those that are left out.

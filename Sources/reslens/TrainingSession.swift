@@ -13,20 +13,21 @@ struct TrainingSession {
   /// Those that were asked for; nil where the run keeps its own.
   private let threads: Int?
   private let checkpointSeconds: Double
+  private let lockSeconds: Double
 
   init(
     _ configuration: RunConfiguration, _ dataset: ImageDataset, _ folder: RunFolder, threads: Int?,
-    checkpointSeconds: Double
+    checkpointSeconds: Double, lockSeconds: Double = 0
   ) {
     (self.configuration, self.dataset, self.folder) = (configuration, dataset, folder)
-    (self.threads, self.checkpointSeconds) = (threads, checkpointSeconds)
+    (self.threads, self.checkpointSeconds, self.lockSeconds) = (threads, checkpointSeconds, lockSeconds)
   }
 
   /// Trains until the end or an interrupt.
   /// - Throws: what `Trainer` throws; `FileError` where another process works in the folder.
   func run(_ terminal: Terminal) throws -> Trainer.Outcome {
     try Files.makeFolder(folder.url)
-    let lock = try FolderLock(folder.url)
+    let lock = try FolderLock(folder.url, waiting: lockSeconds)
     defer { withExtendedLifetime(lock) {} }
     // Measuring changes nothing of the training: a run that is gone on with may be measured otherwise from here on.
     if try !folder.holdsRun || configuration.measure != folder.configuration().measure {

@@ -95,7 +95,9 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     try expectEqual(try Trainer(configuration, dataset: dataset, folder: folder).network, plain.network)
   }
 
-  @Test("Validation images that measuring has seen are not scored again, and the epoch's score is the same", arguments: [30, 40, 41])
+  @Test(
+    "Validation images that measuring has seen are not scored again, and the epoch's score is the same",
+    arguments: [30, 40, 41])
   func measuredScores(samples: Int) throws {
     var configuration = configuration(epochs: 1)
     configuration.precision = .bfloat16
@@ -104,7 +106,8 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     func record(_ measureEpoch: ((ResidualNetwork) throws -> ScoreSum)?) throws -> EpochRecord {
       var configuration = configuration
       configuration.measure = measureEpoch.map { _ in MeasureSchedule(every: 1, samples: 10, names: ["l2-ratio"]) }
-      let trainer = try Trainer(configuration, dataset: dataset, folder: RunFolder(Scratch().url))
+      let scratch = try Scratch()
+      let trainer = try Trainer(configuration, dataset: dataset, folder: RunFolder(scratch.url))
       if let measureEpoch {
         let network = trainer.network
         trainer.measureEpoch = { epoch, _ in epoch == 0 ? .done() : .done(validation: try measureEpoch(network)) }
