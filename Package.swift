@@ -39,14 +39,19 @@ let package = Package(
     .target(
       name: "IterativeInference", dependencies: ["Torch", "Results", "ResidualNetworks", "ImageDatasets"]),
     .target(
+      name: "Studies",
+      dependencies: [
+        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference",
+      ]),
+    .target(
       name: "Reports", dependencies: ["Host", "Results"],
       // Tests run on the release build, and those of pages look at their parts.
       swiftSettings: [.unsafeFlags(["-enable-testing"])]),
     .executableTarget(
       name: "reslens",
       dependencies: [
-        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference", "Reports",
-        .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference", "Studies",
+        "Reports", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
     .target(name: "TestSupport", dependencies: ["Host", "Torch"], path: "Tests/TestSupport"),
     .testTarget(name: "TorchTests", dependencies: ["Torch", "TestSupport"]),
@@ -54,6 +59,7 @@ let package = Package(
     .testTarget(name: "ImageDatasetsTests", dependencies: ["ImageDatasets", "TestSupport"]),
     .testTarget(name: "TrainingTests", dependencies: ["Training", "IterativeInference", "TestSupport"]),
     .testTarget(name: "IterativeInferenceTests", dependencies: ["IterativeInference", "TestSupport"]),
+    .testTarget(name: "StudiesTests", dependencies: ["Studies", "TestSupport"]),
     .testTarget(name: "CommandTests", dependencies: ["reslens", "Training", "TestSupport"]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
   ],

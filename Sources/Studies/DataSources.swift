@@ -1,0 +1,67 @@
+import Foundation
+import Host
+import ImageDatasets
+
+/// Where the data sets that studies name come from.
+public final class DataSources {
+  /// By name, for instance "cifar-10".
+  private var sources: [String: String] = [:]
+  private var loaded: [String: ImageDataset] = [:]
+
+  /// - Parameter given: folders or archives of CIFAR, folders that hold both sets, or "synthetic", which stands for both
+  ///   of them.
+  /// - Throws: `FileError` where there is no data set.
+  public init(_ given: [String]) throws {
+    for source in given {
+      if let seed = try Synthetic.seed(of: source) {
+        try add(source, as: CIFAR.cifar10.rawValue)
+        // Other images of the same kind.
+        try add("synthetic:\(seed &+ 1)", as: CIFAR.cifar100.rawValue)
+        continue
+      }
+      let url = URL(filePath: source).standardizedFileURL
+      let inside = CIFAR.allCases.filter { $0.isInside(url) }
+      if inside.count > 1 {
+        for kind in inside { try add(url.appending(path: kind.folder).path, as: kind.rawValue) }
+      } else {
+        try add(url.path, as: load(url.path).name)
+      }
+    }
+  }
+
+  private func add(_ source: String, as name: String) throws {
+    if let other = sources[name] {
+      throw FileError(
+        path: "--data", problem: "\(source) and \(other) are both to be \(name)", remedy: "give one of them alone")
+    }
+    sources[name] = source
+  }
+
+  /// The source that a study means by `name`.
+  /// - Throws: `FileError` where it is a name that nothing was given for.
+  public func source(of name: String) throws -> String {
+    if let source = sources[name] { return source }
+    guard CIFAR(rawValue: name) == nil else {
+      throw FileError(
+        path: "--data", problem: "the study needs \(name), and none was given",
+        remedy: "name its folder or archive with --data too, or a folder that holds both sets")
+    }
+    return try Synthetic.seed(of: name) == nil ? URL(filePath: name).standardizedFileURL.path : name
+  }
+
+  /// The data set of a source, read once.
+  public func load(_ source: String) throws -> ImageDataset {
+    if let dataset = loaded[source] { return dataset }
+    let dataset = try ImageDataset.load(source)
+    loaded[source] = dataset
+    return dataset
+  }
+
+  /// What stands in for the data sets of the paper, a sentence each.
+  public var substitutions: [String] {
+    sources.keys.sorted().compactMap { name in
+      guard let source = sources[name], (try? Synthetic.seed(of: source)) != nil else { return nil }
+      return "The embedded data set (\(source), ten classes) is used in place of \(name)."
+    }
+  }
+}

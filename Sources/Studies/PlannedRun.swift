@@ -1,0 +1,56 @@
+import Foundation
+import ImageDatasets
+import IterativeInference
+import ResidualNetworks
+import Torch
+import Training
+
+/// A training of one or more studies, and what is to be measured in the trained network.
+public struct PlannedRun: Codable, Hashable, Sendable {
+  public var configuration: RunConfiguration
+  /// The data set's own name.
+  public var dataset: String
+  public var measurement: Measurement
+
+  /// What is measured after the last epoch.
+  public struct Measurement: Codable, Hashable, Sendable {
+    /// In order, as `measures.json` calls them.
+    public var names: [String]
+    /// The first so many samples of each set.
+    public var samples: Int
+    /// How many steps an unrolling adds.
+    public var unroll: Int
+    /// α of the added steps; chosen on train data where it is nil.
+    public var scale: Double?
+    /// On how many train batches the added steps' statistics are taken anew; nil for not at all.
+    public var recalibrate: Int?
+
+    /// As a suite takes it.
+    public var options: MeasureOptions {
+      var options = MeasureOptions(names: Set(names.compactMap(MeasureName.init(rawValue:))))
+      options.unrolling.times = unroll
+      if let scale { options.unrolling.scale = .given(scale) }
+      options.unrolling.recalibrationBatches = recalibrate
+      options.lesions.samples = min(options.lesions.samples ?? samples, samples)
+      return options
+    }
+  }
+
+  /// The run folder's name: what it is, and the hash of what its numbers depend on, by which it is found again. Where the
+  /// data lie is not part of that; what they are like is.
+  public var folderName: String {
+    var identity = configuration
+    identity.data = dataset
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    let text = (try? encoder.encode(identity)).map { String(decoding: $0, as: UTF8.self) } ?? ""
+    let hash = String(RandomStream(seed: 0, name: text).bits(0), radix: 16)
+    let digits = String(repeating: "0", count: 16 - hash.count) + hash
+    return "\(configuration.architecture.name)-\(dataset)-seed-\(configuration.seed)-\(digits.prefix(10))"
+  }
+
+  /// Images that its training goes through, over all epochs.
+  public func images(in dataset: ImageDataset) -> Int {
+    (configuration.trainSamples ?? dataset.train.count) * configuration.recipe.epochs
+  }
+}
