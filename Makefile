@@ -25,6 +25,7 @@ lint:
 
 # One after the other: some tests count the process's tensors or set its threads.
 test: setup lint
+	@scripts/setup-tests
 	swift build -c release --product reslens
 	swift build -c release --build-tests
 	swift test -c release --skip-build --no-parallel

@@ -18,7 +18,11 @@ enum Interrupt {
     }
   }
 
-  static var received: Bool { number != 0 }
+  /// The process that this one works for; nil where it works for itself.
+  nonisolated(unsafe) static var parent: pid_t?
+
+  /// A parent that was killed could not ask: that it is gone is asking enough.
+  static var received: Bool { number != 0 || parent.map { getppid() != $0 } ?? false }
 
   /// What a shell expects of a program that a signal ended.
   static var exitCode: Int32 { 128 + number }

@@ -52,9 +52,9 @@ struct MeasureCommand: ParsableCommand {
     var options = try arguments.options()
     let folder = RunFolder(URL(filePath: path))
     let configuration = try folder.configuration()
-    let (network, checkpoint) = try newestNetwork(folder, configuration)
+    let run = try RunMeasuring(folder, expecting: configuration.architecture)
     if arguments.asksToUnroll && options.unrolling.step == nil {
-      options.unrolling.step = network.architecture.steps.count
+      options.unrolling.step = run.network.architecture.steps.count
     }
     let source = data ?? configuration.data
     let dataset = try ImageDataset.load(source)
@@ -73,23 +73,12 @@ struct MeasureCommand: ParsableCommand {
     if let file = arguments.listBorderline { try Self.checkFolder(of: URL(filePath: file)) }
     let terminal = Terminal()
     var listed = BorderlineList(classNames: dataset.classNames)
-    let suite = try MeasureSuite(
-      network, options, train: train, validation: validation,
-      listBorderline: arguments.listBorderline.map { _ in { listed.add($1, isTrain: $0) } })
-    let (measures, absent) = try suite.run { phase, done, count in
-      terminal.progress(done, of: count, phase.rawValue)
-    }
+    let found = try run.measure(
+      options, source, train: train, validation: validation,
+      listBorderline: arguments.listBorderline.map { _ in { listed.add($1, isTrain: $0) } }
+    ) { phase, done, count in terminal.progress(done, of: count, phase.rawValue) }
     terminal.clear()
-    var results = MeasureResults(
-      run: folder.name, architecture: network.architecture.name, checkpoint: checkpoint.url.lastPathComponent,
-      epoch: checkpoint.epoch ?? 0, data: source, samples: .init(train: train.count, validation: validation.count),
-      steps: network.architecture.steps.count, mode: options.mode, batch: options.mode == .training ? batch : nil,
-      measures: measures, absent: absent)
-    print(MeasureSummary(results).text)
-    if let earlier = try? folder.measures(options.mode) {
-      results.keepMeasures(of: earlier, asked: Set(options.names.map(\.rawValue)))
-    }
-    try folder.write(results)
+    print(MeasureSummary(found).text)
     if let file = arguments.listBorderline {
       try Files.write(listed.csv, to: URL(filePath: file))
       terminal.note("\(listed.count) borderline examples listed in \(file)")
@@ -107,23 +96,6 @@ struct MeasureCommand: ParsableCommand {
     }
     if FileManager.default.fileExists(atPath: file.path, isDirectory: &isFolder), isFolder.boolValue {
       throw FileError(path: file.path, problem: "it is a folder", remedy: "name a file in it")
-    }
-  }
-
-  /// The network of the newest checkpoint.
-  private func newestNetwork(
-    _ folder: RunFolder, _ configuration: RunConfiguration
-  ) throws -> (ResidualNetwork, Checkpoint) {
-    guard let checkpoint = folder.latestCheckpoint() else {
-      throw FileError(
-        path: path, problem: "there is no checkpoint in this run yet",
-        remedy: "let it train for an epoch: reslens train --resume --out \(path)")
-    }
-    do {
-      return (try checkpoint.network(expecting: configuration.architecture), checkpoint)
-    } catch  where folder.latestCheckpoint()?.url != checkpoint.url {
-      // The run is being trained, and a newer checkpoint has just taken this one's place.
-      return try newestNetwork(folder, configuration)
     }
   }
 }

@@ -38,7 +38,7 @@ struct ReportCommand: ParsableCommand {
     let configurations = try paths.map { try RunFolder(URL(filePath: $0)).configuration() }
     let groups = groupNames(configurations)
     let runs = try zip(paths, configurations).enumerated().map { index, run in
-      var reported = try reported(run.0, run.1)
+      var reported = try ReportedRun(run.0, run.1)
       reported.group = groups[index]
       return reported
     }
@@ -65,64 +65,5 @@ struct ReportCommand: ParsableCommand {
       let isOnly = kinds.allSatisfy { $0 == kind || $0.architecture.name != name }
       return isOnly ? name : kinds.firstIndex(of: kind).map { "\(name) (as run \($0 + 1))" }
     }
-  }
-
-  /// A run folder's files, as the page shows them.
-  private static func reported(_ path: String, _ configuration: RunConfiguration) throws -> ReportedRun {
-    let folder = RunFolder(URL(filePath: path))
-    let history = try folder.history()
-    // What was measured after the last epoch, where nothing else was: `reslens study` does that.
-    let last = history.last { $0.epoch == configuration.recipe.epochs && $0.mode == .evaluation }
-    let measures = try folder.measures() ?? last
-    var facts = facts(configuration, try folder.sessions())
-    if let measures {
-      let counts = measures.samples
-      let newest = folder.latestCheckpoint()?.url.lastPathComponent
-      facts.append(
-        Fact(
-          "measured",
-          "\(measures.checkpoint)\(newest == measures.checkpoint ? "" : " (not the newest checkpoint)") on the first "
-            + "\(counts.train) train and \(counts.validation) validation images of \(measures.data)"))
-    }
-    return ReportedRun(
-      name: path, facts: facts, epochs: try folder.epochs(), measures: measures, history: history)
-  }
-
-  private static func facts(_ configuration: RunConfiguration, _ sessions: [RunFolder.Session]) -> [Fact] {
-    let recipe = configuration.recipe
-    let schedule =
-      switch recipe.schedule {
-      case .steps(let parts):
-        parts.map { part in "\(part.rate)" + (part.until.map { " until epoch \($0)" } ?? "") }.joined(separator: ", ")
-      case .oneCycle(let peak, let warmup): "one cycle to \(peak), \(percent(warmup)) of it warming up"
-      }
-    var facts = configuration.architecture.facts
-    facts += [
-      Fact(
-        "data",
-        configuration.data + (configuration.trainSamples.map { ", the first \($0) train images" } ?? "")
-          + (configuration.validationSamples.map { ", the first \($0) validation images" } ?? "")),
-      Fact("recipe", "\(recipe.name): \(recipe.epochs) epochs, batches of \(recipe.batch)"),
-      Fact("learning rate", schedule),
-      Fact(
-        "optimiser",
-        "momentum \(recipe.momentum)\(recipe.nesterov ? " (Nesterov)" : ""), weight decay \(recipe.weightDecay)"
-          + (recipe.decayWeightsOnly ? " of weights only" : "")
-          + (recipe.labelSmoothing > 0 ? ", label smoothing \(recipe.labelSmoothing)" : "")),
-      Fact("augmentation", (recipe.flip ? "flips, " : "") + "translations by up to \(recipe.translate) pixels"),
-      Fact("seed", "\(configuration.seed)"),
-      Fact("precision", configuration.precision.rawValue),
-    ]
-    if let session = sessions.last {
-      facts += [
-        Fact("device", "\(session.device) (\(session.cpuCapability)), \(session.threads) threads"),
-        Fact(
-          "software",
-          "reslens \(session.reslens)\(session.commit.map { " (\($0.prefix(10)))" } ?? ""), libtorch \(session.libtorch), \(session.system)"
-        ),
-        Fact("sessions", "\(sessions.count), the last begun \(session.started)"),
-      ]
-    }
-    return facts
   }
 }

@@ -16,9 +16,9 @@ struct Reslens: ParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      TrainCommand.self, StudyCommand.self, MeasureCommand.self, ReportCommand.self, ProbeCommand.self,
-      ModelsCommand.self,
-      DataCommand.self, DoctorCommand.self, BenchCommand.self,
+      TrainCommand.self, MeasureCommand.self, ReportCommand.self, ReproduceCommand.self, StudyCommand.self,
+      CompareCommand.self, ProbeCommand.self, ModelsCommand.self, DataCommand.self, DoctorCommand.self,
+      BenchCommand.self, WorkCommand.self,
     ])
 
   static func main() {

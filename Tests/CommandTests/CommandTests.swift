@@ -28,20 +28,28 @@ struct Reslens {
     ] + epochs + more
   }
 
-  /// Begins a training so many times and kills it each time, at other moments in every run of the tests.
-  /// - Returns: how many calls were hit in the middle, and the seed of the moments, to be told where a test fails
+  /// Begins a training so many times and kills it each time.
   static func trainKilled(_ folder: URL, _ more: [String], times: Int) throws -> (hits: Int, seed: UInt64) {
+    try killed(trainArguments(folder, more), times: times, after: 0.1...1)
+  }
+
+  /// Calls so many times and kills each time, at other moments in every run of the tests.
+  /// - Parameter after: seconds
+  /// - Returns: how many calls were hit in the middle, and the seed of the moments, to be told where a test fails
+  static func killed(_ arguments: [String], times: Int, after: ClosedRange<Double>) throws -> (hits: Int, seed: UInt64)
+  {
     let seed = UInt64(Date.now.timeIntervalSince1970)
     let stream = RandomStream(seed: seed, name: "kills")
     var hits = 0
     for attempt in 0..<times {
       let process = Process()
       process.executableURL = URL(filePath: program)
-      process.arguments = trainArguments(folder, more)
+      process.arguments = arguments
       process.standardError = FileHandle.nullDevice
       process.standardOutput = FileHandle.nullDevice
       try process.run()
-      Thread.sleep(forTimeInterval: 0.1 + 0.9 * stream.uniform(attempt))
+      Thread.sleep(
+        forTimeInterval: after.lowerBound + (after.upperBound - after.lowerBound) * stream.uniform(attempt))
       kill(process.processIdentifier, SIGKILL)
       process.waitUntilExit()
       hits += process.terminationReason == .uncaughtSignal ? 1 : 0

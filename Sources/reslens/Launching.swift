@@ -1,0 +1,121 @@
+import ArgumentParser
+import Foundation
+import Host
+import ImageDatasets
+import Studies
+
+/// Where and how the runs of studies are done.
+struct LaunchArguments: ParsableArguments {
+  enum Kind: String, ExpressibleByArgument, CaseIterable { case local, slurm }
+
+  @Option(help: "local: here, one run after the other or --jobs at once. slurm: a job array, a task a run.")
+  var launcher = Kind.local
+
+  @Option(
+    help: ArgumentHelp(
+      "Runs at once on this machine, a process each with its share of the threads, which --threads sets. (default: 1)",
+      valueName: "n"))
+  var jobs: Int?
+
+  @Option(help: ArgumentHelp("Slurm's partition.", valueName: "name"))
+  var partition: String?
+
+  @Option(help: ArgumentHelp("Slurm's time limit for a task, for instance 24:00:00.", valueName: "limit"))
+  var time: String?
+
+  @Option(help: ArgumentHelp("GPUs a task.", valueName: "n"))
+  var gpus: Int?
+
+  @Option(help: ArgumentHelp("Tasks at once, at most.", valueName: "n"))
+  var tasks: Int?
+
+  @Option(
+    help: ArgumentHelp(
+      "A line more for the job script's head, for instance --sbatch=--mem=8G; may be given more than once.",
+      valueName: "line"))
+  var sbatch: [String] = []
+
+  @Option(help: ArgumentHelp("How often a task that got no further is submitted again.", valueName: "n"))
+  var retries = 2
+
+  @Flag(help: "Prints the job script and submits nothing.")
+  var dryRun = false
+
+  func validate() throws {
+    let options: [(String, Bool)] = [
+      ("--partition", partition != nil), ("--time", time != nil), ("--gpus", gpus != nil), ("--tasks", tasks != nil),
+      ("--sbatch", !sbatch.isEmpty), ("--dry-run", dryRun),
+    ]
+    if launcher == .local, let option = options.first(where: \.1)?.0 {
+      throw ValidationError("\(option) is for --launcher slurm")
+    }
+    if launcher == .slurm, jobs != nil { throw ValidationError("--jobs is for --launcher local; Slurm's is --tasks") }
+    for (option, value) in [("--jobs", jobs), ("--gpus", gpus), ("--tasks", tasks), ("--retries", retries + 1)] {
+      if let value, value < 1 { throw ValidationError("\(option): a larger number is needed") }
+    }
+    if let line = (sbatch + [partition, time].compactMap { $0 }).first(where: { $0.contains("\n") || $0.isEmpty }) {
+      throw ValidationError("\"\(line)\" is not one line")
+    }
+  }
+
+  /// - Throws: `FileError` where there is no Slurm.
+  func launcher(threads: Int?) throws -> any Launcher {
+    switch launcher {
+    case .local:
+      if let jobs, jobs > 1 { return WorkerQueue(jobs: jobs, threads: threads) }
+      return LocalQueue(threads: threads)
+    case .slurm:
+      if !dryRun {
+        for program in ["sbatch", "squeue"] where Tool(program).location == nil {
+          throw SlurmLauncher.isMissing(program)
+        }
+      }
+      return SlurmLauncher(self, threads: threads)
+    }
+  }
+}
+
+/// What gets runs done.
+protocol Launcher {
+  /// Does what is not whole of the runs.
+  /// - Returns: false where there is nothing to show for it
+  func launch(_ runs: [PlannedRun], in folder: StudyFolder, _ data: DataSources, _ terminal: Terminal) throws -> Bool
+}
+
+/// One run after the other, in this process.
+struct LocalQueue: Launcher {
+  let threads: Int?
+
+  func launch(_ runs: [PlannedRun], in folder: StudyFolder, _ data: DataSources, _ terminal: Terminal) throws -> Bool {
+    Interrupt.listen()
+    let states = try folder.states(of: runs)
+    let left = runs.indices.filter { states[$0] == .training || states[$0] == .measuring }
+    if left.isEmpty {
+      terminal.note("all \(runs.count) runs are done")
+      return true
+    }
+    terminal.note("\(runs.count) runs, \(runs.count - left.count) of them done already")
+    let work = PlannedRunWork(folder: folder, threads: threads)
+    let total = try left.map { try images(runs[$0], data) }.reduce(0, +)
+    let began = ContinuousClock.now
+    var done = 0
+    for (count, index) in left.enumerated() {
+      let run = runs[index]
+      let share = Double(done) / Double(max(1, total))
+      let seconds = (ContinuousClock.now - began) / .seconds(1)
+      let rest = done > 0 ? ", about \(spoken(seconds: seconds * (1 - share) / share)) left" : ""
+      terminal.note("run \(count + 1) of \(left.count) (\(fixed(100 * share, 0)) %\(rest)): \(run.folderName)")
+      guard try work.run(run, data.load(run.configuration.data), terminal) else {
+        terminal.note("stopped and saved; the same call again goes on")
+        throw ExitCode(Interrupt.exitCode)
+      }
+      done += try images(run, data)
+    }
+    return true
+  }
+
+  /// What progress is counted in: images through the network, weighed by its size.
+  private func images(_ run: PlannedRun, _ data: DataSources) throws -> Int {
+    try run.images(in: data.load(run.configuration.data)) * (run.configuration.architecture.multiplyAccumulates / 1000)
+  }
+}

@@ -1,0 +1,72 @@
+import Foundation
+import Host
+import ImageDatasets
+import IterativeInference
+import ResidualNetworks
+import Studies
+import Torch
+import Training
+
+/// Does one run of a study: trains it to its end, and measures what is missing.
+struct PlannedRunWork {
+  let folder: StudyFolder
+  let threads: Int?
+  /// Seconds between checkpoints within an epoch.
+  var checkpointSeconds = 120.0
+
+  private struct Stopped: Error {}
+  /// As long as a killed call's worker may take to notice.
+  private static let lockSeconds = 20.0
+
+  /// - Returns: false where it was interrupted; what is done is kept.
+  func run(_ run: PlannedRun, _ dataset: ImageDataset, _ terminal: Terminal) throws -> Bool {
+    let place = folder.folder(of: run)
+    if try run.state(in: place) == .training {
+      let session = TrainingSession(
+        run.configuration, dataset, place, threads: threads, checkpointSeconds: checkpointSeconds,
+        lockSeconds: Self.lockSeconds)
+      do {
+        guard try session.run(terminal) == .finished else { return false }
+      } catch let error as TrainingError {
+        // A network that cannot be trained this way is a finding; the others are still to be seen.
+        terminal.clear()
+        terminal.note("\(place.name) did not come to its end: \(error)")
+        try Files.write("\(error)\n", to: place.divergenceFile)
+        return true
+      }
+    }
+    return try measure(run, place, dataset, terminal)
+  }
+
+  private func measure(
+    _ run: PlannedRun, _ place: RunFolder, _ dataset: ImageDataset, _ terminal: Terminal
+  ) throws -> Bool {
+    guard try run.state(in: place) == .measuring else { return true }
+    let missing = try run.missingMeasures(in: place)
+    let lock = try FolderLock(place.url, waiting: Self.lockSeconds)
+    defer { withExtendedLifetime(lock) {} }
+    // The same data in another place: what was measured there stays.
+    if var earlier = try place.measures(), earlier.data != run.configuration.data {
+      earlier.data = run.configuration.data
+      try place.write(earlier)
+    }
+    var options = run.measurement.options
+    options.names = Set(missing.compactMap(MeasureName.init(rawValue:)))
+    let maker = BatchMaker(statistics: run.configuration.statistics ?? dataset.statistics)
+    let samples = { Samples($0, count: run.measurement.samples, batch: 64, maker: maker) }
+    do {
+      let measuring = try RunMeasuring(place, expecting: run.configuration.architecture)
+      _ = try measuring.measure(
+        options, run.configuration.data, train: samples(dataset.train), validation: samples(dataset.validation)
+      ) { phase, done, count in
+        if Interrupt.received { throw Stopped() }
+        terminal.progress(done, of: count, "measuring: \(phase.rawValue)")
+      }
+      terminal.clear()
+      return true
+    } catch is Stopped {
+      terminal.clear()
+      return false
+    }
+  }
+}

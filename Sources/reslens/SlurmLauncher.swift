@@ -1,0 +1,163 @@
+import ArgumentParser
+import Foundation
+import Host
+import Studies
+
+/// A job array of Slurm, a task a run; submits again what failed or ran out of time, until all is whole.
+struct SlurmLauncher: Launcher {
+  private let options: LaunchArguments
+  private let threads: Int?
+
+  init(_ options: LaunchArguments, threads: Int?) { (self.options, self.threads) = (options, threads) }
+
+  static func isMissing(_ program: String) -> FileError {
+    FileError(
+      path: program, problem: "there is no such program on PATH, and so no Slurm here",
+      remedy: "call this where Slurm's commands are, see the script with --dry-run, or use --launcher local")
+  }
+
+  func launch(_ runs: [PlannedRun], in folder: StudyFolder, _ data: DataSources, _ terminal: Terminal) throws -> Bool {
+    Interrupt.listen()
+    let plan = try folder.write(StudyFolder.Plan(runs: runs))
+    let logs = folder.url.appending(path: "slurm")
+    try Files.makeFolder(logs)
+    var strikes: [Int: Int] = [:]
+    while true {
+      let left = try unfinished(runs, folder)
+      if options.dryRun {
+        if left.isEmpty { terminal.note("all \(runs.count) runs are done: there is nothing to submit") }
+        if !left.isEmpty { print(script(left, plan, logs)) }
+        return false
+      }
+      if Interrupt.received { throw ExitCode(Interrupt.exitCode) }
+      guard !left.isEmpty else {
+        terminal.clear()
+        terminal.note("all \(runs.count) runs are done")
+        return true
+      }
+      let before = try progress(left, runs, folder)
+      // What an earlier call left in the queue may be other runs: these are not to blame for getting no further.
+      let earlier = try running(logs)
+      let job = try earlier ?? submit(left, plan, logs, terminal)
+      try wait(for: job, runs, folder, terminal)
+      try? FileManager.default.removeItem(at: jobFile(logs))
+      let after = try progress(left, runs, folder)
+      for index in left where earlier == nil {
+        strikes[index] = before[index] == after[index] ? (strikes[index] ?? 0) + 1 : 0
+      }
+      if let index = try unfinished(runs, folder).first(where: { strikes[$0, default: 0] > options.retries }) {
+        throw FileError(
+          path: logs.path, problem: "\(runs[index].folderName) got no further in \(options.retries + 1) submissions",
+          remedy: "see the newest log of task \(index) there, mend what it says, and call this again")
+      }
+    }
+  }
+
+  private func unfinished(_ runs: [PlannedRun], _ folder: StudyFolder) throws -> [Int] {
+    let states = try folder.states(of: runs)
+    return runs.indices.filter { states[$0] == .training || states[$0] == .measuring }
+  }
+
+  /// What tells whether a run got further.
+  private func progress(_ indices: [Int], _ runs: [PlannedRun], _ folder: StudyFolder) throws -> [Int: String] {
+    Dictionary(
+      uniqueKeysWithValues: try indices.map { index in
+        let place = folder.folder(of: runs[index])
+        let missing = try runs[index].missingMeasures(in: place)
+        return (index, "\(place.latestCheckpoint()?.url.lastPathComponent ?? "") \(missing.sorted())")
+      })
+  }
+
+  // MARK: the queue
+
+  private func jobFile(_ logs: URL) -> URL { logs.appending(path: "job") }
+
+  /// The job of an earlier call that was cut off, where it is still in the queue.
+  private func running(_ logs: URL) throws -> String? {
+    guard let job = try? String(contentsOf: jobFile(logs), encoding: .utf8), !job.isEmpty else { return nil }
+    return try waiting(job) > 0 ? job : nil
+  }
+
+  private func submit(_ indices: [Int], _ plan: URL, _ logs: URL, _ terminal: Terminal) throws -> String {
+    let file = logs.appending(path: "array.sh")
+    try Files.write(script(indices, plan, logs), to: file)
+    let outcome = try Tool("sbatch").run(["--parsable", file.path])
+    let job = String(decoding: outcome.output, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)
+    guard outcome.status == 0, !job.isEmpty else {
+      throw FileError(
+        path: file.path,
+        problem: "sbatch refused it: \(outcome.errors.trimmingCharacters(in: .whitespacesAndNewlines))",
+        remedy: "correct --partition, --time, --gpus or --sbatch")
+    }
+    try Files.write(job, to: jobFile(logs))
+    terminal.note("submitted job \(job): \(indices.count) tasks, logs in \(logs.path)")
+    return job
+  }
+
+  /// Tasks of the job, "JOB" or "JOB;CLUSTER", that are in the queue.
+  private func waiting(_ job: String) throws -> Int {
+    let parts = job.split(separator: ";").map(String.init)
+    let cluster = parts.dropFirst().map { "--clusters=\($0)" }
+    let outcome = try Tool("squeue").run(["--noheader", "--array", "--format=%i", "--jobs=\(parts[0])"] + cluster)
+    // A job that the controller has forgotten is an error, and over.
+    if outcome.status != 0 {
+      guard outcome.errors.contains("Invalid job id") else {
+        throw FileError(
+          path: "squeue", problem: "it failed: \(outcome.errors.trimmingCharacters(in: .whitespacesAndNewlines))",
+          remedy: "see whether Slurm runs; the job goes on, and the same call again waits for it")
+      }
+      return 0
+    }
+    return String(decoding: outcome.output, as: UTF8.self).split(separator: "\n").count
+  }
+
+  private func wait(for job: String, _ runs: [PlannedRun], _ folder: StudyFolder, _ terminal: Terminal) throws {
+    // A look at the queue now and then, more seldom the longer it takes: the controller has other users.
+    var seconds: UInt32 = 1
+    while case let count = try waiting(job), count > 0 {
+      if Interrupt.received {
+        terminal.note("job \(job) goes on by itself; the same call again waits for it. To end it: scancel \(job)")
+        throw ExitCode(Interrupt.exitCode)
+      }
+      let left = try unfinished(runs, folder).count
+      terminal.progress(runs.count - left, of: runs.count, "runs whole; job \(job) has \(count) tasks in the queue")
+      sleep(seconds)
+      seconds = min(30, seconds + 1)
+    }
+  }
+
+  // MARK: the script
+
+  func script(_ indices: [Int], _ plan: URL, _ logs: URL) -> String {
+    let limit = options.tasks.map { "%\($0)" } ?? ""
+    var head = [
+      "--job-name=reslens", "--array=\(Self.ranges(indices))\(limit)", "--ntasks=1",
+      "--cpus-per-task=\(threads ?? 1)", "--output=\"\(logs.path)/%A-%a.log\"",
+    ]
+    head += options.partition.map { ["--partition=\($0)"] } ?? []
+    head += options.time.map { ["--time=\($0)"] } ?? []
+    head += options.gpus.map { ["--gpus=\($0)"] } ?? []
+    head += options.sbatch
+    return """
+      #!/bin/sh
+      \(head.map { "#SBATCH \($0)" }.joined(separator: "\n"))
+      exec \(Self.quoted(Program.path)) work \(Self.quoted(plan.path)) --index "$SLURM_ARRAY_TASK_ID" --threads \(threads ?? 1)
+
+      """
+  }
+
+  /// 0, 1, 2, 5 as "0-2,5".
+  static func ranges(_ indices: [Int]) -> String {
+    var runs: [ClosedRange<Int>] = []
+    for index in indices.sorted() {
+      if let last = runs.last, last.upperBound + 1 == index {
+        runs[runs.count - 1] = last.lowerBound...index
+      } else {
+        runs.append(index...index)
+      }
+    }
+    return runs.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
+  }
+
+  private static func quoted(_ text: String) -> String { "'" + text.replacing("'", with: "'\\''") + "'" }
+}

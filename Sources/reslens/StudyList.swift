@@ -1,0 +1,136 @@
+import Foundation
+import ImageDatasets
+import IterativeInference
+import ResidualNetworks
+import Studies
+import Torch
+import Training
+
+/// What studies are and cost: runs, epochs, images, and hours on this machine from a short timing.
+struct StudyList {
+  private let reproduction: Reproduction
+  private let folder: StudyFolder
+  private let data: DataSources
+
+  init(_ reproduction: Reproduction, _ folder: StudyFolder, _ data: DataSources) {
+    (self.reproduction, self.folder, self.data) = (reproduction, folder, data)
+  }
+
+  func text(_ terminal: Terminal) throws -> String {
+    let states = try folder.states(of: reproduction.runs)
+    let hours = try timed(states, terminal)
+    var known: Set<Int> = []
+    var rows = [["study", "runs", "to do", "epochs", "images", "time", ""]]
+    for planned in reproduction.studies {
+      let runs = Set(planned.runs).sorted()
+      let left = runs.filter { states[$0] == .training || states[$0] == .measuring }
+      let shared = left.filter { !known.insert($0).inserted }.count
+      rows.append(
+        try [planned.study.name] + numbers(runs, left, hours)
+          + [
+            planned.study.title
+              + (shared > 0 ? " (\(shared == left.count ? "all" : "\(shared)") in lines above too)" : "")
+          ])
+    }
+    let all = Array(reproduction.runs.indices)
+    let left = all.filter { states[$0] == .training || states[$0] == .measuring }
+    rows.append(try ["all, each run once"] + numbers(all, left, hours) + [""])
+    let notes = reproduction.scale.reductions + data.substitutions
+    return Self.lines(rows) + "\n\n"
+      + ([
+        "Scale \(reproduction.scale.rawValue). Time of what is to do, one run after the other, on this machine with "
+          + "\(Libtorch.threads) threads, estimated from one training step of each network."
+      ] + notes).joined(separator: "\n")
+  }
+
+  /// Columns; the last, words, flush left.
+  private static func lines(_ rows: [[String]]) -> String {
+    let table = table(rows.map { Array($0.dropLast()) }).split(separator: "\n", omittingEmptySubsequences: false)
+    return zip(table, rows).map { "\($0)  \($1.last ?? "")".trimmingCharacters(in: .whitespaces) }.joined(
+      separator: "\n")
+  }
+
+  private func numbers(_ runs: [Int], _ left: [Int], _ hours: [Int: Double]) throws -> [String] {
+    let count = try runs.map { try images($0) }.reduce(0, +)
+    let epochs = runs.map { reproduction.runs[$0].configuration.recipe.epochs }.reduce(0, +)
+    let time = left.compactMap { hours[$0] }.reduce(0, +)
+    return [
+      "\(runs.count)", "\(left.count)", "\(epochs)",
+      count < 1_000_000 ? "\(count)" : "\(fixed(Double(count) / 1e6, 1)) M",
+      spoken(seconds: 3600 * time),
+    ]
+  }
+
+  private func images(_ index: Int) throws -> Int {
+    let run = reproduction.runs[index]
+    return try run.images(in: data.load(run.configuration.data))
+  }
+
+  /// Hours of each run that is not done.
+  private func timed(_ states: [PlannedRun.State], _ terminal: Terminal) throws -> [Int: Double] {
+    var rates: [Kind: Double] = [:]
+    var hours: [Int: Double] = [:]
+    for (index, run) in reproduction.runs.enumerated() where states[index] == .training || states[index] == .measuring {
+      let kind = Kind(run.configuration)
+      if rates[kind] == nil {
+        terminal.progress(index, of: reproduction.runs.count, "timing \(kind.architecture.name)")
+        rates[kind] = try rate(of: run)
+      }
+      hours[index] = try rates[kind].map { try work(of: run) / $0 / 3600 }
+    }
+    terminal.clear()
+    return hours
+  }
+
+  /// What a step's time depends on.
+  private struct Kind: Hashable {
+    let architecture: Architecture
+    let batch: Int
+    let precision: ElementType
+
+    init(_ configuration: RunConfiguration) {
+      (architecture, batch, precision) =
+        (configuration.architecture, configuration.recipe.batch, configuration.precision)
+    }
+  }
+
+  /// What a run still takes, in images that are trained on: a forward pass is a third of that, one with its way back two.
+  private func work(of run: PlannedRun) throws -> Double {
+    let (configuration, dataset) = (run.configuration, try data.load(run.configuration.data))
+    let place = folder.folder(of: run)
+    let missing = try run.missingMeasures(in: place)
+    let epochs = Double(configuration.recipe.epochs - (try place.epochs().count))
+    let validated = Double(configuration.validationSamples ?? dataset.validation.count)
+    var images = epochs * (Double(run.images(in: dataset)) / Double(configuration.recipe.epochs) + validated / 3)
+    if let measure = configuration.measure {
+      images += epochs / Double(measure.every) * Double(2 * measure.samples) * 2 / 3
+    }
+    guard !missing.isEmpty else { return images }
+    let (steps, samples) = (Double(configuration.architecture.steps.count), Double(run.measurement.samples))
+    images += 2 * samples * 2 / 3
+    // All single drops share their beginnings.
+    if missing.contains("dropped-step") { images += 2 * samples * steps / 2 / 3 }
+    if missing.contains("unrolling") {
+      // Every scale of the grid forward on train samples; then two of them, and back, on both sets.
+      let added = Double(run.measurement.unroll) / steps
+      images += samples * added * (Double(MeasureOptions.Scale.grid.count) / 3 + 2 * 2 * 2 / 3)
+    }
+    return images
+  }
+
+  /// Images a second of training, by one step after another that warms up.
+  private func rate(of run: PlannedRun) throws -> Double {
+    let (configuration, dataset) = (run.configuration, try data.load(run.configuration.data))
+    // Large networks are slow enough to be timed on few images.
+    let most = configuration.architecture.multiplyAccumulates > 1_000_000_000 ? 8 : 64
+    let count = min(configuration.recipe.batch, most, dataset.train.count)
+    let trainer = try StepTrainer(
+      ResidualNetwork(configuration.architecture, seed: 0), configuration.recipe,
+      maker: BatchMaker(statistics: dataset.statistics, type: configuration.precision))
+    let step = { _ = try trainer.step(on: dataset.train, 0..<count, epoch: 0, rate: 0.01) }
+    try step()
+    let began = ContinuousClock.now
+    try step()
+    return Double(count) / ((ContinuousClock.now - began) / .seconds(1))
+  }
+}

@@ -1,0 +1,42 @@
+import ArgumentParser
+import Foundation
+import Host
+import ImageDatasets
+import Studies
+
+/// What `reslens reproduce` starts elsewhere, a process a run.
+struct WorkCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "work", abstract: "Does one run of a plan that reslens reproduce has written.",
+    discussion: "For example: reslens work reproduction/small/plans/1f0c.json --index 3", shouldDisplay: false)
+
+  @Argument(help: ArgumentHelp("The plan.", valueName: "file.json"))
+  var plan: String
+
+  @Option(help: ArgumentHelp("The run's place in it, from 0.", valueName: "n"))
+  var index: Int
+
+  @Option(help: ArgumentHelp("Stops, as on an interrupt, once this process is its parent no more.", valueName: "pid"))
+  var parent: Int32?
+
+  @OptionGroup var threads: ThreadOptions
+
+  func run() throws {
+    try threads.apply()
+    let (folder, plan) = try StudyFolder.read(URL(filePath: plan))
+    guard plan.runs.indices.contains(index) else {
+      throw ValidationError("--index \(index): the plan has the runs 0 to \(plan.runs.count - 1)")
+    }
+    let run = plan.runs[index]
+    Interrupt.listen()
+    Interrupt.parent = parent
+    let terminal = Terminal()
+    let dataset = try ImageDataset.load(run.configuration.data)
+    let work = PlannedRunWork(folder: folder, threads: threads.threads)
+    guard try work.run(run, dataset, terminal) else {
+      terminal.note("stopped and saved")
+      throw ExitCode(Interrupt.exitCode)
+    }
+    print(folder.folder(of: run).url.path)
+  }
+}

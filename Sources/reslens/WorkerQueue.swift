@@ -1,0 +1,92 @@
+import ArgumentParser
+import Foundation
+import Host
+import Studies
+import Torch
+
+/// Several runs at once on this machine, a process each that has its share of the threads: for machines with more cores
+/// than one small network keeps busy.
+struct WorkerQueue: Launcher {
+  let jobs: Int
+  /// Of each process.
+  let threads: Int
+
+  /// - Parameter threads: of each process; nil for an equal share of what there is
+  init(jobs: Int, threads: Int?) { (self.jobs, self.threads) = (jobs, threads ?? max(1, Libtorch.threads / jobs)) }
+
+  private struct Worker {
+    let index: Int
+    let process: Process
+    let log: URL
+  }
+
+  func launch(_ runs: [PlannedRun], in folder: StudyFolder, _ data: DataSources, _ terminal: Terminal) throws -> Bool {
+    Interrupt.listen()
+    let plan = try folder.write(StudyFolder.Plan(runs: runs))
+    let logs = folder.url.appending(path: "logs")
+    try Files.makeFolder(logs)
+    let states = try folder.states(of: runs)
+    var waiting = runs.indices.filter { states[$0] == .training || states[$0] == .measuring }
+    if !waiting.isEmpty {
+      terminal.note("\(waiting.count) of \(runs.count) runs to do, \(jobs) at once with \(threads) threads each")
+    }
+    var (working, failed): ([Worker], [Worker]) = ([], [])
+    defer { for worker in working { worker.process.terminate() } }
+    while !(waiting.isEmpty && working.isEmpty) {
+      while working.count < jobs, !waiting.isEmpty {
+        working.append(try start(waiting.removeFirst(), plan, logs))
+      }
+      Thread.sleep(forTimeInterval: 0.2)
+      let ended = Set(working.filter { !$0.process.isRunning }.map(\.index))
+      failed += working.filter { ended.contains($0.index) && $0.process.terminationStatus != 0 }
+      working.removeAll { ended.contains($0.index) }
+      // What failed would fail again: the others come to their end, and nothing new is begun.
+      if !failed.isEmpty { waiting = [] }
+      if Interrupt.received {
+        for worker in working { worker.process.terminate() }
+        for worker in working { worker.process.waitUntilExit() }
+        working = []
+        terminal.clear()
+        terminal.note("stopped and saved; the same call again goes on")
+        throw ExitCode(Interrupt.exitCode)
+      }
+      let names = working.map { runs[$0.index].folderName.abbreviated(40) }.joined(separator: ", ")
+      terminal.progress(runs.count - waiting.count - working.count, of: runs.count, "runs done; at work: \(names)")
+    }
+    terminal.clear()
+    if let worker = failed.first {
+      let said = (try? String(contentsOf: worker.log, encoding: .utf8)) ?? ""
+      let last = said.split(separator: "\n").last.map(String.init) ?? "status \(worker.process.terminationStatus)"
+      throw FileError(
+        path: worker.log.path, problem: "\(runs[worker.index].folderName) failed: \(last)",
+        remedy: "mend what the log says and call this again")
+    }
+    return true
+  }
+
+  private func start(_ index: Int, _ plan: URL, _ logs: URL) throws -> Worker {
+    let log = logs.appending(path: "run-\(index).log")
+    try Files.write("", to: log)
+    let process = Process()
+    process.executableURL = URL(filePath: Program.path)
+    process.arguments = [
+      "work", plan.path, "--index", "\(index)", "--threads", "\(threads)", "--parent", "\(getpid())",
+    ]
+    process.standardInput = FileHandle.nullDevice
+    process.standardOutput = FileHandle.nullDevice
+    process.standardError = try FileHandle(forWritingTo: log)
+    try process.run()
+    return Worker(index: index, process: process, log: log)
+  }
+}
+
+extension String {
+  fileprivate func abbreviated(_ length: Int) -> String { count <= length ? self : prefix(length - 1) + "…" }
+}
+
+/// This program.
+enum Program {
+  static var path: String {
+    (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+  }
+}
