@@ -5,13 +5,17 @@
 #include "norms.h"
 
 #include <ATen/Dispatch.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/native_batch_norm.h>
 #include <ATen/ops/native_batch_norm_backward.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/threshold_backward.h>
 
 #include <cmath>
+
+#include "processes.h"
 
 namespace ctorch {
 
@@ -65,6 +69,12 @@ at::Tensor Statistics::as_batch() const {
 }
 
 namespace {
+/// Σ, over the processes whose images are one batch, of each of the values.
+std::vector<double> over_processes(ctorch_group group, std::vector<double> own) {
+  if (!group) return own;
+  return values(sum_over(group, tensor_of(own.data(), {static_cast<int64_t>(own.size())}, at::kDouble)));
+}
+
 std::vector<double> sums_of(const kernels::Kernels &run, const at::Tensor &x) {
   const auto pixels = pixels_of(x);
   return summed(pixels.count, 2 * kernels::padded(pixels.channels), [&](int64_t, int64_t begin, int64_t end, double *sums) {
@@ -87,9 +97,11 @@ void move(const at::Tensor &running, const std::vector<double> &value, double mo
 Statistics Statistics::of(const kernels::Kernels &run, const at::Tensor &x, ctorch_tensor known_sums,
                           const ctorch_norm &norm, ctorch_statistics kind, double momentum) {
   if (kind == CTORCH_RUNNING) return of(norm, nullptr);
-  const auto sums = known_sums ? values(get(known_sums)) : sums_of(run, x);
+  auto sums = known_sums ? values(get(known_sums)) : sums_of(run, x);
   const int64_t channels = x.size(1), apart = static_cast<int64_t>(sums.size()) / 2;
-  const double count = static_cast<double>(x.numel() / channels);
+  sums.push_back(static_cast<double>(x.numel() / channels));
+  sums = over_processes(norm.group, std::move(sums));
+  const double count = sums.back();
   Statistics found{std::vector<double>(channels), std::vector<double>(channels)};
   std::vector<double> unbiased(channels);
   for (int64_t c = 0; c < channels; ++c) {
@@ -118,18 +130,23 @@ Affine::Affine(const ctorch_norm &norm, const Statistics &statistics)
   }
 }
 
-NormGradient::NormGradient(const ctorch_norm &norm, const Statistics &statistics, const double *sums, double count) {
+NormGradient::NormGradient(const ctorch_norm &norm, const Statistics &statistics, const double *own, double pixels) {
   const int64_t channels = static_cast<int64_t>(statistics.mean.size()), apart = kernels::padded(channels);
   const auto gamma = values(get(norm.weight));
+  std::vector<double> whole(own, own + 2 * apart);
+  whole.push_back(pixels);
+  whole = over_processes(norm.group, std::move(whole));
+  const double count = whole.back();
   std::vector<double> abd(3 * apart), dgamma(channels), dbeta(channels);
   for (int64_t c = 0; c < channels; ++c) {
     const double inverse = statistics.inverse_deviation[c];
-    dbeta[c] = sums[c];
-    dgamma[c] = sums[apart + c] * inverse;
+    // Of this process's images: those of all are added up with every parameter's.
+    dbeta[c] = own[c];
+    dgamma[c] = own[apart + c] * inverse;
     // γ/σ·(g − Σg/N − x̂·Σg·x̂/N) with x̂ = (x − mean)/σ
     abd[c] = gamma[c] * inverse;
-    abd[apart + c] = -gamma[c] * inverse * inverse * dgamma[c] / count;
-    abd[2 * apart + c] = -gamma[c] * inverse * dbeta[c] / count - abd[apart + c] * statistics.mean[c];
+    abd[apart + c] = -gamma[c] * inverse * inverse * inverse * whole[apart + c] / count;
+    abd[2 * apart + c] = -gamma[c] * inverse * whole[c] / count - abd[apart + c] * statistics.mean[c];
   }
   const auto type = get(norm.weight).scalar_type();
   coefficients = tensor_of(abd.data(), {3, apart}, at::kFloat);
@@ -169,7 +186,27 @@ void resolve(const kernels::Kernels &run, const at::Tensor &gradient, const at::
 
 // MARK: by libtorch
 
+namespace {
+/// A value a channel, to be multiplied by or added to images.
+at::Tensor across(const at::Tensor &channels) { return channels.view({1, -1, 1, 1}); }
+
+at::Tensor channel_sum(const at::Tensor &x) { return x.sum({0, 2, 3}); }
+
+/// As wide as sums over a batch need.
+at::Tensor wide(const at::Tensor &x) { return x.to(at::kDouble); }
+
+/// ReLU(γ·(x − mean)·inverse + β), `both` being mean and inverse deviation.
+at::Tensor normalised(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &both) {
+  const auto slope = wide(get(norm.weight)).mul(both[1]);
+  return wide(x).sub(across(both[0])).mul(across(slope)).add(across(wide(get(norm.bias)))).relu_().to(x.scalar_type());
+}
+}  // namespace
+
 PlainNorm::PlainNorm(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind, double momentum) {
+  if (norm.group && kind != CTORCH_RUNNING) {
+    over_processes(x, norm, kind, momentum);
+    return;
+  }
   const bool reads_running = kind != CTORCH_BATCH;
   auto [y, mean, inverse] = at::native_batch_norm(
       x, get(norm.weight), get(norm.bias), reads_running ? get(norm.running_mean) : at::Tensor(),
@@ -178,7 +215,27 @@ PlainNorm::PlainNorm(const at::Tensor &x, const ctorch_norm &norm, ctorch_statis
   if (kind != CTORCH_RUNNING) batch = at::stack({mean, inverse});
 }
 
+/// libtorch normalises by the statistics of one process's images: here they are of all, in float64.
+void PlainNorm::over_processes(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind, double momentum) {
+  const auto own = wide(x);
+  const int64_t channels = x.size(1);
+  const auto pixels = at::full({1}, static_cast<double>(x.numel() / channels), own.options());
+  const auto sums = sum_over(norm.group, at::cat({channel_sum(own), channel_sum(own.square()), pixels}));
+  const auto count = sums.narrow(0, 2 * channels, 1);
+  const auto mean = sums.narrow(0, 0, channels).div(count);
+  const auto variance = sums.narrow(0, channels, channels).div(count).sub(mean.square()).clamp_min(0);
+  batch = at::stack({mean, variance.add(norm.epsilon).rsqrt()});
+  output = normalised(x, norm, batch);
+  if (kind != CTORCH_BATCH_MOVING) return;
+  const auto move = [&](const at::Tensor &running, const at::Tensor &value) {
+    running.copy_(wide(running).lerp(value, momentum));
+  };
+  move(get(norm.running_mean), mean);
+  move(get(norm.running_var), variance.mul(count.div(count.sub(1))));
+}
+
 at::Tensor PlainNorm::again(const at::Tensor &x, const ctorch_norm &norm, ctorch_tensor batch) {
+  if (batch && norm.group) return normalised(x, norm, get(batch));
   return PlainNorm(x, norm, batch ? CTORCH_BATCH : CTORCH_RUNNING, 0).output;
 }
 
@@ -187,13 +244,28 @@ PlainNormGradient::PlainNormGradient(const at::Tensor &gradient, const at::Tenso
   const auto through = at::threshold_backward(gradient, PlainNorm::again(x, norm, batch), 0);
   if (!batch) {
     const auto scale = get(norm.weight).mul(get(norm.running_var).add(norm.epsilon).rsqrt());
-    input = through.mul(scale.to(through.scalar_type()).view({1, -1, 1, 1}));
+    input = through.mul(across(scale.to(through.scalar_type())));
     return;
   }
   auto &both = get(batch);
-  std::tie(input, weight, bias) = at::native_batch_norm_backward(
-      through, x, get(norm.weight), get(norm.running_mean), get(norm.running_var), both[0], both[1], true,
-      norm.epsilon, {true, true, true});
+  if (!norm.group) {
+    std::tie(input, weight, bias) = at::native_batch_norm_backward(
+        through, x, get(norm.weight), get(norm.running_mean), get(norm.running_var), both[0], both[1], true,
+        norm.epsilon, {true, true, true});
+    return;
+  }
+  // γ/σ·(g − Σg/N − x̂·Σg·x̂/N), its sums over the processes; those of γ and β are of this one's images.
+  const auto g = wide(through), hat = wide(x).sub(across(both[0])).mul(across(both[1]));
+  const int64_t channels = x.size(1);
+  const auto pixels = at::full({1}, static_cast<double>(x.numel() / channels), g.options());
+  const auto own = at::cat({channel_sum(g), channel_sum(g.mul(hat)), pixels});
+  const auto sums = sum_over(norm.group, own);
+  const auto count = sums.narrow(0, 2 * channels, 1);
+  const auto mean = [&](int64_t which) { return across(sums.narrow(0, which * channels, channels).div(count)); };
+  input = g.sub(mean(0)).sub(hat.mul(mean(1))).mul(across(wide(get(norm.weight)).mul(both[1]))).to(x.scalar_type());
+  const auto type = get(norm.weight).scalar_type();
+  bias = own.narrow(0, 0, channels).to(type);
+  weight = own.narrow(0, channels, channels).to(type);
 }
 
 void check_fits(const at::Tensor &x, const ctorch_norm &norm) {

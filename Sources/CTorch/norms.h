@@ -34,10 +34,11 @@ struct Affine {
   Affine(const ctorch_norm &norm, const Statistics &statistics);
 };
 
-/// a, b and d of a pending gradient, and the gradients of γ and β, from Σg and Σg·(x − mean).
+/// a, b and d of a pending gradient, and the gradients of γ and β, from this process's Σg and Σg·(x − mean) of its `pixels`
+/// a channel.
 struct NormGradient {
   at::Tensor coefficients, weight, bias;
-  NormGradient(const ctorch_norm &norm, const Statistics &statistics, const double *sums, double count);
+  NormGradient(const ctorch_norm &norm, const Statistics &statistics, const double *own, double pixels);
 };
 
 /// ReLU(normalised x).
@@ -55,6 +56,9 @@ struct PlainNorm {
   PlainNorm(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind, double momentum);
   /// The output of a forward that has been made, once more.
   static at::Tensor again(const at::Tensor &x, const ctorch_norm &norm, ctorch_tensor batch);
+
+ private:
+  void over_processes(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind, double momentum);
 };
 
 /// Its way back.

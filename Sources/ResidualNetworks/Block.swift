@@ -99,7 +99,7 @@ final class Block {
   ) throws -> Output {
     let norms = try norms(of: step)
     let statistics = mode.statistics(momentum: momentum)
-    let wantsSums = mode != .evaluation
+    let wantsSums = mode.usesBatch
     let first = try ResidualUnit.forward(
       h, sums: sums, norms.first.parameters, by: statistics, conv1.ofUnit, wantsSums: wantsSums)
     let between = try first.residual.wanted()

@@ -1,9 +1,11 @@
 import Torch
 
 /// By which statistics normalisations run.
-public enum Mode: String, Sendable {
+public enum Mode {
   /// The batch's own, which also move the running ones.
   case training
+  /// Those of a batch that these processes share, each of them running its part of it; they move the running ones.
+  case synchronised(ProcessGroup)
   /// The batch's own; the running ones stay as they are.
   case batchStatistics
   /// The running ones.
@@ -13,10 +15,14 @@ public enum Mode: String, Sendable {
   func statistics(momentum: Double = Normalisation.momentum) -> NormReLU.Statistics {
     switch self {
     case .training: .batchMoving(momentum: momentum)
+    case .synchronised(let group): .batchMoving(momentum: momentum, over: group)
     case .batchStatistics: .batch
     case .evaluation: .running
     }
   }
+
+  /// Whether the batch's own statistics are wanted.
+  var usesBatch: Bool { if case .evaluation = self { false } else { true } }
 }
 
 /// PyTorch's defaults; the paper names neither.
@@ -28,8 +34,10 @@ enum Normalisation {
 /// Gradients of parameters by path, summed over all uses of a parameter.
 public final class Gradients {
   public private(set) var byPath: [String: Tensor] = [:]
+  /// Told whenever something was added to a parameter's gradient.
+  private let added: (String) throws -> Void
 
-  public init() {}
+  public init(added: @escaping (String) throws -> Void = { _ in }) { self.added = added }
 
   func add(_ gradient: Tensor?, _ path: String) throws {
     guard let gradient else { return }
@@ -38,6 +46,7 @@ public final class Gradients {
     } else {
       byPath[path] = gradient
     }
+    try added(path)
   }
 }
 

@@ -81,6 +81,20 @@ extension Architecture {
     return all
   }
 
+  /// How often a pass back through the network adds to the gradient of each trainable parameter: once for every step that
+  /// uses it.
+  public var gradientParts: [String: Int] {
+    var parts: [String: Int] = [:]
+    func count(_ path: String) { for name in [".weight", ".bias"] { parts[path + name, default: 0] += 1 } }
+    for path in ["stem", "head.norm", "head.linear"] { count(path) }
+    for step in steps {
+      for norm in ["norm1", "norm2"] { count(step.normPaths(norm).affine) }
+      for convolution in ["conv1", "conv2"] { count(step.name.blockPath + "." + convolution) }
+      if step.name.projection { count(step.name.blockPath + ".projection") }
+    }
+    return parts
+  }
+
   /// All stored numbers, running statistics included: the count that Keras, and so the paper (§4), calls total.
   public var totalParameters: Int { parameters.reduce(0) { $0 + $1.count } }
 

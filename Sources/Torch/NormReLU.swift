@@ -8,8 +8,9 @@ public enum NormReLU {
     case running
     /// The batch's own; the running ones stay as they are.
     case batch
-    /// The batch's own, which also move the running ones by `momentum`.
-    case batchMoving(momentum: Double)
+    /// The batch's own, which also move the running ones by `momentum`. Where `over` names processes, the images of all of
+    /// them are the batch.
+    case batchMoving(momentum: Double, over: ProcessGroup? = nil)
 
     var code: ctorch_statistics {
       switch self {
@@ -19,12 +20,16 @@ public enum NormReLU {
       }
     }
 
-    var momentum: Double { if case .batchMoving(let momentum) = self { momentum } else { 0 } }
+    var momentum: Double { if case .batchMoving(let momentum, _) = self { momentum } else { 0 } }
+
+    var group: ProcessGroup? { if case .batchMoving(_, let group) = self { group } else { nil } }
   }
 
   /// What the backward of a forward by the batch's statistics needs besides its input: mean and 1/deviation, 2×C.
   public struct BatchStatistics {
     let tensor: Tensor
+    /// Whose images the batch was.
+    let group: ProcessGroup?
   }
 
   /// Σx and Σx² of each channel of a tensor, in float64: what a pass that wrote the tensor saves the normalisation that
@@ -50,10 +55,10 @@ public enum NormReLU {
       self.epsilon = epsilon
     }
 
-    var code: ctorch_norm {
+    func code(over group: ProcessGroup?) -> ctorch_norm {
       ctorch_norm(
         weight: weight.handle, bias: bias.handle, running_mean: runningMean.handle,
-        running_var: runningVariance.handle, epsilon: epsilon)
+        running_var: runningVariance.handle, epsilon: epsilon, group: group?.handle)
     }
   }
 
@@ -65,8 +70,10 @@ public enum NormReLU {
     var batch: ctorch_tensor?
     try check(
       ctorch_norm_relu(
-        input.handle, sums?.tensor.handle, parameters.code, statistics.code, statistics.momentum, &out, &batch))
-    return (try .adopt(out), batch.map { BatchStatistics(tensor: Tensor(owning: $0)) })
+        input.handle, sums?.tensor.handle, parameters.code(over: statistics.group), statistics.code,
+        statistics.momentum,
+        &out, &batch))
+    return (try .adopt(out), batch.map { BatchStatistics(tensor: Tensor(owning: $0), group: statistics.group) })
   }
 
   /// - Parameters:
@@ -78,7 +85,7 @@ public enum NormReLU {
   ) throws -> (input: Tensor, weight: Tensor?, bias: Tensor?) {
     let all = try withGradients(true, statistics != nil) { gi, gw, gb in
       ctorch_norm_relu_backward(
-        gradient.handle, input.handle, parameters.code, statistics?.tensor.handle, gi, gw, gb)
+        gradient.handle, input.handle, parameters.code(over: statistics?.group), statistics?.tensor.handle, gi, gw, gb)
     }
     guard let input = all.input else { throw TorchError.missingResult }
     return (input, all.weight, all.bias)

@@ -54,7 +54,8 @@ public enum ResidualUnit {
       )
     let status = withUnsafeMutablePointer(to: &out.sums) { place in
       ctorch_unit(
-        input.handle, sums?.tensor.handle, norm.code, statistics.code, statistics.momentum, convolution.weight.handle,
+        input.handle, sums?.tensor.handle, norm.code(over: statistics.group), statistics.code, statistics.momentum,
+        convolution.weight.handle,
         convolution.bias.handle, Int32(convolution.stride), scale, kept?.handle, keepsResidual, &out.residual, &out.sum,
         wantsSums ? place : nil, &out.squares, &out.batch)
     }
@@ -64,7 +65,7 @@ public enum ResidualUnit {
       residual: out.residual.map(Tensor.init(owning:)), sum: out.sum.map(Tensor.init(owning:)),
       channelSums: out.sums.map { NormReLU.ChannelSums(tensor: Tensor(owning: $0)) },
       squares: squares.map { (residual: halves($0).0, sum: halves($0).1) },
-      statistics: out.batch.map { NormReLU.BatchStatistics(tensor: Tensor(owning: $0)) })
+      statistics: out.batch.map { NormReLU.BatchStatistics(tensor: Tensor(owning: $0), group: statistics.group) })
   }
 
   /// A gradient with respect to a unit's input, of which the way back through the unit's normalisation may still have to be
@@ -124,7 +125,8 @@ public enum ResidualUnit {
     var gradients = ctorch_unit_gradients()
     let status = withUnsafeMutablePointer(to: &gradients) { place in
       ctorch_unit_backward(
-        gradient.code, input.handle, norm.code, statistics?.tensor.handle, convolution.weight.handle,
+        gradient.code, input.handle, norm.code(over: statistics?.group), statistics?.tensor.handle,
+        convolution.weight.handle,
         Int32(convolution.stride), kept?.handle, beside?.handle, &out, &sums, wantsParameters ? place : nil)
     }
     try check(status)

@@ -3,24 +3,43 @@ import ResidualNetworks
 import Results
 import Torch
 
+extension CrossEntropy {
+  /// Loss, entropy and answer of each sample, as processes send them.
+  fileprivate var flat: [Double] { losses + entropies + predictions.map(Double.init) }
+}
+
 extension ResidualNetwork {
   /// How the network does on the first `samples` images of a set, in evaluation mode.
   /// - Parameters:
   ///   - known: what it says of the first `known.count` of them, where that has been found out already
-  ///   - shouldStop: asked between batches; nil is returned once it says so
+  ///   - group: processes that have a share of the batches each; all of them get the score that one would have found
+  ///   - shouldStop: asked between batches, of every process as often; nil is returned once it says so
   public func score(
     _ set: ImageSet, samples: Int? = nil, known: ScoreSum = ScoreSum(), maker: BatchMaker, batch: Int = 64,
-    shouldStop: () -> Bool = { false }
+    group: ProcessGroup? = nil, shouldStop: () throws -> Bool = { false }
   ) throws -> Score? {
     let count = samples ?? set.count
-    var sum = known
-    for start in stride(from: known.count, to: count, by: batch) {
-      if shouldStop() { return nil }
+    let starts = Array(stride(from: known.count, to: count, by: batch))
+    let (rank, size) = (group?.rank ?? 0, group?.size ?? 1)
+    var own: [Double] = []
+    for round in stride(from: 0, to: starts.count, by: size) {
+      if try shouldStop() { return nil }
+      guard starts.indices.contains(round + rank) else { continue }
+      let start = starts[round + rank]
       let part = try maker.batch(set, start..<min(start + batch, count))
-      let reading = try CrossEntropy(logits: logits(part.images), labels: part.labels)
-      sum.add(
-        losses: reading.losses, entropies: reading.entropies, predictions: reading.predictions,
-        labels: part.indices.map { set.labels[$0] })
+      own += try CrossEntropy(logits: logits(part.images), labels: part.labels).flat
+    }
+    var found = try (group?.gather(own) ?? [own]).map { $0[...] }
+    // In the order of the images, whoever looked at them: rounding is as it is in one process.
+    var sum = known
+    for (index, start) in starts.enumerated() {
+      let labels = Array(set.labels[start..<min(start + batch, count)])
+      func next() -> [Double] {
+        defer { found[index % size].removeFirst(labels.count) }
+        return Array(found[index % size].prefix(labels.count))
+      }
+      let (losses, entropies, predictions) = (next(), next(), next())
+      sum.add(losses: losses, entropies: entropies, predictions: predictions.map { Int($0) }, labels: labels)
     }
     return sum.score
   }

@@ -151,8 +151,10 @@ public struct RunFolder: Sendable {
     public var cpuCapability: String
     /// What computed: "cpu".
     public var device: String
-    /// libtorch's.
+    /// libtorch's, of each process.
     public var threads: Int
+    /// That shared the work; nil where there was one.
+    public var processes: Int?
     /// The operating system's name and version.
     public var system: String
     /// ISO 8601
@@ -160,7 +162,7 @@ public struct RunFolder: Sendable {
 
     public init(
       command: [String], reslens: String, commit: String?, libtorch: String, cpuCapability: String, device: String,
-      threads: Int, system: String, started: String
+      threads: Int, processes: Int? = nil, system: String, started: String
     ) {
       self.command = command
       self.reslens = reslens
@@ -169,6 +171,7 @@ public struct RunFolder: Sendable {
       self.cpuCapability = cpuCapability
       self.device = device
       self.threads = threads
+      self.processes = processes
       self.system = system
       self.started = started
     }

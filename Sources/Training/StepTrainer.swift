@@ -2,12 +2,13 @@ import ImageDatasets
 import ResidualNetworks
 import Torch
 
-/// One step of training after another: a batch forward, back, and into the optimiser.
+/// One step of training after another: a batch forward, back, and into the optimiser. Several processes share each batch.
 public final class StepTrainer {
   public let network: ResidualNetwork
   let optimizer: Optimizer
   let maker: BatchMaker
   private let recipe: Recipe
+  private let exchange: GradientExchange?
 
   /// What the network said of a batch before it learnt from it.
   public struct Outcome: Sendable {
@@ -21,30 +22,45 @@ public final class StepTrainer {
     try self.init(network, recipe, maker: maker, velocities: nil)
   }
 
-  /// - Parameter velocities: the optimiser's state to go on from
-  init(_ network: ResidualNetwork, _ recipe: Recipe, maker: BatchMaker, velocities: [String: Tensor]?) throws {
+  /// - Parameters:
+  ///   - velocities: the optimiser's state to go on from
+  ///   - processes: those that share every batch; nil where this one has it alone
+  init(
+    _ network: ResidualNetwork, _ recipe: Recipe, maker: BatchMaker, velocities: [String: Tensor]?,
+    processes: DataParallel? = nil
+  ) throws {
     self.network = network
     self.recipe = recipe
     self.maker = maker
     optimizer = try Optimizer(network, recipe, stored: velocities)
+    exchange = processes.map { GradientExchange($0, network) }
   }
 
-  /// Learns from the images of `indices`, augmented as `epoch` has it. Where the loss is not finite
-  /// nothing is learnt.
+  /// Learns from the images of `indices`, augmented as `epoch` has it. Where the loss is not finite nothing is learnt.
+  /// - Returns: what came of the whole batch, where processes share it
   public func step(
     on set: ImageSet, _ indices: some Collection<Int>, epoch: Int, rate: Double
   ) throws -> Outcome {
-    let batch = try maker.batch(set, indices, augmentation: recipe.augmentation, epoch: epoch)
-    let pass = try Pass(network, images: batch.images, mode: .training)
+    let own = exchange?.share(of: Array(indices)) ?? Array(indices)
+    let batch = try maker.batch(set, own, augmentation: recipe.augmentation, epoch: epoch)
+    let pass = try Pass(network, images: batch.images, mode: exchange?.mode ?? .training)
+    // By the whole batch's size: gradients of all processes then add up to that of its mean loss.
     let reading = try CrossEntropy(
       logits: pass.logits, labels: batch.labels, smoothing: recipe.labelSmoothing,
-      gradientScale: 1 / Double(batch.count))
-    let outcome = Outcome(
+      gradientScale: 1 / Double(indices.count))
+    var outcome = Outcome(
       lossSum: reading.losses.reduce(0, +),
       wrong: zip(reading.predictions, batch.indices).count { $0 != set.labels[$1] })
+    let gradients: Gradients
+    if let exchange {
+      gradients = try exchange.begin(share: Double(batch.count) / Double(indices.count), outcome)
+      try pass.backward(reading.requiredGradient(), into: gradients)
+      outcome = try exchange.finish()
+    } else {
+      gradients = Gradients()
+      try pass.backward(reading.requiredGradient(), into: gradients)
+    }
     guard outcome.lossSum.isFinite else { return outcome }
-    let gradients = Gradients()
-    try pass.backward(reading.requiredGradient(), into: gradients)
     try optimizer.step(gradients, rate: rate)
     return outcome
   }

@@ -41,7 +41,7 @@ public final class Trainer {
   public var records: [EpochRecord] { loop.records }
   /// Measures the network after an epoch of the configuration's `measure`, before the epoch's checkpoint is written: what
   /// it has recorded is there whenever the epoch counts as done; and, as epoch 0, before the first step.
-  public var measureEpoch: ((_ epoch: Int, _ shouldStop: () -> Bool) throws -> Measuring)?
+  public var measureEpoch: ((_ epoch: Int, _ shouldStop: () throws -> Bool) throws -> Measuring)?
 
   /// How measuring an epoch ended.
   public enum Measuring {
@@ -55,6 +55,7 @@ public final class Trainer {
   public var secondsBetweenCheckpoints = 300.0
 
   private let dataset: ImageDataset
+  private let group: ProcessGroup?
   private let stepTrainer: StepTrainer
   /// Scores are of float32, as measures are, whatever the training's precision.
   private let scoreMaker: BatchMaker
@@ -63,19 +64,31 @@ public final class Trainer {
   private var steps: Int { (trainCount + configuration.recipe.batch - 1) / configuration.recipe.batch }
 
   /// Goes on from the folder's last checkpoint, or begins where there is none.
-  /// - Throws: `FileError` where data, folder or checkpoint do not fit.
-  public init(_ configuration: RunConfiguration, dataset: ImageDataset, folder: RunFolder) throws {
+  /// - Parameter processes: those that share the work; process 0 alone reads and writes the folder
+  /// - Throws: `FileError` where data, folder or checkpoint do not fit; `TrainingError.smallBatch`.
+  public init(
+    _ configuration: RunConfiguration, dataset: ImageDataset, folder: RunFolder, processes: DataParallel? = nil
+  ) throws {
     try configuration.check(against: dataset)
     self.configuration = configuration
     self.dataset = dataset
     self.folder = folder
+    group = processes?.group
     let maker = BatchMaker(statistics: dataset.statistics, type: configuration.precision, seed: configuration.seed)
     scoreMaker = BatchMaker(statistics: dataset.statistics)
     trainCount = configuration.trainSamples ?? dataset.train.count
-    if let checkpoint = folder.latestCheckpoint() {
+    if let processes {
+      let rest = trainCount % configuration.recipe.batch
+      let smallest = rest == 0 ? configuration.recipe.batch : min(rest, configuration.recipe.batch)
+      guard smallest >= processes.group.size else {
+        throw TrainingError.smallBatch(images: smallest, processes: processes.group.size)
+      }
+    }
+    if let checkpoint = group.map({ $0.rank == 0 }) ?? true ? folder.latestCheckpoint() : nil {
       let network = try checkpoint.network(expecting: configuration.architecture)
       do {
-        stepTrainer = try StepTrainer(network, configuration.recipe, maker: maker, velocities: checkpoint.velocities())
+        stepTrainer = try StepTrainer(
+          network, configuration.recipe, maker: maker, velocities: checkpoint.velocities(), processes: processes)
       } catch let error as ParameterError {
         throw FileError(
           path: checkpoint.optimizerFile.path, problem: "\(error)", remedy: "train anew into another folder")
@@ -90,10 +103,24 @@ public final class Trainer {
       try writeEpochs()
     } else {
       stepTrainer = try StepTrainer(
-        ResidualNetwork(configuration.architecture, seed: configuration.seed), configuration.recipe, maker: maker)
+        ResidualNetwork(configuration.architecture, seed: configuration.seed), configuration.recipe, maker: maker,
+        velocities: nil, processes: processes)
       loop = Checkpoint.Loop()
     }
+    if let group { try takeState(from: group) }
   }
+
+  /// Takes the weights, the optimiser's state and the place in the loop from process 0.
+  private func takeState(from group: ProcessGroup) throws {
+    for tensors in [network.parameters, stepTrainer.optimizer.velocities] {
+      try group.broadcast(tensors.sorted { $0.key < $1.key }.map(\.value))
+    }
+    let own = group.rank == 0 ? Array(try JSONEncoder().encode(loop)) : []
+    loop = try JSONDecoder().decode(Checkpoint.Loop.self, from: Data(group.gather(own)[0]))
+  }
+
+  /// Whether this process writes.
+  private var writes: Bool { group.map { $0.rank == 0 } ?? true }
 
   /// Trains to the end.
   /// - Parameters:
@@ -102,6 +129,8 @@ public final class Trainer {
   /// - Throws: `TrainingError.notFinite`; `FileError` where a file cannot be written. The last checkpoint stays.
   public func run(shouldStop: () -> Bool = { false }, report: (Event) -> Void = { _ in }) throws -> Outcome {
     let recipe = configuration.recipe
+    // All processes stop after the same step.
+    let shouldStop = { [group] in try group?.any(shouldStop()) ?? shouldStop() }
     if loop.epoch == 0, loop.step == 0, try measured(0, shouldStop) == nil { return .stopped }
     while loop.epoch < recipe.epochs {
       guard try trainEpoch(shouldStop, report) else { return .stopped }
@@ -126,19 +155,19 @@ public final class Trainer {
 
   /// Measures and scores the network as the epoch leaves it; nil where it was told to stop.
   /// - Returns: how it does on the validation set, and how long it took to say so of what measuring had not seen
-  private func validate(_ shouldStop: () -> Bool) throws -> (score: Score, seconds: Double)? {
+  private func validate(_ shouldStop: () throws -> Bool) throws -> (score: Score, seconds: Double)? {
     guard var known = try measured(loop.epoch + 1, shouldStop) else { return nil }
     let count = configuration.validationSamples ?? dataset.validation.count
     if known.count > count { known = ScoreSum() }
     let began = ContinuousClock.now
     let score = try network.score(
-      dataset.validation, samples: count, known: known, maker: scoreMaker, shouldStop: shouldStop)
+      dataset.validation, samples: count, known: known, maker: scoreMaker, group: group, shouldStop: shouldStop)
     return score.map { ($0, began.seconds) }
   }
 
   /// What is known of the validation set by measuring the network, where this epoch is measured; nil where that was told
   /// to stop.
-  private func measured(_ epoch: Int, _ shouldStop: () -> Bool) throws -> ScoreSum? {
+  private func measured(_ epoch: Int, _ shouldStop: () throws -> Bool) throws -> ScoreSum? {
     guard let measureEpoch, configuration.measure?.includes(epoch, of: configuration.recipe.epochs) == true else {
       return ScoreSum()
     }
@@ -147,7 +176,7 @@ public final class Trainer {
   }
 
   /// The rest of an epoch's steps; false where it was told to stop, the state then being saved.
-  private func trainEpoch(_ shouldStop: () -> Bool, _ report: (Event) -> Void) throws -> Bool {
+  private func trainEpoch(_ shouldStop: () throws -> Bool, _ report: (Event) -> Void) throws -> Bool {
     let batch = configuration.recipe.batch
     let order = stepTrainer.maker.order(count: trainCount, epoch: loop.epoch)
     var saved = ContinuousClock.now
@@ -158,7 +187,7 @@ public final class Trainer {
       loop.step += 1
       loop.trainSeconds += began.seconds
       report(.step(progress))
-      let stops = shouldStop()
+      let stops = try shouldStop()
       if stops || saved.seconds > secondsBetweenCheckpoints {
         try save()
         saved = .now
@@ -202,20 +231,26 @@ public final class Trainer {
   /// - Throws: `TrainingError.notFinite` where the last step ruined the parameters: the checkpoint before stays.
   private func save() throws {
     guard try network.parameters.values.allSatisfy({ try $0.isFinite() }) else { throw notFinite(step: loop.step) }
+    guard writes else { return }
     _ = try Checkpoint.write(network, velocities: stepTrainer.optimizer.velocities, loop, in: folder)
   }
 
   private func writeEpochs() throws {
-    if !loop.records.isEmpty { try Files.write(EpochRecord.csv(loop.records), to: folder.epochsFile) }
+    if writes, !loop.records.isEmpty { try Files.write(EpochRecord.csv(loop.records), to: folder.epochsFile) }
   }
 }
 
 /// A training that cannot go on.
 public enum TrainingError: Error, CustomStringConvertible, Equatable {
   case notFinite(epoch: Int, step: Int, rate: Double, hasCheckpoint: Bool)
+  /// There is a batch that not every process gets an image of.
+  case smallBatch(images: Int, processes: Int)
 
   public var description: String {
     switch self {
+    case .smallBatch(let images, let processes):
+      "the last batch of an epoch has \(images) images for \(processes) processes: choose another --batch or "
+        + "--train-samples, or fewer processes"
     case .notFinite(let epoch, let step, let rate, let hasCheckpoint):
       "the loss is not finite at step \(step) of epoch \(epoch), learning rate \(rate); try a lower rate or a longer "
         + "warm-up in the recipe, or --precision fp32. "

@@ -52,14 +52,18 @@ struct EpochMeasuring {
   private let options: MeasureOptions
   private let dataset: ImageDataset
   private let schedule: MeasureSchedule
+  private let writes: Bool
 
   private struct Stopped: Error {}
 
   /// nil where nothing is to be measured.
+  /// - Parameter writes: whether this process puts what is found into the folder
   /// - Throws: `MeasureError` where a measure cannot be, before anything is trained.
   init?(
-    _ configuration: RunConfiguration, _ network: ResidualNetwork, _ dataset: ImageDataset, _ folder: RunFolder
+    _ configuration: RunConfiguration, _ network: ResidualNetwork, _ dataset: ImageDataset, _ folder: RunFolder,
+    writes: Bool
   ) throws {
+    self.writes = writes
     guard let schedule = configuration.measure else { return nil }
     (self.configuration, self.network, self.folder) = (configuration, network, folder)
     (self.dataset, self.schedule) = (dataset, schedule)
@@ -85,7 +89,7 @@ struct EpochMeasuring {
 
   /// Where it was told to stop nothing is written.
   func measure(
-    _ epoch: Int, shouldStop: () -> Bool, progress: (Int, Int, MeasureSuite.Phase) -> Void
+    _ epoch: Int, shouldStop: () throws -> Bool, progress: (Int, Int, MeasureSuite.Phase) -> Void
   ) throws -> Trainer.Measuring {
     var options = options
     if epoch == 0 {
@@ -98,9 +102,10 @@ struct EpochMeasuring {
     let score = NetworkScore(network.architecture)
     do {
       let (measures, absent) = try suite.run(watching: [score]) { phase, done, count in
-        if shouldStop() { throw Stopped() }
+        if try shouldStop() { throw Stopped() }
         progress(done, count, phase)
       }
+      guard writes else { return .done(validation: score.sum) }
       try folder.writeHistory(
         MeasureResults(
           run: folder.name, architecture: network.architecture.name, checkpoint: Checkpoint.name(epoch: epoch),

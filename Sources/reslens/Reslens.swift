@@ -16,7 +16,8 @@ struct Reslens: ParsableCommand {
       """,
     version: Version.current,
     subcommands: [
-      TrainCommand.self, MeasureCommand.self, ReportCommand.self, ReproduceCommand.self, StudyCommand.self,
+      TrainCommand.self, LaunchCommand.self, MeasureCommand.self, ReportCommand.self, ReproduceCommand.self,
+      StudyCommand.self,
       CompareCommand.self, ProbeCommand.self, ModelsCommand.self, DataCommand.self, DoctorCommand.self,
       BenchCommand.self, WorkCommand.self,
     ])
@@ -30,10 +31,18 @@ struct Reslens: ParsableCommand {
     do {
       var command = try parseAsRoot()
       try command.run()
+    } catch let error as ProcessError {
+      FileHandle.standardError.write(Data("Error: \(error)\n".utf8))
+      Foundation.exit(ProcessError.exitStatus)
     } catch {
       exit(withError: error)
     }
   }
+}
+
+extension ProcessError {
+  /// Of a process that lost the others (EX_TEMPFAIL): what started them looks for the one that has something to say.
+  static let exitStatus: Int32 = 75
 }
 
 enum Version {

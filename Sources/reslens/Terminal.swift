@@ -2,6 +2,8 @@ import Foundation
 
 /// Progress and notes on standard error: one line that is redrawn on a terminal, plain lines elsewhere.
 final class Terminal {
+  /// Of several processes one speaks.
+  var isQuiet = false
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private var drawn = false
   private var last = ContinuousClock.now
@@ -38,7 +40,10 @@ final class Terminal {
     return ioctl(STDERR_FILENO, UInt(TIOCGWINSZ), &size) == 0 && size.ws_col > 20 ? Int(size.ws_col) : 80
   }
 
-  private func write(_ text: String) { FileHandle.standardError.write(Data(text.utf8)) }
+  private func write(_ text: String) {
+    if isQuiet { return }
+    FileHandle.standardError.write(Data(text.utf8))
+  }
 }
 
 /// Seconds as a person says them: 42 s, 3 min 10 s, 2 h 5 min.

@@ -41,28 +41,47 @@ struct TrainCommand: ParsableCommand {
   @Flag(help: "Goes on with the run in the folder; begins it where there is none.")
   var resume = false
 
+  @Flag(
+    help: "Where several processes train: normalises by the statistics of the whole batch instead of each one's part.")
+  var syncBatchNorm = false
+
   @OptionGroup var threads: ThreadOptions
 
   func run() throws {
-    let stored = try storedConfiguration()
     try threads.apply()
+    let group = try Processes.join()
+    if syncBatchNorm, group == nil {
+      throw ValidationError("--sync-batch-norm is for several processes: reslens launch --help")
+    }
+    // Process 0 alone looks into the run's folder.
+    let isFirst = group.map { $0.rank == 0 } ?? true
+    let stored = try agreed(isFirst ? storedConfiguration() : nil, by: group)
     let (configuration, dataset) = try resolve(stored)
     let folder = RunFolder(URL(filePath: out ?? Self.defaultFolder(configuration, dataset)))
-    if folder.holdsRun && !resume {
+    if isFirst, folder.holdsRun, !resume {
       throw FileError(
         path: folder.url.path, problem: "there is a run in this folder already",
         remedy: "go on with it by --resume, or choose another folder with --out")
     }
     try configuration.check(against: dataset)
     let session = TrainingSession(
-      configuration, dataset, folder, threads: threads.threads, checkpointSeconds: training.checkpointSeconds)
+      configuration, dataset, folder, threads: threads.threads, checkpointSeconds: training.checkpointSeconds,
+      processes: group.map { DataParallel($0, synchronisesStatistics: syncBatchNorm) })
     let terminal = Terminal()
+    terminal.isQuiet = !isFirst
     Interrupt.listen()
     guard try session.run(terminal) == .finished else {
       terminal.note("stopped and saved; go on with: reslens train --resume --out \(folder.url.path)")
       throw ExitCode(Interrupt.exitCode)
     }
-    print(folder.url.path)
+    if isFirst { print(folder.url.path) }
+  }
+
+  /// What process 0 found, for all.
+  private func agreed(_ own: RunConfiguration?, by group: ProcessGroup?) throws -> RunConfiguration? {
+    guard let group else { return own }
+    let bytes = group.rank == 0 ? Array(try JSONEncoder().encode(own.map { [$0] } ?? [])) : []
+    return try JSONDecoder().decode([RunConfiguration].self, from: Data(group.gather(bytes)[0])).first
   }
 
   /// The configuration of the run that is to be gone on with; nil for a new one.

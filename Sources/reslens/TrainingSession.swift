@@ -14,11 +14,14 @@ struct TrainingSession {
   private let threads: Int?
   private let checkpointSeconds: Double
   private let lockSeconds: Double
+  private let processes: DataParallel?
 
+  /// - Parameter processes: those that share the work; process 0 alone reads and writes the folder
   init(
     _ configuration: RunConfiguration, _ dataset: ImageDataset, _ folder: RunFolder, threads: Int?,
-    checkpointSeconds: Double, lockSeconds: Double = 0
+    checkpointSeconds: Double, lockSeconds: Double = 0, processes: DataParallel? = nil
   ) {
+    self.processes = processes
     (self.configuration, self.dataset, self.folder) = (configuration, dataset, folder)
     (self.threads, self.checkpointSeconds, self.lockSeconds) = (threads, checkpointSeconds, lockSeconds)
   }
@@ -26,27 +29,17 @@ struct TrainingSession {
   /// Trains until the end or an interrupt.
   /// - Throws: what `Trainer` throws; `FileError` where another process works in the folder.
   func run(_ terminal: Terminal) throws -> Trainer.Outcome {
-    try Files.makeFolder(folder.url)
-    let lock = try FolderLock(folder.url, waiting: lockSeconds)
+    let lock = try writes ? openFolder() : nil
     defer { withExtendedLifetime(lock) {} }
-    // Measuring changes nothing of the training: a run that is gone on with may be measured otherwise from here on.
-    if try !folder.holdsRun || configuration.measure != folder.configuration().measure {
-      try Files.write(YAML.encode(configuration), to: folder.configurationFile)
-    }
     let ambient = Libtorch.threads
     defer { try? Libtorch.setThreads(ambient) }
-    if let before = try folder.sessions().last?.threads, before != ambient {
-      if threads == nil {
-        // Sums round by the number of threads: the run keeps its own.
-        try Libtorch.setThreads(before)
-      } else {
-        terminal.note("note: this run had \(before) threads and has \(ambient) now: sums may round otherwise")
-      }
+    try keepThreads(terminal)
+    let trainer = try Trainer(configuration, dataset: dataset, folder: folder, processes: processes)
+    if writes, trainer.records.count < configuration.recipe.epochs {
+      try folder.add(.now(processes: processes?.group.size))
     }
-    let trainer = try Trainer(configuration, dataset: dataset, folder: folder)
-    if trainer.records.count < configuration.recipe.epochs { try folder.add(.now()) }
     trainer.secondsBetweenCheckpoints = checkpointSeconds
-    let history = try EpochMeasuring(configuration, trainer.network, dataset, folder)
+    let history = try EpochMeasuring(configuration, trainer.network, dataset, folder, writes: writes)
     trainer.measureEpoch = { epoch, shouldStop in
       try history?.measure(epoch, shouldStop: shouldStop) { done, count, phase in
         let time = epoch == 0 ? "at initialisation" : "after epoch \(epoch)"
@@ -59,6 +52,36 @@ struct TrainingSession {
     return outcome
   }
 
+  private var writes: Bool { processes.map { $0.group.rank == 0 } ?? true }
+
+  /// Makes the folder and writes what is to be done into it.
+  /// - Returns: its lock, which is to be kept
+  private func openFolder() throws -> FolderLock {
+    try Files.makeFolder(folder.url)
+    let lock = try FolderLock(folder.url, waiting: lockSeconds)
+    // Measuring changes nothing of the training: a run that is gone on with may be measured otherwise from here on.
+    if try !folder.holdsRun || configuration.measure != folder.configuration().measure {
+      try Files.write(YAML.encode(configuration), to: folder.configurationFile)
+    }
+    return lock
+  }
+
+  /// Sums round by the number of threads and of processes: a run keeps its threads, as long as it has as many processes.
+  private func keepThreads(_ terminal: Terminal) throws {
+    let now = [Libtorch.threads, processes?.group.size ?? 1]
+    var before = now
+    if writes, let last = try folder.sessions().last { before = [last.threads, last.processes ?? 1] }
+    if let group = processes?.group {
+      before = try group.gather(before.map(Double.init))[0].map { Int($0) }
+    }
+    guard before != now else { return }
+    if before[1] == now[1], threads == nil { return try Libtorch.setThreads(before[0]) }
+    func words(_ counts: [Int]) -> String {
+      (counts[1] == 1 ? "" : "\(counts[1]) processes of ") + "\(counts[0]) threads"
+    }
+    terminal.note("note: this run had \(words(before)) and has \(words(now)) now: sums may round otherwise")
+  }
+
   private func announce(_ trainer: Trainer, _ dataset: ImageDataset, _ terminal: Terminal) {
     let configuration = trainer.configuration
     let train = configuration.trainSamples ?? dataset.train.count
@@ -66,7 +89,9 @@ struct TrainingSession {
       "\(configuration.architecture.name) (\(configuration.architecture.trainableParameters) trainable parameters), "
         + "\(dataset.name) (\(train) train images), recipe \(configuration.recipe.name), "
         + "\(configuration.recipe.epochs) epochs of batches of \(configuration.recipe.batch), "
-        + "\(configuration.precision.rawValue), \(Libtorch.threads) threads → \(trainer.folder.url.path)")
+        + "\(configuration.precision.rawValue), "
+        + (processes.map { "\($0.group.size) processes of " } ?? "")
+        + "\(Libtorch.threads) threads → \(trainer.folder.url.path)")
     if !trainer.records.isEmpty { terminal.note("going on after epoch \(trainer.records.count)") }
   }
 

@@ -19,6 +19,8 @@ extern "C" {
 #define CTORCH_CHECKED __attribute__((warn_unused_result))
 
 typedef struct ctorch_tensor_impl *ctorch_tensor;
+/// Processes that compute together.
+typedef struct ctorch_group_impl *ctorch_group;
 
 typedef enum {
   CTORCH_UINT8 = 0,
@@ -101,6 +103,8 @@ int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorc
 typedef struct {
   ctorch_tensor weight, bias, running_mean, running_var;
   double epsilon;
+  /// Whose images together are the batch; null where it is this process's alone. Each of them must make the same calls.
+  ctorch_group group;
 } ctorch_norm;
 
 /// By what a normalisation runs.
@@ -220,6 +224,52 @@ int ctorch_gather_images(ctorch_tensor images, const int64_t *indices, const uin
 /// v ← momentum·v + g + decay·p;  p ← p − rate·(nesterov ? g + decay·p + momentum·v : v).
 int ctorch_sgd(const ctorch_tensor *parameters, const ctorch_tensor *gradients, const ctorch_tensor *velocities,
                int count, double rate, double momentum, double decay, bool nesterov) CTORCH_CHECKED;
+
+// MARK: several processes
+
+typedef struct ctorch_store_impl *ctorch_store;
+typedef struct ctorch_reduction_impl *ctorch_reduction;
+
+/// What processes can exchange by, in this build: "gloo" for memory of processors and "nccl" for CUDA's, separated by
+/// commas; "" where it was built without.
+const char *ctorch_group_backends(void);
+
+/// Serves the meeting point of processes that this one starts and is none of. A `port` of 0 becomes a free one.
+int ctorch_store_serve(int *port, ctorch_store *out) CTORCH_CHECKED;
+void ctorch_store_free(ctorch_store store);
+
+/// Where and as what a process meets the others.
+typedef struct {
+  const char *host;
+  int port;
+  /// Of `size`, from 0.
+  int rank, size;
+  /// Whether this process serves the meeting point.
+  bool serves;
+  /// Under what name to meet, where another program serves; may be null.
+  const char *prefix;
+  /// How long to wait for the others to come, and later for their part of an exchange.
+  double join_seconds, timeout_seconds;
+} ctorch_meeting;
+
+/// Waits until all processes are there. With `cuda` they exchange CUDA's memory too.
+int ctorch_group_join(ctorch_meeting meeting, bool cuda, ctorch_group *out) CTORCH_CHECKED;
+void ctorch_group_free(ctorch_group group);
+
+// Every process must make the same exchanges in the same order; one that is lost makes those of the others fail.
+
+/// Begins to sum tensors of one type and device over the processes. They must be neither read nor written until
+/// `ctorch_reduction_finish` has put the sums, the same bits in every process, into them.
+int ctorch_group_sum_start(ctorch_group group, const ctorch_tensor *tensors, int count,
+                           ctorch_reduction *out) CTORCH_CHECKED;
+/// Waits for the sums. The reduction is gone then, also where it fails.
+int ctorch_reduction_finish(ctorch_reduction reduction) CTORCH_CHECKED;
+/// Lets a reduction go that nobody waits for any more.
+void ctorch_reduction_abandon(ctorch_reduction reduction);
+/// Overwrites tensors of one type and device with those of the process `root`.
+int ctorch_group_broadcast(ctorch_group group, const ctorch_tensor *tensors, int count, int root) CTORCH_CHECKED;
+/// The elements of every process's `mine`, in the order of the processes; their numbers must be equal.
+int ctorch_group_gather(ctorch_group group, ctorch_tensor mine, ctorch_tensor *out) CTORCH_CHECKED;
 
 #ifdef __cplusplus
 }

@@ -1,0 +1,227 @@
+// Several processes that compute together: libtorch's c10d, with Gloo for memory of processors and NCCL for CUDA's.
+//
+// The wheel of torch carries Gloo but not its headers: where the system has none, this is built without, and says so.
+#if __has_include(<gloo/algorithm.h>)
+#define USE_C10D_GLOO
+#endif
+#if defined(CTORCH_CUDA) && __has_include(<nccl.h>)
+#define USE_C10D_NCCL
+#endif
+
+#include <ATen/ops/cat.h>
+#include <ATen/ops/empty.h>
+#include <torch/csrc/distributed/c10d/PrefixStore.hpp>
+#include <torch/csrc/distributed/c10d/TCPStore.hpp>
+
+#ifdef USE_C10D_GLOO
+#include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#endif
+#ifdef USE_C10D_NCCL
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
+#endif
+
+#include <cstdlib>
+#include <string>
+#include <vector>
+
+#include "processes.h"
+#include "support.h"
+
+using namespace ctorch;
+
+struct ctorch_store_impl {
+  c10::intrusive_ptr<c10d::TCPStore> store;
+};
+
+struct ctorch_group_impl {
+  int rank, size;
+  c10::intrusive_ptr<c10d::Backend> processors;
+  c10::intrusive_ptr<c10d::Backend> cuda;
+
+  c10d::Backend &of(const at::Tensor &tensor) const {
+    const auto &backend = tensor.is_cpu() ? processors : cuda;
+    TORCH_CHECK(backend, "these processes have no way to exchange what lies on ", tensor.device());
+    return *backend;
+  }
+};
+
+struct ctorch_reduction_impl {
+  std::vector<at::Tensor> parts;
+  at::Tensor whole;
+  c10::intrusive_ptr<c10d::Work> work;
+};
+
+namespace {
+
+std::chrono::milliseconds milliseconds(double seconds) {
+  return std::chrono::milliseconds(static_cast<int64_t>(seconds * 1000));
+}
+
+/// c10d refuses tensors of inference mode, in which all others are made.
+at::Tensor exchangeable(at::IntArrayRef shape, const at::TensorOptions &options) {
+  c10::InferenceMode off(false);
+  return at::empty(shape, options);
+}
+
+/// All elements of `tensors`, one after the other.
+at::Tensor joined(const std::vector<at::Tensor> &tensors) {
+  int64_t count = 0;
+  for (const auto &tensor : tensors) {
+    TORCH_CHECK(tensor.scalar_type() == tensors[0].scalar_type() && tensor.device() == tensors[0].device(),
+                "tensors of unlike types or devices cannot be exchanged together");
+    count += tensor.numel();
+  }
+  auto whole = exchangeable({count}, tensors[0].options().memory_format(at::MemoryFormat::Contiguous));
+  int64_t place = 0;
+  for (const auto &tensor : tensors) {
+    whole.narrow(0, place, tensor.numel()).view(tensor.sizes()).copy_(tensor);
+    place += tensor.numel();
+  }
+  return whole;
+}
+
+/// Puts the elements back where `joined` found them.
+void separate(const at::Tensor &whole, const std::vector<at::Tensor> &tensors) {
+  int64_t place = 0;
+  for (const auto &tensor : tensors) {
+    tensor.copy_(whole.narrow(0, place, tensor.numel()).view(tensor.sizes()));
+    place += tensor.numel();
+  }
+}
+
+std::vector<at::Tensor> all(const ctorch_tensor *tensors, int count) {
+  TORCH_CHECK(count > 0, "there is nothing to exchange");
+  std::vector<at::Tensor> found;
+  for (int i = 0; i < count; ++i) found.push_back(get(tensors[i]));
+  return found;
+}
+
+c10::intrusive_ptr<c10d::Backend> by_gloo(const c10::intrusive_ptr<c10d::Store> &store, int rank, int size,
+                                       std::chrono::milliseconds timeout) {
+#ifdef USE_C10D_GLOO
+  auto options = c10d::ProcessGroupGloo::Options::create(timeout);
+  const char *interface = std::getenv("GLOO_SOCKET_IFNAME");
+  options->devices.push_back(interface && *interface ? c10d::ProcessGroupGloo::createDeviceForInterface(interface)
+                                                     : c10d::ProcessGroupGloo::createDefaultDevice());
+  return c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
+#else
+  TORCH_CHECK(false, "this program was built without Gloo's headers, and so for one process: install them (Debian, "
+                     "Ubuntu: apt-get install libgloo-dev) and build it again");
+#endif
+}
+
+c10::intrusive_ptr<c10d::Backend> by_nccl(const c10::intrusive_ptr<c10d::Store> &store, int rank, int size,
+                                       std::chrono::milliseconds timeout) {
+#ifdef USE_C10D_NCCL
+  auto options = c10d::ProcessGroupNCCL::Options::create();
+  options->timeout = timeout;
+  return c10::make_intrusive<c10d::ProcessGroupNCCL>(store, rank, size, options);
+#else
+  TORCH_CHECK(false, "this program was built without NCCL's headers: several processes compute on processors only");
+#endif
+}
+
+}  // namespace
+
+namespace ctorch {
+
+at::Tensor sum_over(ctorch_group group, const at::Tensor &tensor) {
+  std::vector<at::Tensor> whole = {exchangeable(tensor.sizes(), tensor.options())};
+  whole[0].copy_(tensor);
+  group->of(tensor).allreduce(whole)->wait();
+  return whole[0];
+}
+
+}  // namespace ctorch
+
+const char *ctorch_group_backends(void) {
+#if defined(USE_C10D_GLOO) && defined(USE_C10D_NCCL)
+  return "gloo,nccl";
+#elif defined(USE_C10D_GLOO)
+  return "gloo";
+#elif defined(USE_C10D_NCCL)
+  return "nccl";
+#else
+  return "";
+#endif
+}
+
+int ctorch_store_serve(int *port, ctorch_store *out) {
+  return guarded([&] {
+    c10d::TCPStoreOptions options;
+    options.port = static_cast<uint16_t>(*port);
+    options.isServer = true;
+    options.waitWorkers = false;
+    auto store = c10::make_intrusive<c10d::TCPStore>("127.0.0.1", options);
+    *port = store->getPort();
+    *out = new ctorch_store_impl{std::move(store)};
+  });
+}
+
+void ctorch_store_free(ctorch_store store) { delete store; }
+
+int ctorch_group_join(ctorch_meeting meeting, bool cuda, ctorch_group *out) {
+  return guarded([&] {
+    // What c10d keeps for itself is made outside of inference mode.
+    c10::InferenceMode off(false);
+    c10d::TCPStoreOptions options;
+    options.port = static_cast<uint16_t>(meeting.port);
+    options.isServer = meeting.serves;
+    options.numWorkers = meeting.serves || meeting.prefix == nullptr ? std::optional<size_t>(meeting.size) : std::nullopt;
+    options.timeout = milliseconds(meeting.join_seconds);
+    c10::intrusive_ptr<c10d::Store> store = c10::make_intrusive<c10d::TCPStore>(meeting.host, options);
+    if (meeting.prefix) store = c10::make_intrusive<c10d::PrefixStore>(meeting.prefix, store);
+    const auto timeout = milliseconds(meeting.timeout_seconds);
+    auto group = std::make_unique<ctorch_group_impl>(ctorch_group_impl{meeting.rank, meeting.size, {}, {}});
+    auto apart = [&](const char *name) { return c10::make_intrusive<c10d::PrefixStore>(name, store); };
+    group->processors = by_gloo(apart("processors"), meeting.rank, meeting.size, timeout);
+    if (cuda) group->cuda = by_nccl(apart("cuda"), meeting.rank, meeting.size, timeout);
+    *out = group.release();
+  });
+}
+
+void ctorch_group_free(ctorch_group group) { delete group; }
+
+int ctorch_group_sum_start(ctorch_group group, const ctorch_tensor *tensors, int count, ctorch_reduction *out) {
+  return guarded([&] {
+    auto reduction = std::make_unique<ctorch_reduction_impl>();
+    reduction->parts = all(tensors, count);
+    reduction->whole = joined(reduction->parts);
+    std::vector<at::Tensor> whole = {reduction->whole};
+    reduction->work = group->of(reduction->whole).allreduce(whole);
+    *out = reduction.release();
+  });
+}
+
+int ctorch_reduction_finish(ctorch_reduction reduction) {
+  return guarded([&] {
+    const std::unique_ptr<ctorch_reduction_impl> owned(reduction);
+    owned->work->wait();
+    separate(owned->whole, owned->parts);
+  });
+}
+
+void ctorch_reduction_abandon(ctorch_reduction reduction) { delete reduction; }
+
+int ctorch_group_broadcast(ctorch_group group, const ctorch_tensor *tensors, int count, int root) {
+  return guarded([&] {
+    const auto parts = all(tensors, count);
+    std::vector<at::Tensor> whole = {joined(parts)};
+    c10d::BroadcastOptions options;
+    options.rootRank = root;
+    group->of(whole[0]).broadcast(whole, options)->wait();
+    separate(whole[0], parts);
+  });
+}
+
+int ctorch_group_gather(ctorch_group group, ctorch_tensor mine, ctorch_tensor *out) {
+  return guarded([&] {
+    std::vector<at::Tensor> own = {joined({get(mine)})};
+    std::vector<std::vector<at::Tensor>> parts(1);
+    for (int rank = 0; rank < group->size; ++rank) {
+      parts[0].push_back(exchangeable(own[0].sizes(), own[0].options()));
+    }
+    group->of(own[0]).allgather(parts, own)->wait();
+    *out = wrap(at::cat(parts[0]));
+  });
+}
