@@ -21,7 +21,7 @@ struct DoctorCommand: ParsableCommand {
   }
 
   func run() throws {
-    let findings = [libtorch, devices, threads, kernels] + programs
+    let findings = [libtorch, cuda, processes, threads, kernels] + programs
     let width = findings.map(\.name.count).max() ?? 0
     for finding in findings {
       let name = finding.name.padding(toLength: width, withPad: " ", startingAt: 0)
@@ -44,11 +44,19 @@ struct DoctorCommand: ParsableCommand {
     return finding
   }
 
-  private var devices: Finding {
-    let cuda =
-      Libtorch.hasCUDA
-      ? "\(Libtorch.cudaDeviceCount) CUDA devices, not used by this version" : "no CUDA in this libtorch"
-    return Finding(name: "devices", state: "cpu (\(cuda))")
+  private var cuda: Finding {
+    Finding(name: "cuda", state: "off: \(Device.whyNoCUDA)")
+  }
+
+  private var processes: Finding {
+    let backends = ProcessGroup.backends
+    guard backends.isEmpty else {
+      return Finding(name: "processes", state: "several, by \(backends.joined(separator: ", "))")
+    }
+    return Finding(
+      name: "processes", state: "one",
+      trouble: "built without Gloo's headers: apt-get install libgloo-dev (Debian, Ubuntu), and build again",
+      isNeeded: false)
   }
 
   private var threads: Finding {

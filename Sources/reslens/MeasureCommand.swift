@@ -39,6 +39,7 @@ struct MeasureCommand: ParsableCommand {
   var batch = 128
 
   @OptionGroup var arguments: MeasureArguments
+  @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
   func validate() throws {
@@ -48,6 +49,7 @@ struct MeasureCommand: ParsableCommand {
   }
 
   func run() throws {
+    try device.check()
     try threads.apply()
     var options = try arguments.options()
     let folder = RunFolder(URL(filePath: path))

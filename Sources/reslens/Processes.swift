@@ -16,6 +16,9 @@ enum Processes {
     return try slurm(environment)
   }
 
+  /// Names the launching process, with which the launched ones end.
+  static let parentVariable = "RESLENS_PARENT"
+
   /// - Throws: `ProcessError` where the others do not come.
   static func join() throws -> ProcessGroup? { try meeting().map { try ProcessGroup($0) } }
 

@@ -45,9 +45,11 @@ struct TrainCommand: ParsableCommand {
     help: "Where several processes train: normalises by the statistics of the whole batch instead of each one's part.")
   var syncBatchNorm = false
 
+  @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
   func run() throws {
+    try device.check()
     try threads.apply()
     let group = try Processes.join()
     if syncBatchNorm, group == nil {
@@ -70,6 +72,7 @@ struct TrainCommand: ParsableCommand {
     let terminal = Terminal()
     terminal.isQuiet = !isFirst
     Interrupt.listen()
+    Interrupt.parent = ProcessInfo.processInfo.environment[Processes.parentVariable].flatMap { pid_t($0) }
     guard try session.run(terminal) == .finished else {
       terminal.note("stopped and saved; go on with: reslens train --resume --out \(folder.url.path)")
       throw ExitCode(Interrupt.exitCode)
