@@ -20,16 +20,12 @@ enum Device: ExpressibleByArgument {
     }
   }
 
-  /// Why nothing runs on CUDA here.
+  /// Why nothing runs on CUDA here: what this version lacks, and what the machine does.
   static var whyNoCUDA: String {
-    if !Libtorch.hasCUDA {
-      return
-        "this libtorch (\(Libtorch.version)) was built without CUDA; name one that was with LIBTORCH, and build again"
-    }
-    if Libtorch.cudaDeviceCount == 0 {
-      return "libtorch has CUDA, but no GPU answers; is NVIDIA's driver installed (nvidia-smi)?"
-    }
-    return "\(Libtorch.cudaDeviceCount) GPUs answer, but this version of ResLens computes on processors only"
+    let version = "this version of ResLens computes on processors only"
+    if !Libtorch.hasCUDA { return "\(version), and libtorch (\(Libtorch.version)) was built without CUDA" }
+    if Libtorch.cudaDeviceCount == 0 { return "\(version), and to libtorch's CUDA no GPU answers (see nvidia-smi)" }
+    return "\(version), though \(Libtorch.cudaDeviceCount) GPUs answer"
   }
 }
 

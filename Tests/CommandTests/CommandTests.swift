@@ -428,10 +428,12 @@ struct Reslens {
     #expect(none.status != 0 && none.errors.contains("no checkpoint"))
   }
 
-  @Test("doctor tells libtorch, devices, threads and programs")
+  @Test("doctor tells libtorch, CUDA, processes, threads and programs")
   func doctor() throws {
     let found = try Reslens.run(["doctor"])
-    for word in ["libtorch", "devices", "threads", "gnuplot"] { #expect(found.output.contains(word)) }
+    for word in ["libtorch", "cuda", "processors only", "processes", "threads", "gnuplot"] {
+      #expect(found.output.contains(word))
+    }
     #expect((found.status == 0) == !found.output.contains("✗"))
   }
 
