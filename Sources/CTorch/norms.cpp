@@ -190,10 +190,14 @@ namespace {
 /// A value a channel, to be multiplied by or added to images.
 at::Tensor across(const at::Tensor &channels) { return channels.view({1, -1, 1, 1}); }
 
-at::Tensor channel_sum(const at::Tensor &x) { return x.sum({0, 2, 3}); }
-
 /// As wide as sums over a batch need.
 at::Tensor wide(const at::Tensor &x) { return x.to(at::kDouble); }
+
+/// Σa and Σb of each channel, and how many pixels a channel has: 2·C + 1.
+at::Tensor channel_sums(const at::Tensor &a, const at::Tensor &b) {
+  const auto pixels = at::full({1}, static_cast<double>(a.numel() / a.size(1)), a.options());
+  return at::cat({a.sum({0, 2, 3}), b.sum({0, 2, 3}), pixels});
+}
 
 /// ReLU(γ·(x − mean)·inverse + β), `both` being mean and inverse deviation.
 at::Tensor normalised(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &both) {
@@ -219,8 +223,7 @@ PlainNorm::PlainNorm(const at::Tensor &x, const ctorch_norm &norm, ctorch_statis
 void PlainNorm::over_processes(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind, double momentum) {
   const auto own = wide(x);
   const int64_t channels = x.size(1);
-  const auto pixels = at::full({1}, static_cast<double>(x.numel() / channels), own.options());
-  const auto sums = sum_over(norm.group, at::cat({channel_sum(own), channel_sum(own.square()), pixels}));
+  const auto sums = sum_over(norm.group, channel_sums(own, own.square()));
   const auto count = sums.narrow(0, 2 * channels, 1);
   const auto mean = sums.narrow(0, 0, channels).div(count);
   const auto variance = sums.narrow(0, channels, channels).div(count).sub(mean.square()).clamp_min(0);
@@ -257,8 +260,7 @@ PlainNormGradient::PlainNormGradient(const at::Tensor &gradient, const at::Tenso
   // γ/σ·(g − Σg/N − x̂·Σg·x̂/N), its sums over the processes; those of γ and β are of this one's images.
   const auto g = wide(through), hat = wide(x).sub(across(both[0])).mul(across(both[1]));
   const int64_t channels = x.size(1);
-  const auto pixels = at::full({1}, static_cast<double>(x.numel() / channels), g.options());
-  const auto own = at::cat({channel_sum(g), channel_sum(g.mul(hat)), pixels});
+  const auto own = channel_sums(g, g.mul(hat));
   const auto sums = sum_over(norm.group, own);
   const auto count = sums.narrow(0, 2 * channels, 1);
   const auto mean = [&](int64_t which) { return across(sums.narrow(0, which * channels, channels).div(count)); };

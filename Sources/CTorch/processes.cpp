@@ -1,11 +1,8 @@
-// Several processes that compute together: libtorch's c10d, with Gloo for memory of processors and NCCL for CUDA's.
+// Several processes that compute together: libtorch's c10d with Gloo.
 //
 // The wheel of torch carries Gloo but not its headers: where the system has none, this is built without, and says so.
 #if __has_include(<gloo/algorithm.h>)
 #define USE_C10D_GLOO
-#endif
-#if defined(CTORCH_CUDA) && __has_include(<nccl.h>)
-#define USE_C10D_NCCL
 #endif
 
 #include <ATen/ops/cat.h>
@@ -16,12 +13,9 @@
 #ifdef USE_C10D_GLOO
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #endif
-#ifdef USE_C10D_NCCL
-#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
-#endif
 
 #include <cstdlib>
-#include <string>
+#include <memory>
 #include <vector>
 
 #include "processes.h"
@@ -34,15 +28,8 @@ struct ctorch_store_impl {
 };
 
 struct ctorch_group_impl {
-  int rank, size;
-  c10::intrusive_ptr<c10d::Backend> processors;
-  c10::intrusive_ptr<c10d::Backend> cuda;
-
-  c10d::Backend &of(const at::Tensor &tensor) const {
-    const auto &backend = tensor.is_cpu() ? processors : cuda;
-    TORCH_CHECK(backend, "these processes have no way to exchange what lies on ", tensor.device());
-    return *backend;
-  }
+  int size;
+  c10::intrusive_ptr<c10d::Backend> backend;
 };
 
 struct ctorch_reduction_impl {
@@ -96,28 +83,15 @@ std::vector<at::Tensor> all(const ctorch_tensor *tensors, int count) {
   return found;
 }
 
-c10::intrusive_ptr<c10d::Backend> by_gloo(const c10::intrusive_ptr<c10d::Store> &store, int rank, int size,
-                                       std::chrono::milliseconds timeout) {
+c10::intrusive_ptr<c10d::Backend> by_gloo(const c10::intrusive_ptr<c10d::Store> &store, const ctorch_meeting &meeting) {
 #ifdef USE_C10D_GLOO
-  auto options = c10d::ProcessGroupGloo::Options::create(timeout);
+  auto options = c10d::ProcessGroupGloo::Options::create(milliseconds(meeting.timeout_seconds));
   const char *interface = std::getenv("GLOO_SOCKET_IFNAME");
   options->devices.push_back(interface && *interface ? c10d::ProcessGroupGloo::createDeviceForInterface(interface)
                                                      : c10d::ProcessGroupGloo::createDefaultDevice());
-  return c10::make_intrusive<c10d::ProcessGroupGloo>(store, rank, size, options);
+  return c10::make_intrusive<c10d::ProcessGroupGloo>(store, meeting.rank, meeting.size, options);
 #else
-  TORCH_CHECK(false, "this program was built without Gloo's headers, and so for one process: install them (Debian, "
-                     "Ubuntu: apt-get install libgloo-dev) and build it again");
-#endif
-}
-
-c10::intrusive_ptr<c10d::Backend> by_nccl(const c10::intrusive_ptr<c10d::Store> &store, int rank, int size,
-                                       std::chrono::milliseconds timeout) {
-#ifdef USE_C10D_NCCL
-  auto options = c10d::ProcessGroupNCCL::Options::create();
-  options->timeout = timeout;
-  return c10::make_intrusive<c10d::ProcessGroupNCCL>(store, rank, size, options);
-#else
-  TORCH_CHECK(false, "this program was built without NCCL's headers: several processes compute on processors only");
+  TORCH_CHECK(false, "this program was built without Gloo's headers");
 #endif
 }
 
@@ -128,21 +102,17 @@ namespace ctorch {
 at::Tensor sum_over(ctorch_group group, const at::Tensor &tensor) {
   std::vector<at::Tensor> whole = {exchangeable(tensor.sizes(), tensor.options())};
   whole[0].copy_(tensor);
-  group->of(tensor).allreduce(whole)->wait();
+  group->backend->allreduce(whole)->wait();
   return whole[0];
 }
 
 }  // namespace ctorch
 
-const char *ctorch_group_backends(void) {
-#if defined(USE_C10D_GLOO) && defined(USE_C10D_NCCL)
-  return "gloo,nccl";
-#elif defined(USE_C10D_GLOO)
-  return "gloo";
-#elif defined(USE_C10D_NCCL)
-  return "nccl";
+bool ctorch_has_gloo(void) {
+#ifdef USE_C10D_GLOO
+  return true;
 #else
-  return "";
+  return false;
 #endif
 }
 
@@ -160,23 +130,20 @@ int ctorch_store_serve(int *port, ctorch_store *out) {
 
 void ctorch_store_free(ctorch_store store) { delete store; }
 
-int ctorch_group_join(ctorch_meeting meeting, bool cuda, ctorch_group *out) {
+int ctorch_group_join(ctorch_meeting meeting, ctorch_group *out) {
   return guarded([&] {
     // What c10d keeps for itself is made outside of inference mode.
     c10::InferenceMode off(false);
     c10d::TCPStoreOptions options;
     options.port = static_cast<uint16_t>(meeting.port);
-    options.isServer = meeting.serves;
-    options.numWorkers = meeting.serves || meeting.prefix == nullptr ? std::optional<size_t>(meeting.size) : std::nullopt;
     options.timeout = milliseconds(meeting.join_seconds);
+    if (meeting.prefix == nullptr) {
+      options.isServer = meeting.rank == 0;
+      options.numWorkers = meeting.size;
+    }
     c10::intrusive_ptr<c10d::Store> store = c10::make_intrusive<c10d::TCPStore>(meeting.host, options);
     if (meeting.prefix) store = c10::make_intrusive<c10d::PrefixStore>(meeting.prefix, store);
-    const auto timeout = milliseconds(meeting.timeout_seconds);
-    auto group = std::make_unique<ctorch_group_impl>(ctorch_group_impl{meeting.rank, meeting.size, {}, {}});
-    auto apart = [&](const char *name) { return c10::make_intrusive<c10d::PrefixStore>(name, store); };
-    group->processors = by_gloo(apart("processors"), meeting.rank, meeting.size, timeout);
-    if (cuda) group->cuda = by_nccl(apart("cuda"), meeting.rank, meeting.size, timeout);
-    *out = group.release();
+    *out = new ctorch_group_impl{meeting.size, by_gloo(store, meeting)};
   });
 }
 
@@ -188,7 +155,7 @@ int ctorch_group_sum_start(ctorch_group group, const ctorch_tensor *tensors, int
     reduction->parts = all(tensors, count);
     reduction->whole = joined(reduction->parts);
     std::vector<at::Tensor> whole = {reduction->whole};
-    reduction->work = group->of(reduction->whole).allreduce(whole);
+    reduction->work = group->backend->allreduce(whole);
     *out = reduction.release();
   });
 }
@@ -203,13 +170,11 @@ int ctorch_reduction_finish(ctorch_reduction reduction) {
 
 void ctorch_reduction_abandon(ctorch_reduction reduction) { delete reduction; }
 
-int ctorch_group_broadcast(ctorch_group group, const ctorch_tensor *tensors, int count, int root) {
+int ctorch_group_broadcast(ctorch_group group, const ctorch_tensor *tensors, int count) {
   return guarded([&] {
     const auto parts = all(tensors, count);
     std::vector<at::Tensor> whole = {joined(parts)};
-    c10d::BroadcastOptions options;
-    options.rootRank = root;
-    group->of(whole[0]).broadcast(whole, options)->wait();
+    group->backend->broadcast(whole)->wait();
     separate(whole[0], parts);
   });
 }
@@ -221,7 +186,7 @@ int ctorch_group_gather(ctorch_group group, ctorch_tensor mine, ctorch_tensor *o
     for (int rank = 0; rank < group->size; ++rank) {
       parts[0].push_back(exchangeable(own[0].sizes(), own[0].options()));
     }
-    group->of(own[0]).allgather(parts, own)->wait();
+    group->backend->allgather(parts, own)->wait();
     *out = wrap(at::cat(parts[0]));
   });
 }

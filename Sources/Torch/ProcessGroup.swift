@@ -1,7 +1,6 @@
 import CTorch
 
-/// Processes that compute together, each of them the same thing on a part of the data, by libtorch's c10d: Gloo for memory
-/// of processors, NCCL for CUDA's.
+/// Processes that compute together, each of them the same thing on a part of the data, by libtorch's c10d with Gloo.
 ///
 /// All of them must make the same exchanges in the same order. Where one is lost the exchanges of the others fail.
 public final class ProcessGroup {
@@ -13,13 +12,14 @@ public final class ProcessGroup {
 
   /// Where processes meet, and as which of them this one comes.
   public struct Meeting: Sendable, Equatable {
+    /// Of the meeting point: process 0's machine, or that of the program which serves it.
     public var host: String
+    /// Of TCP, 1 … 65535.
     public var port: Int
+    /// 0 ..< size
     public var rank: Int
     public var size: Int
-    /// Whether process 0 serves the meeting point, instead of another program.
-    public var isServed = true
-    /// Under what name to meet, where another program serves it.
+    /// Under what name to meet where another program serves the meeting point; nil where process 0 does.
     public var prefix: String?
     /// How long to wait for the others to come.
     public var joinSeconds = 300.0
@@ -31,24 +31,21 @@ public final class ProcessGroup {
     }
   }
 
-  /// What this build can exchange by: "gloo" and "nccl"; empty where it was built without Gloo's headers.
-  public static var backends: [String] {
-    String(cString: ctorch_group_backends()).split(separator: ",").map(String.init)
-  }
+  /// Whether this build has Gloo: without its headers there are no groups.
+  public static var isPossible: Bool { ctorch_has_gloo() }
 
   /// Waits until all are there.
-  /// - Parameter cuda: whether tensors on CUDA devices are exchanged too
-  /// - Throws: `ProcessError` where they do not come.
-  public init(_ meeting: Meeting, cuda: Bool = false) throws(ProcessError) {
+  /// - Throws: `ProcessError.apart` where they do not come.
+  public init(_ meeting: Meeting) throws(ProcessError) {
     var out: ctorch_group?
     let status = meeting.host.withCString { host in
       (meeting.prefix ?? "").withCString { prefix in
         ctorch_group_join(
           ctorch_meeting(
             host: host, port: Int32(clamping: meeting.port), rank: Int32(clamping: meeting.rank),
-            size: Int32(clamping: meeting.size), serves: meeting.isServed && meeting.rank == 0,
-            prefix: meeting.prefix == nil ? nil : prefix, join_seconds: meeting.joinSeconds,
-            timeout_seconds: meeting.timeoutSeconds), cuda, &out)
+            size: Int32(clamping: meeting.size), prefix: meeting.prefix == nil ? nil : prefix,
+            join_seconds: meeting.joinSeconds,
+            timeout_seconds: meeting.timeoutSeconds), &out)
       }
     }
     guard status == 0, let out else {
@@ -97,7 +94,7 @@ public final class ProcessGroup {
 
   /// Overwrites tensors of one type with those of process 0.
   public func broadcast(_ tensors: [Tensor]) throws(ProcessError) {
-    try ProcessError.check(ctorch_group_broadcast(handle, tensors.map(\.handle), Int32(tensors.count), 0))
+    try ProcessError.check(ctorch_group_broadcast(handle, tensors.map(\.handle), Int32(tensors.count)))
   }
 
   /// What each process brings, in their order.
@@ -134,6 +131,11 @@ public final class ProcessGroup {
     let (count, start) = (range.count, range.lowerBound)
     return (start + count * rank / size)..<(start + count * (rank + 1) / size)
   }
+}
+
+extension ProcessGroup? {
+  /// Whether this process is the one that reads, writes and speaks: alone, or the first of several.
+  public var isFirst: Bool { map { $0.rank == 0 } ?? true }
 }
 
 /// A point where processes meet that this one starts and is none of.

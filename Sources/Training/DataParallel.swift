@@ -1,9 +1,11 @@
+import Foundation
 import ResidualNetworks
 import Torch
 
 /// How several processes train one network: each has all of it, runs its part of every batch, and learns from the sum of
 /// all gradients.
 public struct DataParallel {
+  /// The processes, each with a whole network.
   public let group: ProcessGroup
   /// Whether the normalisations run by the statistics of the whole batch. Else each process's run by those of its part, as
   /// is usual, and the running ones move by the mean of theirs.
@@ -11,6 +13,14 @@ public struct DataParallel {
 
   public init(_ group: ProcessGroup, synchronisesStatistics: Bool) {
     (self.group, self.synchronisesStatistics) = (group, synchronisesStatistics)
+  }
+}
+
+extension ProcessGroup {
+  /// The first process's value, for all of them.
+  public func first<Value: Codable>(_ own: Value) throws -> Value {
+    let bytes = try gather(rank == 0 ? Array(JSONEncoder().encode([own])) : [])[0]
+    return try JSONDecoder().decode([Value].self, from: Data(bytes))[0]
   }
 }
 
@@ -31,7 +41,7 @@ final class GradientExchange {
   private var bucket: [Tensor] = []
   private var filled = 0
   private var reductions: [ProcessGroup.Reduction] = []
-  private var outcome: Tensor?
+  private var sums: Tensor?
   private var moved: [Tensor] = []
 
   init(_ processes: DataParallel, _ network: ResidualNetwork) {
@@ -52,7 +62,7 @@ final class GradientExchange {
   /// - Returns: where its way back puts the gradients
   func begin(share: Double, _ own: StepTrainer.Outcome) throws -> Gradients {
     let sums = try Tensor([own.lossSum, Double(own.wrong)], shape: [2])
-    outcome = sums
+    self.sums = sums
     reductions = [try processes.group.startSum([sums])]
     if !processes.synchronisesStatistics {
       moved = try running.map { try $0.scaled(by: share) }
@@ -80,13 +90,18 @@ final class GradientExchange {
 
   /// Waits until all gradients are sums over the processes.
   /// - Returns: the outcome of the whole batch
+  /// - Throws: `ParameterError` where a gradient is not of all the steps that it should be of, and so was not summed;
+  ///   `ProcessError.lost`
   func finish() throws -> StepTrainer.Outcome {
     try send()
     for reduction in reductions { try reduction.finish() }
-    reductions = []
+    if let path = missing.filter({ $0.value != 0 }).keys.min() {
+      throw ParameterError(path: path, problem: "its gradient is not of every step that uses it")
+    }
     for (statistic, sum) in zip(running, moved) { try statistic.copy(from: sum) }
-    moved = []
-    let sums = try outcome?.doubles() ?? []
+    let sums = try sums?.doubles() ?? [.nan, 0]
+    // The gradients' memory goes with the step.
+    (reductions, moved, gradients) = ([], [], Gradients())
     return StepTrainer.Outcome(lossSum: sums[0], wrong: Int(exactly: sums[1]) ?? 0)
   }
 }

@@ -2,7 +2,7 @@ import ImageDatasets
 import ResidualNetworks
 import Torch
 
-/// One step of training after another: a batch forward, back, and into the optimiser. Several processes share each batch.
+/// One step of training after another: a batch forward, back, and into the optimiser. Several processes may share each batch.
 public final class StepTrainer {
   public let network: ResidualNetwork
   let optimizer: Optimizer
@@ -51,15 +51,10 @@ public final class StepTrainer {
     var outcome = Outcome(
       lossSum: reading.losses.reduce(0, +),
       wrong: zip(reading.predictions, batch.indices).count { $0 != set.labels[$1] })
-    let gradients: Gradients
-    if let exchange {
-      gradients = try exchange.begin(share: Double(batch.count) / Double(indices.count), outcome)
-      try pass.backward(reading.requiredGradient(), into: gradients)
-      outcome = try exchange.finish()
-    } else {
-      gradients = Gradients()
-      try pass.backward(reading.requiredGradient(), into: gradients)
-    }
+    let share = Double(batch.count) / Double(indices.count)
+    let gradients = try exchange?.begin(share: share, outcome) ?? Gradients()
+    try pass.backward(reading.requiredGradient(), into: gradients)
+    if let exchange { outcome = try exchange.finish() }
     guard outcome.lossSum.isFinite else { return outcome }
     try optimizer.step(gradients, rate: rate)
     return outcome

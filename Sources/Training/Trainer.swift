@@ -84,7 +84,7 @@ public final class Trainer {
         throw TrainingError.smallBatch(images: smallest, processes: processes.group.size)
       }
     }
-    if let checkpoint = group.map({ $0.rank == 0 }) ?? true ? folder.latestCheckpoint() : nil {
+    if let checkpoint = group.isFirst ? folder.latestCheckpoint() : nil {
       let network = try checkpoint.network(expecting: configuration.architecture)
       do {
         stepTrainer = try StepTrainer(
@@ -115,12 +115,8 @@ public final class Trainer {
     for tensors in [network.parameters, stepTrainer.optimizer.velocities] {
       try group.broadcast(tensors.sorted { $0.key < $1.key }.map(\.value))
     }
-    let own = group.rank == 0 ? Array(try JSONEncoder().encode(loop)) : []
-    loop = try JSONDecoder().decode(Checkpoint.Loop.self, from: Data(group.gather(own)[0]))
+    loop = try group.first(loop)
   }
-
-  /// Whether this process writes.
-  private var writes: Bool { group.map { $0.rank == 0 } ?? true }
 
   /// Trains to the end.
   /// - Parameters:
@@ -231,12 +227,12 @@ public final class Trainer {
   /// - Throws: `TrainingError.notFinite` where the last step ruined the parameters: the checkpoint before stays.
   private func save() throws {
     guard try network.parameters.values.allSatisfy({ try $0.isFinite() }) else { throw notFinite(step: loop.step) }
-    guard writes else { return }
+    guard group.isFirst else { return }
     _ = try Checkpoint.write(network, velocities: stepTrainer.optimizer.velocities, loop, in: folder)
   }
 
   private func writeEpochs() throws {
-    if writes, !loop.records.isEmpty { try Files.write(EpochRecord.csv(loop.records), to: folder.epochsFile) }
+    if group.isFirst, !loop.records.isEmpty { try Files.write(EpochRecord.csv(loop.records), to: folder.epochsFile) }
   }
 }
 

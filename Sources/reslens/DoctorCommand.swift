@@ -49,14 +49,9 @@ struct DoctorCommand: ParsableCommand {
   }
 
   private var processes: Finding {
-    let backends = ProcessGroup.backends
-    guard backends.isEmpty else {
-      return Finding(name: "processes", state: "several, by \(backends.joined(separator: ", "))")
-    }
+    if ProcessGroup.isPossible { return Finding(name: "processes", state: "several, by Gloo") }
     return Finding(
-      name: "processes", state: "one",
-      trouble: "built without Gloo's headers: apt-get install libgloo-dev (Debian, Ubuntu), and build again",
-      isNeeded: false)
+      name: "processes", state: "one, built without Gloo's headers", trouble: Processes.installation, isNeeded: false)
   }
 
   private var threads: Finding {

@@ -35,10 +35,10 @@ struct LaunchCommand: ParsableCommand {
   }
 
   func run() throws {
-    if processes > 1, !ProcessGroup.backends.contains("gloo") {
+    if processes > 1, !ProcessGroup.isPossible {
       throw FileError(
         path: "launch", problem: "this program was built without Gloo's headers, and so for one process",
-        remedy: "install them (Debian, Ubuntu: apt-get install libgloo-dev) and build it again")
+        remedy: Processes.installation)
     }
     Interrupt.listen()
     let meeting = try MeetingPoint()
@@ -110,23 +110,29 @@ private final class Crew {
   /// - Returns: the exit status
   func watch() -> Int32 {
     var asked = false
-    while members.contains(where: \.process.isRunning) {
-      Thread.sleep(forTimeInterval: Self.interval)
+    while true {
+      // Before looking for failures: of those that ended since, the next turn knows.
+      let isRunning = members.contains(where: \.process.isRunning)
       if Interrupt.received, !asked {
         // They save and stop by themselves, all after the same step.
         for member in members where member.process.isRunning { member.process.terminate() }
         asked = true
       }
-      // Those that only lost another one come after it.
       let failed = members.filter { !$0.process.isRunning && $0.process.terminationStatus != 0 }
       if !asked, let first = failed.min(by: { cause($0) < cause($1) }) {
         end()
         tell(first)
-        return first.process.terminationReason == .uncaughtSignal
-          ? 128 + first.process.terminationStatus : first.process.terminationStatus
+        return status(first)
       }
+      if !isRunning { return members.map(status).max() ?? 0 }
+      Thread.sleep(forTimeInterval: Self.interval)
     }
-    return members.map(\.process.terminationStatus).max() ?? 0
+  }
+
+  /// As a shell has it.
+  private func status(_ member: Member) -> Int32 {
+    let process = member.process
+    return process.terminationReason == .uncaughtSignal ? 128 + process.terminationStatus : process.terminationStatus
   }
 
   /// A process that a signal ended, or that failed by itself, says more than one that was left alone.

@@ -1,8 +1,6 @@
-import ArgumentParser
 import Foundation
 import Host
 import Torch
-import Training
 
 /// The processes that this one was started with: by `reslens launch`, torchrun or srun, each of which says so in the
 /// environment.
@@ -19,6 +17,9 @@ enum Processes {
   /// Names the launching process, with which the launched ones end.
   static let parentVariable = "RESLENS_PARENT"
 
+  /// What to do where a program was built for one process.
+  static let installation = "install Gloo's headers (Debian, Ubuntu: apt-get install libgloo-dev), and build again"
+
   /// - Throws: `ProcessError` where the others do not come.
   static func join() throws -> ProcessGroup? { try meeting().map { try ProcessGroup($0) } }
 
@@ -29,7 +30,6 @@ enum Processes {
       host: environment["MASTER_ADDR"] ?? "127.0.0.1", port: try number("MASTER_PORT", environment),
       rank: try number("RANK", environment), size: size)
     if environment["TORCHELASTIC_USE_AGENT_STORE"] == "True" {
-      meeting.isServed = false
       meeting.prefix = "/worker/attempt_\(environment["TORCHELASTIC_RESTART_COUNT"] ?? "0")"
     }
     return try checked(meeting, variable: "RANK")

@@ -56,8 +56,9 @@ struct TrainCommand: ParsableCommand {
       throw ValidationError("--sync-batch-norm is for several processes: reslens launch --help")
     }
     // Process 0 alone looks into the run's folder.
-    let isFirst = group.map { $0.rank == 0 } ?? true
-    let stored = try agreed(isFirst ? storedConfiguration() : nil, by: group)
+    let isFirst = group.isFirst
+    var stored = isFirst ? try storedConfiguration() : nil
+    if let group { stored = try group.first(stored) }
     let (configuration, dataset) = try resolve(stored)
     let folder = RunFolder(URL(filePath: out ?? Self.defaultFolder(configuration, dataset)))
     if isFirst, folder.holdsRun, !resume {
@@ -78,13 +79,6 @@ struct TrainCommand: ParsableCommand {
       throw ExitCode(Interrupt.exitCode)
     }
     if isFirst { print(folder.url.path) }
-  }
-
-  /// What process 0 found, for all.
-  private func agreed(_ own: RunConfiguration?, by group: ProcessGroup?) throws -> RunConfiguration? {
-    guard let group else { return own }
-    let bytes = group.rank == 0 ? Array(try JSONEncoder().encode(own.map { [$0] } ?? [])) : []
-    return try JSONDecoder().decode([RunConfiguration].self, from: Data(group.gather(bytes)[0])).first
   }
 
   /// The configuration of the run that is to be gone on with; nil for a new one.

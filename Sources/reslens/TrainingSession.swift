@@ -52,7 +52,7 @@ struct TrainingSession {
     return outcome
   }
 
-  private var writes: Bool { processes.map { $0.group.rank == 0 } ?? true }
+  private var writes: Bool { (processes?.group).isFirst }
 
   /// Makes the folder and writes what is to be done into it.
   /// - Returns: its lock, which is to be kept
@@ -71,9 +71,7 @@ struct TrainingSession {
     let now = [Libtorch.threads, processes?.group.size ?? 1]
     var before = now
     if writes, let last = try folder.sessions().last { before = [last.threads, last.processes ?? 1] }
-    if let group = processes?.group {
-      before = try group.gather(before.map(Double.init))[0].map { Int($0) }
-    }
+    before = try processes?.group.first(before) ?? before
     guard before != now else { return }
     if before[1] == now[1], threads == nil { return try Libtorch.setThreads(before[0]) }
     func words(_ counts: [Int]) -> String {

@@ -9,7 +9,7 @@ import Training
 
 /// Trainings in several processes.
 @Suite(
-  .enabled(if: ProcessGroup.backends.contains("gloo"), "this build has no Gloo: install libgloo-dev and build again"))
+  .enabled(if: ProcessGroup.isPossible, "this build has no Gloo: install libgloo-dev and build again"))
 struct ProcessTests {
   private let scratch: Scratch
   /// Slow enough that 50 steps leave rounding what it is.

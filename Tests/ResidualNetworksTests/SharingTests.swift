@@ -234,4 +234,25 @@ import Torch
       ($0 as? ParameterError)?.path.hasPrefix("stages.0.1.") ?? false
     }
   }
+
+  @Test(
+    "A pass back adds to every parameter's gradient as often as its architecture says",
+    arguments: ["resnet-8", "resnet-20-shared", "resnet-20-ubn", "resnet-20-shared+statistics", "max-pooling"])
+  func gradientParts(name: String) throws {
+    var architecture = try Architecture.find(name)
+    if name == "max-pooling" {
+      for stage in architecture.stages.indices {
+        (architecture.stages[stage].blocks, architecture.stages[stage].width) = (1, 4)
+      }
+      architecture.stem.width = 4
+    }
+    let network = try ResidualNetwork(architecture, seed: 1)
+    let images = try Tensor(noise(2 * 3 * 32 * 32, seed: 2), shape: [2, 3, 32, 32]).converted(to: .float32)
+    let pass = try Pass(network, images: images, mode: .training)
+    var found: [String: Int] = [:]
+    let gradient = try Tensor(noise(2 * architecture.classes, seed: 3), shape: [2, architecture.classes])
+    try pass.backward(gradient.converted(to: .float32), into: Gradients { found[$0, default: 0] += 1 })
+    #expect(found == architecture.gradientParts)
+    #expect(Set(found.keys) == Set(architecture.parameters.filter(\.isTrainable).map(\.path)))
+  }
 }

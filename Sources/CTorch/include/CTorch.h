@@ -230,9 +230,8 @@ int ctorch_sgd(const ctorch_tensor *parameters, const ctorch_tensor *gradients, 
 typedef struct ctorch_store_impl *ctorch_store;
 typedef struct ctorch_reduction_impl *ctorch_reduction;
 
-/// What processes can exchange by, in this build: "gloo" for memory of processors and "nccl" for CUDA's, separated by
-/// commas; "" where it was built without.
-const char *ctorch_group_backends(void);
+/// Whether this was built with Gloo's headers; processes cannot join without.
+bool ctorch_has_gloo(void);
 
 /// Serves the meeting point of processes that this one starts and is none of. A `port` of 0 becomes a free one.
 int ctorch_store_serve(int *port, ctorch_store *out) CTORCH_CHECKED;
@@ -244,21 +243,19 @@ typedef struct {
   int port;
   /// Of `size`, from 0.
   int rank, size;
-  /// Whether this process serves the meeting point.
-  bool serves;
-  /// Under what name to meet, where another program serves; may be null.
+  /// Under what name to meet where another program serves the meeting point; null where process 0 does.
   const char *prefix;
   /// How long to wait for the others to come, and later for their part of an exchange.
   double join_seconds, timeout_seconds;
 } ctorch_meeting;
 
-/// Waits until all processes are there. With `cuda` they exchange CUDA's memory too.
-int ctorch_group_join(ctorch_meeting meeting, bool cuda, ctorch_group *out) CTORCH_CHECKED;
+/// Waits until all processes are there.
+int ctorch_group_join(ctorch_meeting meeting, ctorch_group *out) CTORCH_CHECKED;
 void ctorch_group_free(ctorch_group group);
 
 // Every process must make the same exchanges in the same order; one that is lost makes those of the others fail.
 
-/// Begins to sum tensors of one type and device over the processes. They must be neither read nor written until
+/// Begins to sum tensors of one type over the processes. They must be neither read nor written until
 /// `ctorch_reduction_finish` has put the sums, the same bits in every process, into them.
 int ctorch_group_sum_start(ctorch_group group, const ctorch_tensor *tensors, int count,
                            ctorch_reduction *out) CTORCH_CHECKED;
@@ -266,8 +263,8 @@ int ctorch_group_sum_start(ctorch_group group, const ctorch_tensor *tensors, int
 int ctorch_reduction_finish(ctorch_reduction reduction) CTORCH_CHECKED;
 /// Lets a reduction go that nobody waits for any more.
 void ctorch_reduction_abandon(ctorch_reduction reduction);
-/// Overwrites tensors of one type and device with those of the process `root`.
-int ctorch_group_broadcast(ctorch_group group, const ctorch_tensor *tensors, int count, int root) CTORCH_CHECKED;
+/// Overwrites tensors of one type with those of process 0.
+int ctorch_group_broadcast(ctorch_group group, const ctorch_tensor *tensors, int count) CTORCH_CHECKED;
 /// The elements of every process's `mine`, in the order of the processes; their numbers must be equal.
 int ctorch_group_gather(ctorch_group group, ctorch_tensor mine, ctorch_tensor *out) CTORCH_CHECKED;
 
