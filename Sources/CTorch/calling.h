@@ -11,9 +11,12 @@
 
 namespace ctorch {
 
+/// Whether code of our own works on this tensor; elsewhere, and where "libtorch" is chosen, libtorch's operations do.
+inline bool ours(const at::Tensor &tensor) { return kernels::chosen() != nullptr && tensor.is_cpu(); }
+
 /// Whether our kernels run on this tensor.
 inline bool takes(const at::Tensor &input) {
-  return kernels::chosen() != nullptr && input.is_cpu() && input.dim() == 4 &&
+  return ours(input) && input.dim() == 4 &&
          (input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16);
 }
 

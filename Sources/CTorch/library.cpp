@@ -2,8 +2,6 @@
 #include <ATen/Parallel.h>
 #include <ATen/Version.h>
 #include <ATen/core/TensorBase.h>
-#include <ATen/detail/CUDAHooksInterface.h>
-#include <ATen/Context.h>
 #include <dlfcn.h>
 #include <torch/headeronly/version.h>
 
@@ -88,17 +86,6 @@ const char *ctorch_cpu_capability(void) {
   thread_local std::string text;
   if (ctorch::guarded([] { text = at::get_cpu_capability(); }) != 0) text = "unknown";
   return text.c_str();
-}
-
-bool ctorch_has_cuda(void) {
-  bool answer = false;
-  return ctorch::guarded([&] { answer = at::hasCUDA() || at::detail::getCUDAHooks().hasCUDA(); }) == 0 && answer;
-}
-
-int ctorch_cuda_device_count(void) {
-  int count = 0;
-  int status = ctorch::guarded([&] { count = at::detail::getCUDAHooks().deviceCount(); });
-  return status == 0 ? count : 0;
 }
 
 const char *ctorch_library_path(void) {

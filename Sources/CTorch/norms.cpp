@@ -23,7 +23,7 @@ std::vector<double> values(const at::Tensor &tensor) {
   const auto dense = tensor.contiguous();
   std::vector<double> found(dense.numel());
   AT_DISPATCH_FLOATING_TYPES(dense.scalar_type(), "values", [&] {
-    std::copy_n(dense.const_data_ptr<scalar_t>(), found.size(), found.begin());
+    std::copy_n(elements<scalar_t>(dense), found.size(), found.begin());
   });
   return found;
 }
@@ -242,9 +242,9 @@ at::Tensor PlainNorm::again(const at::Tensor &x, const ctorch_norm &norm, ctorch
   return PlainNorm(x, norm, batch ? CTORCH_BATCH : CTORCH_RUNNING, 0).output;
 }
 
-PlainNormGradient::PlainNormGradient(const at::Tensor &gradient, const at::Tensor &x, const ctorch_norm &norm,
-                                     ctorch_tensor batch) {
-  const auto through = at::threshold_backward(gradient, PlainNorm::again(x, norm, batch), 0);
+PlainNormGradient::PlainNormGradient(const at::Tensor &gradient, const at::Tensor &output, const at::Tensor &x,
+                                     const ctorch_norm &norm, ctorch_tensor batch) {
+  const auto through = at::threshold_backward(gradient, output, 0);
   if (!batch) {
     const auto scale = get(norm.weight).mul(get(norm.running_var).add(norm.epsilon).rsqrt());
     input = through.mul(across(scale.to(through.scalar_type())));
@@ -311,7 +311,7 @@ int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ct
     TORCH_CHECK(get(grad_output).sizes() == get(input).sizes(), "a gradient of shape ", get(grad_output).sizes(),
                 " for an input of shape ", get(input).sizes());
     if (!takes(get(input))) {
-      const PlainNormGradient found(get(grad_output), get(input), norm, batch);
+      const PlainNormGradient found(get(grad_output), PlainNorm::again(get(input), norm, batch), get(input), norm, batch);
       gi = found.input;
       gw = found.weight;
       gb = found.bias;
@@ -324,7 +324,7 @@ int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ct
       const auto sums = through_relu(run, gi, x, affine);
       if (batch) {
         const NormGradient found(norm, statistics, sums.data(), static_cast<double>(x.numel() / x.size(1)));
-        const float *abd = found.coefficients.const_data_ptr<float>();
+        const float *abd = elements<float>(found.coefficients);
         const int64_t apart = found.coefficients.size(1);
         resolve(run, gi, x, abd, abd + apart, abd + 2 * apart, at::Tensor(), gi);
         gw = found.weight;

@@ -64,7 +64,9 @@ struct PlainNorm {
 /// Its way back.
 struct PlainNormGradient {
   at::Tensor input, weight, bias;
-  PlainNormGradient(const at::Tensor &gradient, const at::Tensor &x, const ctorch_norm &norm, ctorch_tensor batch);
+  /// - output: the forward's
+  PlainNormGradient(const at::Tensor &gradient, const at::Tensor &output, const at::Tensor &x, const ctorch_norm &norm,
+                    ctorch_tensor batch);
 };
 
 /// Throws where a normalisation is of other channels: the kernels read by x's shape, and nothing behind them looks again.

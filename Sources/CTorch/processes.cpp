@@ -1,8 +1,13 @@
-// Several processes that compute together: libtorch's c10d with Gloo.
+// Several processes that compute together: libtorch's c10d, with Gloo for what lies on the processor and NCCL for GPUs.
 //
 // The wheel of torch carries Gloo but not its headers: where the system has none, this is built without, and says so.
+#include "devices.h"
+
 #if __has_include(<gloo/algorithm.h>)
 #define USE_C10D_GLOO
+#endif
+#if defined(CTORCH_CUDA) && __has_include(<nccl.h>)
+#define USE_C10D_NCCL
 #endif
 
 #include <ATen/ops/cat.h>
@@ -12,6 +17,9 @@
 
 #ifdef USE_C10D_GLOO
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
+#endif
+#ifdef USE_C10D_NCCL
+#include <torch/csrc/distributed/c10d/ProcessGroupNCCL.hpp>
 #endif
 
 #include <cstdlib>
@@ -28,8 +36,15 @@ struct ctorch_store_impl {
 };
 
 struct ctorch_group_impl {
-  int size;
-  c10::intrusive_ptr<c10d::Backend> backend;
+  int rank, size;
+  double timeout_seconds;
+  c10::intrusive_ptr<c10d::Store> store;
+  c10::intrusive_ptr<c10d::Backend> gloo, nccl;
+
+  /// What exchanges tensors that lie where this one does.
+  c10d::Backend &backend(const at::Tensor &tensor);
+  /// NCCL can only be left by all processes together, and one that fails leaves alone: it is left to the process's end.
+  ~ctorch_group_impl() { (void)nccl.release(); }
 };
 
 struct ctorch_reduction_impl {
@@ -83,26 +98,47 @@ std::vector<at::Tensor> all(const ctorch_tensor *tensors, int count) {
   return found;
 }
 
-c10::intrusive_ptr<c10d::Backend> by_gloo(const c10::intrusive_ptr<c10d::Store> &store, const ctorch_meeting &meeting) {
+c10::intrusive_ptr<c10d::Backend> by_gloo(const ctorch_group_impl &group) {
 #ifdef USE_C10D_GLOO
-  auto options = c10d::ProcessGroupGloo::Options::create(milliseconds(meeting.timeout_seconds));
+  auto options = c10d::ProcessGroupGloo::Options::create(milliseconds(group.timeout_seconds));
   const char *interface = std::getenv("GLOO_SOCKET_IFNAME");
   options->devices.push_back(interface && *interface ? c10d::ProcessGroupGloo::createDeviceForInterface(interface)
                                                      : c10d::ProcessGroupGloo::createDefaultDevice());
-  return c10::make_intrusive<c10d::ProcessGroupGloo>(store, meeting.rank, meeting.size, options);
+  return c10::make_intrusive<c10d::ProcessGroupGloo>(group.store, group.rank, group.size, options);
 #else
   TORCH_CHECK(false, "this program was built without Gloo's headers");
 #endif
 }
 
+c10::intrusive_ptr<c10d::Backend> by_nccl(const ctorch_group_impl &group) {
+#ifdef USE_C10D_NCCL
+  auto options = c10d::ProcessGroupNCCL::Options::create();
+  options->timeout = milliseconds(group.timeout_seconds);
+  const auto store = c10::make_intrusive<c10d::PrefixStore>("nccl", group.store);
+  return c10::make_intrusive<c10d::ProcessGroupNCCL>(store, group.rank, group.size, options);
+#else
+  TORCH_CHECK(false, "this program was built without NCCL's headers");
+#endif
+}
+
 }  // namespace
+
+c10d::Backend &ctorch_group_impl::backend(const at::Tensor &tensor) {
+  if (tensor.is_cpu()) return *gloo;
+  // When a GPU's tensors are first exchanged, which all processes do at once.
+  if (!nccl) {
+    c10::InferenceMode off(false);
+    nccl = by_nccl(*this);
+  }
+  return *nccl;
+}
 
 namespace ctorch {
 
 at::Tensor sum_over(ctorch_group group, const at::Tensor &tensor) {
   std::vector<at::Tensor> whole = {exchangeable(tensor.sizes(), tensor.options())};
   whole[0].copy_(tensor);
-  group->backend->allreduce(whole)->wait();
+  group->backend(tensor).allreduce(whole)->wait();
   return whole[0];
 }
 
@@ -110,6 +146,14 @@ at::Tensor sum_over(ctorch_group group, const at::Tensor &tensor) {
 
 bool ctorch_has_gloo(void) {
 #ifdef USE_C10D_GLOO
+  return true;
+#else
+  return false;
+#endif
+}
+
+bool ctorch_has_nccl(void) {
+#ifdef USE_C10D_NCCL
   return true;
 #else
   return false;
@@ -143,7 +187,13 @@ int ctorch_group_join(ctorch_meeting meeting, ctorch_group *out) {
     }
     c10::intrusive_ptr<c10d::Store> store = c10::make_intrusive<c10d::TCPStore>(meeting.host, options);
     if (meeting.prefix) store = c10::make_intrusive<c10d::PrefixStore>(meeting.prefix, store);
-    *out = new ctorch_group_impl{meeting.size, by_gloo(store, meeting)};
+    auto group = std::make_unique<ctorch_group_impl>();
+    group->rank = meeting.rank;
+    group->size = meeting.size;
+    group->timeout_seconds = meeting.timeout_seconds;
+    group->store = store;
+    group->gloo = by_gloo(*group);
+    *out = group.release();
   });
 }
 
@@ -155,7 +205,7 @@ int ctorch_group_sum_start(ctorch_group group, const ctorch_tensor *tensors, int
     reduction->parts = all(tensors, count);
     reduction->whole = joined(reduction->parts);
     std::vector<at::Tensor> whole = {reduction->whole};
-    reduction->work = group->backend->allreduce(whole);
+    reduction->work = group->backend(whole[0]).allreduce(whole);
     *out = reduction.release();
   });
 }
@@ -174,7 +224,7 @@ int ctorch_group_broadcast(ctorch_group group, const ctorch_tensor *tensors, int
   return guarded([&] {
     const auto parts = all(tensors, count);
     std::vector<at::Tensor> whole = {joined(parts)};
-    group->backend->broadcast(whole)->wait();
+    group->backend(whole[0]).broadcast(whole)->wait();
     separate(whole[0], parts);
   });
 }
@@ -186,7 +236,7 @@ int ctorch_group_gather(ctorch_group group, ctorch_tensor mine, ctorch_tensor *o
     for (int rank = 0; rank < group->size; ++rank) {
       parts[0].push_back(exchangeable(own[0].sizes(), own[0].options()));
     }
-    group->backend->allgather(parts, own)->wait();
+    group->backend(own[0]).allgather(parts, own)->wait();
     *out = wrap(at::cat(parts[0]));
   });
 }

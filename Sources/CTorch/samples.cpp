@@ -1,13 +1,15 @@
 // Cross-entropy and reductions, a value a sample.
-#include <ATen/Dispatch.h>
+#include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/full_like.h>
+#include <ATen/ops/log_softmax.h>
+#include <ATen/ops/stack.h>
 
 #include <cmath>
 #include <limits>
 #include <vector>
 
-#include "kernels/select.h"
-#include "support.h"
+#include "calling.h"
 
 using namespace ctorch;
 
@@ -19,7 +21,7 @@ struct Labelled {
   int64_t samples, classes;
 
   Labelled(ctorch_tensor z, ctorch_tensor y)
-      : logits(get(z).to(at::kDouble).contiguous()), labels(get(y).contiguous()) {
+      : logits(get(z).to(at::kDouble).cpu().contiguous()), labels(get(y).cpu().contiguous()) {
     TORCH_CHECK(logits.dim() == 2 && labels.dim() == 1 && labels.scalar_type() == at::kLong &&
                     labels.size(0) == logits.size(0),
                 "logits of shape ", logits.sizes(), " and labels of shape ", labels.sizes());
@@ -27,57 +29,105 @@ struct Labelled {
     classes = logits.size(1);
   }
 
-  const double *row(int64_t n) const { return logits.const_data_ptr<double>() + n * classes; }
+  const double *row(int64_t n) const { return elements<double>(logits) + n * classes; }
 
   int64_t target(int64_t n) const {
-    const int64_t y = labels.const_data_ptr<int64_t>()[n];
+    const int64_t y = elements<int64_t>(labels)[n];
     TORCH_CHECK(y >= 0 && y < classes, "label ", y, " of sample ", n, " is not one of ", classes, " classes");
     return y;
   }
 };
+
+/// Where the values of each sample go; each may be null.
+struct Places {
+  double *losses, *entropies, *margins;
+  int64_t *predictions;
+};
+
+/// Returns the gradients with respect to the logits, where they are wanted, in float64.
+at::Tensor cross_entropy(const Labelled &rows, double smoothing, const Places &to, bool wants_gradient, double grad_scale) {
+  const int64_t samples = rows.samples, classes = rows.classes;
+  auto gradient = wants_gradient ? at::empty_like(rows.logits) : at::Tensor();
+  double *grads = wants_gradient ? gradient.mutable_data_ptr<double>() : nullptr;
+  std::vector<double> p(classes);
+  for (int64_t n = 0; n < samples; ++n) {
+    const double *row = rows.row(n);
+    const int64_t y = rows.target(n);
+    int64_t best = 0;
+    for (int64_t k = 1; k < classes; ++k) best = row[k] > row[best] ? k : best;
+    double total = 0;
+    for (int64_t k = 0; k < classes; ++k) total += p[k] = std::exp(row[k] - row[best]);
+    const double log_total = std::log(total);
+    double entropy = 0, mean_log = 0;
+    for (int64_t k = 0; k < classes; ++k) {
+      p[k] /= total;
+      const double log_p = row[k] - row[best] - log_total;
+      entropy -= p[k] > 0 ? p[k] * log_p : 0;
+      mean_log += log_p / classes;
+    }
+    const double own = row[y] - row[best] - log_total;
+    if (to.losses) to.losses[n] = -(1 - smoothing) * own - smoothing * mean_log;
+    if (to.entropies) to.entropies[n] = entropy;
+    if (to.margins) {
+      double other = 0;
+      for (int64_t k = 0; k < classes; ++k) other = k == y ? other : std::max(other, p[k]);
+      to.margins[n] = p[y] - other;
+    }
+    if (to.predictions) to.predictions[n] = best;
+    if (grads) {
+      for (int64_t k = 0; k < classes; ++k) {
+        const double target = (k == y ? 1 - smoothing : 0) + smoothing / classes;
+        grads[n * classes + k] = (p[k] - target) * grad_scale;
+      }
+    }
+  }
+  return gradient;
+}
+
+/// As `ctorch_batch_loss` returns them, by libtorch's operations, wherever the tensors lie.
+std::pair<at::Tensor, at::Tensor> batch_loss(const at::Tensor &logits, const at::Tensor &labels, double smoothing,
+                                             double grad_scale) {
+  const auto log_p = at::log_softmax(logits.to(at::kDouble), 1);
+  const auto target = at::full_like(log_p, smoothing / static_cast<double>(log_p.size(1)));
+  target.scatter_add_(1, labels.view({-1, 1}), at::full_like(log_p.narrow(1, 0, 1), 1 - smoothing));
+  const auto loss = target.mul(log_p).sum().neg();
+  const auto wrong = logits.argmax(1).ne(labels).sum().to(at::kDouble);
+  return {at::stack({loss, wrong}), log_p.exp().sub_(target).mul_(grad_scale).to(logits.scalar_type())};
+}
 }  // namespace
 
 int ctorch_cross_entropy(ctorch_tensor logits, ctorch_tensor labels, double smoothing, double grad_scale,
                          double *losses, double *entropies, double *margins, int64_t *predictions,
                          ctorch_tensor *grad_logits) {
   return guarded([&] {
-    const Labelled rows(logits, labels);
-    const int64_t samples = rows.samples, classes = rows.classes;
-    auto gradient = grad_logits ? at::empty_like(rows.logits) : at::Tensor();
-    double *grads = grad_logits ? gradient.mutable_data_ptr<double>() : nullptr;
-    std::vector<double> p(classes);
-    for (int64_t n = 0; n < samples; ++n) {
-      const double *row = rows.row(n);
-      const int64_t y = rows.target(n);
-      int64_t best = 0;
-      for (int64_t k = 1; k < classes; ++k) best = row[k] > row[best] ? k : best;
-      double total = 0;
-      for (int64_t k = 0; k < classes; ++k) total += p[k] = std::exp(row[k] - row[best]);
-      const double log_total = std::log(total);
-      double entropy = 0, mean_log = 0;
-      for (int64_t k = 0; k < classes; ++k) {
-        p[k] /= total;
-        const double log_p = row[k] - row[best] - log_total;
-        entropy -= p[k] > 0 ? p[k] * log_p : 0;
-        mean_log += log_p / classes;
+    const auto gradient = cross_entropy({logits, labels}, smoothing, {losses, entropies, margins, predictions},
+                                        grad_logits != nullptr, grad_scale);
+    if (grad_logits) *grad_logits = wrap(gradient.to(get(logits).options()));
+  });
+}
+
+int ctorch_batch_loss(ctorch_tensor logits, ctorch_tensor labels, double smoothing, double grad_scale,
+                      ctorch_tensor *sums, ctorch_tensor *grad_logits) {
+  return guarded([&] {
+    at::Tensor both, gradient;
+    if (ours(get(logits))) {
+      const Labelled rows(logits, labels);
+      std::vector<double> losses(rows.samples);
+      std::vector<int64_t> predictions(rows.samples);
+      gradient = cross_entropy(rows, smoothing, {losses.data(), nullptr, nullptr, predictions.data()}, true, grad_scale)
+                     .to(get(logits).scalar_type());
+      double found[2] = {0, 0};
+      for (int64_t n = 0; n < rows.samples; ++n) {
+        found[0] += losses[n];
+        found[1] += predictions[n] == rows.target(n) ? 0 : 1;
       }
-      const double own = row[y] - row[best] - log_total;
-      if (losses) losses[n] = -(1 - smoothing) * own - smoothing * mean_log;
-      if (entropies) entropies[n] = entropy;
-      if (margins) {
-        double other = 0;
-        for (int64_t k = 0; k < classes; ++k) other = k == y ? other : std::max(other, p[k]);
-        margins[n] = p[y] - other;
-      }
-      if (predictions) predictions[n] = best;
-      if (grads) {
-        for (int64_t k = 0; k < classes; ++k) {
-          const double target = (k == y ? 1 - smoothing : 0) + smoothing / classes;
-          grads[n * classes + k] = (p[k] - target) * grad_scale;
-        }
-      }
+      both = at::empty({2}, at::kDouble);
+      std::copy_n(found, 2, both.mutable_data_ptr<double>());
+    } else {
+      std::tie(both, gradient) = batch_loss(get(logits), get(labels), smoothing, grad_scale);
     }
-    if (grad_logits) *grad_logits = wrap(gradient.to(get(logits).scalar_type()));
+    *sums = wrap(both);
+    *grad_logits = wrap(gradient);
   });
 }
 
@@ -99,55 +149,38 @@ int ctorch_log_odds(ctorch_tensor logits, ctorch_tensor labels, double *doubts, 
         grads[n * rows.classes + k] = k == y ? -1 : std::exp(row[k] - best) / total;
       }
     }
-    *grad_logits = wrap(gradient.to(get(logits).scalar_type()));
+    *grad_logits = wrap(gradient.to(get(logits).options()));
   });
 }
 
 namespace {
-/// Sums of products over one sample, in float64.
-template <class Element>
-void products(const Element *a, const Element *b, int64_t count, double *sums) {
-  sums[0] = sums[1] = sums[2] = 0;
-  for (int64_t i = 0; i < count; ++i) {
-    const double x = static_cast<double>(a[i]), y = static_cast<double>(b[i]);
-    sums[0] += x * y;
-    sums[1] += x * x;
-    sums[2] += y * y;
-  }
-}
-
 void sample_products(const at::Tensor &first, const at::Tensor &second, double *ab, double *aa, double *bb) {
   TORCH_CHECK(first.sizes() == second.sizes() && first.scalar_type() == second.scalar_type(),
               "products of unlike tensors: ", first.sizes(), " ", first.scalar_type(), " and ", second.sizes(), " ",
               second.scalar_type());
-  auto a = channels_last(first), b = channels_last(second);
-  const int64_t samples = a.size(0), count = samples == 0 ? 0 : a.numel() / samples;
-  const auto sample = [&](const auto &sums_of, int64_t begin, int64_t end) {
-    for (int64_t n = begin; n < end; ++n) {
-      double sums[3];
-      sums_of(n, sums);
-      ab[n] = sums[0];
-      aa[n] = sums[1];
-      bb[n] = sums[2];
-    }
-  };
-  const auto *run = kernels::chosen();
-  if (run != nullptr && (a.scalar_type() == at::kFloat || a.scalar_type() == at::kBFloat16)) {
+  const int64_t samples = first.size(0);
+  if (ours(first) && first.scalar_type() != at::kDouble) {
+    const auto a = channels_last(first), b = channels_last(second);
+    const int64_t count = samples == 0 ? 0 : a.numel() / samples;
     const char *pa = static_cast<const char *>(a.const_data_ptr()), *pb = static_cast<const char *>(b.const_data_ptr());
     const int64_t bytes = count * static_cast<int64_t>(a.element_size());
     parallel(samples, [&](int64_t begin, int64_t end) {
-      sample([&](int64_t n, double *sums) {
-        run->products(a.scalar_type() == at::kBFloat16, pa + n * bytes, pb + n * bytes, count, sums);
-      }, begin, end);
+      for (int64_t n = begin; n < end; ++n) {
+        double sums[3];
+        kernels::chosen()->products(a.scalar_type() == at::kBFloat16, pa + n * bytes, pb + n * bytes, count, sums);
+        ab[n] = sums[0];
+        aa[n] = sums[1];
+        bb[n] = sums[2];
+      }
     });
     return;
   }
-  AT_DISPATCH_FLOATING_TYPES_AND(at::kBFloat16, a.scalar_type(), "sample_products", [&] {
-    const scalar_t *pa = a.const_data_ptr<scalar_t>(), *pb = b.const_data_ptr<scalar_t>();
-    parallel(samples, [&](int64_t begin, int64_t end) {
-      sample([&](int64_t n, double *sums) { products(pa + n * count, pb + n * count, count, sums); }, begin, end);
-    });
-  });
+  const auto a = first.to(at::kDouble).flatten(1), b = second.to(at::kDouble).flatten(1);
+  const auto sums = at::stack({a.mul(b).sum(1), a.mul(a).sum(1), b.mul(b).sum(1)}).cpu();
+  const double *from = elements<double>(sums);
+  std::copy_n(from, samples, ab);
+  std::copy_n(from + samples, samples, aa);
+  std::copy_n(from + 2 * samples, samples, bb);
 }
 }  // namespace
 

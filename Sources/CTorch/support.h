@@ -49,6 +49,14 @@ inline const at::Tensor &get(ctorch_tensor tensor) {
 inline at::Tensor get_or_undefined(ctorch_tensor tensor) { return tensor ? tensor->value : at::Tensor(); }
 
 at::ScalarType scalar_type(ctorch_dtype dtype);
+/// A tensor's elements, to be read. Not by `const_data_ptr<Element>`: clang and gcc do not agree on the name by which
+/// libtorch 2.11 exports that.
+template <class Element>
+const Element *elements(const at::Tensor &tensor) {
+  TORCH_CHECK(tensor.scalar_type() == c10::CppTypeToScalarType<Element>::value, "elements of type ",
+              tensor.scalar_type(), " are read as another");
+  return static_cast<const Element *>(tensor.const_data_ptr());
+}
 /// `tensor` itself where it is channels-last already.
 at::Tensor channels_last(const at::Tensor &tensor);
 

@@ -3,6 +3,7 @@
 #include <ATen/ops/add.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/index_select.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/all.h>
 #include <ATen/ops/mul.h>
@@ -71,7 +72,7 @@ int ctorch_from_bytes(ctorch_dtype dtype, const int64_t *shape, int rank, const 
 
 int ctorch_to_bytes(ctorch_tensor tensor, void *bytes, size_t count) {
   return guarded([&] {
-    auto dense = get(tensor).contiguous();
+    auto dense = get(tensor).cpu().contiguous();
     TORCH_CHECK(dense.nbytes() == count, "room for ", count, " bytes where ", dense.nbytes(), " are needed");
     if (count > 0) memcpy(bytes, dense.data_ptr(), count);
   });
@@ -103,11 +104,20 @@ int ctorch_rows(ctorch_tensor tensor, int64_t start, int64_t end, ctorch_tensor 
   });
 }
 
+int ctorch_select_rows(ctorch_tensor tensor, ctorch_tensor indices, ctorch_tensor *out) {
+  return guarded([&] { *out = wrap(at::index_select(get(tensor), 0, get(indices))); });
+}
+
+int ctorch_column(ctorch_tensor tensor, int64_t column, ctorch_tensor *out) {
+  return guarded([&] { *out = wrap(get(tensor).select(1, column)); });
+}
+
 int ctorch_copy_into(ctorch_tensor target, ctorch_tensor source) {
   return guarded([&] {
     TORCH_CHECK(get(target).sizes() == get(source).sizes(), "a tensor of shape ", get(source).sizes(),
                 " where shape ", get(target).sizes(), " belongs");
-    get(target).copy_(get(source));
+    // Into a device nothing is waited for: what comes from here is copied at once, and what is done there next comes after.
+    get(target).copy_(get(source), /*non_blocking=*/!get(target).is_cpu());
   });
 }
 

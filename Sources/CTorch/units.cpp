@@ -56,7 +56,7 @@ class PackedFilter {
   int64_t size() const { return kernels::packed_size(filter.size(1), filter.size(0)); }
   int64_t blocks() const { return padded(filter.size(0)) / kernels::most_lanes; }
   void pack(float *memory, int64_t begin, int64_t end) const {
-    run.pack_filter(filter.const_data_ptr<float>(), filter.size(1), filter.size(0), rotated, memory, begin, end);
+    run.pack_filter(elements<float>(filter), filter.size(1), filter.size(0), rotated, memory, begin, end);
   }
 };
 
@@ -71,7 +71,7 @@ struct PendingTensors {
   }
 
   const float *coefficient(int which) const {
-    return coefficients.defined() ? coefficients.const_data_ptr<float>() + which * coefficients.size(1) : nullptr;
+    return coefficients.defined() ? elements<float>(coefficients) + which * coefficients.size(1) : nullptr;
   }
 };
 
@@ -96,7 +96,7 @@ struct UnitForward {
   double scale;
   bool keeps_residual, wants_sums;
   // What comes of it.
-  at::Tensor residual, sum, sums, squares, batch;
+  at::Tensor residual, sum, sums, squares, batch, normed;
 
   void by_kernels(const Kernels &run, const Statistics &statistics, const ctorch_norm &norm) {
     const Affine affine(norm, statistics);
@@ -244,17 +244,18 @@ void check_output(const at::Tensor &tensor, const at::Tensor &x, const at::Tenso
 int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm, ctorch_statistics statistics,
                 double momentum, ctorch_tensor weight, ctorch_tensor bias, int stride, double scale,
                 ctorch_tensor kept, bool keeps_residual, ctorch_tensor *residual, ctorch_tensor *sum,
-                ctorch_tensor *sums, ctorch_tensor *squares, ctorch_tensor *batch) {
+                ctorch_tensor *sums, ctorch_tensor *squares, ctorch_tensor *batch, ctorch_tensor *normed) {
   return guarded([&] {
     const auto x = channels_last(get(input));
     const auto k = kept ? channels_last(get(kept)) : at::Tensor();
-    UnitForward unit{x, get(weight), get(bias), k, stride, scale, keeps_residual, sums != nullptr, {}, {}, {}, {}, {}};
+    UnitForward unit{x, get(weight), get(bias), k, stride, scale, keeps_residual, sums != nullptr, {}, {}, {}, {}, {}, {}};
     check_fits(x, norm, unit.weight);
     check_output(k, x, unit.weight, stride, "what is kept");
     if (!takes(x)) {
       const PlainNorm found(x, norm, statistics, momentum);
       unit.by_libtorch(found.output);
       unit.batch = found.batch;
+      if (statistics != CTORCH_RUNNING) unit.normed = found.output;
     } else {
       const auto &run = *kernels::chosen();
       const auto found = Statistics::of(run, x, input_sums, norm, statistics, momentum);
@@ -270,11 +271,12 @@ int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm,
     hand_out(sums, unit.sums);
     hand_out(squares, unit.squares);
     hand_out(batch, unit.batch);
+    hand_out(normed, unit.normed);
   });
 }
 
 int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_norm norm, ctorch_tensor batch,
-                         ctorch_tensor weight, int stride, ctorch_tensor kept, ctorch_tensor beside,
+                         ctorch_tensor normed, ctorch_tensor weight, int stride, ctorch_tensor kept, ctorch_tensor beside,
                          ctorch_pending *out, ctorch_tensor *products, ctorch_unit_gradients *gradients) {
   return guarded([&] {
     const auto x = channels_last(get(input));
@@ -291,9 +293,9 @@ int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_no
     check_output(unit.gradient.normed, x, unit.weight, stride, "the normalised output");
     if (!takes(x)) {
       TORCH_CHECK(!unit.gradient.coefficients.defined(), "a pending gradient of kernels that do not run any more");
-      const auto through =
-          unit.convolution_by_libtorch(unit.gradient.gradient, PlainNorm::again(x, norm, batch));
-      const PlainNormGradient found(through, x, norm, batch);
+      const auto output = normed ? get(normed) : PlainNorm::again(x, norm, batch);
+      const auto through = unit.convolution_by_libtorch(unit.gradient.gradient, output);
+      const PlainNormGradient found(through, output, x, norm, batch);
       unit.out = !batch && k.defined() ? found.input.add(k) : found.input;
       unit.norm_weight = found.weight;
       unit.norm_bias = found.bias;

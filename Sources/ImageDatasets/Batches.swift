@@ -30,15 +30,23 @@ public struct Batch {
 /// Turns sets of byte images into batches. Which images come when, and how they are changed, depends on
 /// (seed, epoch, index) only: not on the batch size, nor on what was drawn before.
 public struct BatchMaker {
-  public let statistics: ChannelStatistics
   /// The element type of the images.
   public let type: ElementType
+  /// Where batches are made and lie.
+  public let device: Device
+  /// A byte becomes byte·scale + offset; C each.
+  private let scale: Tensor
+  private let offset: Tensor
   private let orderStream: RandomStream
   private let augmentationStream: RandomStream
 
-  public init(statistics: ChannelStatistics, type: ElementType = .float32, seed: UInt64 = 0) {
-    self.statistics = statistics
+  public init(
+    statistics: ChannelStatistics, type: ElementType = .float32, seed: UInt64 = 0, device: Device = .cpu
+  ) throws {
     self.type = type
+    self.device = device
+    scale = try Tensor(statistics.scales, shape: [statistics.scales.count]).moved(to: device)
+    offset = try Tensor(statistics.offsets, shape: [statistics.offsets.count]).moved(to: device)
     orderStream = RandomStream(seed: seed, name: "order")
     augmentationStream = RandomStream(seed: seed, name: "augmentation")
   }
@@ -60,23 +68,35 @@ public struct BatchMaker {
     _ set: ImageSet, _ indices: some Collection<Int>, augmentation: Augmentation, epoch: Int
   ) throws -> Batch {
     let indices = Array(indices)
-    var flips = [UInt8](repeating: 0, count: indices.count)
-    var shifts = [Int8](repeating: 0, count: 2 * indices.count)
-    if augmentation != .none {
-      let stream = augmentationStream.stream(epoch)
-      let choices = 2 * augmentation.translate + 1
-      for (place, index) in indices.enumerated() {
-        let own = stream.stream(index)
-        if augmentation.flip { flips[place] = UInt8(own.integer(0, below: 2)) }
-        for axis in 0..<2 {
-          shifts[2 * place + axis] = Int8(own.integer(1 + axis, below: choices) - augmentation.translate)
-        }
+    let selection = try selection(of: indices, augmentation: augmentation, epoch: epoch).moved(to: device)
+    let (images, labels) = try batch(set, selection)
+    return Batch(images: images, labels: labels, indices: indices)
+  }
+
+  /// Which images a batch is made of, and how `epoch` changes each of them: what `gatherImages` takes, on the processor.
+  public func selection(of indices: some Collection<Int>, augmentation: Augmentation, epoch: Int) throws -> Tensor {
+    let stream = augmentationStream.stream(epoch)
+    let choices = 2 * augmentation.translate + 1
+    var rows: [Int64] = []
+    rows.reserveCapacity(4 * indices.count)
+    for index in indices {
+      let own = stream.stream(index)
+      rows.append(Int64(index))
+      rows.append(augmentation.flip ? Int64(own.integer(0, below: 2)) : 0)
+      for axis in 0..<2 {
+        rows.append(
+          augmentation.translate == 0 ? 0 : Int64(own.integer(1 + axis, below: choices) - augmentation.translate))
       }
     }
-    let images = try set.images.gatherImages(
-      indices.map(Int64.init), flips: flips, shifts: shifts, scale: statistics.scales, offset: statistics.offsets,
-      type: type)
-    let labels = try Tensor(indices.map { Int64(set.labels[$0]) }, shape: [indices.count])
-    return Batch(images: images, labels: labels, indices: indices)
+    return try Tensor(rows, shape: [indices.count, 4])
+  }
+
+  /// The images of a selection and their classes; all on the device, which is not waited for.
+  public func batch(_ set: ImageSet, _ selection: Tensor) throws -> (images: Tensor, labels: Tensor) {
+    let (images, labels) = try set.tensors(on: device)
+    return (
+      try images.gatherImages(selection, scale: scale, offset: offset, type: type),
+      try labels.rows(at: selection.column(0))
+    )
   }
 }

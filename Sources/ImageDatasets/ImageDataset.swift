@@ -6,14 +6,25 @@ public final class ImageSet {
   public let images: Tensor
   /// The class of each image.
   public let labels: [Int]
+  private var copies: [Device: (images: Tensor, labels: Tensor)]
 
   /// - Throws: `TorchError` where the bytes do not fit the shape.
   public init(pixels: [UInt8], labels: [Int], channels: Int, height: Int, width: Int) throws {
     images = try Tensor(pixels, shape: [labels.count, channels, height, width])
     self.labels = labels
+    copies = [.cpu: (images, try Tensor(labels.map(Int64.init), shape: [labels.count]))]
   }
 
   public var count: Int { labels.count }
+
+  /// The images, and the class of each (N, int64), where `device` has them at hand. They are moved there once, and stay.
+  func tensors(on device: Device) throws -> (images: Tensor, labels: Tensor) {
+    if let copy = copies[device] { return copy }
+    let own = try tensors(on: .cpu)
+    let copy = (images: try own.images.moved(to: device), labels: try own.labels.moved(to: device))
+    copies[device] = copy
+    return copy
+  }
 }
 
 /// Images to train on and images to judge by.

@@ -114,12 +114,13 @@ struct NormLayer {
 
   /// The same γ and β with running statistics that nothing was counted in yet.
   func withStatisticsOfItsOwn() throws -> NormLayer {
-    let (mean, type) = (parameters.runningMean.shape, parameters.runningMean.elementType)
+    let (shape, type) = (parameters.runningMean.shape, parameters.runningMean.elementType)
+    let device = parameters.runningMean.device
     return NormLayer(
       path: path,
       parameters: NormReLU.Parameters(
-        weight: parameters.weight, bias: parameters.bias, runningMean: try .zeros(mean, type),
-        runningVariance: try .full(mean, 1, type), epsilon: parameters.epsilon))
+        weight: parameters.weight, bias: parameters.bias, runningMean: try .zeros(shape, type).moved(to: device),
+        runningVariance: try .full(shape, 1, type).moved(to: device), epsilon: parameters.epsilon))
   }
 
   /// - Parameter sums: those of the input, where they are known

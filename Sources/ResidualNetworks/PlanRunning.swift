@@ -13,7 +13,7 @@ extension ResidualNetwork {
   /// T steps in turn costs about T/2 forward passes instead of T.
   /// - Parameters:
   ///   - h0: the stem's output
-  ///   - visit: receives a plan's place in `plans` and its last h; plans come in no fixed order
+  ///   - visit: receives a plan's place in `plans` and its last h; plans come in the order of `order(of:)`
   /// - Returns: how many moves were made
   @discardableResult
   public func run(_ plans: [Plan], on h0: Tensor, visit: (Int, Tensor) throws -> Void) throws -> Int {
@@ -21,11 +21,17 @@ extension ResidualNetwork {
   }
 }
 
+extension ResidualNetwork {
+  /// In which order `run(_:on:visit:)` comes to the ends of plans: their places in `plans`. It depends on them alone.
+  public static func order(of plans: [Plan]) -> [Int] {
+    var order: [Int] = []
+    PlanTree(plans: plans).run(on: (), apply: { _, _ in }, visit: { place, _ in order.append(place) })
+    return order
+  }
+}
+
 /// Plans as a tree of the moves that they share.
 struct PlanTree {
-  typealias Apply = (Plan.Move, Tensor) throws -> Tensor
-  typealias Visit = (Int, Tensor) throws -> Void
-
   let plans: [Plan]
 
   /// - Parameters:
@@ -33,12 +39,17 @@ struct PlanTree {
   ///   - visit: receives a plan's place in `plans` and its last h
   /// - Returns: how many moves were made
   @discardableResult
-  func run(on h0: Tensor, apply: Apply, visit: Visit) throws -> Int {
+  func run<State>(
+    on h0: State, apply: (Plan.Move, State) throws -> State, visit: (Int, State) throws -> Void
+  ) rethrows -> Int {
     try descend(Array(plans.indices), depth: 0, h0, apply, visit)
   }
 
   /// `members` agree in their first `depth` moves, which led to `h`.
-  private func descend(_ members: [Int], depth: Int, _ h: Tensor, _ apply: Apply, _ visit: Visit) throws -> Int {
+  private func descend<State>(
+    _ members: [Int], depth: Int, _ h: State, _ apply: (Plan.Move, State) throws -> State,
+    _ visit: (Int, State) throws -> Void
+  ) rethrows -> Int {
     var (h, depth, members, moves) = (h, depth, members, 0)
     while true {
       for index in members where plans[index].moves.count == depth { try visit(index, h) }

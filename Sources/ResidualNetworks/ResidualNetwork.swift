@@ -78,6 +78,15 @@ public final class ResidualNetwork {
     try self.init(architecture, parameters: parameters)
   }
 
+  /// The network on another device, with parameters of its own there; the network itself where it is there already.
+  public func moved(to device: Device) throws -> ResidualNetwork {
+    guard self.device != device else { return self }
+    return try ResidualNetwork(architecture, parameters: parameters.mapValues { try $0.moved(to: device) })
+  }
+
+  /// What computes it.
+  public var device: Device { stem.weight.device }
+
   /// h_0, the stem's output, of images N×C×H×W.
   public func begin(_ images: Tensor) throws -> Tensor { try stem.forward(images) }
 
@@ -104,7 +113,7 @@ public final class ResidualNetwork {
 
   /// The network's own step that `step` runs, perhaps in another place.
   /// - Throws: `PlanError` where there is none.
-  func layout(of step: Plan.Step) throws -> StepLayout {
+  public func layout(of step: Plan.Step) throws -> StepLayout {
     let place = step.block + step.use
     guard layouts.indices.contains(step.stage), layouts[step.stage].indices.contains(place),
       layouts[step.stage][place].name.block == step.block

@@ -30,6 +30,8 @@ public enum NormReLU {
     let tensor: Tensor
     /// Whose images the batch was.
     let group: ProcessGroup?
+    /// The normalised and rectified input, where a unit's way back reads it instead of making it again.
+    var normed: Tensor? = nil
   }
 
   /// Σx and Σx² of each channel of a tensor, in float64: what a pass that wrote the tensor saves the normalisation that

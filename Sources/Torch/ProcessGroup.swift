@@ -34,6 +34,9 @@ public final class ProcessGroup {
   /// Whether this build has Gloo: without its headers there are no groups.
   public static var isPossible: Bool { ctorch_has_gloo() }
 
+  /// Whether this build has NCCL: without it GPUs cannot exchange what is theirs.
+  public static var canExchangeOfGPUs: Bool { ctorch_has_nccl() }
+
   /// Waits until all are there.
   /// - Throws: `ProcessError.apart` where they do not come.
   public init(_ meeting: Meeting) throws(ProcessError) {
@@ -120,10 +123,13 @@ public final class ProcessGroup {
   }
 
   /// Whether any process says so: the same answer for all.
-  public func any(_ own: Bool) throws -> Bool {
-    let votes = try Tensor([own ? 1.0 : 0], shape: [1])
+  public func any(_ own: Bool) throws -> Bool { try any([own])[0] }
+
+  /// For each of several questions whether any process says so.
+  public func any(_ own: [Bool]) throws -> [Bool] {
+    let votes = try Tensor(own.map { $0 ? 1.0 : 0 }, shape: [own.count])
     try sum([votes])
-    return try votes.doubles()[0] > 0
+    return try votes.doubles().map { $0 > 0 }
   }
 
   /// This process's part of `range`, in equal pieces as far as may be.

@@ -4,7 +4,8 @@ import CTorch
 ///
 /// In float32 and bfloat16 a 3×3 convolution of stride 1 is one pass over its input: the normalisation is made while
 /// the input is loaded, and the sums that the next normalisation begins with while the output is stored. The backward
-/// makes what it needs again instead of keeping it. In float64 all of it is libtorch's operations one after the other.
+/// makes what it needs again instead of keeping it. In float64, and on other devices than the processor, all of it is
+/// libtorch's operations one after the other.
 public enum ResidualUnit {
   /// The convolution of a unit.
   public struct Convolution {
@@ -50,22 +51,25 @@ public enum ResidualUnit {
     var out:
       (
         residual: ctorch_tensor?, sum: ctorch_tensor?, sums: ctorch_tensor?, squares: ctorch_tensor?,
-        batch: ctorch_tensor?
+        batch: ctorch_tensor?, normed: ctorch_tensor?
       )
     let status = withUnsafeMutablePointer(to: &out.sums) { place in
       ctorch_unit(
         input.handle, sums?.tensor.handle, norm.code(over: statistics.group), statistics.code, statistics.momentum,
         convolution.weight.handle,
         convolution.bias.handle, Int32(convolution.stride), scale, kept?.handle, keepsResidual, &out.residual, &out.sum,
-        wantsSums ? place : nil, &out.squares, &out.batch)
+        wantsSums ? place : nil, &out.squares, &out.batch, &out.normed)
     }
     try check(status)
+    let normed = out.normed.map(Tensor.init(owning:))
     let squares = try out.squares.map { try Tensor(owning: $0).doubles() }
     return Output(
       residual: out.residual.map(Tensor.init(owning:)), sum: out.sum.map(Tensor.init(owning:)),
       channelSums: out.sums.map { NormReLU.ChannelSums(tensor: Tensor(owning: $0)) },
       squares: squares.map { (residual: halves($0).0, sum: halves($0).1) },
-      statistics: out.batch.map { NormReLU.BatchStatistics(tensor: Tensor(owning: $0), group: statistics.group) })
+      statistics: out.batch.map {
+        NormReLU.BatchStatistics(tensor: Tensor(owning: $0), group: statistics.group, normed: normed)
+      })
   }
 
   /// A gradient with respect to a unit's input, of which the way back through the unit's normalisation may still have to be
@@ -126,8 +130,8 @@ public enum ResidualUnit {
     let status = withUnsafeMutablePointer(to: &gradients) { place in
       ctorch_unit_backward(
         gradient.code, input.handle, norm.code(over: statistics?.group), statistics?.tensor.handle,
-        convolution.weight.handle,
-        Int32(convolution.stride), kept?.handle, beside?.handle, &out, &sums, wantsParameters ? place : nil)
+        statistics?.normed?.handle, convolution.weight.handle, Int32(convolution.stride), kept?.handle, beside?.handle,
+        &out, &sums, wantsParameters ? place : nil)
     }
     try check(status)
     let products = try sums.map { try Tensor(owning: $0).doubles() }

@@ -38,11 +38,40 @@ public struct CrossEntropy {
     gradient = out.map(Tensor.init(owning:))
   }
 
+  /// A reading that is known already, without gradient; a number a sample each.
+  public init(losses: [Double], entropies: [Double], margins: [Double], predictions: [Int]) {
+    (self.losses, self.entropies, self.margins, self.predictions) = (losses, entropies, margins, predictions)
+    gradient = nil
+  }
+
   /// The gradient of a reading that was made with a gradient scale.
   /// - Throws: `TorchError` where it was made without.
   public func requiredGradient() throws -> Tensor {
     guard let gradient else { throw TorchError.missingResult }
     return gradient
+  }
+}
+
+/// What training needs of a batch's cross-entropy. A device is not waited for.
+public struct BatchLoss {
+  /// Σ loss over the samples in nats, and how many of them were classified wrongly: 2, float64.
+  public let sums: Tensor
+  /// Each sample's ∂loss/∂logits times the scale, N×K.
+  public let gradient: Tensor
+
+  /// As of `CrossEntropy`.
+  /// - Throws: `TorchError` where a label is not one of the K classes; on a CUDA device CUDA says so later, and dies.
+  public init(logits: Tensor, labels: Tensor, smoothing: Double = 0, gradientScale: Double) throws {
+    var out: (sums: ctorch_tensor?, gradient: ctorch_tensor?)
+    try check(ctorch_batch_loss(logits.handle, labels.handle, smoothing, gradientScale, &out.sums, &out.gradient))
+    (sums, gradient) = (try .adopt(out.sums), try .adopt(out.gradient))
+  }
+
+  /// Adds a step's sums to `totals` (3, float64: Σ loss, wrong classifications, steps); steps are counted as long as Σ loss
+  /// is a number.
+  /// - Returns: 1 where it no longer is one, else 0 (1, float32)
+  public static func count(_ sums: Tensor, in totals: Tensor) throws -> Tensor {
+    try .make { ctorch_count_step(totals.handle, sums.handle, $0) }
   }
 }
 
@@ -99,38 +128,34 @@ extension Tensor {
 
   /// A normalised batch out of these byte images (M×C×H×W uint8).
   /// - Parameters:
-  ///   - indices: which images, in this order
-  ///   - flips: 1 where the image is mirrored left to right
-  ///   - shifts: rows and columns by which each image is then moved, two a sample; what moves in is 0
-  ///   - scale: a channel
-  ///   - offset: a channel; a pixel becomes byte·scale + offset
+  ///   - selection: N×4 int64; of each image which one it is, whether it is mirrored left to right (0 or 1), and by how many
+  ///     rows and columns it is then moved; what moves in is 0
+  ///   - scale: C, float32
+  ///   - offset: C, float32; a pixel becomes byte·scale + offset
   /// - Returns: N×C×H×W of `type`.
-  public func gatherImages(
-    _ indices: [Int64], flips: [UInt8], shifts: [Int8], scale: [Float], offset: [Float], type: ElementType
-  ) throws -> Tensor {
-    guard flips.count == indices.count, shifts.count == 2 * indices.count,
-      shape.count == 4, scale.count == shape[1], offset.count == shape[1]
-    else { throw TorchError(message: "augmentation or statistics of another size than the batch") }
-    return try .make {
-      ctorch_gather_images(
-        handle, indices, flips, shifts, Int64(indices.count), scale, offset, type.code, $0)
-    }
+  /// - Throws: `TorchError` where shapes do not fit, or there is no such image; on a CUDA device CUDA says so later, and dies.
+  public func gatherImages(_ selection: Tensor, scale: Tensor, offset: Tensor, type: ElementType) throws -> Tensor {
+    try .make { ctorch_gather_images(handle, selection.handle, scale.handle, offset.handle, type.code, $0) }
   }
 }
 
 /// Stochastic gradient descent with momentum, in place on many tensors at once.
 public enum MomentumSGD {
   /// v ← momentum·v + g + decay·p;  p ← p − rate·v, or with `nesterov` p − rate·(g + decay·p + momentum·v).
+  /// - Parameters:
+  ///   - rate: 1, of a floating type
+  ///   - velocities: left as they are where the momentum is 0
+  ///   - skip: 1, float32: 1 where nothing shall happen, else 0; nil where it shall in any case
   public static func step(
-    parameters: [Tensor], gradients: [Tensor], velocities: [Tensor], rate: Double, momentum: Double, decay: Double,
-    nesterov: Bool
+    parameters: [Tensor], gradients: [Tensor], velocities: [Tensor], rate: Tensor, momentum: Double, decay: Double,
+    nesterov: Bool, unless skip: Tensor? = nil
   ) throws {
     guard parameters.count == gradients.count, parameters.count == velocities.count else {
       throw TorchError(message: "an optimiser step with lists of unlike length")
     }
     try check(
       ctorch_sgd(
-        parameters.map(\.handle), gradients.map(\.handle), velocities.map(\.handle), Int32(parameters.count), rate,
-        momentum, decay, nesterov))
+        parameters.map(\.handle), gradients.map(\.handle), velocities.map(\.handle), Int32(parameters.count),
+        rate.handle, momentum, decay, nesterov, skip?.handle))
   }
 }

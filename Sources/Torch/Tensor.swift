@@ -102,6 +102,7 @@ public final class Tensor {
 
   public var shape: [Int] { (0..<ctorch_rank(handle)).map { Int(ctorch_size(handle, $0)) } }
   public var elementType: ElementType { ElementType(code: ctorch_dtype_of(handle)) }
+  public var device: Device { Device(code: ctorch_device_of(handle)) }
   /// The number of elements.
   public var count: Int { shape.reduce(1, *) }
 
@@ -128,12 +129,23 @@ public final class Tensor {
     type == elementType ? self : try .make { ctorch_convert(handle, type.code, $0) }
   }
 
+  /// The same elements on another device; the tensor itself where it is there already. A device is not waited for.
+  public func moved(to device: Device) throws -> Tensor {
+    device == self.device ? self : try .make { ctorch_to_device(handle, device.code, $0) }
+  }
+
+  /// The rows of dimension 0 that `indices` (N, int64) names, in that order.
+  public func rows(at indices: Tensor) throws -> Tensor { try .make { ctorch_select_rows(handle, indices.handle, $0) } }
+
+  /// A column of a matrix, on the same memory.
+  public func column(_ index: Int) throws -> Tensor { try .make { ctorch_column(handle, Int64(index), $0) } }
+
   /// The rows of `range` along dimension 0, on the same memory.
   public func rows(_ range: Range<Int>) throws -> Tensor {
     try .make { ctorch_rows(handle, Int64(range.lowerBound), Int64(range.upperBound), $0) }
   }
 
-  /// Overwrites the elements with those of `source`, of the same shape.
+  /// Overwrites the elements with those of `source`, of the same shape. A device is not waited for.
   public func copy(from source: Tensor) throws { try check(ctorch_copy_into(handle, source.handle)) }
 
   /// Whether shapes and all elements are equal.

@@ -41,7 +41,6 @@ final class GradientExchange {
   private var bucket: [Tensor] = []
   private var filled = 0
   private var reductions: [ProcessGroup.Reduction] = []
-  private var sums: Tensor?
   private var moved: [Tensor] = []
 
   init(_ processes: DataParallel, _ network: ResidualNetwork) {
@@ -58,11 +57,11 @@ final class GradientExchange {
   func share(of indices: [Int]) -> [Int] { Array(indices[processes.group.share(of: indices.indices)]) }
 
   /// Begins with a step that was run forward.
-  /// - Parameter share: this process's of the batch, 0 … 1
+  /// - Parameters:
+  ///   - share: this process's of the batch, 0 … 1
+  ///   - sums: what came of it, which `finish` makes that of the whole batch
   /// - Returns: where its way back puts the gradients
-  func begin(share: Double, _ own: StepTrainer.Outcome) throws -> Gradients {
-    let sums = try Tensor([own.lossSum, Double(own.wrong)], shape: [2])
-    self.sums = sums
+  func begin(share: Double, sums: Tensor) throws -> Gradients {
     reductions = [try processes.group.startSum([sums])]
     if !processes.synchronisesStatistics {
       moved = try running.map { try $0.scaled(by: share) }
@@ -89,19 +88,16 @@ final class GradientExchange {
   }
 
   /// Waits until all gradients are sums over the processes.
-  /// - Returns: the outcome of the whole batch
   /// - Throws: `ParameterError` where a gradient is not of all the steps that it should be of, and so was not summed;
   ///   `ProcessError.lost`
-  func finish() throws -> StepTrainer.Outcome {
+  func finish() throws {
     try send()
     for reduction in reductions { try reduction.finish() }
     if let path = missing.filter({ $0.value != 0 }).keys.min() {
       throw ParameterError(path: path, problem: "its gradient is not of every step that uses it")
     }
     for (statistic, sum) in zip(running, moved) { try statistic.copy(from: sum) }
-    let sums = try sums?.doubles() ?? [.nan, 0]
     // The gradients' memory goes with the step.
     (reductions, moved, gradients) = ([], [], Gradients())
-    return StepTrainer.Outcome(lossSum: sums[0], wrong: Int(exactly: sums[1]) ?? 0)
   }
 }

@@ -11,13 +11,15 @@ extension CrossEntropy {
 extension ResidualNetwork {
   /// How the network does on the first `samples` images of a set, in evaluation mode.
   /// - Parameters:
+  ///   - batch: images at once; nil for what suits the device: small ones stay in a processor's cache, large ones fill a GPU
   ///   - known: what it says of the first `known.count` of them, where that has been found out already
   ///   - group: processes that have a share of the batches each; all of them get the score that one would have found
   ///   - shouldStop: asked between batches, of every process as often; nil is returned once it says so
   public func score(
-    _ set: ImageSet, samples: Int? = nil, known: ScoreSum = ScoreSum(), maker: BatchMaker, batch: Int = 64,
+    _ set: ImageSet, samples: Int? = nil, known: ScoreSum = ScoreSum(), maker: BatchMaker, batch: Int? = nil,
     group: ProcessGroup? = nil, shouldStop: () throws -> Bool = { false }
   ) throws -> Score? {
+    let batch = batch ?? (maker.device.isAsynchronous ? 500 : 64)
     let count = samples ?? set.count
     let starts = Array(stride(from: known.count, to: count, by: batch))
     let (rank, size) = (group?.rank ?? 0, group?.size ?? 1)

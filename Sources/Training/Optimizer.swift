@@ -30,7 +30,8 @@ struct Optimizer {
     var others = Group(decay: recipe.decayWeightsOnly ? 0 : recipe.weightDecay)
     for specification in network.architecture.parameters where specification.isTrainable {
       let parameter = try network.parameters.required(specification.path)
-      let velocity = try stored?.required(specification.path) ?? .zeros(specification.shape, parameter.elementType)
+      let velocity = try (stored?.required(specification.path) ?? .zeros(specification.shape, parameter.elementType))
+        .moved(to: parameter.device)
       guard velocity.shape == specification.shape, velocity.elementType == parameter.elementType else {
         throw ParameterError(
           path: specification.path,
@@ -47,12 +48,15 @@ struct Optimizer {
     groups = [weights, others]
   }
 
-  func step(_ gradients: Gradients, rate: Double) throws {
+  /// - Parameters:
+  ///   - rate: 1
+  ///   - skip: 1, float32: 1 where nothing is to be learnt
+  func step(_ gradients: Gradients, rate: Tensor, unless skip: Tensor) throws {
     for group in groups {
       try MomentumSGD.step(
         parameters: group.parameters, gradients: group.paths.map { try gradients.byPath.required($0) },
         velocities: group.velocities, rate: rate, momentum: recipe.momentum, decay: group.decay,
-        nesterov: recipe.nesterov)
+        nesterov: recipe.nesterov, unless: skip)
     }
   }
 }

@@ -3,23 +3,52 @@ import ResidualNetworks
 import Torch
 
 /// One step of training after another: a batch forward, back, and into the optimiser. Several processes may share each batch.
+///
+/// A GPU is never waited for: it does one step while the next ones are prepared, and what came of them is known some steps
+/// later. A step that has come twice is captured, and from then on one launch.
 public final class StepTrainer {
   public let network: ResidualNetwork
   let optimizer: Optimizer
   let maker: BatchMaker
   private let recipe: Recipe
   private let exchange: GradientExchange?
+  /// Σ loss, wrong classifications and steps, float64.
+  private let totals: Tensor
+  private var readings: [Reading] = []
+  private var stepsUnread = 0
+  private let capturesSteps: Bool
+  private var captured: [Kind: CapturedStep] = [:]
+  private var plain: [Kind: (set: ImageSet, times: Int)] = [:]
 
-  /// What the network said of a batch before it learnt from it.
-  public struct Outcome: Sendable {
+  /// What the network said of batches before it learnt from them.
+  public struct Outcome: Sendable, Equatable {
     /// Sum of the samples' losses; not finite where the training has run away.
     public var lossSum: Double
     /// Samples that were classified wrongly.
     public var wrong: Int
+    /// Steps whose losses are in the sum, all of them finite.
+    public var steps: Int
+
+    public init(lossSum: Double = 0, wrong: Int = 0, steps: Int = 0) {
+      (self.lossSum, self.wrong, self.steps) = (lossSum, wrong, steps)
+    }
+
+    fileprivate init(_ totals: [Double]) {
+      self.init(lossSum: totals[0], wrong: Int(totals[1]), steps: Int(totals[2]))
+    }
   }
 
-  public convenience init(_ network: ResidualNetwork, _ recipe: Recipe, maker: BatchMaker) throws {
-    try self.init(network, recipe, maker: maker, velocities: nil)
+  /// What came of the steps since `begin`, as far as it is known: on the processor of all of them, on a GPU of all but the
+  /// last few.
+  public private(set) var latest = Outcome()
+
+  /// - Parameters:
+  ///   - maker: makes batches on the network's device
+  ///   - capturesSteps: whether a GPU's steps become graphs, where that is possible
+  public convenience init(
+    _ network: ResidualNetwork, _ recipe: Recipe, maker: BatchMaker, capturesSteps: Bool = true
+  ) throws {
+    try self.init(network, recipe, maker: maker, velocities: nil, capturesSteps: capturesSteps)
   }
 
   /// - Parameters:
@@ -27,36 +56,129 @@ public final class StepTrainer {
   ///   - processes: those that share every batch; nil where this one has it alone
   init(
     _ network: ResidualNetwork, _ recipe: Recipe, maker: BatchMaker, velocities: [String: Tensor]?,
-    processes: DataParallel? = nil
+    processes: DataParallel? = nil, capturesSteps: Bool = true
   ) throws {
     self.network = network
     self.recipe = recipe
     self.maker = maker
     optimizer = try Optimizer(network, recipe, stored: velocities)
     exchange = processes.map { GradientExchange($0, network) }
+    totals = try .zeros([3], .float64).moved(to: maker.device)
+    // What processes exchange is no part of a graph.
+    self.capturesSteps = capturesSteps && exchange == nil && DeviceGraph.isPossible(on: maker.device)
   }
 
-  /// Learns from the images of `indices`, augmented as `epoch` has it. Where the loss is not finite nothing is learnt.
-  /// - Returns: what came of the whole batch, where processes share it
-  public func step(
-    on set: ImageSet, _ indices: some Collection<Int>, epoch: Int, rate: Double
-  ) throws -> Outcome {
+  // MARK: outcomes
+
+  /// Counts from here on, on top of `outcome`.
+  public func begin(_ outcome: Outcome = Outcome()) throws {
+    try totals.copy(from: Tensor([outcome.lossSum, Double(outcome.wrong), Double(outcome.steps)], shape: [3]))
+    (latest, readings, stepsUnread) = (outcome, [], 0)
+  }
+
+  /// What came of all steps since `begin`, once the last of them is done.
+  public func outcome() throws -> Outcome {
+    latest = Outcome(try Reading(totals).values())
+    (readings, stepsUnread) = ([], 0)
+    return latest
+  }
+
+  /// How many steps a GPU does between two readings; it is at most twice as many behind.
+  private static let stepsBetweenReadings = 16
+
+  /// Looks at what is known by now.
+  private func look() throws {
+    guard maker.device.isAsynchronous else {
+      _ = try outcome()
+      return
+    }
+    stepsUnread += 1
+    guard stepsUnread == Self.stepsBetweenReadings else { return }
+    stepsUnread = 0
+    readings.append(try Reading(totals))
+    if readings.count > 1 { latest = Outcome(try readings.removeFirst().values()) }
+  }
+
+  // MARK: steps
+
+  /// What differs from one step to the next.
+  private struct Inputs {
+    /// This process's images.
+    let selection: Tensor
+    let rate: Tensor
+
+    func moved(to device: Device) throws -> Inputs {
+      Inputs(selection: try selection.moved(to: device), rate: try rate.moved(to: device))
+    }
+  }
+
+  /// Learns from the images of `indices`, augmented as `epoch` has it. From a loss on that is not finite no weight
+  /// changes any more.
+  public func step(on set: ImageSet, _ indices: some Collection<Int>, epoch: Int, rate: Double) throws {
     let own = exchange?.share(of: Array(indices)) ?? Array(indices)
-    let batch = try maker.batch(set, own, augmentation: recipe.augmentation, epoch: epoch)
-    let pass = try Pass(network, images: batch.images, mode: exchange?.mode ?? .training)
+    let inputs = Inputs(
+      selection: try maker.selection(of: own, augmentation: recipe.augmentation, epoch: epoch),
+      rate: try Tensor([rate], shape: [1]))
+    let kind = Kind(set: ObjectIdentifier(set), count: own.count)
+    if let captured = try captured(kind, set, inputs) {
+      try captured.run(inputs)
+    } else {
+      try run(inputs.moved(to: maker.device), on: set, of: indices.count)
+    }
+    try look()
+  }
+
+  /// All of a step that is the device's work.
+  /// - Parameter count: the whole batch's images
+  private func run(_ inputs: Inputs, on set: ImageSet, of count: Int) throws {
+    let (images, labels) = try maker.batch(set, inputs.selection)
+    let pass = try Pass(network, images: images, mode: exchange?.mode ?? .training)
     // By the whole batch's size: gradients of all processes then add up to that of its mean loss.
-    let reading = try CrossEntropy(
-      logits: pass.logits, labels: batch.labels, smoothing: recipe.labelSmoothing,
-      gradientScale: 1 / Double(indices.count))
-    var outcome = Outcome(
-      lossSum: reading.losses.reduce(0, +),
-      wrong: zip(reading.predictions, batch.indices).count { $0 != set.labels[$1] })
-    let share = Double(batch.count) / Double(indices.count)
-    let gradients = try exchange?.begin(share: share, outcome) ?? Gradients()
-    try pass.backward(reading.requiredGradient(), into: gradients)
-    if let exchange { outcome = try exchange.finish() }
-    guard outcome.lossSum.isFinite else { return outcome }
-    try optimizer.step(gradients, rate: rate)
-    return outcome
+    let loss = try BatchLoss(
+      logits: pass.logits, labels: labels, smoothing: recipe.labelSmoothing, gradientScale: 1 / Double(count))
+    let share = Double(labels.count) / Double(count)
+    let gradients = try exchange?.begin(share: share, sums: loss.sums) ?? Gradients()
+    try pass.backward(loss.gradient, into: gradients)
+    try exchange?.finish()
+    let skip = try BatchLoss.count(loss.sums, in: totals)
+    try optimizer.step(gradients, rate: inputs.rate, unless: skip)
+  }
+
+  // MARK: captured steps
+
+  /// Steps that differ in their inputs only.
+  private struct Kind: Hashable {
+    let set: ObjectIdentifier
+    let count: Int
+  }
+
+  private struct CapturedStep {
+    let inputs: Inputs
+    let graph: DeviceGraph
+    /// Read by the graph.
+    let set: ImageSet
+
+    func run(_ inputs: Inputs) throws {
+      try self.inputs.selection.copy(from: inputs.selection)
+      try self.inputs.rate.copy(from: inputs.rate)
+      try graph.replay()
+    }
+  }
+
+  /// libtorch and cuDNN set themselves up when they run a step first, which cannot be captured.
+  private static let plainSteps = 2
+
+  /// The captured step of this kind; nil where steps are not captured, or not yet.
+  private func captured(_ kind: Kind, _ set: ImageSet, _ inputs: Inputs) throws -> CapturedStep? {
+    guard capturesSteps else { return nil }
+    if let step = captured[kind] { return step }
+    let times = plain[kind]?.times ?? 0
+    plain[kind] = (set, times + 1)
+    guard times >= Self.plainSteps else { return nil }
+    let own = try inputs.moved(to: maker.device)
+    let graph = try DeviceGraph(on: maker.device) { try run(own, on: set, of: kind.count) }
+    let step = CapturedStep(inputs: own, graph: graph, set: set)
+    captured[kind] = step
+    return step
   }
 }

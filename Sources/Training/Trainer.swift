@@ -20,9 +20,9 @@ public final class Trainer {
     /// Steps done in this epoch, and in it all.
     public var step: Int
     public var steps: Int
-    /// Means over the epoch so far.
-    public var loss: Double
-    public var error: Double
+    /// Means over the epoch so far, as far as they are known; a GPU tells them some steps later.
+    public var loss: Double?
+    public var error: Double?
     public var imagesPerSecond: Double
     /// Estimated seconds to the end of the training; nil before anything is known.
     public var secondsLeft: Double?
@@ -64,18 +64,23 @@ public final class Trainer {
   private var steps: Int { (trainCount + configuration.recipe.batch - 1) / configuration.recipe.batch }
 
   /// Goes on from the folder's last checkpoint, or begins where there is none.
-  /// - Parameter processes: those that share the work; process 0 alone reads and writes the folder
+  /// - Parameters:
+  ///   - device: what computes
+  ///   - capturesSteps: whether a GPU's steps become graphs, where that is possible
+  ///   - processes: those that share the work; process 0 alone reads and writes the folder
   /// - Throws: `FileError` where data, folder or checkpoint do not fit; `TrainingError.smallBatch`.
   public init(
-    _ configuration: RunConfiguration, dataset: ImageDataset, folder: RunFolder, processes: DataParallel? = nil
+    _ configuration: RunConfiguration, dataset: ImageDataset, folder: RunFolder, device: Device = .cpu,
+    capturesSteps: Bool = true, processes: DataParallel? = nil
   ) throws {
     try configuration.check(against: dataset)
     self.configuration = configuration
     self.dataset = dataset
     self.folder = folder
     group = processes?.group
-    let maker = BatchMaker(statistics: dataset.statistics, type: configuration.precision, seed: configuration.seed)
-    scoreMaker = BatchMaker(statistics: dataset.statistics)
+    let maker = try BatchMaker(
+      statistics: dataset.statistics, type: configuration.precision, seed: configuration.seed, device: device)
+    scoreMaker = try BatchMaker(statistics: dataset.statistics, device: device)
     trainCount = configuration.trainSamples ?? dataset.train.count
     if let processes {
       let rest = trainCount % configuration.recipe.batch
@@ -85,10 +90,11 @@ public final class Trainer {
       }
     }
     if let checkpoint = group.isFirst ? folder.latestCheckpoint() : nil {
-      let network = try checkpoint.network(expecting: configuration.architecture)
+      let network = try checkpoint.network(expecting: configuration.architecture).moved(to: device)
       do {
         stepTrainer = try StepTrainer(
-          network, configuration.recipe, maker: maker, velocities: checkpoint.velocities(), processes: processes)
+          network, configuration.recipe, maker: maker, velocities: checkpoint.velocities(), processes: processes,
+          capturesSteps: capturesSteps)
       } catch let error as ParameterError {
         throw FileError(
           path: checkpoint.optimizerFile.path, problem: "\(error)", remedy: "train anew into another folder")
@@ -103,8 +109,8 @@ public final class Trainer {
       try writeEpochs()
     } else {
       stepTrainer = try StepTrainer(
-        ResidualNetwork(configuration.architecture, seed: configuration.seed), configuration.recipe, maker: maker,
-        velocities: nil, processes: processes)
+        ResidualNetwork(configuration.architecture, seed: configuration.seed).moved(to: device), configuration.recipe,
+        maker: maker, velocities: nil, processes: processes, capturesSteps: capturesSteps)
       loop = Checkpoint.Loop()
     }
     if let group { try takeState(from: group) }
@@ -176,15 +182,24 @@ public final class Trainer {
     let batch = configuration.recipe.batch
     let order = stepTrainer.maker.order(count: trainCount, epoch: loop.epoch)
     var saved = ContinuousClock.now
+    try stepTrainer.begin(.init(lossSum: loop.lossSum, wrong: loop.wrong, steps: loop.step))
     while loop.step < steps {
       let began = ContinuousClock.now
       let first = loop.step * batch
-      try train(order[first..<min(first + batch, trainCount)])
+      try stepTrainer.step(
+        on: dataset.train, order[first..<min(first + batch, trainCount)], epoch: loop.epoch, rate: rate(step: loop.step)
+      )
       loop.step += 1
+      try take(loop.step < steps ? stepTrainer.latest : stepTrainer.outcome())
       loop.trainSeconds += began.seconds
       report(.step(progress))
-      let stops = try shouldStop()
-      if stops || saved.seconds > secondsBetweenCheckpoints {
+      // All processes look at what came of the steps after the same ones.
+      let due = saved.seconds > secondsBetweenCheckpoints
+      let (stops, saves) = try (shouldStop(), group?.any(due) ?? due)
+      if stops || saves {
+        let waits = ContinuousClock.now
+        try take(stepTrainer.outcome())
+        loop.trainSeconds += waits.seconds
         try save()
         saved = .now
       }
@@ -193,15 +208,10 @@ public final class Trainer {
     return true
   }
 
-  /// One step on the images of `indices`.
-  private func train(_ indices: ArraySlice<Int>) throws {
-    let rate = rate(step: loop.step)
-    let outcome = try stepTrainer.step(on: dataset.train, indices, epoch: loop.epoch, rate: rate)
-    guard outcome.lossSum.isFinite else {
-      throw notFinite(step: loop.step + 1)
-    }
-    loop.lossSum += outcome.lossSum
-    loop.wrong += outcome.wrong
+  /// Takes over what came of the epoch's steps.
+  private func take(_ outcome: StepTrainer.Outcome) throws {
+    guard outcome.lossSum.isFinite else { throw notFinite(step: outcome.steps + 1) }
+    (loop.lossSum, loop.wrong) = (outcome.lossSum, outcome.wrong)
   }
 
   private func notFinite(step: Int) -> TrainingError {
@@ -218,9 +228,11 @@ public final class Trainer {
     let seen = min(loop.step * configuration.recipe.batch, trainCount)
     let speed = Double(seen) / loop.trainSeconds
     let left = (configuration.recipe.epochs - loop.epoch) * trainCount - seen
+    let known = min(stepTrainer.latest.steps * configuration.recipe.batch, trainCount)
+    func mean(_ sum: Double) -> Double? { known > 0 ? sum / Double(known) : nil }
     return Progress(
       epoch: loop.epoch + 1, epochs: configuration.recipe.epochs, step: loop.step, steps: steps,
-      loss: loop.lossSum / Double(seen), error: Double(loop.wrong) / Double(seen), imagesPerSecond: speed,
+      loss: mean(loop.lossSum), error: mean(Double(loop.wrong)), imagesPerSecond: speed,
       secondsLeft: speed > 0 ? Double(left) / speed : nil)
   }
 

@@ -1,5 +1,6 @@
 import Foundation
 import Host
+import Synchronization
 import Torch
 
 /// A folder that goes when its last user does.
@@ -48,6 +49,40 @@ extension Tensor {
     return try zip(doubles(), other.doubles()).reduce(0) { max($0, abs($1.0 - $1.1)) }
   }
 }
+
+/// Runs `body` as each of `size` processes would, a thread each, and returns what they found.
+public func asProcesses<Value: Sendable>(
+  _ size: Int, _ body: @escaping @Sendable (ProcessGroup) throws -> Value
+) throws -> [Value] {
+  let point = try MeetingPoint()
+  let port = point.port
+  let found = Mutex<[Int: Result<Value, any Error>]>([:])
+  let done = DispatchGroup()
+  for rank in 0..<size {
+    DispatchQueue.global().async(group: done) {
+      let result = Result {
+        var meeting = ProcessGroup.Meeting(host: "127.0.0.1", port: port, rank: rank, size: size)
+        (meeting.prefix, meeting.joinSeconds) = ("test", 60)
+        return try body(ProcessGroup(meeting))
+      }
+      found.withLock { $0[rank] = result }
+    }
+  }
+  done.wait()
+  withExtendedLifetime(point) {}
+  return try (0..<size).compactMap { rank in try found.withLock { $0[rank] }?.get() }
+}
+
+/// What `body` comes to on another kernel set.
+public func onKernels<Outcome>(_ set: String, _ body: () throws -> Outcome) throws -> Outcome {
+  let before = KernelSet.current
+  try KernelSet.use(set)
+  defer { try? KernelSet.use(before) }
+  return try body()
+}
+
+/// The first and the last of several: of the kernel sets the one that runs, and libtorch's own operations.
+public func ends<Element>(_ all: [Element]) -> [Element] { Array(all.prefix(1) + all.dropFirst().suffix(1)) }
 
 /// Numbers that look random and are the same in every run.
 public func noise(_ count: Int, seed: UInt64, from low: Double = -1, to high: Double = 1) -> [Double] {

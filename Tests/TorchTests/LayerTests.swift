@@ -234,16 +234,15 @@ private func expectClose(
     #expect(try wrong.gradient.doubles() == [1, -1, 0])
   }
 
-  @Test("Sums over samples are those of float64, for every element type and odd sizes")
-  func sampleProducts() throws {
+  @Test("Sums over samples are those of float64, for every element type and odd sizes", arguments: ends(KernelSet.all))
+  func sampleProducts(set: String) throws {
     for type in [ElementType.float64, .float32, .bfloat16] {
       for count in [1, 7, 1024, 3001] {
         let a = try Tensor(noise(3 * count, seed: 12), shape: [3, count]).converted(to: type)
         let b = try Tensor(noise(3 * count, seed: 13), shape: [3, count]).converted(to: type)
         // Rounded to the type first: only the summing is under test.
         let (x, y) = (try a.doubles(), try b.doubles())
-        let found = try a.sampleProducts(b)
-        let squares = try a.sampleSquares()
+        let (found, squares) = try onKernels(set) { (try a.sampleProducts(b), try a.sampleSquares()) }
         for sample in 0..<3 {
           let range = (sample * count)..<((sample + 1) * count)
           let exact = range.reduce(0) { $0 + x[$1] * y[$1] }
@@ -262,8 +261,8 @@ private func expectClose(
     let g = noise(40, seed: 16)
     let (parameter, velocity) = (try Tensor(p, shape: [5, 8, 1, 1]), try Tensor(v, shape: [5, 8, 1, 1]))
     try MomentumSGD.step(
-      parameters: [parameter], gradients: [Tensor(g, shape: [5, 8, 1, 1])], velocities: [velocity], rate: 0.3,
-      momentum: 0.8, decay: 0.05, nesterov: nesterov)
+      parameters: [parameter], gradients: [Tensor(g, shape: [5, 8, 1, 1])], velocities: [velocity],
+      rate: Tensor([0.3], shape: [1]), momentum: 0.8, decay: 0.05, nesterov: nesterov)
     for i in p.indices {
       let slope = g[i] + 0.05 * p[i]
       v[i] = 0.8 * v[i] + slope
@@ -271,5 +270,57 @@ private func expectClose(
     }
     expectClose(try parameter.doubles(), p, within: 1e-14)
     expectClose(try velocity.doubles(), v, within: 1e-14)
+  }
+
+  @Test("Without momentum a step goes down the gradient and decays")
+  func plainSGD() throws {
+    let (p, g) = (noise(6, seed: 19), noise(6, seed: 20))
+    let parameter = try Tensor(p, shape: [6])
+    try MomentumSGD.step(
+      parameters: [parameter], gradients: [Tensor(g, shape: [6])], velocities: [.zeros([6], .float64)],
+      rate: Tensor([0.1], shape: [1]), momentum: 0, decay: 0.5, nesterov: false)
+    expectClose(try parameter.doubles(), zip(p, g).map { $0 - 0.1 * ($1 + 0.5 * $0) }, within: 1e-14)
+  }
+
+  @Test("A momentum step that is to be skipped changes nothing", arguments: [Float(0), 1])
+  func skippedStep(skip: Float) throws {
+    let values = noise(6, seed: 17)
+    let (parameter, velocity) = (try Tensor(values, shape: [6]), try Tensor(values, shape: [6]))
+    try MomentumSGD.step(
+      parameters: [parameter], gradients: [Tensor(values, shape: [6])], velocities: [velocity],
+      rate: Tensor([0.1], shape: [1]), momentum: 0.9, decay: 0, nesterov: false, unless: Tensor([skip], shape: [1]))
+    #expect(try (parameter.doubles() == values) == (skip == 1))
+    #expect(try (velocity.doubles() == values) == (skip == 1))
+  }
+
+  @Test(
+    "A batch's loss is the sum of its samples', by our loop and by libtorch's operations", arguments: [0, 0.1],
+    ends(KernelSet.all))
+  func batchLoss(smoothing: Double, set: String) throws {
+    let (n, k) = (7, 5)
+    let logits = try Tensor(noise(n * k, seed: 18, from: -3, to: 3), shape: [n, k])
+    let labels = [3, 0, 2, 2, 4, 1, 0]
+    let target = try Tensor(labels.map(Int64.init), shape: [n])
+    let wanted = try CrossEntropy(logits: logits, labels: target, smoothing: smoothing, gradientScale: 0.5)
+    let found = try onKernels(set) {
+      try BatchLoss(logits: logits, labels: target, smoothing: smoothing, gradientScale: 0.5)
+    }
+    let wrong = zip(wanted.predictions, labels).count { $0 != $1 }
+    expectClose(try found.sums.doubles(), [wanted.losses.reduce(0, +), Double(wrong)], within: 1e-12)
+    expectClose(try found.gradient.doubles(), try wanted.requiredGradient().doubles(), within: 1e-14)
+  }
+
+  @Test("Steps are counted until the loss is no number any more")
+  func countedSteps() throws {
+    let totals = try Tensor([1.5, 2, 7], shape: [3])
+    func count(_ loss: Double) throws -> [Double] {
+      try BatchLoss.count(Tensor([loss, 3], shape: [2]), in: totals).doubles()
+    }
+    #expect(try count(0.25) == [0])
+    #expect(try totals.doubles() == [1.75, 5, 8])
+    #expect(try count(.infinity) == [1])
+    // What follows is of parameters that are not to be trusted, whatever its loss.
+    #expect(try count(0.25) == [1])
+    #expect(try totals.doubles() == [.infinity, 11, 8])
   }
 }

@@ -1,37 +1,13 @@
 import Foundation
-import Synchronization
 import TestSupport
 import Testing
 import Torch
 
 @Suite(.enabled(if: ProcessGroup.isPossible, "this build has no Gloo: install libgloo-dev and build again"))
 struct ProcessGroupTests {
-  /// Runs `body` as each of `size` processes would, a thread each, and returns what they found.
-  private func together<Value: Sendable>(
-    _ size: Int, _ body: @escaping @Sendable (ProcessGroup) throws -> Value
-  ) throws -> [Value] {
-    let point = try MeetingPoint()
-    let port = point.port
-    let found = Mutex<[Int: Result<Value, any Error>]>([:])
-    let done = DispatchGroup()
-    for rank in 0..<size {
-      DispatchQueue.global().async(group: done) {
-        let result = Result {
-          var meeting = ProcessGroup.Meeting(host: "127.0.0.1", port: port, rank: rank, size: size)
-          (meeting.prefix, meeting.joinSeconds) = ("test", 60)
-          return try body(ProcessGroup(meeting))
-        }
-        found.withLock { $0[rank] = result }
-      }
-    }
-    done.wait()
-    withExtendedLifetime(point) {}
-    return try (0..<size).map { rank in try #require(found.withLock { $0[rank] }).get() }
-  }
-
   @Test("Sums, first ones and gathered bytes of three")
   func exchanges() throws {
-    let found = try together(3) { group in
+    let found = try asProcesses(3) { group in
       let tensor = try Tensor([Double(group.rank), 1], shape: [2])
       let other = try Tensor([10 * Double(group.rank)], shape: [1])
       try group.sum([tensor, other])
@@ -90,7 +66,7 @@ struct ProcessGroupTests {
     arguments: [ElementType.float32, .float64])
   func synchronised(type: ElementType) throws {
     let whole = try Self.normalise(0..<Self.samples, type, over: nil)
-    let parts = try together(2) { group in try Self.normalise(group.rank == 0 ? 0..<2 : 2..<6, type, over: group) }
+    let parts = try asProcesses(2) { group in try Self.normalise(group.rank == 0 ? 0..<2 : 2..<6, type, over: group) }
     let bound = type == .float32 ? 1e-5 : 1e-12
     func near(_ a: [Double], _ b: [Double], _ name: String) {
       let distance = zip(a, b).reduce(0) { max($0, abs($1.0 - $1.1)) }

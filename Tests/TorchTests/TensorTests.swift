@@ -22,7 +22,13 @@ func logarithm(_ x: Double) -> Double { log(x) }
     }
     #expect(throws: TorchError.self) {
       try Tensor([UInt8(0)], shape: [1, 1, 1, 1]).gatherImages(
-        [1], flips: [0], shifts: [0, 0], scale: [1], offset: [0], type: .float32)
+        Tensor([Int64(1), 0, 0, 0], shape: [1, 4]), scale: Tensor([Float(1)], shape: [1]),
+        offset: Tensor([Float(0)], shape: [1]), type: .float32)
+    }
+    #expect(throws: TorchError.self) {
+      try Tensor([UInt8(0)], shape: [1, 1, 1, 1]).gatherImages(
+        Tensor([Int64(0)], shape: [1]), scale: Tensor([Float(1)], shape: [1]), offset: Tensor([Float(0)], shape: [1]),
+        type: .float32)
     }
   }
 
@@ -68,15 +74,19 @@ func logarithm(_ x: Double) -> Double { log(x) }
     #expect(counts.allSatisfy { abs($0 - 10_000) < 475 })
   }
 
-  @Test("Images are gathered, mirrored, moved and normalised pixel by pixel", arguments: [0, 1])
-  func gather(flip: Int) throws {
+  @Test(
+    "Images are gathered, mirrored, moved and normalised pixel by pixel, by our loop and by libtorch's operations",
+    arguments: [0, 1], ends(KernelSet.all))
+  func gather(flip: Int, set: String) throws {
     let (height, width) = (3, 4)
     let bytes = (0..<(2 * 2 * height * width)).map { UInt8(5 * $0) }
     let images = try Tensor(bytes, shape: [2, 2, height, width])
     let (dy, dx) = (1, -2)
-    let found = try images.gatherImages(
-      [1], flips: [UInt8(flip)], shifts: [Int8(dy), Int8(dx)], scale: [0.5, 2], offset: [1, -1], type: .float32
-    ).doubles()
+    let selection = try Tensor([1, flip, dy, dx].map(Int64.init), shape: [1, 4])
+    let (scale, offset) = (try Tensor([Float(0.5), 2], shape: [2]), try Tensor([Float(1), -1], shape: [2]))
+    let found = try onKernels(set) {
+      try images.gatherImages(selection, scale: scale, offset: offset, type: .float32).doubles()
+    }
     for channel in 0..<2 {
       for y in 0..<height {
         for x in 0..<width {

@@ -118,7 +118,7 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     let plain = try record(nil)
     let shared = try record { network in
       let score = NetworkScore(network.architecture)
-      let maker = BatchMaker(statistics: dataset.statistics)
+      let maker = try BatchMaker(statistics: dataset.statistics)
       try measure([score], on: network, Samples(dataset.validation, count: samples, batch: 7, maker: maker))
       return score.sum
     }
@@ -268,7 +268,7 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     architecture.stages[1].sharing = sharing
     let network = try ResidualNetwork(architecture, seed: 1, type: .float64)
     try network.save(to: scratch.file("w.safetensors"))
-    let maker = BatchMaker(statistics: dataset.statistics, type: .float64)
+    let maker = try BatchMaker(statistics: dataset.statistics, type: .float64)
     var recipe = configuration().recipe
     (recipe.flip, recipe.translate) = (false, 0)
     let batch = try maker.batch(dataset.train, 0..<16)
@@ -290,6 +290,44 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     }
   }
 
+  @Test("The processor computes what the processor does, on libtorch's operations too, which a GPU runs")
+  func comparison() throws {
+    let same = try DeviceComparison(of: .cpu)
+    #expect(same.outputs == 0 && same.gradients == 0 && same.captured == nil && same.agrees)
+    let found = try DeviceComparison(of: .cpu, kernels: "libtorch")
+    #expect(found.outputs > 0 && found.agrees, "\(found)")
+  }
+
+  @Test(
+    "A GPU computes what the processor does, and captured steps what plain ones do",
+    .enabled(if: Libtorch.cudaDeviceCount > 0, "there is no GPU"))
+  func gpu() throws {
+    try Device.cuda(0).use()
+    let found = try DeviceComparison(of: .cuda(0))
+    #expect(found.agrees, "\(found)")
+  }
+
+  @Test("What came of steps is told on top of what came before, and from a loss on that is no number nothing is learnt")
+  func outcomes() throws {
+    let dataset = try dataset()
+    let network = try ResidualNetwork(small, seed: 1)
+    let trainer = try StepTrainer(
+      network, configuration().recipe, maker: BatchMaker(statistics: dataset.statistics))
+    try trainer.begin(.init(lossSum: 2.5, wrong: 3, steps: 4))
+    try trainer.step(on: dataset.train, 0..<16, epoch: 0, rate: 0.01)
+    let first = trainer.latest
+    #expect(first.lossSum > 2.5 && (3...19).contains(first.wrong) && first.steps == 5)
+    #expect(try trainer.outcome() == first)
+    let weight = try network.parameters.required("head.linear.weight")
+    try network.parameters.required("head.linear.bias").copy(from: .full([10], .infinity))
+    let before = try weight.doubles()
+    for _ in 0..<2 { try trainer.step(on: dataset.train, 0..<16, epoch: 0, rate: 0.01) }
+    #expect(!trainer.latest.lossSum.isFinite && trainer.latest.steps == 5)
+    #expect(try weight.doubles() == before)
+    try trainer.begin()
+    #expect(trainer.latest == .init())
+  }
+
   @Test("No tensor outlives training, measuring and failing")
   func leaks() async {
     await #expect(processExitsWith: .success) {
@@ -297,7 +335,7 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
       func work(_ scratch: Scratch) throws {
         let trainer = try Trainer(configuration(epochs: 1), dataset: dataset, folder: RunFolder(scratch.url))
         guard try trainer.run() == .finished else { exit(3) }
-        let maker = BatchMaker(statistics: dataset.statistics)
+        let maker = try BatchMaker(statistics: dataset.statistics)
         let samples = Samples(dataset.validation, batch: 16, maker: maker)
         var options = MeasureOptions(names: Set(MeasureName.allCases))
         options.unrolling.times = 2

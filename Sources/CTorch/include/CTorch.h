@@ -21,6 +21,9 @@ extern "C" {
 typedef struct ctorch_tensor_impl *ctorch_tensor;
 /// Processes that compute together.
 typedef struct ctorch_group_impl *ctorch_group;
+/// Where a tensor lies and is worked on: the index of a CUDA device, or CTORCH_CPU.
+typedef int ctorch_device;
+#define CTORCH_CPU (-1)
 
 typedef enum {
   CTORCH_UINT8 = 0,
@@ -38,10 +41,14 @@ const char *ctorch_last_error(void);
 const char *ctorch_version(void);
 /// The instruction set that libtorch's kernels chose, for instance "AVX512".
 const char *ctorch_cpu_capability(void);
-/// The number of CUDA devices; 0 where libtorch has no CUDA or no device answers.
-int ctorch_cuda_device_count(void);
 /// Whether this libtorch was compiled with CUDA.
 bool ctorch_has_cuda(void);
+/// Whether this was built with CUDA's headers; steps are not captured as graphs without.
+bool ctorch_built_with_cuda(void);
+/// The number of CUDA devices; 0 where libtorch has no CUDA or no device answers.
+int ctorch_cuda_device_count(void);
+/// Makes a device the one that this process works on: exact float32 products, and the same bits every time.
+int ctorch_use_cuda(ctorch_device device) CTORCH_CHECKED;
 /// The path of the libtorch library that is loaded, or "" where it cannot be told.
 const char *ctorch_library_path(void);
 int ctorch_threads(void);
@@ -69,11 +76,18 @@ int ctorch_to_bytes(ctorch_tensor tensor, void *bytes, size_t count) CTORCH_CHEC
 int ctorch_rank(ctorch_tensor tensor);
 int64_t ctorch_size(ctorch_tensor tensor, int dimension);
 ctorch_dtype ctorch_dtype_of(ctorch_tensor tensor);
+ctorch_device ctorch_device_of(ctorch_tensor tensor);
+/// The same elements on another device; a new handle on the same storage where they are there.
+int ctorch_to_device(ctorch_tensor tensor, ctorch_device device, ctorch_tensor *out) CTORCH_CHECKED;
 /// The same elements in another element type; a new handle on the same storage where nothing changes.
 int ctorch_convert(ctorch_tensor tensor, ctorch_dtype dtype, ctorch_tensor *out) CTORCH_CHECKED;
 /// Rows `start ..< end` along dimension 0, sharing storage.
 int ctorch_rows(ctorch_tensor tensor, int64_t start, int64_t end, ctorch_tensor *out) CTORCH_CHECKED;
-/// Writes `source`'s elements into `target`, of the same shape.
+/// Rows of dimension 0 by their indices (int64).
+int ctorch_select_rows(ctorch_tensor tensor, ctorch_tensor indices, ctorch_tensor *out) CTORCH_CHECKED;
+/// Column `column` of a matrix, sharing storage.
+int ctorch_column(ctorch_tensor tensor, int64_t column, ctorch_tensor *out) CTORCH_CHECKED;
+/// Writes `source`'s elements into `target`, of the same shape. A device is not waited for.
 int ctorch_copy_into(ctorch_tensor target, ctorch_tensor source) CTORCH_CHECKED;
 int ctorch_equal(ctorch_tensor a, ctorch_tensor b, bool *out) CTORCH_CHECKED;
 /// Whether every element is a finite number.
@@ -146,16 +160,17 @@ int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ct
 ///   may stay null
 /// - `squares`: receives ΣF² and Σ(F + kept)² of each sample (2×N, float64) where `keeps_residual`; it may stay null
 /// - `batch`: as of `ctorch_norm_relu`
+/// - `normed`: receives max(0, normalised input) where the way back reads it instead of making it again; it may stay null
 int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm, ctorch_statistics statistics,
                 double momentum, ctorch_tensor weight, ctorch_tensor bias, int stride, double scale,
                 ctorch_tensor kept, bool keeps_residual, ctorch_tensor *residual, ctorch_tensor *sum,
-                ctorch_tensor *sums, ctorch_tensor *squares, ctorch_tensor *batch) CTORCH_CHECKED;
-/// The way back through `ctorch_unit` of scale 1, with the gradient with respect to F. `out` is pending where the unit
-/// ran by the batch's statistics; else it is whole, with `kept` added where that is not null, and its products with
+                ctorch_tensor *sums, ctorch_tensor *squares, ctorch_tensor *batch, ctorch_tensor *normed) CTORCH_CHECKED;
+/// The way back through `ctorch_unit` of scale 1, with the gradient with respect to F; `batch` and `normed` are what that
+/// returned. `out` is pending where the unit ran by the batch's statistics; else it is whole, with `kept` added where that is not null, and its products with
 /// `beside`, where that is not null, go to `products` (2×N, float64: Σ beside·out and Σ out² of each sample), which may stay
 /// null. `gradients` may be null; those of a normalisation by running statistics are not computed.
 int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_norm norm, ctorch_tensor batch,
-                         ctorch_tensor weight, int stride, ctorch_tensor kept, ctorch_tensor beside,
+                         ctorch_tensor normed, ctorch_tensor weight, int stride, ctorch_tensor kept, ctorch_tensor beside,
                          ctorch_pending *out, ctorch_tensor *products, ctorch_unit_gradients *gradients) CTORCH_CHECKED;
 /// What a pending gradient comes to, and `kept` added where it is not null. The pending gradient's own elements may be
 /// overwritten.
@@ -198,6 +213,11 @@ int ctorch_cross_entropy(ctorch_tensor logits, ctorch_tensor labels, double smoo
                          double *losses, double *entropies, double *margins, int64_t *predictions,
                          ctorch_tensor *grad_logits) CTORCH_CHECKED;
 
+/// What training needs of a batch's cross-entropy, without waiting for a device: `sums` is Σ loss and the number of wrong
+/// predictions (2, float64), `grad_logits` as of `ctorch_cross_entropy`.
+int ctorch_batch_loss(ctorch_tensor logits, ctorch_tensor labels, double smoothing, double grad_scale,
+                      ctorch_tensor *sums, ctorch_tensor *grad_logits) CTORCH_CHECKED;
+
 /// The odds against the true class: u = log((1 − p_y) / p_y) a sample. Writes N values of 1 − p_y to `doubts` and each
 /// sample's ∂u/∂logits to `grad_logits`; that of the cross-entropy is the same times 1 − p_y.
 int ctorch_log_odds(ctorch_tensor logits, ctorch_tensor labels, double *doubts,
@@ -213,17 +233,45 @@ int ctorch_sample_squares(ctorch_tensor a, double *aa) CTORCH_CHECKED;
 
 // MARK: batches and optimisation
 
-/// A normalised batch out of byte images. Row i of the result is image `indices[i]` of `images`
-/// (M×C×H×W uint8), mirrored where `flips[i]`, moved by `shifts[2i]` rows and `shifts[2i+1]` columns, as
-/// `byte·scale[c] + offset[c]`; what moves in from outside is 0.
-int ctorch_gather_images(ctorch_tensor images, const int64_t *indices, const uint8_t *flips,
-                         const int8_t *shifts, int64_t count, const float *scale, const float *offset,
+/// A normalised batch out of byte images (M×C×H×W uint8). Row i of `selection` (N×4 int64) says which image is the
+/// result's i-th, whether it is mirrored (0 or 1), and by how many rows and columns it is then moved; what moves in from
+/// outside is 0. A pixel becomes byte·scale[c] + offset[c] (C each, float32).
+int ctorch_gather_images(ctorch_tensor images, ctorch_tensor selection, ctorch_tensor scale, ctorch_tensor offset,
                          ctorch_dtype dtype, ctorch_tensor *out) CTORCH_CHECKED;
+
+/// Adds a step's `sums` (of `ctorch_batch_loss`) to `totals` (3, float64: Σ loss, wrong predictions, steps), and counts the
+/// step where Σ loss still is a number. `skip` (1, float32) is 1 where it is none, else 0.
+int ctorch_count_step(ctorch_tensor totals, ctorch_tensor sums, ctorch_tensor *skip) CTORCH_CHECKED;
 
 /// Stochastic gradient descent with momentum on `count` tensors, in place:
 /// v ← momentum·v + g + decay·p;  p ← p − rate·(nesterov ? g + decay·p + momentum·v : v).
+/// `rate` is one number of any floating type. Nothing happens where `skip` (1, float32) is 1; it may be null. Where momentum is
+/// 0 the velocities are left as they are.
 int ctorch_sgd(const ctorch_tensor *parameters, const ctorch_tensor *gradients, const ctorch_tensor *velocities,
-               int count, double rate, double momentum, double decay, bool nesterov) CTORCH_CHECKED;
+               int count, ctorch_tensor rate, double momentum, double decay, bool nesterov,
+               ctorch_tensor skip) CTORCH_CHECKED;
+
+// MARK: work that a device does later
+
+typedef struct ctorch_reading_impl *ctorch_reading;
+typedef struct ctorch_graph_impl *ctorch_graph;
+
+/// Begins to read a float64 tensor of few elements, as it is when the device comes to that; neither is the device stopped,
+/// nor must the tensor stay as it is.
+int ctorch_read_start(ctorch_tensor tensor, ctorch_reading *out) CTORCH_CHECKED;
+/// Waits until the device has come to it, and writes the `count` elements. The reading is gone then, also where it fails.
+int ctorch_read_finish(ctorch_reading reading, double *values, size_t count) CTORCH_CHECKED;
+/// Lets a reading go that nobody waits for any more.
+void ctorch_read_abandon(ctorch_reading reading);
+
+/// Begins to capture what this thread asks of a CUDA device, instead of doing it. Nothing may be read from the device
+/// until `ctorch_graph_end`; what is made meanwhile belongs to the graph, and every replay overwrites it.
+int ctorch_graph_begin(ctorch_device device, ctorch_graph *out) CTORCH_CHECKED;
+int ctorch_graph_end(ctorch_graph graph) CTORCH_CHECKED;
+/// Does all that was captured, on the tensors that it was captured with, as one launch.
+int ctorch_graph_replay(ctorch_graph graph) CTORCH_CHECKED;
+/// Also ends a capture that is under way.
+void ctorch_graph_free(ctorch_graph graph);
 
 // MARK: several processes
 
@@ -232,6 +280,8 @@ typedef struct ctorch_reduction_impl *ctorch_reduction;
 
 /// Whether this was built with Gloo's headers; processes cannot join without.
 bool ctorch_has_gloo(void);
+/// Whether this was built with NCCL's headers; GPUs' tensors cannot be exchanged without.
+bool ctorch_has_nccl(void);
 
 /// Serves the meeting point of processes that this one starts and is none of. A `port` of 0 becomes a free one.
 int ctorch_store_serve(int *port, ctorch_store *out) CTORCH_CHECKED;

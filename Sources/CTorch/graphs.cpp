@@ -1,0 +1,75 @@
+// CUDA graphs: what a training step asks of the device, captured once and replayed as one launch.
+//
+// This and NCCL, in processes.cpp, are all that needs CUDA's headers. Where they are not, or libtorch is without CUDA, it is built without, says so
+// when asked, and steps are run one operation after the other.
+#include "devices.h"
+#include "support.h"
+
+#ifdef CTORCH_CUDA
+#include <ATen/cuda/CUDAGraph.h>
+#include <c10/cuda/CUDACachingAllocator.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <memory>
+
+struct ctorch_graph_impl {
+  at::cuda::CUDAGraph graph;
+  /// While it is being captured: on a stream of its own, as CUDA demands.
+  c10::OptionalStreamGuard stream;
+};
+#else
+struct ctorch_graph_impl {};
+#endif
+
+using namespace ctorch;
+
+#ifdef CTORCH_CUDA
+
+bool ctorch_built_with_cuda(void) { return true; }
+
+int ctorch_graph_begin(ctorch_device device, ctorch_graph *out) {
+  return guarded([&] {
+    const c10::impl::VirtualGuardImpl cuda(at::kCUDA);
+    const auto where = device_of(device);
+    auto graph = std::make_unique<ctorch_graph_impl>();
+    cuda.synchronizeDevice(where.index());
+    // A graph's memory is its own: what plain steps have used and left would lie beside it.
+    c10::cuda::CUDACachingAllocator::emptyCache();
+    graph->stream.reset_stream(cuda.getStreamFromGlobalPool(where));
+    graph->graph.capture_begin();
+    *out = graph.release();
+  });
+}
+
+int ctorch_graph_end(ctorch_graph graph) {
+  const int ended = guarded([&] { graph->graph.capture_end(); });
+  // Whether or not it could be ended, work goes on where it was before.
+  const int back = guarded([&] { graph->stream.reset(); });
+  return ended != 0 ? ended : back;
+}
+
+int ctorch_graph_replay(ctorch_graph graph) {
+  return guarded([&] { graph->graph.replay(); });
+}
+
+void ctorch_graph_free(ctorch_graph graph) {
+  if (graph->stream.current_stream()) (void)ctorch_graph_end(graph);
+  delete graph;
+}
+
+#else
+
+namespace {
+int refuse() {
+  return guarded([] { TORCH_CHECK(false, "this program was built without CUDA's headers"); });
+}
+}  // namespace
+
+bool ctorch_built_with_cuda(void) { return false; }
+int ctorch_graph_begin(ctorch_device, ctorch_graph *) { return refuse(); }
+int ctorch_graph_end(ctorch_graph) { return refuse(); }
+int ctorch_graph_replay(ctorch_graph) { return refuse(); }
+void ctorch_graph_free(ctorch_graph graph) { delete graph; }
+
+#endif

@@ -1,0 +1,84 @@
+import CTorch
+
+/// Where tensors lie and are worked on.
+public enum Device: Hashable, Sendable {
+  /// The processor.
+  case cpu
+  /// A GPU, by its index among those that CUDA shows.
+  case cuda(Int)
+
+  var code: ctorch_device {
+    switch self {
+    case .cpu: ctorch_device(CTORCH_CPU)
+    case .cuda(let index): ctorch_device(index)
+    }
+  }
+
+  init(code: ctorch_device) { self = code == CTORCH_CPU ? .cpu : .cuda(Int(code)) }
+
+  /// Whether it works on by itself while the program prepares what comes next.
+  public var isAsynchronous: Bool { self != .cpu }
+
+  /// Makes this the device that the process works on. On CUDA float32 products are exact (no TF32) and the same every time.
+  /// Call it once, at the start.
+  /// - Throws: `TorchError` where there is no such device.
+  public func use() throws { if case .cuda(let index) = self { try check(ctorch_use_cuda(ctorch_device(index))) } }
+}
+
+extension Device: CustomStringConvertible {
+  public var description: String {
+    switch self {
+    case .cpu: "cpu"
+    case .cuda(let index): "cuda:\(index)"
+    }
+  }
+}
+
+/// Numbers that a device is still working out: asking for them later does not stop it.
+public final class Reading {
+  private var handle: ctorch_reading?
+  private let count: Int
+
+  /// Begins to read a float64 tensor of few elements, as it is now; it may be written afterwards.
+  public init(_ tensor: Tensor) throws {
+    var out: ctorch_reading?
+    try check(ctorch_read_start(tensor.handle, &out))
+    (handle, count) = (out, tensor.count)
+  }
+
+  deinit { if let handle { ctorch_read_abandon(handle) } }
+
+  /// The elements, once the device has come to them.
+  public func values() throws -> [Double] {
+    guard let reading = handle else { throw TorchError(message: "a reading that was taken already") }
+    handle = nil
+    var values = [Double](repeating: 0, count: count)
+    try check(ctorch_read_finish(reading, &values, count))
+    return values
+  }
+}
+
+/// Work of a CUDA device, captured once and then done as often as asked, each time as one launch.
+///
+/// What was made while it was captured belongs to the graph and is overwritten by every replay. What it reads must be kept:
+/// write other values into it to work on them.
+public final class DeviceGraph {
+  private let handle: ctorch_graph
+
+  /// Whether work on this device can be captured.
+  public static func isPossible(on device: Device) -> Bool { device.isAsynchronous && ctorch_built_with_cuda() }
+
+  /// Captures what `body` asks of the device, without doing it. `body` must not read from the device.
+  public init(on device: Device, capturing body: () throws -> Void) throws {
+    var out: ctorch_graph?
+    try check(ctorch_graph_begin(device.code, &out))
+    guard let out else { throw TorchError.missingResult }
+    handle = out
+    try body()
+    try check(ctorch_graph_end(handle))
+  }
+
+  deinit { ctorch_graph_free(handle) }
+
+  public func replay() throws { try check(ctorch_graph_replay(handle)) }
+}
