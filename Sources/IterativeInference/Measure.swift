@@ -68,21 +68,6 @@ public final class StepReading {
   public let layout: StepLayout
   /// The step's number in the plan that is run, from 1.
   public let number: Int
-  /// h_{t−1}, N×C×H×W
-  public var input: Tensor { visited.input }
-  /// F_t(h_{t−1}), times the plan's scale.
-  public var residual: Tensor { visited.residual }
-  /// h_t
-  public var output: Tensor { visited.output }
-  /// ∂u_n/∂h_{t−1} of each sample n, through all later steps; with respect to the projection's output where the step
-  /// has one. u is the log-odds against the true class, so that ∂L_n/∂h_{t−1} is this times `doubts[n]`: the direction is
-  /// the same, and stays exact for samples of which the network is sure (`LogOdds`).
-  ///
-  /// By the batch's own statistics (`MeasureMode.training`) a sample's state moves the losses of all: there it is
-  /// ∂ΣL_m/∂h_{t−1} itself, over the samples m of the batch, and the doubts are 1.
-  public var gradient: Tensor { visited.gradient }
-  /// The same with respect to h_{t−1} at a projection too.
-  public var inputGradient: Tensor { visited.inputGradient }
   /// 1 − p_y of each sample, by the head after the last step; 1 by the batch's own statistics.
   public let doubts: [Double]
   /// The state that F is added to (h_{t−1}, or the projection's output) under the plugged head; nil before the last
@@ -91,11 +76,29 @@ public final class StepReading {
   /// h_t under the plugged head; nil before the last stage.
   public let after: ReadableState?
 
-  private let visited: Pass.VisitedStep
+  private let visited: Pass.VisitedStep?
+  private let numbers: Numbers
   private let inputState: NormedState
   private let outputState: NormedState
   private var knownProducts: SampleProducts?
   private var knownPluggedProducts: SampleProducts?
+
+  /// Numbers of the caller's own, found by looking at the step's tensors; a vector of one a sample, or several.
+  ///
+  /// The gradients that `find` sees are ∂u_n/∂h of each sample n, u being the log-odds against the true class, so that
+  /// ∂L_n/∂h is that times `doubts[n]`: the direction is the same, and stays exact for samples of which the network is
+  /// sure (`LogOdds`). By the batch's own statistics (`MeasureMode.training`) a sample's state moves the losses of all:
+  /// there they are ∂ΣL_m/∂h itself, over the samples m of the batch, and the doubts are 1.
+  /// - Parameter find: called once by the process that runs the batch; others that share the work are told what it returned
+  public func numbers(_ find: (Pass.VisitedStep) throws -> [[Double]]) throws -> [[Double]] {
+    try numbers.ask { try find(tensors()) }
+  }
+
+  /// - Throws: `PassError` where another process ran the batch.
+  private func tensors() throws -> Pass.VisitedStep {
+    guard let visited else { throw PassError.goneBack }
+    return visited
+  }
 
   /// For each sample ‖h_{t−1}‖²
   public func inputSquares() throws -> [Double] { try inputState.squares() }
@@ -103,54 +106,63 @@ public final class StepReading {
   /// For each sample ‖h_t‖²
   public func outputSquares() throws -> [Double] { try outputState.squares() }
 
-  /// For each sample ‖`inputGradient`‖²; that of ∂L/∂h_{t−1} is `doubts[n]²` times as large.
+  /// For each sample ‖∂u_n/∂h_{t−1}‖², at a projection too; that of ∂L/∂h_{t−1} is `doubts[n]²` times as large.
   public func inputGradientSquares() throws -> [Double] {
     // What other measures have asked for anyway.
-    layout.name.projection ? try inputGradient.sampleSquares() : try products().otherSquares
+    guard layout.name.projection else { return try products().otherSquares }
+    return try numbers { [try $0.inputGradient.sampleSquares()] }[0]
   }
 
-  /// Of F (`squares`) and the gradient (`otherSquares`).
+  /// Of F (`squares`) and the gradient (`otherSquares`): ∂u_n/∂h_{t−1}, or where the step has a projection the one with
+  /// respect to its output.
   public func products() throws -> SampleProducts {
     if let knownProducts { return knownProducts }
-    let products = try residual.sampleProducts(gradient)
+    let products: SampleProducts = try numbers.ask {
+      let visited = try tensors()
+      return try visited.products ?? visited.residual.sampleProducts(visited.gradient)
+    }
     knownProducts = products
     return products
   }
 
   /// Of F (`squares`) and the plugged head's gradient at `before` (`otherSquares`); nil before the last stage.
   public func pluggedProducts() throws -> SampleProducts? {
+    guard let before else { return nil }
     if let knownPluggedProducts { return knownPluggedProducts }
-    knownPluggedProducts = try before.map { try residual.sampleProducts($0.gradient()) }
-    return knownPluggedProducts
+    let products: SampleProducts = try numbers.ask { try tensors().residual.sampleProducts(before.gradient()) }
+    knownPluggedProducts = products
+    return products
   }
 
+  /// Of a later step's F (`squares`) and this one's (`otherSquares`), of one shape.
+  func products(withResidualOf later: StepReading) throws -> SampleProducts {
+    try numbers.ask { try later.tensors().residual.sampleProducts(tensors().residual) }
+  }
+
+  /// - Parameter visited: nil where another process ran the batch
   init(
-    _ visited: Pass.VisitedStep, number: Int, doubts: [Double], before: ReadableState?, after: ReadableState?,
-    inputState: NormedState, outputState: NormedState
+    _ layout: StepLayout, number: Int, _ visited: Pass.VisitedStep?, _ numbers: Numbers, doubts: [Double],
+    before: ReadableState?, after: ReadableState?, inputState: NormedState, outputState: NormedState
   ) {
-    layout = visited.layout
+    (self.layout, self.number, self.visited, self.numbers) = (layout, number, visited, numbers)
     (self.inputState, self.outputState) = (inputState, outputState)
-    self.number = number
-    self.doubts = doubts
-    self.visited = visited
-    knownProducts = visited.products
-    self.before = before
-    self.after = after
+    (self.doubts, self.before, self.after) = (doubts, before, after)
   }
 }
 
 /// A state whose size is computed when it is first asked for: by the step that makes it or the one that takes it.
 final class NormedState {
-  let h: Tensor
+  private let find: () throws -> [Double]
+  private let numbers: Numbers
   private var known: [Double]?
 
-  /// - Parameter squares: those of h, where they are known
-  init(_ h: Tensor, squares: [Double]?) { (self.h, known) = (h, squares) }
+  /// - Parameter find: for each sample ‖h‖²
+  init(_ numbers: Numbers, find: @escaping () throws -> [Double]) { (self.numbers, self.find) = (numbers, find) }
 
   /// For each sample ‖h‖²
   func squares() throws -> [Double] {
     if let known { return known }
-    let squares = try h.sampleSquares()
+    let squares: [Double] = try numbers.ask(find)
     known = squares
     return squares
   }
@@ -159,30 +171,42 @@ final class NormedState {
 /// A state of the last stage's shape: what the head says there, computed when it is first asked for.
 public final class ReadableState {
   private let plug: () throws -> PluggedHead
-  private let labelled: (CrossEntropy) -> LabelledReading
+  private let said: CrossEntropy?
+  private let batch: LabelledBatch
+  private let numbers: Numbers
   private var plugged: PluggedHead?
   private var known: LabelledReading?
+  private var knownDoubts: [Double]?
 
-  /// - Parameter said: what the head is known to say there
-  init(_ network: ResidualNetwork, _ h: Tensor, _ batch: LabelledBatch, said: CrossEntropy? = nil) {
-    plug = { try PluggedHead(network, on: h, labels: batch.labels) }
-    labelled = batch.labelled
-    known = said.map(batch.labelled)
+  /// - Parameters:
+  ///   - h: called where the head must be plugged in
+  ///   - said: what the head is known to say there
+  init(
+    _ network: ResidualNetwork, _ batch: LabelledBatch, _ numbers: Numbers, said: CrossEntropy? = nil,
+    h: @escaping () throws -> Tensor
+  ) {
+    plug = { try PluggedHead(network, on: h(), labels: batch.labels) }
+    (self.batch, self.numbers, self.said) = (batch, numbers, said)
   }
 
   /// What the head says.
   public func reading() throws -> LabelledReading {
     if let known { return known }
-    let reading = labelled(try head().reading)
+    let reading = batch.labelled(try numbers.ask { try said ?? head().reading })
     known = reading
     return reading
   }
 
   /// ∂u_n/∂h_n of each sample n, as if the network ended here; ∂L_n/∂h_n is that times `doubts()[n]`.
-  public func gradient() throws -> Tensor { try head().gradient() }
+  func gradient() throws -> Tensor { try head().gradient() }
 
   /// 1 − p_y of each sample.
-  public func doubts() throws -> [Double] { try head().odds.doubts }
+  public func doubts() throws -> [Double] {
+    if let knownDoubts { return knownDoubts }
+    let doubts: [Double] = try numbers.ask { try head().odds.doubts }
+    knownDoubts = doubts
+    return doubts
+  }
 
   private func head() throws -> PluggedHead {
     if let plugged { return plugged }

@@ -1,5 +1,6 @@
 import ResidualNetworks
 import Results
+import Torch
 
 /// Any of the paper's measures together, on train and validation samples: what `reslens measure` runs.
 public struct MeasureSuite {
@@ -8,6 +9,7 @@ public struct MeasureSuite {
   public let train: Samples
   public let validation: Samples
   private let listBorderline: ((_ isTrain: Bool, BorderlineExample) -> Void)?
+  let group: ProcessGroup?
 
   /// What the suite is at.
   public enum Phase: String, Sendable {
@@ -16,14 +18,16 @@ public struct MeasureSuite {
     case validation = "samples of the validation set"
   }
 
-  /// - Parameter listBorderline: receives every borderline example, and whether it is of the train set
+  /// - Parameters:
+  ///   - group: processes that have a share of the batches each; all of them get what one would have found
+  ///   - listBorderline: receives every borderline example, and whether it is of the train set
   /// - Throws: `MeasureError` for anything that cannot be, before any work.
   public init(
     _ network: ResidualNetwork, _ options: MeasureOptions, train: Samples, validation: Samples,
-    listBorderline: ((_ isTrain: Bool, BorderlineExample) -> Void)? = nil
+    by group: ProcessGroup? = nil, listBorderline: ((_ isTrain: Bool, BorderlineExample) -> Void)? = nil
   ) throws(MeasureError) {
     (self.network, self.options, self.train, self.validation) = (network, options, train, validation)
-    self.listBorderline = listBorderline
+    (self.group, self.listBorderline) = (group, listBorderline)
     try options.check(for: network.architecture, trainImages: train.set.count)
     if listBorderline != nil, network.architecture.readableSteps.isEmpty {
       throw MeasureError(
@@ -32,13 +36,12 @@ public struct MeasureSuite {
     }
   }
 
-  /// - Parameters:
-  ///   - watching: measures of the caller's own, which see the validation samples beside the suite's
-  ///   - progress: told the phase, how many of its samples are done and how many there are
+  /// - Parameter progress: told the phase, how many of its samples are done and how many there are
+  /// - Returns: the measures, which of them cannot be and why, and what the network says of the validation samples: of none
+  ///   where measuring does not look at them in evaluation mode
   public func run(
-    watching: [any Measure] = [],
     progress: (Phase, Int, Int) throws -> Void = { _, _, _ in }
-  ) throws -> (measures: MeasureResults.Measures, absent: [MeasureResults.Absence]) {
+  ) throws -> (measures: MeasureResults.Measures, absent: [MeasureResults.Absence], validation: ScoreSum) {
     var unrolling: PreparedUnrolling?
     if options.names.contains(.unrolling), let step = unrolledStep {
       unrolling = try prepareUnrolling(step) { try progress(.scale, $0, train.count) }
@@ -46,15 +49,19 @@ public struct MeasureSuite {
     let network = unrolling?.network ?? network
     func split(_ samples: Samples, isTrain: Bool) throws -> SplitMeasures {
       let phase = isTrain ? Phase.train : .validation
-      let measures = try SplitMeasures(
-        network.architecture, options, isTrain: isTrain,
-        unrolled: unrolling.map { try unrolledSteps($0.ways) }, listBorderline.map { list in { list(isTrain, $0) } })
-      let all = measures.all + (isTrain ? [] : watching)
-      try measure(all, on: network, samples, mode: options.mode) { try progress(phase, $0, samples.count) }
-      return measures
+      let tell = listBorderline.map { list in { list(isTrain, $0) } }
+      return try measure(
+        { isTold in
+          try SplitMeasures(
+            network.architecture, options, isTrain: isTrain, unrolled: unrolling.map { try unrolledSteps($0.ways) },
+            isTold ? tell : nil)
+        }, all: \.all, on: network, samples, mode: options.mode, by: group
+      ) { try progress(phase, $0, samples.count) }
     }
     let (onTrain, onValidation) = try (split(train, isTrain: true), split(validation, isTrain: false))
-    return (results(onTrain, onValidation, unrolling), options.absences(in: network.architecture))
+    return (
+      results(onTrain, onValidation, unrolling), options.absences(in: network.architecture), onValidation.whole.sum
+    )
   }
 
   private func results(

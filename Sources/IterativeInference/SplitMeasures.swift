@@ -12,11 +12,12 @@ struct SplitMeasures {
   var lesions: LesionScores?
   var activationNorm: ActivationNorm?
   var gradientNorm: GradientNorm?
+  let whole: NetworkScore
 
   var all: [any Measure] {
     let all: [(any Measure)?] = [
       cosineLoss, l2Ratio, firstOrder, intermediate, borderline, droppedStep, unrolled, lesions, activationNorm,
-      gradientNorm,
+      gradientNorm, whole,
     ]
     return all.compactMap { $0 }
   }
@@ -26,6 +27,7 @@ struct SplitMeasures {
     _ tell: ((BorderlineExample) -> Void)?
   ) throws(MeasureError) {
     func asked(_ name: MeasureName) -> Bool { options.names.contains(name) }
+    whole = NetworkScore(architecture)
     cosineLoss = asked(.cosineLoss) ? CosineLoss() : nil
     l2Ratio = asked(.l2Ratio) ? L2Ratio() : nil
     firstOrder = asked(.firstOrder) ? FirstOrder() : nil

@@ -17,7 +17,7 @@ public final class UnrolledSteps: Measure {
   /// Of the batch at hand, by the trained network's own output.
   private var groups: Groups?
   /// The step that was seen last, which is the later one.
-  private var later: (trajectory: Int, stage: Int, residual: Tensor)?
+  private var later: (trajectory: Int, step: StepReading)?
 
   /// One manner of repeating.
   public struct Way: Hashable, Sendable {
@@ -100,11 +100,10 @@ public final class UnrolledSteps: Measure {
       sums[trajectory][place].groups.add(try after.reading(), groups)
       sums[trajectory][place].isReadable = true
     }
-    let stage = step.layout.name.stage
-    if let later, later.trajectory == trajectory, later.stage == stage {
-      sums[trajectory][place + 1].turn.add(cosines: try later.residual.sampleProducts(step.residual))
+    if let later, later.trajectory == trajectory, later.step.layout.name.stage == step.layout.name.stage {
+      sums[trajectory][place + 1].turn.add(cosines: try step.products(withResidualOf: later.step))
     }
-    later = place == 0 ? nil : (trajectory, stage, step.residual)
+    later = place == 0 ? nil : (trajectory, step)
   }
 
   /// Every step of one of `ways`, from the first of the repeated step's stage on.
@@ -125,23 +124,40 @@ public final class UnrolledSteps: Measure {
 extension UnrolledSteps {
   /// The mean loss over samples and over the networks with 1 … `times` added steps, for each way of repeating: what α is
   /// chosen by, on train data. One forward pass a batch, whose common part all ways share.
+  /// - Parameter group: processes that have a share of the batches each; all of them get what one would have found
   /// - Throws: `MeasureError` as `init`; `PlanError` where a way's normalisations are missing.
   public static func losses(
     _ network: ResidualNetwork, step: Int, times: Int, ways: [Way], on samples: some BatchSource,
-    progress: (Int) throws -> Void = { _ in }
+    by group: ProcessGroup? = nil, progress: (Int) throws -> Void = { _ in }
   ) throws -> [Double] {
     _ = try UnrolledSteps(network.architecture, step: step, times: times, ways: ways)
     let plans = ways.flatMap { way in (1...times).map { plan(network.plan, step, $0, way) } }
     for plan in plans { try network.check(plan) }
     var sums = ways.map { _ in Moments() }
-    var done = 0
-    try samples.forEachBatch { batch in
-      try network.run(plans, on: network.begin(batch.images)) { index, h in
-        let reading = try CrossEntropy(logits: network.classify(h), labels: batch.labels)
-        for loss in reading.losses { sums[index / times].add(loss) }
+    /// Of every plan after the other the losses of the batch.
+    func look(_ batch: LabelledBatch) throws -> [Double] {
+      var losses: [Double] = []
+      try network.run(plans, on: network.begin(batch.images)) { _, h in
+        losses += try CrossEntropy(logits: network.classify(h), labels: batch.labels).losses
       }
-      done += batch.classes.count
-      try progress(done)
+      return losses
+    }
+    let order = ResidualNetwork.order(of: plans)
+    func tell(_ batch: LabelledBatch, _ earlier: Int, _ losses: [Double]) throws {
+      let count = batch.classes.count
+      for (place, plan) in order.enumerated() {
+        for loss in losses[(place * count)..<((place + 1) * count)] { sums[plan / times].add(loss) }
+      }
+      try progress(earlier + count)
+    }
+    if let group {
+      try samples.forEachShared(by: group, look: { batch, _ in try look(batch) }, tell: tell)
+    } else {
+      var earlier = 0
+      try samples.forEachBatch { batch in
+        try tell(batch, earlier, look(batch))
+        earlier += batch.classes.count
+      }
     }
     return sums.map(\.mean)
   }

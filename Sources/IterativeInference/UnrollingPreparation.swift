@@ -39,7 +39,8 @@ extension MeasureSuite {
     guard case .chosen = options.unrolling.scale else {
       return PreparedUnrolling(network: network, ways: unscaled + tried.filter { $0.scale != 1 }, tried: nil)
     }
-    let losses = try UnrolledSteps.losses(network, step: step, times: times, ways: tried, on: train, progress: progress)
+    let losses = try UnrolledSteps.losses(
+      network, step: step, times: times, ways: tried, on: train, by: group, progress: progress)
     let results = zip(tried, losses).map { Unrolling.TriedScale(scale: $0.scale, loss: $1) }
     // An explosion is no number, and worse than any.
     let best = zip(tried, losses).min { ($0.1.isNaN ? .infinity : $0.1) < ($1.1.isNaN ? .infinity : $1.1) }

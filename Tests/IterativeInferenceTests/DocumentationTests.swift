@@ -14,8 +14,11 @@ final class Alignment: Measure {
   func observe(_ step: StepReading) throws {
     // A projection's h has another shape than F.
     guard !step.layout.name.projection else { return }
-    let products = try step.input.sampleProducts(step.residual)
-    for (dot, squares) in zip(products.dot, zip(products.squares, products.otherSquares)) {
+    let products = try step.numbers { tensors in
+      let found = try tensors.input.sampleProducts(tensors.residual)
+      return [found.dot, found.squares, found.otherSquares]
+    }
+    for (dot, squares) in zip(products[0], zip(products[1], products[2])) {
       byStep[step.layout.name, default: Moments()].add(dot / (squares.0 * squares.1).squareRoot())
     }
   }
@@ -81,7 +84,7 @@ final class DroppedPairs: Measure {
   func readme() throws {
     let network = try ResidualNetwork(contentsOf: weights)
     let data = try ImageDataset.load(source)
-    let samples = Samples(data.validation, count: 100, maker: BatchMaker(statistics: data.statistics))
+    let samples = try Samples(data.validation, count: 100, maker: BatchMaker(statistics: data.statistics))
 
     let cosine = CosineLoss()
     try measure([cosine], on: network, samples)
@@ -97,7 +100,7 @@ final class DroppedPairs: Measure {
   func using() throws {
     let network = try ResidualNetwork(contentsOf: weights)
     let data = try ImageDataset.load(source)
-    let samples = Samples(data.validation, count: 200, maker: BatchMaker(statistics: data.statistics))
+    let samples = try Samples(data.validation, count: 200, maker: BatchMaker(statistics: data.statistics))
 
     let images = try samples.maker.batch(data.validation, 0..<3).images
     let classes = [0, 1, 2]
@@ -149,7 +152,7 @@ final class DroppedPairs: Measure {
     let train = Samples(data.train, count: 200, maker: samples.maker)
     let options = MeasureOptions(names: [.cosineLoss, .borderline, .unrolling])
     let suite = try MeasureSuite(network, options, train: train, validation: samples)
-    let (measures, absent) = try suite.run { phase, done, count in print(phase.rawValue, done, count) }
+    let (measures, absent, _) = try suite.run { phase, done, count in print(phase.rawValue, done, count) }
     print(measures.unrolling?.trajectories.count ?? 0, absent.map(\.reason))
     #expect(measures.unrolling?.trajectories.count == 2)
   }

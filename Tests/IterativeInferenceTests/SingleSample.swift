@@ -59,7 +59,7 @@ func samples(_ count: Int, batch: Int, of architecture: Architecture = tiny, see
     pixels: pixels, labels: (0..<count).map { $0 % architecture.classes }, channels: 1, height: input.height,
     width: input.width)
   return Samples(
-    set, batch: batch, maker: BatchMaker(statistics: try ChannelStatistics(of: set.images), type: .float64))
+    set, batch: batch, maker: try BatchMaker(statistics: ChannelStatistics(of: set.images), type: .float64))
 }
 
 /// One sample by the definitions: every state is an array, every gradient is taken by differences.

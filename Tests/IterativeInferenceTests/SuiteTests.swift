@@ -1,3 +1,4 @@
+import Foundation
 import ImageDatasets
 import IterativeInference
 import ResidualNetworks
@@ -48,7 +49,7 @@ import Torch
     options.unrolling.scale = .given(0.5)
     options.unrolling.times = 3
     options.lastSteps = 2
-    let (found, absent) = try MeasureSuite(network, options, train: train, validation: validation).run()
+    let (found, absent, score) = try MeasureSuite(network, options, train: train, validation: validation).run()
     for (samples, isTrain) in [(train, true), (validation, false)] {
       func own<Value>(_ split: BySplit<Value>?) throws -> Value {
         let split = try #require(split)
@@ -72,9 +73,39 @@ import Torch
     let lesions = try LesionScores(pooled, options.lesions)
     try measure([lesions], on: network, validation)
     #expect(found.lesions == lesions.result)
+    #expect(score.score == found.droppedStep?.baseline.validation)
     #expect(found.unrolling?.tried == nil && found.borderline?.reference == 4)
     #expect(Set(absent.map(\.measure)) == ["cosine-loss.plugged", "first-order", "intermediate"])
     #expect(absent.allSatisfy { $0.steps == [1, 3] })
+  }
+
+  @Test(
+    "Several processes find what one does, to the bit, and list the same borderline examples",
+    .enabled(if: ProcessGroup.isPossible, "this build has no Gloo: install libgloo-dev and build again"),
+    arguments: [(2, MeasureMode.evaluation), (3, .evaluation), (2, .training)])
+  func processes(size: Int, mode: MeasureMode) throws {
+    @Sendable func found(by group: ProcessGroup?) throws -> [String] {
+      let network = try network(pooled)
+      // Five batches, the last of them a part of one; and fewer than there are processes.
+      let (train, validation) = try (samples(33, batch: 8, of: pooled), samples(12, batch: 8, of: pooled, seed: 7))
+      var options = MeasureOptions(names: mode == .training ? MeasureName.inTrainingMode : Set(MeasureName.allCases))
+      options.mode = mode
+      options.unrolling.scale = .chosen(from: [0.5, 0.1])
+      options.unrolling.times = 3
+      options.lesions.samples = 9
+      var listed: [String] = []
+      let (measures, _, score) = try MeasureSuite(
+        network, options, train: train, validation: validation, by: group,
+        listBorderline: mode == .training ? nil : { listed.append("\($0) \($1)") }
+      ).run()
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = .sortedKeys
+      return try [String(decoding: encoder.encode(measures), as: UTF8.self), "\(score)"] + listed
+    }
+    let one = try found(by: nil)
+    let all = try asProcesses(size) { try found(by: $0) }
+    #expect(all.count == size)
+    for other in all { #expect(other == one) }
   }
 
   @Test("What cannot exist is absent with a reason")
@@ -87,7 +118,7 @@ import Torch
     let samples = try samples(6, batch: 3)
     let suite = try MeasureSuite(
       network(single), MeasureOptions(names: Set(MeasureName.allCases)), train: samples, validation: samples)
-    let (found, absent) = try suite.run()
+    let (found, absent, _) = try suite.run()
     #expect(found.borderline == nil && found.unrolling == nil)
     #expect(found.lesions?.shuffled.isEmpty == true && found.lesions?.dropped.map(\.size) == [1])
     for name in ["borderline", "unrolling", "lesions.swapped", "lesions.shuffled", "first-order"] {
