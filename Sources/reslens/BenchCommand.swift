@@ -33,16 +33,25 @@ struct BenchCommand: ParsableCommand {
   @Option var precision = Precision.fp32
   @Option var batch = 128
   @Option var warmups = 2
+  /// Of training, a repetition.
+  @Option var steps = 1
   /// Prints the architecture, as a checkpoint has it, instead of running anything.
   @Flag var architecture = false
+  /// Runs a GPU's steps operation by operation.
+  @Flag var plainSteps = false
+  @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
   func run() throws {
     if architecture {
       return answer(String(decoding: try JSONEncoder().encode(Architecture.find(model)), as: UTF8.self))
     }
+    let device = try device.use()
+    if device.isAsynchronous, work != .train, work != .evaluate {
+      throw ValidationError("--work \(work.rawValue) is timed on the processor only")
+    }
     try threads.apply()
-    let repetition = try prepared()
+    let repetition = try prepared(device)
     for _ in 0..<warmups { try repetition() }
     answer("ready")
     while readLine() != nil {
@@ -61,20 +70,25 @@ struct BenchCommand: ParsableCommand {
   }
 
   /// One repetition as a call; what it needs is made before.
-  private func prepared() throws -> () throws -> Void {
+  private func prepared(_ device: Device) throws -> () throws -> Void {
     let architecture = try Architecture.find(model)
     let dataset = try Synthetic.dataset(train: batch, validation: 1)
     switch work {
     case .train:
       let recipe = try Recipe.find("quick", for: architecture)
       let trainer = try StepTrainer(
-        ResidualNetwork(architecture, seed: 0), recipe,
-        maker: BatchMaker(statistics: dataset.statistics, type: precision.type))
+        ResidualNetwork(architecture, seed: 0).moved(to: device), recipe,
+        maker: BatchMaker(statistics: dataset.statistics, type: precision.type, device: device),
+        capturesSteps: !plainSteps)
       let indices = Array(0..<batch)
-      return { _ = try trainer.step(on: dataset.train, indices, epoch: 0, rate: 0.01) }
+      return {
+        // A GPU is waited for once a repetition, as by its twin.
+        for _ in 0..<steps { try trainer.step(on: dataset.train, indices, epoch: 0, rate: 0.01) }
+        _ = try trainer.outcome()
+      }
     case .evaluate, .forwards, .drops:
-      let network = try ResidualNetwork(architecture, seed: 0)
-      let images = try BatchMaker(statistics: dataset.statistics, type: precision.type)
+      let network = try ResidualNetwork(architecture, seed: 0).moved(to: device)
+      let images = try BatchMaker(statistics: dataset.statistics, type: precision.type, device: device)
         .batch(dataset.train, 0..<batch).images
       let steps = architecture.steps.map(\.name.step)
       switch work {
@@ -84,11 +98,13 @@ struct BenchCommand: ParsableCommand {
           try network.run(plans, on: network.begin(images)) { _ = try network.classify($1) }
         }
       case .forwards: return { for _ in steps { _ = try network.logits(images) } }
-      default: return { _ = try network.logits(images) }
+      // Read, for which a GPU is waited.
+      default: return { _ = try network.logits(images).doubles() }
       }
     case .measure, .record, .suite:
-      let network = try ResidualNetwork(architecture, seed: 0)
-      let samples = Samples(dataset.train, batch: batch, maker: BatchMaker(statistics: dataset.statistics))
+      let network = try ResidualNetwork(architecture, seed: 0).moved(to: device)
+      let maker = try BatchMaker(statistics: dataset.statistics, device: device)
+      let samples = Samples(dataset.train, batch: batch, maker: maker)
       return { try measure(network, samples) }
     }
   }

@@ -3,6 +3,7 @@ import Foundation
 import Host
 import Reports
 import Torch
+import Training
 
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -45,8 +46,32 @@ struct DoctorCommand: ParsableCommand {
   }
 
   private var cuda: Finding {
-    Finding(name: "cuda", state: "off: \(Device.whyNoCUDA)")
+    if let why = DeviceChoice.whyNoCUDA { return Finding(name: "cuda", state: "off: \(why)") }
+    let gpus = Libtorch.cudaDeviceCount
+    var finding = Finding(name: "cuda", state: "\(gpus) GPU\(gpus == 1 ? "" : "s")")
+    do {
+      let device = Device.cuda(0)
+      try device.use()
+      let found = try DeviceComparison(of: device)
+      finding.state +=
+        "; a small network's outputs are within \(Self.rounded(found.outputs)) of the processor's, its gradients within "
+        + Self.rounded(found.gradients)
+        + (found.captured.map { ", captured steps within \(Self.rounded($0)) of plain ones" } ?? "")
+      if !found.agrees {
+        finding.trouble = "that is more than rounding: train on --device cpu, and try another libtorch or driver"
+      } else if found.captured == nil {
+        finding.isNeeded = false
+        finding.trouble =
+          "built without CUDA's headers, every operation of a step is a launch of its own: install nvidia-cuda-crt "
+          + "and nvidia-cuda-cccl beside torch (pip), and build again"
+      }
+    } catch {
+      finding.trouble = "\(error); see nvidia-smi, or use --device cpu"
+    }
+    return finding
   }
+
+  private static func rounded(_ value: Double) -> String { String(format: "%.1e", value) }
 
   private var processes: Finding {
     if ProcessGroup.isPossible { return Finding(name: "processes", state: "several, by Gloo") }

@@ -4,6 +4,7 @@ import ImageDatasets
 import IterativeInference
 import ResidualNetworks
 import Results
+import Torch
 import Training
 
 extension MeasureSchedule {
@@ -52,18 +53,19 @@ struct EpochMeasuring {
   private let options: MeasureOptions
   private let dataset: ImageDataset
   private let schedule: MeasureSchedule
-  private let writes: Bool
+  private let maker: BatchMaker
+  private let group: ProcessGroup?
 
   private struct Stopped: Error {}
 
   /// nil where nothing is to be measured.
-  /// - Parameter writes: whether this process puts what is found into the folder
+  /// - Parameter group: processes that share the work, the first of which puts what is found into the folder
   /// - Throws: `MeasureError` where a measure cannot be, before anything is trained.
   init?(
     _ configuration: RunConfiguration, _ network: ResidualNetwork, _ dataset: ImageDataset, _ folder: RunFolder,
-    writes: Bool
+    by group: ProcessGroup?
   ) throws {
-    self.writes = writes
+    self.group = group
     guard let schedule = configuration.measure else { return nil }
     (self.configuration, self.network, self.folder) = (configuration, network, folder)
     (self.dataset, self.schedule) = (dataset, schedule)
@@ -71,20 +73,19 @@ struct EpochMeasuring {
       names: Set(try MeasureName.parse(schedule.names.joined(separator: ","), option: "measure")))
     options.mode = schedule.mode ?? .evaluation
     self.options = options
+    maker = try BatchMaker(statistics: dataset.statistics, device: network.device)
     _ = try suite(options)
   }
 
   private func suite(_ options: MeasureOptions) throws -> MeasureSuite {
     let (train, validation) = (samples(dataset.train, options.mode), samples(dataset.validation, options.mode))
-    return try MeasureSuite(network, options, train: train, validation: validation)
+    return try MeasureSuite(network, options, train: train, validation: validation, by: group)
   }
 
   /// In float32, whatever the training's precision. By the running statistics a sample's numbers do not depend on its
   /// batch, and small ones stay in the cache.
   private func samples(_ set: ImageSet, _ mode: MeasureMode) -> Samples {
-    Samples(
-      set, count: schedule.samples, batch: mode == .training ? 128 : 64,
-      maker: BatchMaker(statistics: dataset.statistics))
+    Samples(set, count: schedule.samples, batch: mode == .training ? 128 : 64, maker: maker)
   }
 
   /// Where it was told to stop nothing is written.
@@ -99,13 +100,12 @@ struct EpochMeasuring {
       if options.names.isEmpty { return .done() }
     }
     let suite = try suite(options)
-    let score = NetworkScore(network.architecture)
     do {
-      let (measures, absent) = try suite.run(watching: [score]) { phase, done, count in
+      let (measures, absent, score) = try suite.run { phase, done, count in
         if try shouldStop() { throw Stopped() }
         progress(done, count, phase)
       }
-      guard writes else { return .done(validation: score.sum) }
+      guard group.isFirst else { return .done(validation: score) }
       try folder.writeHistory(
         MeasureResults(
           run: folder.name, architecture: network.architecture.name, checkpoint: Checkpoint.name(epoch: epoch),
@@ -113,7 +113,7 @@ struct EpochMeasuring {
           samples: .init(train: suite.train.count, validation: suite.validation.count),
           steps: network.architecture.steps.count, mode: options.mode,
           batch: options.mode == .training ? suite.train.batch : nil, measures: measures, absent: absent))
-      return .done(validation: score.sum)
+      return .done(validation: score)
     } catch is Stopped {
       return .stopped
     }

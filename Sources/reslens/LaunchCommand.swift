@@ -6,14 +6,16 @@ import Torch
 struct LaunchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "launch",
-    abstract: "Trains in several processes of this machine.",
+    abstract: "Trains or measures in several processes of this machine.",
     discussion: """
-      Each process runs its part of every batch, and all learn from the sum of their gradients. Process 0 alone writes. One \
-      that dies takes the run down; --resume goes on with it, with any number of processes.
+      In training each process runs its part of every batch, and all learn from the sum of their gradients; in measuring each \
+      runs some of the batches. Process 0 alone writes. One that dies takes the others down; --resume goes on with a training, \
+      with any number of processes. On a machine with GPUs each process takes one.
 
       For example:
         reslens launch --processes 2 -- train --model resnet-20 --data synthetic --out runs/first
         reslens launch --processes 4 -- train --resume --out runs/first
+        reslens launch --processes 2 -- measure runs/first
 
       On several machines start the same command there by torchrun or by Slurm's srun, whose variables (RANK, WORLD_SIZE, \
       MASTER_ADDR, MASTER_PORT; SLURM_PROCID, SLURM_STEP_NUM_TASKS) every process reads:
@@ -24,13 +26,14 @@ struct LaunchCommand: ParsableCommand {
   @Option(help: ArgumentHelp("How many.", valueName: "n"))
   var processes: Int
 
-  @Argument(parsing: .postTerminator, help: ArgumentHelp("What each of them runs.", valueName: "train …"))
+  @Argument(parsing: .postTerminator, help: ArgumentHelp("What each of them runs.", valueName: "train … | measure …"))
   var command: [String]
 
   func validate() throws {
     if !(1...1024).contains(processes) { throw ValidationError("--processes \(processes) is not between 1 and 1024") }
-    guard command.first == "train" else {
-      throw ValidationError("what is launched is a training: reslens launch --processes 2 -- train --model resnet-20 …")
+    guard let first = command.first, ["train", "measure"].contains(first) else {
+      throw ValidationError(
+        "what is launched trains or measures: reslens launch --processes 2 -- train --model resnet-20 …")
     }
   }
 
@@ -59,6 +62,7 @@ private final class Crew {
   }
 
   private let members: [Member]
+  private let trains: Bool
   private let terminal = Terminal()
   /// Between asking a process to stop and ending it.
   private static let patience = 30.0
@@ -98,6 +102,7 @@ private final class Crew {
       started.append(Member(rank: rank, process: process, log: log))
     }
     members = started
+    trains = command.first == "train"
   }
 
   deinit {
@@ -160,7 +165,7 @@ private final class Crew {
       terminal.note(said.trimmingCharacters(in: .whitespacesAndNewlines))
     }
     terminal.note(
-      "process \(member.rank) of \(members.count) \(how), and the run was stopped; go on with --resume, with any number of "
-        + "processes")
+      "process \(member.rank) of \(members.count) \(how), and the others were stopped"
+        + (trains ? "; go on with --resume, with any number of processes" : ""))
   }
 }

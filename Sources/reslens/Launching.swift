@@ -3,6 +3,7 @@ import Foundation
 import Host
 import ImageDatasets
 import Studies
+import Torch
 
 /// Where and how the runs of studies are done.
 struct LaunchArguments: ParsableArguments {
@@ -59,18 +60,18 @@ struct LaunchArguments: ParsableArguments {
   }
 
   /// - Throws: `FileError` where there is no Slurm.
-  func launcher(threads: Int?) throws -> any Launcher {
+  func launcher(_ device: DeviceOptions, threads: Int?) throws -> any Launcher {
     switch launcher {
     case .local:
-      if let jobs, jobs > 1 { return WorkerQueue(jobs: jobs, threads: threads) }
-      return LocalQueue(threads: threads)
+      if let jobs, jobs > 1 { return WorkerQueue(jobs: jobs, device: device, threads: threads) }
+      return LocalQueue(device: try device.use(), threads: threads)
     case .slurm:
       if !dryRun {
         for program in ["sbatch", "squeue"] where Tool(program).location == nil {
           throw SlurmLauncher.isMissing(program)
         }
       }
-      return SlurmLauncher(self, threads: threads)
+      return SlurmLauncher(self, device.device, threads: threads)
     }
   }
 }
@@ -84,6 +85,7 @@ protocol Launcher {
 
 /// One run after the other, in this process.
 struct LocalQueue: Launcher {
+  let device: Device
   let threads: Int?
 
   func launch(_ runs: [PlannedRun], in folder: StudyFolder, _ data: DataSources, _ terminal: Terminal) throws -> Bool {
@@ -95,7 +97,7 @@ struct LocalQueue: Launcher {
       return true
     }
     terminal.note("\(runs.count) runs, \(runs.count - left.count) of them done already")
-    let work = PlannedRunWork(folder: folder, threads: threads)
+    let work = PlannedRunWork(folder: folder, device: device, threads: threads)
     let total = try left.map { try images(runs[$0], data) }.reduce(0, +)
     let began = ContinuousClock.now
     var done = 0

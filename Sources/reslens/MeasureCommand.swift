@@ -49,12 +49,13 @@ struct MeasureCommand: ParsableCommand {
   }
 
   func run() throws {
-    try device.check()
     try threads.apply()
+    let group = try Processes.join()
+    let device = try device.use(by: group)
     var options = try arguments.options()
     let folder = RunFolder(URL(filePath: path))
     let configuration = try folder.configuration()
-    let run = try RunMeasuring(folder, expecting: configuration.architecture)
+    let run = try RunMeasuring(folder, expecting: configuration.architecture, on: device)
     if arguments.asksToUnroll && options.unrolling.step == nil {
       options.unrolling.step = run.network.architecture.steps.count
     }
@@ -64,7 +65,7 @@ struct MeasureCommand: ParsableCommand {
     (fitting.data, fitting.trainSamples, fitting.validationSamples, fitting.measure) = (source, samples, samples, nil)
     try fitting.check(against: dataset)
     // Other data are normalised as the network is used to.
-    let maker = BatchMaker(statistics: configuration.statistics ?? dataset.statistics)
+    let maker = try BatchMaker(statistics: configuration.statistics ?? dataset.statistics, device: device)
     // Of its own data, what the run never trained on is no train data unless it is asked for.
     let seen = source == configuration.data ? configuration.trainSamples : nil
     let train = Samples(dataset.train, count: samples ?? seen, batch: batch, maker: maker)
@@ -74,12 +75,19 @@ struct MeasureCommand: ParsableCommand {
     }
     if let file = arguments.listBorderline { try Self.checkFolder(of: URL(filePath: file)) }
     let terminal = Terminal()
+    terminal.isQuiet = !group.isFirst
+    Interrupt.parent = Processes.parent
     var listed = BorderlineList(classNames: dataset.classNames)
     let found = try run.measure(
-      options, source, train: train, validation: validation,
+      options, source, train: train, validation: validation, by: group,
       listBorderline: arguments.listBorderline.map { _ in { listed.add($1, isTrain: $0) } }
-    ) { phase, done, count in terminal.progress(done, of: count, phase.rawValue) }
+    ) { phase, done, count in
+      // Where it was launched, it ends with who launched it.
+      if Interrupt.parent != nil, Interrupt.received { throw ExitCode(Interrupt.exitCode) }
+      terminal.progress(done, of: count, phase.rawValue)
+    }
     terminal.clear()
+    guard group.isFirst else { return }
     print(MeasureSummary(found).text)
     if let file = arguments.listBorderline {
       try Files.write(listed.csv, to: URL(filePath: file))

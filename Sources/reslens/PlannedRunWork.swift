@@ -10,6 +10,7 @@ import Training
 /// Does one run of a study: trains it to its end, and measures what is missing.
 struct PlannedRunWork {
   let folder: StudyFolder
+  let device: Device
   let threads: Int?
   /// Seconds between checkpoints within an epoch.
   var checkpointSeconds = 120.0
@@ -24,7 +25,7 @@ struct PlannedRunWork {
     if try run.state(in: place) == .training {
       let session = TrainingSession(
         run.configuration, dataset, place, threads: threads, checkpointSeconds: checkpointSeconds,
-        lockSeconds: Self.lockSeconds)
+        lockSeconds: Self.lockSeconds, device: device)
       do {
         guard try session.run(terminal) == .finished else { return false }
       } catch let error as TrainingError {
@@ -52,10 +53,10 @@ struct PlannedRunWork {
     }
     var options = run.measurement.options
     options.names = Set(missing.compactMap(MeasureName.init(rawValue:)))
-    let maker = BatchMaker(statistics: run.configuration.statistics ?? dataset.statistics)
+    let maker = try BatchMaker(statistics: run.configuration.statistics ?? dataset.statistics, device: device)
     let samples = { Samples($0, count: run.measurement.samples, batch: 64, maker: maker) }
     do {
-      let measuring = try RunMeasuring(place, expecting: run.configuration.architecture)
+      let measuring = try RunMeasuring(place, expecting: run.configuration.architecture, on: device)
       _ = try measuring.measure(
         options, run.configuration.data, train: samples(dataset.train), validation: samples(dataset.validation)
       ) { phase, done, count in

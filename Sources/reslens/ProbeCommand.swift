@@ -91,13 +91,13 @@ struct ProbeCommand: ParsableCommand {
 
   private func probe(_ architecture: Architecture, seed: UInt64, _ dataset: ImageDataset) throws -> MeasureResults {
     let network = try ResidualNetwork(architecture, seed: seed)
-    let maker = BatchMaker(statistics: dataset.statistics)
+    let maker = try BatchMaker(statistics: dataset.statistics)
     var options = MeasureOptions(names: [.activationNorm, .gradientNorm])
     options.mode = mode
     let suite = try MeasureSuite(
       network, options, train: Samples(dataset.train, count: samples, batch: samples, maker: maker),
       validation: Samples(dataset.validation, count: samples, batch: samples, maker: maker))
-    let (measures, absent) = try suite.run()
+    let (measures, absent, _) = try suite.run()
     return MeasureResults(
       run: "\(architecture.name)-seed-\(seed)", architecture: architecture.name, checkpoint: "initialisation", epoch: 0,
       data: data, samples: .init(train: samples, validation: samples), steps: architecture.steps.count, mode: mode,

@@ -16,12 +16,21 @@ enum Processes {
 
   /// Names the launching process, with which the launched ones end.
   static let parentVariable = "RESLENS_PARENT"
+  static var parent: pid_t? { ProcessInfo.processInfo.environment[parentVariable].flatMap { pid_t($0) } }
 
   /// What to do where a program was built for one process.
   static let installation = "install Gloo's headers (Debian, Ubuntu: apt-get install libgloo-dev), and build again"
 
   /// - Throws: `ProcessError` where the others do not come.
   static func join() throws -> ProcessGroup? { try meeting().map { try ProcessGroup($0) } }
+
+  /// This process's number among those on this machine, from 0.
+  static func placeOnMachine(in environment: [String: String] = ProcessInfo.processInfo.environment) throws -> Int {
+    for variable in ["LOCAL_RANK", "SLURM_LOCALID"] where environment[variable] != nil {
+      return try number(variable, environment)
+    }
+    return 0
+  }
 
   private static func torchrun(_ environment: [String: String]) throws -> ProcessGroup.Meeting? {
     let size = try number("WORLD_SIZE", environment)

@@ -56,6 +56,7 @@ struct ReproduceCommand: ParsableCommand {
   var list = false
 
   @OptionGroup var launching: LaunchArguments
+  @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
   func validate() throws {
@@ -74,9 +75,9 @@ struct ReproduceCommand: ParsableCommand {
     let place = "reproduction/" + (isOfFiles ? chosen[0].name : scale.rawValue)
     let folder = StudyFolder(URL(filePath: out ?? place).standardizedFileURL)
     let terminal = Terminal()
-    if list { return print(try StudyList(reproduction, folder, sources).text(terminal)) }
+    if list { return print(try StudyList(reproduction, folder, sources, device.use()).text(terminal)) }
     try folder.checkSpace(for: reproduction.runs)
-    let launcher = try launching.launcher(threads: threads.threads)
+    let launcher = try launching.launcher(device, threads: threads.threads)
     let isDone = try launcher.launch(reproduction.runs, in: folder, sources, terminal)
     guard isDone else { return }
     let failed = try StudyPages(reproduction, folder, sources).write(terminal)

@@ -3,6 +3,7 @@ import ImageDatasets
 import IterativeInference
 import ResidualNetworks
 import Results
+import Torch
 import Training
 
 /// The newest network of a run, to be measured into its folder.
@@ -11,10 +12,12 @@ struct RunMeasuring {
   let network: ResidualNetwork
   private let checkpoint: Checkpoint
 
+  /// - Parameter device: what is to compute
   /// - Throws: `FileError` where there is no checkpoint, or one of another architecture.
-  init(_ folder: RunFolder, expecting architecture: Architecture) throws {
+  init(_ folder: RunFolder, expecting architecture: Architecture, on device: Device = .cpu) throws {
     self.folder = folder
-    (network, checkpoint) = try Self.newest(folder, architecture)
+    let (stored, checkpoint) = try Self.newest(folder, architecture)
+    (network, self.checkpoint) = (try stored.moved(to: device), checkpoint)
   }
 
   private static func newest(
@@ -34,21 +37,24 @@ struct RunMeasuring {
   }
 
   /// Measures, and writes it with what an earlier call found on the same checkpoint and samples.
-  /// - Parameter source: where the samples come from
+  /// - Parameters:
+  ///   - source: where the samples come from
+  ///   - group: processes that share the work, the first of which writes
   /// - Returns: what this call found
   func measure(
-    _ options: MeasureOptions, _ source: String, train: Samples, validation: Samples,
+    _ options: MeasureOptions, _ source: String, train: Samples, validation: Samples, by group: ProcessGroup? = nil,
     listBorderline: ((_ isTrain: Bool, BorderlineExample) -> Void)? = nil,
     progress: (MeasureSuite.Phase, Int, Int) throws -> Void
   ) throws -> MeasureResults {
     let suite = try MeasureSuite(
-      network, options, train: train, validation: validation, listBorderline: listBorderline)
-    let (measures, absent) = try suite.run(progress: progress)
+      network, options, train: train, validation: validation, by: group, listBorderline: listBorderline)
+    let (measures, absent, _) = try suite.run(progress: progress)
     let found = MeasureResults(
       run: folder.name, architecture: network.architecture.name, checkpoint: checkpoint.url.lastPathComponent,
       epoch: checkpoint.epoch ?? 0, data: source, samples: .init(train: train.count, validation: validation.count),
       steps: network.architecture.steps.count, mode: options.mode,
       batch: options.mode == .training ? train.batch : nil, measures: measures, absent: absent)
+    guard group.isFirst else { return found }
     var all = found
     if let earlier = try? folder.measures(options.mode) {
       all.keepMeasures(of: earlier, asked: Set(options.names.map(\.rawValue)))

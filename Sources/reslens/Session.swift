@@ -5,11 +5,11 @@ import Training
 
 extension RunFolder.Session {
   /// This process.
-  static func now(processes: Int? = nil) -> Self {
+  static func now(device: Device, processes: Int? = nil) -> Self {
     Self(
       command: CommandLine.arguments, reslens: Version.current, commit: SourceCheckout.commit,
       libtorch: Libtorch.version,
-      cpuCapability: Libtorch.cpuCapability, device: "cpu", threads: Libtorch.threads, processes: processes,
+      cpuCapability: Libtorch.cpuCapability, device: "\(device)", threads: Libtorch.threads, processes: processes,
       system: ProcessInfo.processInfo.operatingSystemVersionString,
       started: Date.now.formatted(.iso8601))
   }

@@ -6,9 +6,12 @@ import Studies
 /// A job array of Slurm, a task a run; submits again what failed or ran out of time, until all is whole.
 struct SlurmLauncher: Launcher {
   private let options: LaunchArguments
+  private let device: DeviceChoice
   private let threads: Int?
 
-  init(_ options: LaunchArguments, threads: Int?) { (self.options, self.threads) = (options, threads) }
+  init(_ options: LaunchArguments, _ device: DeviceChoice, threads: Int?) {
+    (self.options, self.device, self.threads) = (options, device, threads)
+  }
 
   static func isMissing(_ program: String) -> FileError {
     FileError(
@@ -141,7 +144,7 @@ struct SlurmLauncher: Launcher {
     return """
       #!/bin/sh
       \(head.map { "#SBATCH \($0)" }.joined(separator: "\n"))
-      exec \(Self.quoted(Program.path)) work \(Self.quoted(plan.path)) --index "$SLURM_ARRAY_TASK_ID" --threads \(threads ?? 1)
+      exec \(Self.quoted(Program.path)) work \(Self.quoted(plan.path)) --index "$SLURM_ARRAY_TASK_ID" --device \(device) --threads \(threads ?? 1)
 
       """
   }

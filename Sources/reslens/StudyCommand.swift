@@ -33,6 +33,7 @@ struct StudyCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The study's folder: the runs, and report.html.", valueName: "dir"))
   var out: String
 
+  @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
   func validate() throws {
@@ -40,6 +41,7 @@ struct StudyCommand: ParsableCommand {
   }
 
   func run() throws {
+    let device = try device.use()
     try threads.apply()
     let runs = try plannedRuns()
     let terminal = Terminal()
@@ -54,7 +56,7 @@ struct StudyCommand: ParsableCommand {
       }
       let session = TrainingSession(
         run.configuration, run.dataset, run.folder, threads: threads.threads,
-        checkpointSeconds: training.checkpointSeconds)
+        checkpointSeconds: training.checkpointSeconds, device: device)
       do {
         guard try session.run(terminal) == .finished else {
           terminal.note("stopped and saved; the same call again goes on with the study")

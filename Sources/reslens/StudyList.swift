@@ -11,9 +11,10 @@ struct StudyList {
   private let reproduction: Reproduction
   private let folder: StudyFolder
   private let data: DataSources
+  private let device: Device
 
-  init(_ reproduction: Reproduction, _ folder: StudyFolder, _ data: DataSources) {
-    (self.reproduction, self.folder, self.data) = (reproduction, folder, data)
+  init(_ reproduction: Reproduction, _ folder: StudyFolder, _ data: DataSources, _ device: Device) {
+    (self.reproduction, self.folder, self.data, self.device) = (reproduction, folder, data, device)
   }
 
   func text(_ terminal: Terminal) throws -> String {
@@ -39,7 +40,7 @@ struct StudyList {
     return Self.lines(rows) + "\n\n"
       + ([
         "Scale \(reproduction.scale.rawValue). Time of what is to do, one run after the other, on this machine with "
-          + "\(Libtorch.threads) threads, estimated from one training step of each network."
+          + "\(device == .cpu ? "\(Libtorch.threads) threads" : "\(device)"), estimated from one training step of each network."
       ] + notes).joined(separator: "\n")
   }
 
@@ -125,10 +126,13 @@ struct StudyList {
     let most = configuration.architecture.multiplyAccumulates > 1_000_000_000 ? 8 : 64
     let count = min(configuration.recipe.batch, most, dataset.train.count)
     let trainer = try StepTrainer(
-      ResidualNetwork(configuration.architecture, seed: 0), configuration.recipe,
-      maker: BatchMaker(statistics: dataset.statistics, type: configuration.precision))
-    let step = { _ = try trainer.step(on: dataset.train, 0..<count, epoch: 0, rate: 0.01) }
-    try step()
+      ResidualNetwork(configuration.architecture, seed: 0).moved(to: device), configuration.recipe,
+      maker: BatchMaker(statistics: dataset.statistics, type: configuration.precision, device: device))
+    let step = {
+      try trainer.step(on: dataset.train, 0..<count, epoch: 0, rate: 0.01)
+      _ = try trainer.outcome()
+    }
+    for _ in 0..<(device.isAsynchronous ? 3 : 1) { try step() }
     let began = ContinuousClock.now
     try step()
     return Double(count) / ((ContinuousClock.now - began) / .seconds(1))

@@ -45,13 +45,17 @@ struct TrainCommand: ParsableCommand {
     help: "Where several processes train: normalises by the statistics of the whole batch instead of each one's part.")
   var syncBatchNorm = false
 
+  @Flag(help: "Runs a GPU's steps operation by operation, instead of each as one captured launch.")
+  var plainSteps = false
+
   @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
   func run() throws {
-    try device.check()
     try threads.apply()
     let group = try Processes.join()
+    let device = try device.use(by: group)
+    if plainSteps, !device.isAsynchronous { throw ValidationError("--plain-steps is for a GPU") }
     if syncBatchNorm, group == nil {
       throw ValidationError("--sync-batch-norm is for several processes: reslens launch --help")
     }
@@ -69,11 +73,12 @@ struct TrainCommand: ParsableCommand {
     try configuration.check(against: dataset)
     let session = TrainingSession(
       configuration, dataset, folder, threads: threads.threads, checkpointSeconds: training.checkpointSeconds,
+      device: device, capturesSteps: !plainSteps,
       processes: group.map { DataParallel($0, synchronisesStatistics: syncBatchNorm) })
     let terminal = Terminal()
     terminal.isQuiet = !isFirst
     Interrupt.listen()
-    Interrupt.parent = ProcessInfo.processInfo.environment[Processes.parentVariable].flatMap { pid_t($0) }
+    Interrupt.parent = Processes.parent
     guard try session.run(terminal) == .finished else {
       terminal.note("stopped and saved; go on with: reslens train --resume --out \(folder.url.path)")
       throw ExitCode(Interrupt.exitCode)

@@ -14,14 +14,20 @@ struct TrainingSession {
   private let threads: Int?
   private let checkpointSeconds: Double
   private let lockSeconds: Double
+  private let device: Device
+  private let capturesSteps: Bool
   private let processes: DataParallel?
 
-  /// - Parameter processes: those that share the work; process 0 alone reads and writes the folder
+  /// - Parameters:
+  ///   - device: what computes
+  ///   - capturesSteps: whether a GPU's steps become graphs
+  ///   - processes: those that share the work; process 0 alone reads and writes the folder
   init(
     _ configuration: RunConfiguration, _ dataset: ImageDataset, _ folder: RunFolder, threads: Int?,
-    checkpointSeconds: Double, lockSeconds: Double = 0, processes: DataParallel? = nil
+    checkpointSeconds: Double, lockSeconds: Double = 0, device: Device = .cpu, capturesSteps: Bool = true,
+    processes: DataParallel? = nil
   ) {
-    self.processes = processes
+    (self.device, self.capturesSteps, self.processes) = (device, capturesSteps, processes)
     (self.configuration, self.dataset, self.folder) = (configuration, dataset, folder)
     (self.threads, self.checkpointSeconds, self.lockSeconds) = (threads, checkpointSeconds, lockSeconds)
   }
@@ -34,12 +40,14 @@ struct TrainingSession {
     let ambient = Libtorch.threads
     defer { try? Libtorch.setThreads(ambient) }
     try keepThreads(terminal)
-    let trainer = try Trainer(configuration, dataset: dataset, folder: folder, processes: processes)
+    let trainer = try Trainer(
+      configuration, dataset: dataset, folder: folder, device: device, capturesSteps: capturesSteps,
+      processes: processes)
     if writes, trainer.records.count < configuration.recipe.epochs {
-      try folder.add(.now(processes: processes?.group.size))
+      try folder.add(.now(device: device, processes: processes?.group.size))
     }
     trainer.secondsBetweenCheckpoints = checkpointSeconds
-    let history = try EpochMeasuring(configuration, trainer.network, dataset, folder, writes: writes)
+    let history = try EpochMeasuring(configuration, trainer.network, dataset, folder, by: processes?.group)
     trainer.measureEpoch = { epoch, shouldStop in
       try history?.measure(epoch, shouldStop: shouldStop) { done, count, phase in
         let time = epoch == 0 ? "at initialisation" : "after epoch \(epoch)"
@@ -89,7 +97,7 @@ struct TrainingSession {
         + "\(configuration.recipe.epochs) epochs of batches of \(configuration.recipe.batch), "
         + "\(configuration.precision.rawValue), "
         + (processes.map { "\($0.group.size) processes of " } ?? "")
-        + "\(Libtorch.threads) threads → \(trainer.folder.url.path)")
+        + "\(device == .cpu ? "\(Libtorch.threads) threads" : "\(device)") → \(trainer.folder.url.path)")
     if !trainer.records.isEmpty { terminal.note("going on after epoch \(trainer.records.count)") }
   }
 
@@ -98,7 +106,8 @@ struct TrainingSession {
     case .step(let now):
       terminal.progress(
         now.step, of: now.steps,
-        "epoch \(now.epoch)/\(now.epochs)  loss \(fixed(now.loss, 4))  error \(percent(now.error))  "
+        "epoch \(now.epoch)/\(now.epochs)  loss \(now.loss.map { fixed($0, 4) } ?? "?")  "
+          + "error \(now.error.map { percent($0) } ?? "?")  "
           + "\(fixed(now.imagesPerSecond, 0)) images/s  \(now.secondsLeft.map { spoken(seconds: $0) } ?? "?") left")
     case .epoch(let record):
       terminal.note(

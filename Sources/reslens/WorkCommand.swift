@@ -19,9 +19,11 @@ struct WorkCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Stops, as on an interrupt, once this process is its parent no more.", valueName: "pid"))
   var parent: Int32?
 
+  @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
   func run() throws {
+    let device = try device.use()
     try threads.apply()
     let (folder, plan) = try StudyFolder.read(URL(filePath: plan))
     guard plan.runs.indices.contains(index) else {
@@ -32,7 +34,7 @@ struct WorkCommand: ParsableCommand {
     Interrupt.parent = parent
     let terminal = Terminal()
     let dataset = try ImageDataset.load(run.configuration.data)
-    let work = PlannedRunWork(folder: folder, threads: threads.threads)
+    let work = PlannedRunWork(folder: folder, device: device, threads: threads.threads)
     guard try work.run(run, dataset, terminal) else {
       terminal.note("stopped and saved")
       throw ExitCode(Interrupt.exitCode)

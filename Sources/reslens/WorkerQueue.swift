@@ -8,11 +8,17 @@ import Torch
 /// than one small network keeps busy.
 struct WorkerQueue: Launcher {
   let jobs: Int
+  private let device: DeviceOptions
   /// Of each process.
   let threads: Int
 
-  /// - Parameter threads: of each process; nil for an equal share of what there is
-  init(jobs: Int, threads: Int?) { (self.jobs, self.threads) = (jobs, threads ?? max(1, Libtorch.threads / jobs)) }
+  /// - Parameters:
+  ///   - device: of each process; where it names no GPU they take those that there are in turn
+  ///   - threads: of each process; nil for an equal share of what there is
+  init(jobs: Int, device: DeviceOptions, threads: Int?) {
+    (self.jobs, self.device) = (jobs, device)
+    self.threads = threads ?? max(1, Libtorch.threads / jobs)
+  }
 
   private struct Worker {
     let index: Int
@@ -70,7 +76,9 @@ struct WorkerQueue: Launcher {
     let process = Process()
     process.executableURL = URL(filePath: Program.path)
     process.arguments = [
-      "work", plan.path, "--index", "\(index)", "--threads", "\(threads)", "--parent", "\(getpid())",
+      "work", plan.path, "--index", "\(index)", "--device", "\(try device.find(worker: index))", "--threads",
+      "\(threads)",
+      "--parent", "\(getpid())",
     ]
     process.standardInput = FileHandle.nullDevice
     process.standardOutput = FileHandle.nullDevice

@@ -2,6 +2,7 @@ import Foundation
 import Host
 import ImageDatasets
 import ResidualNetworks
+import Results
 import TestSupport
 import Testing
 import Torch
@@ -119,11 +120,30 @@ struct ProcessTests {
     #expect(try folder.epochs().map(\.validationLoss) == [score.loss])
   }
 
+  @Test("Measures are those of one process, to the bit, while training and afterwards")
+  func measures() throws {
+    let measured = ["--measure", "every=1,samples=300"]
+    let call = try launch(2, gentle("run") + measured)
+    #expect(call.status == 0, "\(call.errors)")
+    let folder = RunFolder(scratch.file("run"))
+    let arguments = ["measure", folder.url.path, "--samples", "300", "--batch", "64"]
+    func measures() throws -> MeasureResults { try #require(try folder.measures()) }
+    let shared = try launch(2, arguments)
+    #expect(shared.status == 0 && shared.output.contains("cosine"), "\(shared.errors)")
+    let several = try measures()
+    try FileManager.default.removeItem(at: folder.measuresFile(.evaluation))
+    let one = try Reslens.run(arguments)
+    #expect(one.status == 0 && one.output == shared.output, "\(one.errors)")
+    #expect(try measures() == several)
+    let history = try #require(try folder.history().last)
+    #expect(history.measures.l2Ratio == several.measures.l2Ratio)
+  }
+
   @Test(
     "What cannot be launched is said before anything is trained",
     arguments: [
       (["launch", "--processes", "0", "--", "train"], "is not between 1 and 1024"),
-      (["launch", "--processes", "2", "--", "models"], "what is launched is a training"),
+      (["launch", "--processes", "2", "--", "models"], "what is launched trains or measures"),
       (["train", "--model", "resnet-8", "--data", "synthetic", "--sync-batch-norm"], "is for several processes"),
     ])
   func badCalls(arguments: [String], message: String) throws {

@@ -155,7 +155,8 @@ private final class TestCluster {
       #expect(outcome.output.contains("#SBATCH \(line)\n"), "\(line)")
     }
     #expect(
-      outcome.output.hasPrefix("#!/bin/sh\n") && outcome.output.contains("--index \"$SLURM_ARRAY_TASK_ID\" --threads 4")
+      outcome.output.hasPrefix("#!/bin/sh\n")
+        && outcome.output.contains("--index \"$SLURM_ARRAY_TASK_ID\" --device auto --threads 4")
     )
     #expect(!FileManager.default.fileExists(atPath: scratch.file("out/runs").path))
   }
@@ -206,5 +207,12 @@ private final class TestCluster {
     #expect(text.components(separatedBy: "submitted job").count - 1 >= 2, Comment(rawValue: text))
     #expect(try ReproduceTests.numbers(in: cluster) == ReproduceTests.numbers(in: local))
     #expect(FileManager.default.fileExists(atPath: cluster.appending(path: "index.html").path))
+
+    // And one training in two processes of a step.
+    let shared = scratch.file("shared")
+    let step = try slurm.run(
+      ["srun", "--ntasks", "2", Reslens.program] + Reslens.trainArguments(shared, ["--threads", "1"]))
+    #expect(step.status == 0, Comment(rawValue: step.errors))
+    #expect(try RunFolder(shared).sessions().last?.processes == 2)
   }
 }

@@ -1,0 +1,100 @@
+import ArgumentParser
+import Foundation
+import Torch
+
+/// What was asked to compute.
+enum DeviceChoice: ExpressibleByArgument {
+  /// A GPU where there is one.
+  case automatic
+  case cpu
+  /// Of several processes on a machine each takes the GPU of its own number there, where none is named.
+  case cuda(index: Int?)
+
+  init?(argument: String) {
+    switch argument {
+    case "auto": self = .automatic
+    case "cpu": self = .cpu
+    case "cuda": self = .cuda(index: nil)
+    default:
+      guard argument.hasPrefix("cuda:"), let index = Int(argument.dropFirst("cuda:".count)), index >= 0 else {
+        return nil
+      }
+      self = .cuda(index: index)
+    }
+  }
+
+  /// Why nothing runs on CUDA here, and what to do; nil where something does.
+  static var whyNoCUDA: String? {
+    if !Libtorch.hasCUDA {
+      return
+        "libtorch (\(Libtorch.version)) was built without CUDA; on a machine with a GPU, make setup fetches one with "
+        + "it, or LIBTORCH names one"
+    }
+    return Libtorch.cudaDeviceCount == 0 ? "no GPU answers to libtorch's CUDA (see nvidia-smi)" : nil
+  }
+
+  /// The device that is meant.
+  /// - Parameters:
+  ///   - gpus: how many there are
+  ///   - why: why there is none
+  ///   - place: this process's number among those on this machine
+  /// - Throws: `ValidationError` where it cannot be had.
+  func device(gpus: Int, why: String?, place: Int = 0) throws -> Device {
+    guard case .cuda(let named) = self else {
+      return if case .automatic = self, place < gpus { .cuda(place) } else { .cpu }
+    }
+    if let why { throw ValidationError("--device \(self) cannot be had: \(why)") }
+    let index = named ?? place
+    guard index < gpus else {
+      throw ValidationError(
+        "--device cuda:\(index) cannot be had: "
+          + (gpus == 1 ? "there is one GPU, cuda:0" : "there are \(gpus) GPUs, cuda:0 to cuda:\(gpus - 1)"))
+    }
+    return .cuda(index)
+  }
+}
+
+extension DeviceChoice: CustomStringConvertible {
+  var description: String {
+    switch self {
+    case .automatic: "auto"
+    case .cpu: "cpu"
+    case .cuda(let index): index.map { "cuda:\($0)" } ?? "cuda"
+    }
+  }
+}
+
+struct DeviceOptions: ParsableArguments {
+  @Option(help: ArgumentHelp("auto (a GPU where there is one), cpu or cuda[:N].", valueName: "device"))
+  var device = DeviceChoice.automatic
+
+  /// The device of one of several workers that know nothing of each other: the GPUs in turn.
+  /// - Throws: `ValidationError` where it cannot be had.
+  func find(worker: Int) throws -> Device { try find(place: Self.gpus > 0 ? worker % Self.gpus : worker) }
+
+  private static var gpus: Int { DeviceChoice.whyNoCUDA == nil ? Libtorch.cudaDeviceCount : 0 }
+
+  private func find(place: Int) throws -> Device {
+    try device.device(gpus: Self.gpus, why: DeviceChoice.whyNoCUDA, place: place)
+  }
+
+  /// Makes the device that is meant the one that this process works on.
+  /// - Parameter group: processes that work together: each has a GPU of its own, or none has where that was left to us
+  /// - Throws: `ValidationError` where it cannot be had; `FileError` where the environment contradicts itself.
+  func use(by group: ProcessGroup? = nil) throws -> Device {
+    var found = try find(place: Processes.placeOnMachine())
+    if let group {
+      if found.isAsynchronous, !ProcessGroup.canExchangeOfGPUs {
+        guard case .automatic = device else {
+          throw ValidationError(
+            "--device \(device) cannot be had by several processes: this program was built without NCCL's headers "
+              + "(nvidia-nccl beside torch, from pip)")
+        }
+        found = .cpu
+      }
+      if try group.any(found == .cpu), case .automatic = device { found = .cpu }
+    }
+    try found.use()
+    return found
+  }
+}
