@@ -1,8 +1,39 @@
 // swift-tools-version: 6.2
+import Foundation
 import PackageDescription
 
 // libtorch as the PyPI wheel of torch carries it. `make setup` puts it here; LIBTORCH names another one.
 let libtorch = Context.environment["LIBTORCH"] ?? Context.packageDirectory + "/.deps/python/torch"
+
+// CUDA's headers, where this libtorch was built with CUDA: beside torch in its wheels, or of CUDA's own installation.
+let cudaHeaders =
+  ["cu13", "cuda_runtime", "nccl", "cublas", "cusparse", "cusolver"].map { "\(libtorch)/../nvidia/\($0)/include" }
+  + ["/include", "/include/cccl"].map { (Context.environment["CUDA_HOME"] ?? "/usr/local/cuda") + $0 }
+let hasCUDA = FileManager.default.fileExists(atPath: "\(libtorch)/lib/libtorch_cuda.so")
+
+// CTorch as a library of its own, which scripts/build-engine has put into this folder: for a program that is to run where
+// only that library can be built (scripts/portable). Else it is compiled into the program.
+let engine = Context.environment["RESLENS_ENGINE"]
+
+let ctorch: Target =
+  engine == nil
+  ? .target(
+    name: "CTorch",
+    cxxSettings: [
+      .unsafeFlags(
+        [
+          "-I\(libtorch)/include", "-I\(libtorch)/include/torch/csrc/api/include", "-O3", "-fno-math-errno",
+          "-Wno-deprecated-declarations",
+        ] + (hasCUDA ? cudaHeaders.flatMap { ["-isystem", $0] } : []))
+    ],
+    linkerSettings: [
+      .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
+      .linkedLibrary("torch_cpu"),
+      .linkedLibrary("c10"),
+      // CUDA's part of libtorch is found through what it registers when it is loaded: a linker sees no use of it.
+      .unsafeFlags(hasCUDA ? ["-Xlinker", "--no-as-needed", "-ltorch_cuda", "-lc10_cuda"] : []),
+    ])
+  : .systemLibrary(name: "CTorch", path: "Sources/CTorch/include")
 
 let package = Package(
   name: "reslens",
@@ -16,21 +47,13 @@ let package = Package(
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
   ],
   targets: [
-    .target(
-      name: "CTorch",
-      cxxSettings: [
-        .unsafeFlags([
-          "-I\(libtorch)/include", "-I\(libtorch)/include/torch/csrc/api/include", "-O3", "-fno-math-errno",
-          "-Wno-deprecated-declarations",
-        ])
-      ],
-      linkerSettings: [
-        .unsafeFlags(["-L\(libtorch)/lib", "-Xlinker", "-rpath", "-Xlinker", "\(libtorch)/lib"]),
-        .linkedLibrary("torch_cpu"),
-        .linkedLibrary("c10"),
-      ]),
+    ctorch,
     .target(name: "Host", dependencies: ["Yams"]),
-    .target(name: "Torch", dependencies: ["CTorch", "Host"]),
+    .target(
+      name: "Torch", dependencies: ["CTorch", "Host"],
+      linkerSettings: engine.map {
+        [.unsafeFlags(["-L\($0)", "-Xlinker", "-rpath", "-Xlinker", "$ORIGIN", "-lctorch"])]
+      }),
     .target(name: "Results"),
     .target(name: "ResidualNetworks", dependencies: ["Host", "Torch", "Results"]),
     .target(name: "ImageDatasets", dependencies: ["Host", "Torch"]),
