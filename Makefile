@@ -1,11 +1,12 @@
 # make run   trains a small network on the embedded data set, measures it and makes a report
 # make test  checks the format and runs all tests
-# make bench times ours and PyTorch side by side; make bench-scaling, how ours grows with depth, width and batch
+# make bench times ours and PyTorch side by side; make bench-scaling, how ours grows with depth, width and batch;
+#            make bench-processes, several processes; make bench-gpu, steps on a GPU
 RESLENS := .build/release/reslens
 RUN := runs/resnet-20-synthetic
 PYTHON := PYTHONPATH=$(CURDIR)/.deps/python python3
 
-.PHONY: setup build run test lint bench bench-scaling docs clean
+.PHONY: setup build run test lint bench bench-scaling bench-processes bench-gpu docs clean
 
 setup:
 	@scripts/setup
@@ -35,6 +36,12 @@ bench: build
 
 bench-scaling: build
 	$(PYTHON) benchmarks/scaling.py
+
+bench-processes: build
+	$(PYTHON) benchmarks/processes.py
+
+bench-gpu: build
+	$(PYTHON) benchmarks/gpu.py
 
 docs: setup
 	swift package --allow-writing-to-directory .build/docs generate-documentation --target IterativeInference \

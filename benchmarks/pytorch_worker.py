@@ -2,12 +2,13 @@
 
     python benchmarks/pytorch_worker.py --model NAME --architecture FILE.json
         --work train|evaluate|convolutions|measure|forwards|drops|suite --precision fp32|bf16
-        --layout contiguous|channels_last|compiled [--batch 128] [--threads N]
+        --layout contiguous|channels_last|compiled [--batch 128] [--threads N] [--device cpu|cuda] [--steps 1]
 
 After its warm-up repetitions it prints `ready`. Each line on its input is answered by one repetition and its seconds;
 at the end of its input it prints {"peak_bytes": ...} and leaves. `reslens bench` speaks the same protocol.
 
-`compiled` is torch.compile on channels-last tensors, for training and evaluation. `convolutions` are those of a training
+`compiled` is torch.compile on channels-last tensors, for training and evaluation, on a GPU with CUDA graphs (reduce-overhead).
+A GPU does training only, `--steps` of them a repetition, and is waited for at its end. `convolutions` are those of a training
 step alone, forward and both ways back, each on tensors of its own. The rest is eager PyTorch as one writes it for speed: in-place ReLU and sum, the fused optimizer, autocast with float32
 master weights for bf16, gradients only where they are asked for. `forwards` are as many forward passes as the network
 has steps, and `drops` as many again, with one step's F left out of each. `suite` is all measures of one batch, in fp32,
@@ -413,6 +414,8 @@ def main():
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--warmups", type=int, default=2)
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--steps", type=int, default=1, help="of training, a repetition")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -421,19 +424,34 @@ def main():
     architecture = json.loads(options.architecture.read_text())
     shape = architecture["input"]
     layout = LAYOUTS[options.layout]
-    net = network.ResidualNetwork(architecture).to(memory_format=layout)
-    images = torch.randn(options.batch, shape["channels"], shape["height"], shape["width"]).to(memory_format=layout)
-    labels = torch.randint(0, architecture["classes"], (options.batch,))
+    device = torch.device(options.device)
+    if device.type == "cuda":
+        if options.work != "train":
+            parser.error("a GPU is for --work train")
+        # TF32 keeps 10 of float32's 23 bits.
+        torch.backends.cudnn.allow_tf32 = False
+        torch.backends.cudnn.benchmark = True
+    net = network.ResidualNetwork(architecture).to(device, memory_format=layout)
+    images = torch.randn(options.batch, shape["channels"], shape["height"], shape["width"])
+    images = images.to(device, memory_format=layout)
+    labels = torch.randint(0, architecture["classes"], (options.batch,)).to(device)
 
     def autocast():
-        return torch.autocast("cpu", torch.bfloat16, enabled=options.precision == "bf16")
+        return torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16")
 
     more = {}
     if options.layout == "compiled":
         if options.work not in COMPILED:
             parser.error(f"--layout compiled is for {' and '.join(COMPILED)}")
-        more["forward"] = torch.compile(forward)
-    repetition = WORK[options.work](net, images, labels, autocast, **more)
+        more["forward"] = torch.compile(forward, mode="reduce-overhead" if device.type == "cuda" else None)
+    step = WORK[options.work](net, images, labels, autocast, **more)
+
+    def repetition():
+        for _ in range(options.steps):
+            step()
+        if device.type == "cuda":
+            torch.cuda.synchronize()
+
     for _ in range(options.warmups):
         repetition()
     print("ready", flush=True)

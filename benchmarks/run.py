@@ -157,7 +157,7 @@ def commands_of(case, options, file):
     training = ["--batch", str(batch_of((model, "train", precision), options)), *common[2:]]
 
     def theirs(work, layout):
-        return [sys.executable, str(HERE / "pytorch_worker.py"), "--work", work, "--precision", precision, "--layout",
+        return [*python("pytorch_worker.py"), "--work", work, "--precision", precision, "--layout",
                 layout, "--architecture", file, "--model", model.name, *common]
 
     def ours(work, model=model.name):
@@ -197,6 +197,10 @@ def repeats_of(case, options):
     most = HEAVY_REPEATS if work in HEAVY else model.most()[1]
     repeats = options.repeats or (12 if model.steps <= 24 else 6)
     return min(repeats, most or repeats)
+
+
+def python(script):
+    return [sys.executable, str(HERE / script)]
 
 
 COLUMNS = "{:21}  {:8}  {:4}  {:>8}  {:>8}  {:13}  {:>6}  {:>8}  {:>6}  {:>7}  {:>6}"

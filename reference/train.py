@@ -2,11 +2,13 @@
 
     python reference/train.py --config RUN/config.yaml --data DIR [--seed S] [--epochs N]
 
-Prints a line an epoch; the last validation error is what a ResLens run with the same config is compared with.
+Prints a line an epoch; the last validation error is what a ResLens run with the same config is compared with. Under torchrun
+the processes share every batch (DistributedDataParallel, Gloo); train loss and error are then those of process 0's part.
 """
 
 import argparse
 import math
+import os
 import time
 
 import torch
@@ -48,7 +50,12 @@ def main():
         images, labels = images[: options.train_samples], labels[: options.train_samples]
     validation = (data.normalise(sets["validation"][0], mean, std), sets["validation"][1])
 
+    # As torchrun says.
+    processes, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
     net = network.ResidualNetwork(config["architecture"]).to(memory_format=torch.channels_last)
+    if processes > 1:
+        torch.distributed.init_process_group("gloo")
+        net = torch.nn.parallel.DistributedDataParallel(net)
     decayed = [p for n, p in net.named_parameters() if p.dim() > 1]
     plain = [p for n, p in net.named_parameters() if p.dim() <= 1]
     decay = recipe["weight-decay"]
@@ -65,7 +72,7 @@ def main():
         order = torch.randperm(len(labels), generator=generator)
         net.train()
         for step in range(steps):
-            index = order[step * batch : (step + 1) * batch]
+            index = order[step * batch : (step + 1) * batch][rank::processes]
             x = data.augment(data.normalise(images[index], mean, std), recipe["flip"], recipe["translate"], generator)
             for group in optimizer.param_groups:
                 group["lr"] = learning_rate(schedule, epoch + step / steps)
