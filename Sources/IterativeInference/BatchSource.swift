@@ -8,26 +8,29 @@ public protocol BatchSource {
 }
 
 extension BatchSource {
-  /// Looks at every batch, each in one of the processes, and tells all of them of all batches, in their order.
+  /// Looks at every batch, each in one of the processes, and tells all of them of all batches, in their order. Each process
+  /// goes through all of the source.
   /// - Parameters:
+  ///   - group: nil where this process is alone
   ///   - look: what is found of a batch before which so many samples came
   ///   - tell: called with what one of the processes found
   func forEachShared(
-    by group: ProcessGroup, look: (LabelledBatch, Int) throws -> [Double],
+    by group: ProcessGroup?, look: (LabelledBatch, Int) throws -> [Double],
     tell: (LabelledBatch, Int, [Double]) throws -> Void
   ) throws {
+    let (rank, size) = (group?.rank ?? 0, group?.size ?? 1)
     var round: [(batch: LabelledBatch, earlier: Int)] = []
     var count = 0
     func finish() throws {
       // In the last round there may be fewer batches than processes.
-      let own = try round.indices.contains(group.rank) ? look(round[group.rank].batch, round[group.rank].earlier) : []
-      for (part, found) in zip(round, try group.gather(own)) { try tell(part.batch, part.earlier, found) }
+      let own = try round.indices.contains(rank) ? look(round[rank].batch, round[rank].earlier) : []
+      for (part, found) in zip(round, try group?.gather(own) ?? [own]) { try tell(part.batch, part.earlier, found) }
       round = []
     }
     try forEachBatch { batch in
       round.append((batch, count))
       count += batch.classes.count
-      if round.count == group.size { try finish() }
+      if round.count == size { try finish() }
     }
     if !round.isEmpty { try finish() }
   }

@@ -4,7 +4,7 @@ import Torch
 
 /// A question put to every batch: it folds what it sees into a few numbers and lets the activations go.
 ///
-/// All measures of a call ride on the same forward and backward pass (`measure(_:on:_:progress:)`). One that looks at
+/// All measures of a call ride on the same forward and backward pass (`measure(_:on:_:mode:progress:)`). One that looks at
 /// the steps of the network's own pass implements `observe(_:)`; one that asks what the network would say if its blocks
 /// ran in other ways names its `plans`; one that wants to see every step of another way names its `trajectories`.
 public protocol Measure: AnyObject {

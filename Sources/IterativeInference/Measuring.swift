@@ -25,13 +25,14 @@ public func measure(
 }
 
 /// As `measure(_:on:_:mode:progress:)`, by several processes: each runs some of the batches, and all of them get what one
-/// alone would have found, to the bit.
+/// alone would have found, to the bit (by a batch's own statistics, where it has as many threads).
 /// - Parameters:
 ///   - measures: makes them; where several processes share the work one lot looks at the batches that this process runs, and
 ///     another, for which this is called with `true`, is told what was found of all of them
 ///   - all: the measures of a lot
 ///   - group: the processes; nil where this one is alone
 /// - Returns: the measures that were told of all batches
+/// - Throws: as that; `UnlikeMeasures` where the lots do not ask the same of a batch; `ProcessError.lost`
 public func measure<Measures>(
   _ measures: (_ isTold: Bool) throws -> Measures, all: (Measures) -> [any Measure], on network: ResidualNetwork,
   _ samples: some BatchSource, mode: MeasureMode = .evaluation, by group: ProcessGroup?,
@@ -50,7 +51,9 @@ public func measure<Measures>(
     try looking.measure(batch, after: earlier, numbers)
     return numbers.kept
   } tell: { batch, earlier, numbers in
-    try telling.measure(batch, after: earlier, Numbers(sent: numbers))
+    let sent = Numbers(sent: numbers)
+    try telling.measure(batch, after: earlier, sent)
+    try sent.checkAllAsked()
     try progress(earlier + batch.classes.count)
   }
   return told

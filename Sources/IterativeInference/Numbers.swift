@@ -33,20 +33,31 @@ final class Numbers {
       return found
     }
     func next(_ count: Int) throws -> ArraySlice<Double> {
-      guard count >= 0, place + count <= sent.count else {
-        throw UnlikeMeasures()
-      }
+      guard count <= sent.count - place else { throw UnlikeMeasures() }
       defer { place += count }
       return sent[place..<(place + count)]
     }
-    func count() throws -> Int { try Int(next(1).first ?? 0) }
+    func count() throws -> Int {
+      guard let count = try next(1).first.flatMap({ Int(exactly: $0) }), count >= 0 else { throw UnlikeMeasures() }
+      return count
+    }
     return try (0..<count()).map { _ in try Array(next(count())) }
   }
+
+  /// As many vectors as this question has.
+  private func ask(_ count: Int, _ find: () throws -> [[Double]]) throws -> [[Double]] {
+    let vectors: [[Double]] = try ask(find)
+    guard vectors.count == count else { throw UnlikeMeasures() }
+    return vectors
+  }
+
+  /// - Throws: `UnlikeMeasures` where something was sent that nobody has asked for.
+  func checkAllAsked() throws { if let sent, place != sent.count { throw UnlikeMeasures() } }
 
   /// What the head says.
   func ask(_ find: () throws -> CrossEntropy) throws -> CrossEntropy {
     var own: CrossEntropy?
-    let vectors = try ask {
+    let vectors = try ask(4) {
       let found = try find()
       own = found
       return [found.losses, found.entropies, found.margins, found.predictions.map(Double.init)]
@@ -57,17 +68,17 @@ final class Numbers {
   }
 
   func ask(_ find: () throws -> SampleProducts) throws -> SampleProducts {
-    let vectors = try ask {
+    let vectors = try ask(3) {
       let found = try find()
       return [found.dot, found.squares, found.otherSquares]
     }
     return SampleProducts(dot: vectors[0], squares: vectors[1], otherSquares: vectors[2])
   }
 
-  func ask(_ find: () throws -> [Double]) throws -> [Double] { try ask { [try find()] }[0] }
+  func ask(_ find: () throws -> [Double]) throws -> [Double] { try ask(1) { [try find()] }[0] }
 }
 
 /// Measures that ask otherwise in one process than in another: what the one was told is no answer for the other.
-struct UnlikeMeasures: Error, CustomStringConvertible {
-  let description = "the processes' measures do not ask the same of a batch"
+public struct UnlikeMeasures: Error, CustomStringConvertible, Equatable {
+  public let description = "the processes' measures do not ask the same of a batch"
 }

@@ -135,7 +135,7 @@ extension UnrolledSteps {
     for plan in plans { try network.check(plan) }
     var sums = ways.map { _ in Moments() }
     /// Of every plan after the other the losses of the batch.
-    func look(_ batch: LabelledBatch) throws -> [Double] {
+    func look(_ batch: LabelledBatch, _ earlier: Int) throws -> [Double] {
       var losses: [Double] = []
       try network.run(plans, on: network.begin(batch.images)) { _, h in
         losses += try CrossEntropy(logits: network.classify(h), labels: batch.labels).losses
@@ -150,15 +150,7 @@ extension UnrolledSteps {
       }
       try progress(earlier + count)
     }
-    if let group {
-      try samples.forEachShared(by: group, look: { batch, _ in try look(batch) }, tell: tell)
-    } else {
-      var earlier = 0
-      try samples.forEachBatch { batch in
-        try tell(batch, earlier, look(batch))
-        earlier += batch.classes.count
-      }
-    }
+    try samples.forEachShared(by: group, look: look, tell: tell)
     return sums.map(\.mean)
   }
 }

@@ -22,6 +22,11 @@ extension ProcessGroup {
     let bytes = try gather(rank == 0 ? Array(JSONEncoder().encode([own])) : [])[0]
     return try JSONDecoder().decode([Value].self, from: Data(bytes))[0]
   }
+
+  /// Overwrites tensors of one type with the first process's; all have the same names.
+  public func broadcastByName(_ tensors: [String: Tensor]) throws {
+    try broadcast(tensors.sorted { $0.key < $1.key }.map(\.value))
+  }
 }
 
 /// Sums what the steps of several processes have found, the gradients in buckets while the way back is still being gone.

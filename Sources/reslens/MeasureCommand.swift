@@ -51,11 +51,11 @@ struct MeasureCommand: ParsableCommand {
   func run() throws {
     try threads.apply()
     let group = try Processes.join()
-    let device = try device.use(by: group)
+    let device = try device.use(by: group, exchangesTensors: false)
     var options = try arguments.options()
     let folder = RunFolder(URL(filePath: path))
     let configuration = try folder.configuration()
-    let run = try RunMeasuring(folder, expecting: configuration.architecture, on: device)
+    let run = try RunMeasuring(folder, expecting: configuration.architecture, on: device, by: group)
     if arguments.asksToUnroll && options.unrolling.step == nil {
       options.unrolling.step = run.network.architecture.steps.count
     }
@@ -79,7 +79,7 @@ struct MeasureCommand: ParsableCommand {
     Interrupt.parent = Processes.parent
     var listed = BorderlineList(classNames: dataset.classNames)
     let found = try run.measure(
-      options, source, train: train, validation: validation, by: group,
+      options, source, train: train, validation: validation,
       listBorderline: arguments.listBorderline.map { _ in { listed.add($1, isTrain: $0) } }
     ) { phase, done, count in
       // Where it was launched, it ends with who launched it.

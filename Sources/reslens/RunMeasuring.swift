@@ -10,14 +10,29 @@ import Training
 struct RunMeasuring {
   let folder: RunFolder
   let network: ResidualNetwork
-  private let checkpoint: Checkpoint
+  private let group: ProcessGroup?
+  /// The checkpoint's name and epoch.
+  private let name: String
+  private let epoch: Int
 
-  /// - Parameter device: what is to compute
+  /// - Parameters:
+  ///   - device: what is to compute
+  ///   - group: processes that share the work, the first of which reads and writes
   /// - Throws: `FileError` where there is no checkpoint, or one of another architecture.
-  init(_ folder: RunFolder, expecting architecture: Architecture, on device: Device = .cpu) throws {
-    self.folder = folder
-    let (stored, checkpoint) = try Self.newest(folder, architecture)
-    (network, self.checkpoint) = (try stored.moved(to: device), checkpoint)
+  init(
+    _ folder: RunFolder, expecting architecture: Architecture, on device: Device = .cpu, by group: ProcessGroup? = nil
+  ) throws {
+    (self.folder, self.group) = (folder, group)
+    guard group.isFirst else {
+      let network = try ResidualNetwork(architecture, seed: 0)
+      try group?.broadcastByName(network.parameters)
+      (self.network, name, epoch) = (try network.moved(to: device), "", 0)
+      return
+    }
+    let (network, checkpoint) = try Self.newest(folder, architecture)
+    try group?.broadcastByName(network.parameters)
+    self.network = try network.moved(to: device)
+    (name, epoch) = (checkpoint.url.lastPathComponent, checkpoint.epoch ?? 0)
   }
 
   private static func newest(
@@ -37,12 +52,10 @@ struct RunMeasuring {
   }
 
   /// Measures, and writes it with what an earlier call found on the same checkpoint and samples.
-  /// - Parameters:
-  ///   - source: where the samples come from
-  ///   - group: processes that share the work, the first of which writes
+  /// - Parameter source: where the samples come from
   /// - Returns: what this call found
   func measure(
-    _ options: MeasureOptions, _ source: String, train: Samples, validation: Samples, by group: ProcessGroup? = nil,
+    _ options: MeasureOptions, _ source: String, train: Samples, validation: Samples,
     listBorderline: ((_ isTrain: Bool, BorderlineExample) -> Void)? = nil,
     progress: (MeasureSuite.Phase, Int, Int) throws -> Void
   ) throws -> MeasureResults {
@@ -50,8 +63,8 @@ struct RunMeasuring {
       network, options, train: train, validation: validation, by: group, listBorderline: listBorderline)
     let (measures, absent, _) = try suite.run(progress: progress)
     let found = MeasureResults(
-      run: folder.name, architecture: network.architecture.name, checkpoint: checkpoint.url.lastPathComponent,
-      epoch: checkpoint.epoch ?? 0, data: source, samples: .init(train: train.count, validation: validation.count),
+      run: folder.name, architecture: network.architecture.name, checkpoint: name,
+      epoch: epoch, data: source, samples: .init(train: train.count, validation: validation.count),
       steps: network.architecture.steps.count, mode: options.mode,
       batch: options.mode == .training ? train.batch : nil, measures: measures, absent: absent)
     guard group.isFirst else { return found }

@@ -108,6 +108,30 @@ import Torch
     for other in all { #expect(other == one) }
   }
 
+  /// Asks for something else whenever it is asked anew.
+  private final class Fickle: Measure {
+    private let vectors: Int
+    init(vectors: Int) { self.vectors = vectors }
+    func observe(_ step: StepReading) throws {
+      _ = try step.numbers { _ in Array(repeating: [.nan], count: vectors) }
+      if vectors == 2 { _ = try step.products() }
+    }
+  }
+
+  @Test(
+    "Measures that do not ask the same in every process are an error, whichever asks for more",
+    .enabled(if: ProcessGroup.isPossible, "this build has no Gloo: install libgloo-dev and build again"),
+    arguments: [1, 2])
+  func unlikeMeasures(told: Int) throws {
+    #expect(throws: UnlikeMeasures.self) {
+      _ = try asProcesses(1) { group in
+        let measures = { isTold in [Fickle(vectors: isTold ? told : 3 - told)] }
+        _ = try measure(measures, all: { $0 }, on: network(pooled), samples(4, batch: 4, of: pooled), by: group)
+        return 0
+      }
+    }
+  }
+
   @Test("What cannot exist is absent with a reason")
   func absences() throws {
     let single = Architecture(
