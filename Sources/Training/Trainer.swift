@@ -118,9 +118,7 @@ public final class Trainer {
 
   /// Takes the weights, the optimiser's state and the place in the loop from process 0.
   private func takeState(from group: ProcessGroup) throws {
-    for tensors in [network.parameters, stepTrainer.optimizer.velocities] {
-      try group.broadcast(tensors.sorted { $0.key < $1.key }.map(\.value))
-    }
+    for tensors in [network.parameters, stepTrainer.optimizer.velocities] { try group.broadcastByName(tensors) }
     loop = try group.first(loop)
   }
 
@@ -131,12 +129,11 @@ public final class Trainer {
   /// - Throws: `TrainingError.notFinite`; `FileError` where a file cannot be written. The last checkpoint stays.
   public func run(shouldStop: () -> Bool = { false }, report: (Event) -> Void = { _ in }) throws -> Outcome {
     let recipe = configuration.recipe
-    // All processes stop after the same step.
-    let shouldStop = { [group] in try group?.any(shouldStop()) ?? shouldStop() }
-    if loop.epoch == 0, loop.step == 0, try measured(0, shouldStop) == nil { return .stopped }
+    func stopsTogether() throws -> Bool { try agreed([shouldStop()])[0] }
+    if loop.epoch == 0, loop.step == 0, try measured(0, stopsTogether) == nil { return .stopped }
     while loop.epoch < recipe.epochs {
       guard try trainEpoch(shouldStop, report) else { return .stopped }
-      guard let (validation, seconds) = try validate(shouldStop) else {
+      guard let (validation, seconds) = try validate(stopsTogether) else {
         // The validation is done again when the run goes on, the epoch's steps are not.
         try save()
         return .stopped
@@ -154,6 +151,9 @@ public final class Trainer {
     }
     return .finished
   }
+
+  /// For each question whether any process says so: all of them do the same.
+  private func agreed(_ own: [Bool]) throws -> [Bool] { try group?.any(own) ?? own }
 
   /// Measures and scores the network as the epoch leaves it; nil where it was told to stop.
   /// - Returns: how it does on the validation set, and how long it took to say so of what measuring had not seen
@@ -178,7 +178,7 @@ public final class Trainer {
   }
 
   /// The rest of an epoch's steps; false where it was told to stop, the state then being saved.
-  private func trainEpoch(_ shouldStop: () throws -> Bool, _ report: (Event) -> Void) throws -> Bool {
+  private func trainEpoch(_ shouldStop: () -> Bool, _ report: (Event) -> Void) throws -> Bool {
     let batch = configuration.recipe.batch
     let order = stepTrainer.maker.order(count: trainCount, epoch: loop.epoch)
     var saved = ContinuousClock.now
@@ -190,16 +190,13 @@ public final class Trainer {
         on: dataset.train, order[first..<min(first + batch, trainCount)], epoch: loop.epoch, rate: rate(step: loop.step)
       )
       loop.step += 1
-      try take(loop.step < steps ? stepTrainer.latest : stepTrainer.outcome())
+      let votes = try agreed([shouldStop(), saved.seconds > secondsBetweenCheckpoints])
+      let (stops, saves) = (votes[0], votes[0] || votes[1])
+      // A GPU is waited for only where it must be.
+      try take(saves || loop.step == steps ? stepTrainer.outcome() : stepTrainer.latest)
       loop.trainSeconds += began.seconds
       report(.step(progress))
-      // All processes look at what came of the steps after the same ones.
-      let due = saved.seconds > secondsBetweenCheckpoints
-      let (stops, saves) = try (shouldStop(), group?.any(due) ?? due)
-      if stops || saves {
-        let waits = ContinuousClock.now
-        try take(stepTrainer.outcome())
-        loop.trainSeconds += waits.seconds
+      if saves {
         try save()
         saved = .now
       }

@@ -307,6 +307,37 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     #expect(found.agrees, "\(found)")
   }
 
+  @Test(
+    "On a GPU a run that is cut off goes on to the same weights",
+    .enabled(if: Libtorch.cudaDeviceCount > 0, "there is no GPU"))
+  func resumeOnGPU() throws {
+    try Device.cuda(0).use()
+    let dataset = try Synthetic.dataset(train: 1600, validation: 40)
+    func trained(stopAfter stop: Int? = nil) throws -> Trainer {
+      let scratch = try Scratch()
+      defer { withExtendedLifetime(scratch) {} }
+      func trainer() throws -> Trainer {
+        try Trainer(configuration(epochs: 1), dataset: dataset, folder: RunFolder(scratch.url), device: .cuda(0))
+      }
+      var asked = 0
+      if let stop {
+        let outcome = try trainer().run {
+          asked += 1
+          return asked > stop
+        }
+        #expect(outcome == .stopped)
+      }
+      let last = try trainer()
+      #expect(try last.run() == .finished)
+      return last
+    }
+    // A hundred steps: losses are read on the way.
+    let (whole, parts) = (try trained(), try trained(stopAfter: 41))
+    try expectEqual(whole.network, parts.network)
+    #expect(whole.records.map(\.trainLoss) == parts.records.map(\.trainLoss))
+    #expect(whole.records.map(\.trainError) == parts.records.map(\.trainError))
+  }
+
   @Test("What came of steps is told on top of what came before, and from a loss on that is no number nothing is learnt")
   func outcomes() throws {
     let dataset = try dataset()
