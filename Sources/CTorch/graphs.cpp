@@ -1,4 +1,5 @@
-// CUDA graphs: what a training step asks of the device, captured once and replayed as one launch.
+// CUDA graphs: what a training step asks of the device, captured once and replayed as one launch; and what else only CUDA
+// knows.
 //
 // This and NCCL, in processes.cpp, are all that needs CUDA's headers. Where they are not, or libtorch is without CUDA, it is built without, says so
 // when asked, and steps are run one operation after the other.
@@ -6,6 +7,7 @@
 #include "support.h"
 
 #ifdef CTORCH_CUDA
+#include <ATen/cuda/CUDAContext.h>
 #include <ATen/cuda/CUDAGraph.h>
 #include <c10/cuda/CUDACachingAllocator.h>
 #include <c10/core/StreamGuard.h>
@@ -27,6 +29,13 @@ using namespace ctorch;
 #ifdef CTORCH_CUDA
 
 bool ctorch_built_with_cuda(void) { return true; }
+
+int ctorch_cuda_uuid(ctorch_device device, uint8_t *uuid) {
+  return guarded([&] {
+    const auto *properties = at::cuda::getDeviceProperties(static_cast<c10::DeviceIndex>(device));
+    std::copy_n(reinterpret_cast<const uint8_t *>(properties->uuid.bytes), 16, uuid);
+  });
+}
 
 int ctorch_graph_begin(ctorch_device device, ctorch_graph *out) {
   return guarded([&] {
@@ -67,6 +76,7 @@ int refuse() {
 }  // namespace
 
 bool ctorch_built_with_cuda(void) { return false; }
+int ctorch_cuda_uuid(ctorch_device, uint8_t *) { return refuse(); }
 int ctorch_graph_begin(ctorch_device, ctorch_graph *) { return refuse(); }
 int ctorch_graph_end(ctorch_graph) { return refuse(); }
 int ctorch_graph_replay(ctorch_graph) { return refuse(); }

@@ -19,6 +19,15 @@ public enum Device: Hashable, Sendable {
   /// Whether it works on by itself while the program prepares what comes next.
   public var isAsynchronous: Bool { self != .cpu }
 
+  /// What tells a GPU from every other on any machine, 16 bytes; nil for the processor.
+  /// - Throws: `TorchError` where this program was built without CUDA's headers.
+  public func uuid() throws -> [UInt8]? {
+    guard case .cuda(let index) = self else { return nil }
+    var uuid = [UInt8](repeating: 0, count: 16)
+    try check(ctorch_cuda_uuid(ctorch_device(index), &uuid))
+    return uuid
+  }
+
   /// Makes this the device that the process works on. On CUDA float32 products are exact (no TF32) and the same every time.
   /// Call it once, at the start.
   /// - Throws: `TorchError` where there is no such device.

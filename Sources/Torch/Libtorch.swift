@@ -24,8 +24,6 @@ public enum Libtorch {
   public static var libraryPath: String { String(cString: ctorch_library_path()) }
   /// Whether this libtorch was compiled with CUDA.
   public static var hasCUDA: Bool { ctorch_has_cuda() }
-  /// Whether this program was built with CUDA's headers, which capturing steps takes.
-  public static var isBuiltWithCUDA: Bool { ctorch_built_with_cuda() }
   /// CUDA devices that answer; 0 without CUDA.
   public static var cudaDeviceCount: Int { Int(ctorch_cuda_device_count()) }
 

@@ -34,8 +34,8 @@ public final class ProcessGroup {
   /// Whether this build has Gloo: without its headers there are no groups.
   public static var isPossible: Bool { ctorch_has_gloo() }
 
-  /// Whether this build has NCCL: without it GPUs cannot exchange what is theirs.
-  public static var canExchangeOfGPUs: Bool { ctorch_has_nccl() }
+  /// Whether this build has NCCL: without it what lies on GPUs cannot be exchanged.
+  public static var isPossibleOnGPUs: Bool { ctorch_has_nccl() }
 
   /// Waits until all are there.
   /// - Throws: `ProcessError.apart` where they do not come.
@@ -174,7 +174,7 @@ public enum ProcessError: Error, CustomStringConvertible, Equatable {
       "process \(rank) of \(size) did not meet the others at \(host):\(port): \(reason). All of them must be started, and "
         + "reach that port"
     case .lost(let reason):
-      "another process of this run was lost (\(reason)); the last checkpoint is whole: go on by --resume"
+      "another process of this run was lost (\(reason)); a training goes on from its last checkpoint by --resume"
     }
   }
 

@@ -50,6 +50,10 @@ struct BenchCommand: ParsableCommand {
     if device.isAsynchronous, work != .train, work != .evaluate {
       throw ValidationError("--work \(work.rawValue) is timed on the processor only")
     }
+    if device.isAsynchronous, !plainSteps, !DeviceGraph.isPossible(on: device) {
+      throw ValidationError(
+        "steps cannot be captured, this program was built without CUDA's headers: name --plain-steps")
+    }
     try threads.apply()
     let repetition = try prepared(device)
     for _ in 0..<warmups { try repetition() }

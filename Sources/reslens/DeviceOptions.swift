@@ -68,7 +68,7 @@ struct DeviceOptions: ParsableArguments {
   @Option(help: ArgumentHelp("auto (a GPU where there is one), cpu or cuda[:N].", valueName: "device"))
   var device = DeviceChoice.automatic
 
-  /// The device of one of several workers that know nothing of each other: the GPUs in turn.
+  /// The device of the worker in one of several places, which know nothing of each other: the GPUs in turn.
   /// - Throws: `ValidationError` where it cannot be had.
   func find(worker: Int) throws -> Device { try find(place: Self.gpus > 0 ? worker % Self.gpus : worker) }
 
@@ -79,22 +79,39 @@ struct DeviceOptions: ParsableArguments {
   }
 
   /// Makes the device that is meant the one that this process works on.
-  /// - Parameter group: processes that work together: each has a GPU of its own, or none has where that was left to us
+  /// - Parameters:
+  ///   - group: processes that work together
+  ///   - exchangesTensors: whether they exchange what lies on their devices: each then has a GPU of its own, or, where that was
+  ///     left to us, none has
   /// - Throws: `ValidationError` where it cannot be had; `FileError` where the environment contradicts itself.
-  func use(by group: ProcessGroup? = nil) throws -> Device {
-    var found = try find(place: Processes.placeOnMachine())
-    if let group {
-      if found.isAsynchronous, !ProcessGroup.canExchangeOfGPUs {
+  func use(by group: ProcessGroup? = nil, exchangesTensors: Bool = true) throws -> Device {
+    var place = try Processes.placeOnMachine()
+    // A launcher may show each process no GPU but its own.
+    if group != nil, Self.gpus == 1 { place = 0 }
+    var found = try find(place: place)
+    if let group, exchangesTensors {
+      let why = try whyNotTogether(found, group)
+      // All come to the same answer, as what they are told is the same.
+      if let why {
         guard case .automatic = device else {
-          throw ValidationError(
-            "--device \(device) cannot be had by several processes: this program was built without NCCL's headers "
-              + "(nvidia-nccl beside torch, from pip)")
+          throw ValidationError("--device \(device) cannot be had by several processes: \(why)")
         }
+        if found != .cpu { Terminal().note("note: working on the processor: \(why)") }
         found = .cpu
       }
-      if try group.any(found == .cpu), case .automatic = device { found = .cpu }
     }
     try found.use()
     return found
+  }
+
+  /// Why the processes cannot each work on the device found for them; nil where they can.
+  private func whyNotTogether(_ found: Device, _ group: ProcessGroup) throws -> String? {
+    let lacksNCCL = try group.any(found.isAsynchronous && !ProcessGroup.isPossibleOnGPUs)
+    if lacksNCCL { return "this program was built without NCCL's headers (see docs/cuda.md)" }
+    let all = try group.gather(found.uuid() ?? [])
+    let gpus = all.filter { !$0.isEmpty }
+    if gpus.isEmpty { return nil }
+    if gpus.count < all.count { return "not every process has a GPU" }
+    return Set(gpus).count < gpus.count ? "two processes would have the same GPU" : nil
   }
 }

@@ -63,7 +63,7 @@ struct DoctorCommand: ParsableCommand {
         finding.isNeeded = false
         finding.trouble =
           "built without CUDA's headers, every operation of a step is a launch of its own: install nvidia-cuda-crt "
-          + "and nvidia-cuda-cccl beside torch (pip), and build again"
+          + "and nvidia-cuda-cccl beside torch (pip), then make clean build"
       }
     } catch {
       finding.trouble = "\(error); see nvidia-smi, or use --device cpu"
@@ -74,7 +74,11 @@ struct DoctorCommand: ParsableCommand {
   private static func rounded(_ value: Double) -> String { String(format: "%.1e", value) }
 
   private var processes: Finding {
-    if ProcessGroup.isPossible { return Finding(name: "processes", state: "several, by Gloo") }
+    if ProcessGroup.isPossible {
+      let way =
+        ProcessGroup.isPossibleOnGPUs ? " and, between GPUs, NCCL" : Libtorch.hasCUDA ? ", on processors only" : ""
+      return Finding(name: "processes", state: "several, by Gloo\(way)")
+    }
     return Finding(
       name: "processes", state: "one, built without Gloo's headers", trouble: Processes.installation, isNeeded: false)
   }

@@ -19,7 +19,8 @@ enum Processes {
   static var parent: pid_t? { ProcessInfo.processInfo.environment[parentVariable].flatMap { pid_t($0) } }
 
   /// What to do where a program was built for one process.
-  static let installation = "install Gloo's headers (Debian, Ubuntu: apt-get install libgloo-dev), and build again"
+  static let installation =
+    "install Gloo's headers (Debian, Ubuntu: apt-get install libgloo-dev), then make clean build"
 
   /// - Throws: `ProcessError` where the others do not come.
   static func join() throws -> ProcessGroup? { try meeting().map { try ProcessGroup($0) } }

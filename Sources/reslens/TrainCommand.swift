@@ -55,7 +55,9 @@ struct TrainCommand: ParsableCommand {
     try threads.apply()
     let group = try Processes.join()
     let device = try device.use(by: group)
-    if plainSteps, !device.isAsynchronous { throw ValidationError("--plain-steps is for a GPU") }
+    if plainSteps, group != nil || !DeviceGraph.isPossible(on: device) {
+      throw ValidationError("--plain-steps is for what would be captured: the steps of one process on a GPU")
+    }
     if syncBatchNorm, group == nil {
       throw ValidationError("--sync-batch-norm is for several processes: reslens launch --help")
     }

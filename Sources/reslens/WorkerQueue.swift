@@ -22,6 +22,8 @@ struct WorkerQueue: Launcher {
 
   private struct Worker {
     let index: Int
+    /// Among those that are at work at once, from 0.
+    let place: Int
     let process: Process
     let log: URL
   }
@@ -40,7 +42,9 @@ struct WorkerQueue: Launcher {
     defer { for worker in working { worker.process.terminate() } }
     while !(waiting.isEmpty && working.isEmpty) {
       while working.count < jobs, !waiting.isEmpty {
-        working.append(try start(waiting.removeFirst(), plan, logs))
+        let taken = Set(working.map(\.place))
+        let place = (0..<jobs).first { !taken.contains($0) } ?? 0
+        working.append(try start(waiting.removeFirst(), in: place, plan, logs))
       }
       Thread.sleep(forTimeInterval: 0.2)
       let ended = Set(working.filter { !$0.process.isRunning }.map(\.index))
@@ -70,13 +74,13 @@ struct WorkerQueue: Launcher {
     return true
   }
 
-  private func start(_ index: Int, _ plan: URL, _ logs: URL) throws -> Worker {
+  private func start(_ index: Int, in place: Int, _ plan: URL, _ logs: URL) throws -> Worker {
     let log = logs.appending(path: "run-\(index).log")
     try Files.write("", to: log)
     let process = Process()
     process.executableURL = URL(filePath: Program.path)
     process.arguments = [
-      "work", plan.path, "--index", "\(index)", "--device", "\(try device.find(worker: index))", "--threads",
+      "work", plan.path, "--index", "\(index)", "--device", "\(try device.find(worker: place))", "--threads",
       "\(threads)",
       "--parent", "\(getpid())",
     ]
@@ -84,7 +88,7 @@ struct WorkerQueue: Launcher {
     process.standardOutput = FileHandle.nullDevice
     process.standardError = try FileHandle(forWritingTo: log)
     try process.run()
-    return Worker(index: index, process: process, log: log)
+    return Worker(index: index, place: place, process: process, log: log)
   }
 }
 

@@ -47,6 +47,8 @@ bool ctorch_has_cuda(void);
 bool ctorch_built_with_cuda(void);
 /// The number of CUDA devices; 0 where libtorch has no CUDA or no device answers.
 int ctorch_cuda_device_count(void);
+/// What tells a CUDA device from every other, on any machine: 16 bytes. Only where this was built with CUDA's headers.
+int ctorch_cuda_uuid(ctorch_device device, uint8_t *uuid) CTORCH_CHECKED;
 /// Makes a device the one that this process works on: exact float32 products, and the same bits every time.
 int ctorch_use_cuda(ctorch_device device) CTORCH_CHECKED;
 /// The path of the libtorch library that is loaded, or "" where it cannot be told.
