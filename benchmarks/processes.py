@@ -3,7 +3,8 @@
     python benchmarks/processes.py [--processes 1,2] [--model resnet-20] [--samples 4096] [--repeats 3] [--reslens FILE]
 
 A repetition is an epoch of so many images of the embedded set in batches of 128, which all processes share, each with its
-share of the threads; normalisations run by each process's part. Ours and PyTorch's take turns; images a second are those
+share of the threads; normalisations run by each process's part. PyTorch's is reference/train.py, a plain loop as one writes it,
+augmentation included: `make bench` is where its step is at its best. Ours and PyTorch's take turns; images a second are those
 that the program itself prints of its training, start-up left out, by the median.
 """
 
