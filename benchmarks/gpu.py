@@ -11,11 +11,11 @@ median, and how much faster our captured steps are than each. `--device cpu` tri
 
 import argparse
 import json
-import os
 import tempfile
 from pathlib import Path
 
-from run import HERE, LAYOUTS, Model, PRECISIONS, names, python, take_turns
+from run import (LAYOUTS, Model, PRECISIONS, add_program, check_program, names, python, run_main, take_turns,
+                 write_results)
 
 CAPTURED, PLAIN = "captured", "plain"
 
@@ -38,11 +38,10 @@ def main():
     parser.add_argument("--steps", type=int, default=50, help="of a repetition")
     parser.add_argument("--repeats", type=int, default=8)
     parser.add_argument("--device", default="cuda")
-    parser.add_argument("--reslens", type=Path, default=HERE.parent / ".build" / "release" / "reslens")
+    add_program(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single time here")
     options = parser.parse_args()
-    if not os.access(options.reslens, os.X_OK):
-        raise SystemExit(f"{options.reslens} is not there; `make build` makes it")
+    check_program(options)
     results = []
     print(f"batch {options.batch}, {options.steps} steps a repetition, medians of {options.repeats} taken in turn; "
           f"images/s, and in brackets how much faster our captured steps are")
@@ -60,12 +59,8 @@ def main():
                 print(f"{model.name} {precision}: {text}", flush=True)
                 results.append({"model": model.name, "precision": precision, "batch": options.batch,
                                 "steps": options.steps, "workers": [worker.result() for worker in workers.values()]})
-                if options.json:
-                    options.json.write_text(json.dumps(results, indent=1))
+                write_results(results, options)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        raise SystemExit("interrupted")
+    run_main(main)

@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from run import HERE, names, torch_threads
+from run import HERE, add_program, check_program, names, run_main, torch_threads
 
 
 def told(command, **environment):
@@ -52,10 +52,9 @@ def main():
     parser.add_argument("--model", default="resnet-20")
     parser.add_argument("--samples", type=int, default=4096, help="of 6000 that there are")
     parser.add_argument("--repeats", type=int, default=3)
-    parser.add_argument("--reslens", type=Path, default=HERE.parent / ".build" / "release" / "reslens")
+    add_program(parser)
     options = parser.parse_args()
-    if not os.access(options.reslens, os.X_OK):
-        raise SystemExit(f"{options.reslens} is not there; `make build` makes it")
+    check_program(options)
     available = torch_threads()
     print(f"{options.model}, batch 128, {available} threads in all; images/s, medians of {options.repeats}")
     with tempfile.TemporaryDirectory() as place:
@@ -73,7 +72,4 @@ def main():
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        raise SystemExit("interrupted")
+    run_main(main)

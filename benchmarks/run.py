@@ -281,6 +281,27 @@ def names(allowed=None):
     return parse
 
 
+def add_program(parser):
+    parser.add_argument("--reslens", type=Path, default=HERE.parent / ".build" / "release" / "reslens")
+
+
+def check_program(options):
+    if not os.access(options.reslens, os.X_OK):
+        raise SystemExit(f"{options.reslens} is not there; `make build` makes it")
+
+
+def write_results(results, options):
+    if options.json:
+        options.json.write_text(json.dumps(results, indent=1))
+
+
+def run_main(main):
+    try:
+        main()
+    except KeyboardInterrupt:
+        raise SystemExit("interrupted")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--models", type=names(), )
@@ -291,11 +312,10 @@ def main():
     parser.add_argument("--repeats", type=int, help="rounds a case (default: 12; 6 for networks of over 50 layers)")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--threads", type=int, help="for every process (default: PyTorch's choice, the physical cores)")
-    parser.add_argument("--reslens", type=Path, default=HERE.parent / ".build" / "release" / "reslens")
+    add_program(parser)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every single time here")
     options = parser.parse_args()
-    if not os.access(options.reslens, os.X_OK):
-        raise SystemExit(f"{options.reslens} is not there; `make build` makes it")
+    check_program(options)
     default_threads = torch_threads()
     options.threads = options.threads or default_threads
     models = [Model(name, options.reslens) for name in options.models or MODELS]
@@ -324,12 +344,8 @@ def main():
             results.append({"model": model.name, "work": work, "precision": precision,
                             "batch": batch_of(case, options), "threads": options.threads,
                             "workers": [w.result() for w in workers.values()]})
-            if options.json:
-                options.json.write_text(json.dumps(results, indent=1))
+            write_results(results, options)
 
 
 if __name__ == "__main__":
-    try:
-        main()
-    except KeyboardInterrupt:
-        raise SystemExit("interrupted")
+    run_main(main)

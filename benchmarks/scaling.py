@@ -63,8 +63,9 @@ def main():
     parser.add_argument("--precision", default="fp32", choices=run.PRECISIONS)
     parser.add_argument("--repeats", type=int, default=8)
     parser.add_argument("--threads", type=int, help="default: PyTorch's choice, the physical cores")
-    parser.add_argument("--reslens", type=Path, default=run.HERE.parent / ".build" / "release" / "reslens")
+    run.add_program(parser)
     options = parser.parse_args()
+    run.check_program(options)
     options.threads = options.threads or run.torch_threads()
     print(f"{options.threads} threads; medians of {options.repeats} repetitions taken in turn")
     table("Depth, batch 128", "blocks", {(depth - 2) // 2: (f"resnet-{depth}", 128) for depth in DEPTHS}, options)
@@ -75,4 +76,4 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    run.run_main(main)
