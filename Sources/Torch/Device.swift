@@ -57,7 +57,8 @@ public final class Reading {
 
   deinit { if let handle { ctorch_read_abandon(handle) } }
 
-  /// The elements, once the device has come to them.
+  /// The elements in row-major order, once the device has come to them.
+  /// - Throws: `TorchError` where they were taken already, or the device failed.
   public func values() throws -> [Double] {
     guard let reading = handle else { throw TorchError(message: "a reading that was taken already") }
     handle = nil
@@ -78,6 +79,8 @@ public final class DeviceGraph {
   public static func isPossible(on device: Device) -> Bool { device.isAsynchronous && ctorch_built_with_cuda() }
 
   /// Captures what `body` asks of the device, without doing it. `body` must not read from the device.
+  /// - Throws: `TorchError` where the device cannot capture it, or this program was built without CUDA's headers; what `body`
+  ///   throws.
   public init(on device: Device, capturing body: () throws -> Void) throws {
     var out: ctorch_graph?
     try check(ctorch_graph_begin(device.code, &out))
@@ -89,5 +92,7 @@ public final class DeviceGraph {
 
   deinit { ctorch_graph_free(handle) }
 
+  /// Does what was captured, once; it is not waited for.
+  /// - Throws: `TorchError` where the device does not take it.
   public func replay() throws { try check(ctorch_graph_replay(handle)) }
 }

@@ -162,4 +162,13 @@ public enum KernelSet {
   /// Takes another one from now on, for the whole process. What a forward left must not meet a backward on another one.
   /// - Throws: `TorchError` where there is none of that name.
   public static func use(_ name: String) throws { try check(ctorch_use_kernel_set(name)) }
+
+  /// What `body` comes to on another one, for the whole process too; afterwards the one before runs again.
+  /// - Throws: `TorchError` where there is none of that name; what `body` throws.
+  public static func using<Outcome>(_ name: String, _ body: () throws -> Outcome) throws -> Outcome {
+    let before = current
+    try use(name)
+    defer { try? use(before) }
+    return try body()
+  }
 }

@@ -59,7 +59,11 @@ public struct BatchLoss {
   /// Each sample's ∂loss/∂logits times the scale, N×K.
   public let gradient: Tensor
 
-  /// As of `CrossEntropy`.
+  /// - Parameters:
+  ///   - logits: N×K
+  ///   - labels: N, int64
+  ///   - smoothing: as of `CrossEntropy`
+  ///   - gradientScale: 1/N for the gradient of the batch's mean loss
   /// - Throws: `TorchError` where a label is not one of the K classes; on a CUDA device CUDA says so later, and dies.
   public init(logits: Tensor, labels: Tensor, smoothing: Double = 0, gradientScale: Double) throws {
     var out: (sums: ctorch_tensor?, gradient: ctorch_tensor?)

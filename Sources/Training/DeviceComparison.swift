@@ -20,6 +20,7 @@ public struct DeviceComparison: Sendable {
 
   /// Takes a second.
   /// - Parameter kernels: the kernel set that the processor is compared on, where that is the device; its own where it is nil
+  /// - Throws: `TorchError` where the device fails, or there is no such kernel set.
   public init(of device: Device, kernels: String? = nil) throws {
     let architecture = try Architecture.find("resnet-20")
     let dataset = try Synthetic.dataset(train: Self.images, validation: 1)
@@ -34,11 +35,11 @@ public struct DeviceComparison: Sendable {
       return (try pass.logits.doubles(), try Self.flat(gradients.byPath))
     }
     let own = (try made(.float32, on: .cpu), try made(.float64, on: .cpu))
-    let current = KernelSet.current
-    try KernelSet.use(kernels ?? current)
-    defer { try? KernelSet.use(current) }
-    outputs = try Self.difference(own.0.logits, made(.float32, on: device).logits)
-    gradients = try Self.difference(own.1.gradients, made(.float64, on: device).gradients)
+    let other = try KernelSet.using(kernels ?? KernelSet.current) {
+      (try made(.float32, on: device), try made(.float64, on: device))
+    }
+    outputs = Self.difference(own.0.logits, other.0.logits)
+    gradients = Self.difference(own.1.gradients, other.1.gradients)
 
     func trained(capturing: Bool) throws -> [Double] {
       let network = try ResidualNetwork(architecture, seed: 0).moved(to: device)

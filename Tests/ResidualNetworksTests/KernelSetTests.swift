@@ -28,7 +28,7 @@ import Torch
   func network(set: String, architecture: Architecture) throws {
     for mode in [Mode.training, .batchStatistics, .evaluation] {
       let plain = try outcome(architecture, type: .float64, mode: mode)
-      let found = try onKernels(set) { try outcome(architecture, type: .float32, mode: mode) }
+      let found = try KernelSet.using(set) { try outcome(architecture, type: .float32, mode: mode) }
       #expect(found.map(\.path) == plain.map(\.path))
       for (one, other) in zip(found, plain) {
         let largest = other.values.map(abs).max() ?? 0

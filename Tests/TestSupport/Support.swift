@@ -73,14 +73,6 @@ public func asProcesses<Value: Sendable>(
   return try (0..<size).compactMap { rank in try found.withLock { $0[rank] }?.get() }
 }
 
-/// What `body` comes to on another kernel set.
-public func onKernels<Outcome>(_ set: String, _ body: () throws -> Outcome) throws -> Outcome {
-  let before = KernelSet.current
-  try KernelSet.use(set)
-  defer { try? KernelSet.use(before) }
-  return try body()
-}
-
 /// The first and the last of several: of the kernel sets the one that runs, and libtorch's own operations.
 public func ends<Element>(_ all: [Element]) -> [Element] { Array(all.prefix(1) + all.dropFirst().suffix(1)) }
 

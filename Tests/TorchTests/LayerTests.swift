@@ -242,7 +242,7 @@ private func expectClose(
         let b = try Tensor(noise(3 * count, seed: 13), shape: [3, count]).converted(to: type)
         // Rounded to the type first: only the summing is under test.
         let (x, y) = (try a.doubles(), try b.doubles())
-        let (found, squares) = try onKernels(set) { (try a.sampleProducts(b), try a.sampleSquares()) }
+        let (found, squares) = try KernelSet.using(set) { (try a.sampleProducts(b), try a.sampleSquares()) }
         for sample in 0..<3 {
           let range = (sample * count)..<((sample + 1) * count)
           let exact = range.reduce(0) { $0 + x[$1] * y[$1] }
@@ -302,7 +302,7 @@ private func expectClose(
     let labels = [3, 0, 2, 2, 4, 1, 0]
     let target = try Tensor(labels.map(Int64.init), shape: [n])
     let wanted = try CrossEntropy(logits: logits, labels: target, smoothing: smoothing, gradientScale: 0.5)
-    let found = try onKernels(set) {
+    let found = try KernelSet.using(set) {
       try BatchLoss(logits: logits, labels: target, smoothing: smoothing, gradientScale: 0.5)
     }
     let wrong = zip(wanted.predictions, labels).count { $0 != $1 }

@@ -129,7 +129,7 @@ private struct Result {
     let tolerance = unit.offset == 0 ? 2e-5 : 2e-3
     for statistics in [NormReLU.Statistics.running, .batch, .batchMoving(momentum: 0.3)] {
       let plain = try Result(unit, by: statistics, type: .float32, computed: .float64)
-      let found = try onKernels(set) { try Result(unit, by: statistics, type: .float32, computed: .float32) }
+      let found = try KernelSet.using(set) { try Result(unit, by: statistics, type: .float32, computed: .float32) }
       found.expectClose(to: plain, within: tolerance, "\(statistics)")
     }
   }
@@ -139,7 +139,7 @@ private struct Result {
     for unit in UnitCase.all where unit.offset == 0 {
       for statistics in [NormReLU.Statistics.running, .batch] {
         let plain = try Result(unit, by: statistics, type: .bfloat16, computed: .float64)
-        let found = try onKernels(set) { try Result(unit, by: statistics, type: .bfloat16, computed: .bfloat16) }
+        let found = try KernelSet.using(set) { try Result(unit, by: statistics, type: .bfloat16, computed: .bfloat16) }
         // 8 bits: half of 1/128 of a value several times the root mean square, and what is computed from such values.
         found.expectClose(to: plain, within: 0.06, "\(unit.testDescription), \(statistics)")
       }
@@ -148,7 +148,7 @@ private struct Result {
 
   @Test("A gradient that is left pending is the one that is resolved at once", arguments: sets)
   func pending(set: String) throws {
-    try onKernels(set) {
+    try KernelSet.using(set) {
       let shape = [3, 16, 7, 6]
       let unit = UnitCase()
       let (x, between) = (
@@ -189,7 +189,7 @@ private struct Result {
 
   @Test("Squares and products that a pass brings along are those of what it wrote", arguments: sets, [true, false])
   func products(set: String, single: Bool) throws {
-    try onKernels(set) {
+    try KernelSet.using(set) {
       // Three images on two threads: one is shared between them.
       let (unit, type) = (UnitCase(images: 3, height: 9, width: 7), single ? ElementType.float32 : .bfloat16)
       func tensor(_ shape: [Int], seed: UInt64, plus: Double = 0) throws -> Tensor {
@@ -232,7 +232,7 @@ private struct Result {
 
   @Test("What is not a number stays none", arguments: sets)
   func notANumber(set: String) throws {
-    try onKernels(set) {
+    try KernelSet.using(set) {
       var values = noise(2 * 16 * 16, seed: 1).map(Float.init)
       values[37] = .nan
       let x = try Tensor(values, shape: [2, 16, 4, 4])
@@ -251,7 +251,7 @@ private struct Result {
 
   @Test("The same work twice gives the same bits", arguments: sets)
   func repeated(set: String) throws {
-    try onKernels(set) {
+    try KernelSet.using(set) {
       let once = try Result(UnitCase.all[5], by: .batch, type: .float32, computed: .float32)
       once.expectClose(
         to: try Result(UnitCase.all[5], by: .batch, type: .float32, computed: .float32), within: 0, "twice")

@@ -84,7 +84,7 @@ func logarithm(_ x: Double) -> Double { log(x) }
     let (dy, dx) = (1, -2)
     let selection = try Tensor([1, flip, dy, dx].map(Int64.init), shape: [1, 4])
     let (scale, offset) = (try Tensor([Float(0.5), 2], shape: [2]), try Tensor([Float(1), -1], shape: [2]))
-    let found = try onKernels(set) {
+    let found = try KernelSet.using(set) {
       try images.gatherImages(selection, scale: scale, offset: offset, type: .float32).doubles()
     }
     for channel in 0..<2 {
