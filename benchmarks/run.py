@@ -49,7 +49,7 @@ LARGE = ((5.6e9, 32, 4), (1e9, 64, 4))
 # An epoch of CIFAR: images trained on, images scored after that, and the samples of both that are recorded.
 EPOCH_IMAGES, SCORED_IMAGES, RECORDED_IMAGES = 50_000, 10_000, 4_000
 # What is scored and recorded after an epoch goes in batches of its own.
-SCORING_BATCH = 64
+SCORING_BATCH, RECORDING_BATCH = 64, 128
 PRECISIONS = ("fp32", "bf16")
 # OpenMP's threads spin for some milliseconds after their work; the next process shall find them asleep.
 PAUSE_S = 0.05
@@ -154,6 +154,7 @@ def commands_of(case, options, file):
         common += ["--warmups", str(HEAVY_WARMUPS)]
     # A training step has the batch of a training, scoring and recording theirs, whatever they stand beside.
     scoring = ["--batch", str(SCORING_BATCH), *common[2:]]
+    recording = ["--batch", str(RECORDING_BATCH), *common[2:]]
     training = ["--batch", str(batch_of((model, "train", precision), options)), *common[2:]]
 
     def theirs(work, layout):
@@ -168,7 +169,7 @@ def commands_of(case, options, file):
     if work == "record":
         # Both are in fp32 whatever the training's precision.
         fp32 = [str(options.reslens), "bench", "--precision", "fp32", "--model", model.name]
-        return {"ours": [*fp32, "--work", "record", *scoring], "our training step": ours("train"),
+        return {"ours": [*fp32, "--work", "record", *recording], "our training step": ours("train"),
                 "our scoring": [*fp32, "--work", "evaluate", *scoring]}
     if work == "drops":
         commands["our forward passes"] = ours("forwards")
@@ -187,7 +188,7 @@ def commands_of(case, options, file):
 def batch_of(case, options):
     model, work, _ = case
     if work == "record":
-        return SCORING_BATCH
+        return RECORDING_BATCH
     most = HEAVY_BATCH if work in HEAVY else model.most()[0]
     return min(options.batch, most or options.batch)
 

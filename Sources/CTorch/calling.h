@@ -20,9 +20,11 @@ inline bool takes(const at::Tensor &input) {
          (input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16);
 }
 
-/// Whether they run this convolution of it.
+/// Whether they run this convolution of it. At stride 2 ours saves passes over memory, but no multiplications: libtorch's
+/// is as fast where there are many of them to a value, and faster in bfloat16 (docs/performance.md).
 inline bool takes(const at::Tensor &input, const at::Tensor &weight, int stride) {
-  return takes(input) && stride == 1 && weight.size(2) == 3;
+  if (!takes(input) || weight.size(2) != 3) return false;
+  return stride == 1 || (stride == 2 && input.scalar_type() == at::kFloat && weight.size(0) < 256);
 }
 
 inline kernels::Images images_of(const at::Tensor &tensor) {
@@ -33,9 +35,10 @@ inline kernels::Pixels pixels_of(const at::Tensor &tensor) {
   return {tensor.size(0) * tensor.size(2) * tensor.size(3), tensor.size(1), tensor.scalar_type() == at::kBFloat16};
 }
 
-/// Room for another number of channels of the same images.
-inline at::Tensor like(const at::Tensor &tensor, int64_t channels) {
-  return at::empty({tensor.size(0), channels, tensor.size(2), tensor.size(3)},
+/// Room for what a convolution of that stride makes of the same images.
+inline at::Tensor like(const at::Tensor &tensor, int64_t channels, int64_t stride) {
+  const auto made = images_of(tensor).after(stride);
+  return at::empty({made.count, channels, made.height, made.width},
                    tensor.options().memory_format(at::MemoryFormat::ChannelsLast));
 }
 

@@ -1,7 +1,7 @@
 // Batch normalisation, ReLU and convolution: the units that residual functions are made of, each with its backward.
 //
-// Three ways lead through a unit. In float32 and bfloat16 a 3×3 convolution of stride 1 is one pass of ours, with the
-// normalisation in it (kernels/winograd.h). Other convolutions are libtorch's, between passes of ours for the
+// Three ways lead through a unit. A 3×3 convolution of stride 1, and a narrow one of stride 2 in float32, is one pass of
+// ours, with the normalisation in it (kernels/winograd.h). Other convolutions are libtorch's, between passes of ours for the
 // normalisation (kernels/pointwise.h). In float64, and where "libtorch" is chosen, all of it is libtorch's: the plain
 // composition, which the tests hold the other two against.
 #include <ATen/ops/conv2d.h>
@@ -102,12 +102,14 @@ struct UnitForward {
     const Affine affine(norm, statistics);
     const int64_t outputs = weight.size(0);
     const auto biases = lined_up(bias, outputs);
-    if (kept.defined()) sum = like(x, outputs);
-    if (!kept.defined() || keeps_residual) residual = like(x, outputs);
+    const auto room = [&] { return like(x, outputs, stride); };
+    if (kept.defined()) sum = room();
+    if (!kept.defined() || keeps_residual) residual = room();
     kernels::Forward args{};
     args.images = images_of(x);
     args.inputs = x.size(1);
     args.outputs = outputs;
+    args.stride = stride;
     args.x = x.const_data_ptr();
     args.scale = affine.scale.data();
     args.shift = affine.shift.data();
@@ -156,6 +158,7 @@ struct UnitBackward {
     args.images = images_of(x);
     args.inputs = inputs;
     args.outputs = outputs;
+    args.stride = stride;
     args.gradient = gradient.gradient.const_data_ptr();
     args.normed = gradient.normed.defined() ? gradient.normed.const_data_ptr() : nullptr;
     args.a = gradient.coefficient(0);

@@ -2,10 +2,10 @@ import CTorch
 
 /// One unit of a residual function: batch normalisation, ReLU, convolution.
 ///
-/// In float32 and bfloat16 a 3×3 convolution of stride 1 is one pass over its input: the normalisation is made while
-/// the input is loaded, and the sums that the next normalisation begins with while the output is stored. The backward
-/// makes what it needs again instead of keeping it. In float64, and on other devices than the processor, all of it is
-/// libtorch's operations one after the other.
+/// A 3×3 convolution of stride 1 in float32 or bfloat16, and a narrow one of stride 2 in float32, is one pass over its
+/// input: the normalisation is made while the input is loaded, and the sums that the next normalisation begins with while
+/// the output is stored. The backward makes what it needs again instead of keeping it. In float64, and on other devices
+/// than the processor, all of it is libtorch's operations one after the other.
 public enum ResidualUnit {
   /// The convolution of a unit.
   public struct Convolution {

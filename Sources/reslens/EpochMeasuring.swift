@@ -78,15 +78,12 @@ struct EpochMeasuring {
   }
 
   private func suite(_ options: MeasureOptions) throws -> MeasureSuite {
-    let (train, validation) = (samples(dataset.train, options.mode), samples(dataset.validation, options.mode))
+    let (train, validation) = (samples(dataset.train), samples(dataset.validation))
     return try MeasureSuite(network, options, train: train, validation: validation, by: group)
   }
 
-  /// In float32, whatever the training's precision. By the running statistics a sample's numbers do not depend on its
-  /// batch, and small ones stay in the cache.
-  private func samples(_ set: ImageSet, _ mode: MeasureMode) -> Samples {
-    Samples(set, count: schedule.samples, batch: mode == .training ? 128 : 64, maker: maker)
-  }
+  /// In float32, whatever the training's precision.
+  private func samples(_ set: ImageSet) -> Samples { Samples(set, count: schedule.samples, maker: maker) }
 
   /// Where it was told to stop nothing is written.
   func measure(

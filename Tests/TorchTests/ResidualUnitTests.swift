@@ -26,6 +26,11 @@ private struct UnitCase: CustomTestStringConvertible {
     UnitCase(images: 9, inputs: 64, outputs: 64, height: 8, width: 8),
     UnitCase(images: 4, inputs: 32, outputs: 32, height: 33, width: 31),
     UnitCase(images: 2, inputs: 16, outputs: 32, height: 9, width: 8, stride: 2),
+    UnitCase(images: 3, inputs: 5, outputs: 19, height: 5, width: 7, stride: 2),
+    UnitCase(images: 2, inputs: 20, outputs: 33, height: 1, width: 3, stride: 2),
+    UnitCase(images: 5, inputs: 40, outputs: 24, height: 10, width: 1, stride: 2),
+    UnitCase(images: 4, inputs: 32, outputs: 32, height: 17, width: 15, stride: 2),
+    UnitCase(images: 2, inputs: 16, outputs: 16, height: 9, width: 8, stride: 3),
     UnitCase(images: 2, inputs: 7, outputs: 16, height: 6, width: 6, kernel: 1),
     UnitCase(images: 4, height: 12, width: 12, offset: 100),
   ]
@@ -136,7 +141,9 @@ private struct Result {
 
   @Test("In bfloat16 it is that to the rounding of what is stored", arguments: sets.filter { $0 != "libtorch" })
   func halves(set: String) throws {
-    for unit in UnitCase.all where unit.offset == 0 {
+    // There libtorch 2.13's bfloat16 gradient of the filter reads memory that was never written.
+    let broken = { (unit: UnitCase) in unit.stride > 1 && unit.width == 1 }
+    for unit in UnitCase.all where unit.offset == 0 && !broken(unit) {
       for statistics in [NormReLU.Statistics.running, .batch] {
         let plain = try Result(unit, by: statistics, type: .bfloat16, computed: .float64)
         let found = try KernelSet.using(set) { try Result(unit, by: statistics, type: .bfloat16, computed: .bfloat16) }

@@ -1,8 +1,9 @@
 // The kernels of the residual block: what they are given, and the instruction sets that they come in.
 //
-// Activations lie channels-last, N×H×W×C. A 3×3 convolution of stride 1 runs as Winograd's F(4×4, 3×3) (Lavin and Gray,
+// Activations lie channels-last, N×H×W×C. A 3×3 convolution runs as Winograd's F(4×4, 3×3) (Lavin and Gray,
 // arXiv:1509.09308): 36 multiplications where 144 would be needed. Its input is made while it is loaded, by the
-// normalisation and ReLU before it, and its output is summed for the normalisation after it while it is stored.
+// normalisation and ReLU before it, and its output is summed for the normalisation after it while it is stored. One of
+// stride 2 is every other row and column of one of stride 1: as many multiplications as without Winograd, in one pass.
 //
 // Arrays "a channel" have room for `padded(channels)` values, zeros behind the last channel. All arithmetic is float32,
 // whatever the activations are stored in; sums over a whole tensor are float64.
@@ -23,17 +24,26 @@ constexpr int64_t tile = 4, reach = tile + 2, positions = reach * reach;
 struct Images {
   int64_t count, height, width;
   bool is_bfloat16;
+  /// Pixels a side of a tile.
+  int64_t edge = tile;
 
   int64_t pixels() const { return count * height * width; }
-  int64_t tiles_a_row() const { return (width + tile - 1) / tile; }
-  int64_t tile_rows_an_image() const { return (height + tile - 1) / tile; }
+  int64_t tiles_a_row() const { return (width + edge - 1) / edge; }
+  int64_t tile_rows_an_image() const { return (height + edge - 1) / edge; }
   int64_t tile_rows() const { return count * tile_rows_an_image(); }
+  /// What a convolution of that stride, 1 or 2, makes of them, in as many tiles.
+  Images after(int64_t stride) const {
+    return {count, (height + stride - 1) / stride, (width + stride - 1) / stride, is_bfloat16, edge / stride};
+  }
 };
 
 /// F = factor·(conv3×3(ReLU(scale·x + shift)) + bias), and F + kept.
 struct Forward {
+  /// Those of x.
   Images images;
   int64_t inputs, outputs;
+  /// 1, or of float32 2.
+  int64_t stride;
   const void *x;
   /// A channel of x.
   const float *scale, *shift;
@@ -54,8 +64,9 @@ struct Forward {
 /// of the normalisation that follows, is not null: that normalisation's own way back, made while it is loaded. Else it
 /// is `gradient`.
 struct Backward {
+  /// Those of x.
   Images images;
-  int64_t inputs, outputs;
+  int64_t inputs, outputs, stride;
   const void *gradient, *normed;
   /// A channel of F.
   const float *a, *b, *d;
@@ -81,7 +92,7 @@ struct Pixels {
   bool is_bfloat16;
 };
 
-/// What an instruction set has. `begin ..< end` are tile rows (of `Images`) or pixels; whatever sums are given are added
+/// What an instruction set has. `begin ..< end` are tile rows (of x's `Images`) or pixels; whatever sums are given are added
 /// to. Calls for parts that do not overlap may run at once, each with sums of its own.
 struct Kernels {
   const char *name;

@@ -42,8 +42,8 @@ struct TileRow {
   const Images &images;
 
   ALWAYS_INLINE TileRow(const Images &all, int64_t index)
-      : image(index / all.tile_rows_an_image()), top(index % all.tile_rows_an_image() * tile), images(all) {}
-  /// Offset of pixel (y, 0), y counted from the first output row.
+      : image(index / all.tile_rows_an_image()), top(index % all.tile_rows_an_image() * all.edge), images(all) {}
+  /// Offset of pixel (y, 0), y counted from the first row of the tiles' own pixels.
   ALWAYS_INLINE int64_t offset(int64_t y, int64_t channels) const {
     return (image * images.height + top + y) * images.width * channels;
   }
@@ -55,15 +55,24 @@ struct Column {
   Vector t[reach], z[reach];
 };
 
+/// Row or column `place` of a tile's `reach`, counted from the first of the tile's own pixels, as what it is in images that
+/// had zeros put between their pixels, `Stride` − 1 of them; whether it is a pixel at all.
+template <int Stride>
+ALWAYS_INLINE constexpr bool is_pixel(int64_t place) {
+  return place % Stride == 0;
+}
+
 /// Column x of the row, of zeros where there is none. `Edge`: some of the rows are outside of the image. `total` gets the
 /// sum of a gradient's y.
-template <bool Edge, bool Gradient, class Source>
+template <bool Edge, bool Gradient, int Stride, class Source>
 ALWAYS_INLINE void make_column(const Source &source, const TileRow &row, int64_t channels, int64_t x, Column &out,
                                Vector &total) {
   Vector d[reach];
   const bool inside = x < row.images.width;
-  for (int64_t y = 0; y < reach; ++y) {
-    d[y] = !inside || (Edge && !row.has(y - 1)) ? zero() : source.at(row.offset(y - 1, channels) + x * channels);
+  for (int64_t place = -1; place < reach - 1; ++place) {
+    const int64_t y = place / Stride;
+    const bool is_zero = !is_pixel<Stride>(place) || !inside || (Edge && !row.has(y));
+    d[place + 1] = is_zero ? zero() : source.at(row.offset(y, channels) + x * channels);
   }
   transform_input(d, out.t);
   if constexpr (Gradient) {
@@ -83,21 +92,27 @@ struct Places {
 };
 
 /// v = BᵀdB of LANES channels of a row of tiles and, of a gradient and where z is not null, z = A·y·Aᵀ; the sum of
-/// all y is added to `total`.
-template <bool Edge, bool Gradient, class Source>
+/// all y is added to `total`. Between the pixels lie `Stride` − 1 zeros, as in the gradient of a strided convolution.
+template <bool Edge, bool Gradient, int Stride, class Source>
 ALWAYS_INLINE void transform_row(const Source &source, const TileRow &row, int64_t channels, const Places &places,
                                  float *v, float *z, Vector &total) {
   Column columns[reach];
   // Column −1, and column 0.
   for (int r = 0; r < reach; ++r) columns[tile].t[r] = zero();
-  make_column<Edge, Gradient>(source, row, channels, 0, columns[tile + 1], total);
-  for (int64_t x = 0; x < row.images.width; x += tile) {
+  make_column<Edge, Gradient, Stride>(source, row, channels, 0, columns[tile + 1], total);
+  for (int64_t x = 0; x < row.images.width; x += tile / Stride) {
     for (int r = 0; r < reach; ++r) {
       columns[0].t[r] = columns[tile].t[r];
       columns[1].t[r] = columns[tile + 1].t[r];
       if constexpr (Gradient) columns[1].z[r] = columns[tile + 1].z[r];
     }
-    for (int c = 2; c < reach; ++c) make_column<Edge, Gradient>(source, row, channels, x + c - 1, columns[c], total);
+    for (int c = 2; c < reach; ++c) {
+      if (is_pixel<Stride>(c - 1)) {
+        make_column<Edge, Gradient, Stride>(source, row, channels, x + (c - 1) / Stride, columns[c], total);
+      } else {
+        columns[c] = {};
+      }
+    }
     for (int r = 0; r < reach; ++r) {
       Vector line[reach], out[reach];
       for (int c = 0; c < reach; ++c) line[c] = columns[c].t[r];
@@ -118,35 +133,36 @@ ALWAYS_INLINE void transform_row(const Source &source, const TileRow &row, int64
   }
 }
 
-template <bool Gradient, class Source>
+template <bool Gradient, int Stride, class Source>
 ALWAYS_INLINE void transform(const Source &source, const TileRow &row, int64_t channels, const Places &places, float *v,
                              float *z, Vector &total) {
   if (row.has(-1) && row.has(tile)) {
-    transform_row<false, Gradient>(source, row, channels, places, v, z, total);
+    transform_row<false, Gradient, Stride>(source, row, channels, places, v, z, total);
   } else {
-    transform_row<true, Gradient>(source, row, channels, places, v, z, total);
+    transform_row<true, Gradient, Stride>(source, row, channels, places, v, z, total);
   }
 }
 
-/// Gives the outputs of a row of tiles, AᵀmA of LANES channels, to `sink`, each with its offset.
-template <class Sink>
+/// Gives the outputs of a row of tiles, AᵀmA of LANES channels, to `sink`, each with its offset; of every `Stride` rows and
+/// columns the first.
+template <int Stride, class Sink>
 ALWAYS_INLINE void transform_back(const float *m, const Places &places, const TileRow &row, int64_t channels,
                                   Sink &sink) {
   const int64_t width = row.images.width;
-  for (int64_t x = 0; x < width; x += tile, m += places.row) {
+  for (int64_t x = 0; x < width; x += tile / Stride, m += places.row) {
     Vector half[reach][tile];
     for (int c = 0; c < reach; ++c) {
       Vector line[reach];
       for (int r = 0; r < reach; ++r) line[r] = load(m + (reach * r + c) * places.plane);
       transform_output(line, 1, half[c]);
     }
-    for (int r = 0; r < tile; ++r) {
+    for (int r = 0; r < tile / Stride; ++r) {
       if (!row.has(r)) break;
       Vector y[tile];
-      transform_output(&half[0][r], tile, y);
+      transform_output(&half[0][r * Stride], tile, y);
       const int64_t offset = row.offset(r, channels) + x * channels;
-      for (int c = 0; c < tile; ++c) {
-        if (x + c < width) sink.put(offset + c * channels, y[c]);
+      for (int c = 0; c < tile / Stride; ++c) {
+        if (x + c < width) sink.put(offset + c * channels, y[c * Stride]);
       }
     }
   }

@@ -1,4 +1,4 @@
-// 3×3 convolutions of stride 1 by Winograd's F(4×4, 3×3), forward and back.
+// 3×3 convolutions by Winograd's F(4×4, 3×3), forward and back.
 // Included inside the namespace of an instruction set, after products.h and tiles.h.
 //
 // With B, G and A as Lavin and Gray name them, d a 6×6 tile of the input, g the 3×3 filter and y the 4×4 outputs:
@@ -7,6 +7,8 @@
 // and ∂L/∂d is the convolution of ∂L/∂y with the filter rotated by a half turn. For each of the 36 positions in a tile
 // the products are a matrix product over channels, or tiles. Tiles are taken a chunk at a time, so that a chunk's
 // transformed values stay in the cache from one stage to the next.
+//
+// Of stride 2, only every other row and column of y is made, and ∂L/∂y is 0 in the others.
 
 // MARK: what comes of the outputs
 
@@ -133,7 +135,7 @@ struct Ahead {
       : first(begin < end ? TileRow(images, begin).offset(0, 1) : 0), count(0) {
     if (begin >= end) return;
     const TileRow last(images, end - 1);
-    const int64_t behind = last.offset(0, 1) + (std::min(tile, images.height - last.top) + more) * images.width;
+    const int64_t behind = last.offset(0, 1) + (std::min(images.edge, images.height - last.top) + more) * images.width;
     count = std::min(behind, images.pixels()) - first;
   }
 
@@ -156,14 +158,14 @@ ALWAYS_INLINE void transform_inputs(const Args &args, int64_t first, int64_t row
     const TileRow row(args.images, first + r);
     for_lanes(args.inputs, [&](auto tail, int64_t channel, int64_t lanes) {
       const Rectified<Element, tail> source(args.x, args.scale, args.shift, channel, lanes);
-      transform<false>(source, row, args.inputs, places, v + r * tiles_a_row * places.row + channel, nullptr, unused);
+      transform<false, 1>(source, row, args.inputs, places, v + r * tiles_a_row * places.row + channel, nullptr, unused);
     });
   }
 }
 
-template <class Element>
+template <class Element, int Stride>
 void forward_pass(const Forward &args, int64_t begin, int64_t end, double *sums) {
-  const Images &images = args.images;
+  const Images &images = args.images, made = images.after(Stride);
   const int64_t tiles_a_row = images.tiles_a_row(), step = rows_a_chunk(images, args.inputs, args.outputs);
   const Places in(step * tiles_a_row, args.inputs), out(step * tiles_a_row, args.outputs);
   float *v = scratch(in.size() + out.size()), *m = v + in.size();
@@ -171,7 +173,7 @@ void forward_pass(const Forward &args, int64_t begin, int64_t end, double *sums)
   for (int64_t chunk = begin; chunk < end; chunk += step) {
     const int64_t rows = std::min(step, end - chunk), tiles = rows * tiles_a_row;
     transform_inputs<Element>(args, chunk, rows, in, v);
-    const Ahead<Element> now(images, chunk, chunk + rows, 0);
+    const Ahead<Element> now(made, chunk, chunk + rows, 0);
     const Ahead<Element> next(images, chunk + rows, std::min(end, chunk + rows + step), 1);
     for (int64_t p = 0; p < positions; ++p) {
       now.template fetch<false>(args.kept, args.outputs, p);
@@ -182,19 +184,19 @@ void forward_pass(const Forward &args, int64_t begin, int64_t end, double *sums)
                m + p * out.plane, out.row);
     }
     for (int64_t r = 0; r < rows; ++r) {
-      const TileRow row(images, chunk + r);
+      const TileRow row(made, chunk + r);
       for_lanes(args.outputs, [&](auto tail, int64_t channel, int64_t lanes) {
         ForwardSink<Element, tail> sink(args, channel, lanes);
-        transform_back(m + r * tiles_a_row * out.row + channel, out, row, args.outputs, sink);
+        transform_back<Stride>(m + r * tiles_a_row * out.row + channel, out, row, args.outputs, sink);
         sink.finish(sums, args, channel, row.image);
       });
     }
   }
 }
 
-template <class Element>
+template <class Element, int Stride>
 void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filter_gradient, double *sums) {
-  const Images &images = args.images;
+  const Images &images = args.images, made = images.after(Stride);
   const int64_t tiles_a_row = images.tiles_a_row(), step = rows_a_chunk(images, args.inputs, args.outputs);
   const Places in(step * tiles_a_row, args.inputs), out(step * tiles_a_row, args.outputs);
   // The input's transform is wanted after the products that go back to the input: one buffer is enough for both.
@@ -203,22 +205,22 @@ void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filt
   for (int64_t chunk = begin; chunk < end; chunk += step) {
     const int64_t rows = std::min(step, end - chunk), tiles = rows * tiles_a_row;
     for (int64_t r = 0; r < rows; ++r) {
-      const TileRow row(images, chunk + r);
+      const TileRow row(made, chunk + r);
       for_lanes(args.outputs, [&](auto tail, int64_t channel, int64_t lanes) {
         const int64_t place = r * tiles_a_row * out.row + channel;
         Vector total = zero();
         if (args.normed) {
           const Pending<Element, tail> source(args, channel, lanes);
-          transform<true>(source, row, args.outputs, out, u + place, z ? z + place : nullptr, total);
+          transform<true, Stride>(source, row, args.outputs, out, u + place, z ? z + place : nullptr, total);
         } else {
           const Plain<Element, tail> source(args.gradient, channel, lanes);
-          transform<true>(source, row, args.outputs, out, u + place, z ? z + place : nullptr, total);
+          transform<true, Stride>(source, row, args.outputs, out, u + place, z ? z + place : nullptr, total);
         }
         if (args.parameters) add_to(sums + 2 * padded(args.inputs) + channel, total);
       });
     }
     const Ahead<Element> now(images, chunk, chunk + rows, 1);
-    const Ahead<Element> next(images, chunk + rows, std::min(end, chunk + rows + step), 1);
+    const Ahead<Element> next(made, chunk + rows, std::min(end, chunk + rows + step), 1);
     for (int64_t p = 0; p < positions; ++p) {
       now.template fetch<false>(args.x, args.inputs, p);
       now.template fetch<false>(args.kept, args.inputs, p);
@@ -235,7 +237,7 @@ void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filt
       const TileRow row(images, chunk + r);
       for_lanes(args.inputs, [&](auto tail, int64_t channel, int64_t lanes) {
         BackwardSink<Element, tail> sink(args, channel, lanes);
-        transform_back(v + r * tiles_a_row * in.row + channel, in, row, args.inputs, sink);
+        transform_back<1>(v + r * tiles_a_row * in.row + channel, in, row, args.inputs, sink);
         sink.finish(sums, args, channel, row.image);
       });
     }
@@ -251,11 +253,15 @@ void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filt
 }
 
 inline void forward(const Forward &args, int64_t begin, int64_t end, double *sums) {
-  args.images.is_bfloat16 ? forward_pass<BFloat16>(args, begin, end, sums)
-                          : forward_pass<float>(args, begin, end, sums);
+  const auto pass = args.images.is_bfloat16 ? forward_pass<BFloat16, 1>
+                    : args.stride == 1      ? forward_pass<float, 1>
+                                            : forward_pass<float, 2>;
+  pass(args, begin, end, sums);
 }
 
 inline void backward(const Backward &args, int64_t begin, int64_t end, float *filter_gradient, double *sums) {
-  args.images.is_bfloat16 ? backward_pass<BFloat16>(args, begin, end, filter_gradient, sums)
-                          : backward_pass<float>(args, begin, end, filter_gradient, sums);
+  const auto pass = args.images.is_bfloat16 ? backward_pass<BFloat16, 1>
+                    : args.stride == 1      ? backward_pass<float, 1>
+                                            : backward_pass<float, 2>;
+  pass(args, begin, end, filter_gradient, sums);
 }
