@@ -126,7 +126,7 @@ struct ProcessTests {
     let call = try launch(2, gentle("run") + measured)
     #expect(call.status == 0, "\(call.errors)")
     let folder = RunFolder(scratch.file("run"))
-    let arguments = ["measure", folder.url.path, "--samples", "300", "--batch", "64"]
+    let arguments = ["measure", folder.url.path, "--samples", "300"]
     func measures() throws -> MeasureResults { try #require(try folder.measures()) }
     let shared = try launch(2, arguments)
     #expect(shared.status == 0 && shared.output.contains("cosine"), "\(shared.errors)")

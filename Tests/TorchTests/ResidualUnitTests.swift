@@ -153,13 +153,13 @@ private struct Result {
     }
   }
 
-  @Test("A gradient that is left pending is the one that is resolved at once", arguments: sets)
-  func pending(set: String) throws {
+  @Test("A gradient that is left pending is the one that is resolved at once", arguments: sets, [1, 2])
+  func pending(set: String, stride: Int) throws {
     try KernelSet.using(set) {
-      let shape = [3, 16, 7, 6]
-      let unit = UnitCase()
+      let unit = UnitCase(images: 3, height: 7, width: 6, stride: stride)
       let (x, between) = (
-        try unit.tensor(shape, seed: 1).converted(to: .float32), try unit.tensor(shape, seed: 2).converted(to: .float32)
+        try unit.tensor(unit.shape, seed: 1).converted(to: .float32),
+        try unit.tensor(unit.outputShape, seed: 2).converted(to: .float32)
       )
       func norm(_ seed: UInt64) throws -> NormReLU.Parameters {
         NormReLU.Parameters(
@@ -167,15 +167,16 @@ private struct Result {
           bias: try unit.tensor([16], seed: seed + 1).converted(to: .float32), runningMean: try .zeros([16]),
           runningVariance: try .full([16], 1), epsilon: 1e-5)
       }
-      func convolution(_ seed: UInt64) throws -> ResidualUnit.Convolution {
+      func convolution(_ seed: UInt64, stride: Int) throws -> ResidualUnit.Convolution {
         ResidualUnit.Convolution(
           weight: try unit.tensor([16, 16, 3, 3], seed: seed).converted(to: .float32), bias: try .zeros([16]),
-          stride: 1)
+          stride: stride)
       }
-      let (norms, convolutions) = (try [norm(3), norm(5)], try [convolution(7), convolution(8)])
+      let norms = try [norm(3), norm(5)]
+      let convolutions = try [convolution(7, stride: stride), convolution(8, stride: 1)]
       let first = try ResidualUnit.forward(x, norms[0], by: .batch, convolutions[0])
       let second = try ResidualUnit.forward(between, norms[1], by: .batch, convolutions[1])
-      let gradient = try unit.tensor(shape, seed: 9).converted(to: .float32)
+      let gradient = try unit.tensor(unit.outputShape, seed: 9).converted(to: .float32)
       func through(resolvesBetween: Bool) throws -> ([Double], [Double]) {
         var back = try ResidualUnit.backward(
           .init(gradient), input: between, norms[1], statistics: second.statistics, convolutions[1],
@@ -194,11 +195,14 @@ private struct Result {
     }
   }
 
-  @Test("Squares and products that a pass brings along are those of what it wrote", arguments: sets, [true, false])
-  func products(set: String, single: Bool) throws {
+  @Test(
+    "Squares and products that a pass brings along are those of what it wrote", arguments: sets,
+    [(ElementType.float32, 1), (.float32, 2), (.bfloat16, 1)])
+  func products(set: String, of: (type: ElementType, stride: Int)) throws {
+    let (type, stride) = of
     try KernelSet.using(set) {
       // Three images on two threads: one is shared between them.
-      let (unit, type) = (UnitCase(images: 3, height: 9, width: 7), single ? ElementType.float32 : .bfloat16)
+      let unit = UnitCase(images: 3, height: 9, width: 7, stride: stride)
       func tensor(_ shape: [Int], seed: UInt64, plus: Double = 0) throws -> Tensor {
         try unit.tensor(shape, seed: seed, plus: plus).converted(to: .float32)
       }
@@ -207,21 +211,23 @@ private struct Result {
         weight: try tensor([16], seed: 2, plus: 1.2), bias: try tensor([16], seed: 3), runningMean: try .zeros([16]),
         runningVariance: try .full([16], 1), epsilon: 1e-5)
       let convolution = ResidualUnit.Convolution(
-        weight: try tensor([16, 16, 3, 3], seed: 4), bias: try tensor([16], seed: 5), stride: 1)
+        weight: try tensor([16, 16, 3, 3], seed: 4), bias: try tensor([16], seed: 5), stride: stride)
+      let kept = try tensor(unit.outputShape, seed: 7).converted(to: type)
       let made = try ResidualUnit.forward(
-        x, norm, by: .running, convolution, scale: 0.7, adding: x, keepsResidual: true)
+        x, norm, by: .running, convolution, scale: 0.7, adding: kept, keepsResidual: true)
       let (residual, sum) = (try #require(made.residual), try #require(made.sum))
-      let gradient = try tensor(unit.shape, seed: 6).converted(to: type)
+      let gradient = try tensor(unit.outputShape, seed: 6).converted(to: type)
+      let beside = try tensor(unit.shape, seed: 8).converted(to: type)
       let back = try ResidualUnit.backward(
-        .init(gradient), input: x, norm, statistics: nil, convolution, adding: gradient, beside: residual,
+        .init(gradient), input: x, norm, statistics: nil, convolution, adding: x, beside: beside,
         wantsParameters: false)
-      let found = try back.input.resolved().sampleProducts(residual)
+      let found = try back.input.resolved().sampleProducts(beside)
       guard set != "libtorch" else {
         #expect(made.squares == nil && back.products == nil)
         return
       }
       // Taken before the rounding to what is stored.
-      let tolerance = single ? 1e-5 : 1e-2
+      let tolerance = type == .float32 ? 1e-5 : 1e-2
       let (squares, products) = (try #require(made.squares), try #require(back.products))
       let pairs = [
         (squares.residual, try residual.sampleSquares()), (squares.sum, try sum.sampleSquares()),
