@@ -20,8 +20,8 @@ makes an epoch longer, the training on 50,000 images and the scoring of 10,000: 
 are scored by that, and by nothing else. `drops` is every single drop in turn, PyTorch's each a whole forward pass, beside as many
 whole forward passes of ours. `suite` is every measure that there is (unrolling by 20, lesions), in PyTorch as one writes
 it with hooks and whole forward passes. Both take batches of 32. Networks of over a billion multiply-accumulates an image
-take small batches too, and few repetitions; without --models they, and those that share blocks, are timed in training
-only.
+take small batches too, and few repetitions; without --models they are timed in training only, as those that share blocks
+always are.
 """
 
 import argparse

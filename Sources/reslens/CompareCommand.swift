@@ -10,8 +10,8 @@ struct CompareCommand: ParsableCommand {
     commandName: "compare",
     abstract: "Makes a table of runs: how they ended, and what their steps do.",
     discussion: """
-      A row a run: errors after its last epoch, trainable parameters, seconds of training, and a number or two of every \
-      measure in its measures.json, on validation samples.
+      A row a run: errors after its last epoch, trainable parameters, seconds of training, and a number or two of \
+      most measures in its measures.json, or else of what was recorded after its last epoch, on validation samples.
 
       For example:
         reslens compare runs/first runs/second

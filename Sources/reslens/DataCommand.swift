@@ -6,7 +6,13 @@ import ImageDatasets
 struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "data",
-    abstract: "Gets and describes image sets.", subcommands: [Fetch.self, Describe.self, Export.self])
+    abstract: "Gets and describes image sets.",
+    discussion: """
+      For example:
+        reslens data fetch cifar10 data
+        reslens data describe data
+      """,
+    subcommands: [Fetch.self, Describe.self, Export.self])
 
   struct Fetch: ParsableCommand {
     static let configuration = CommandConfiguration(

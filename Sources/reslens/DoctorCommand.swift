@@ -9,7 +9,12 @@ struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
     abstract: "Says what ResLens found on this machine, and what is wrong with it.",
-    discussion: "Its exit status is 1 where something that is needed is missing.")
+    discussion: """
+      Its exit status is 1 where something that is needed is missing.
+
+      For example:
+        reslens doctor
+      """)
 
   /// One line of the answer.
   private struct Finding {

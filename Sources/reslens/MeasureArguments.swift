@@ -35,7 +35,8 @@ struct MeasureArguments: ParsableArguments {
 
   @Option(
     help: ArgumentHelp(
-      "Applies a step so many more times (§4.4). (default: 20, where --measures says all or unrolling)", valueName: "n")
+      "Applies a step so many more times (§4.4). (default: 20, where --measures or another option asks for it)",
+      valueName: "n")
   )
   var unroll: Int?
 

@@ -21,8 +21,8 @@ struct ReproduceCommand: ParsableCommand {
       For example:
         reslens reproduce all --scale smoke --data synthetic
         reslens reproduce figure-4 figure-3 figure-2 --scale small --data data/cifar-10-batches-bin
-        reslens reproduce all --list --scale paper --data data
-        reslens reproduce table-1 --scale paper --data data --launcher slurm --partition gpu --time 24:00:00
+        reslens reproduce all --list --scale paper --data data --data data100
+        reslens reproduce table-1 --scale paper --data data --data data100 --launcher slurm --gpus 1 --time 24:00:00
         reslens reproduce my-study.yaml --data synthetic
 
       Scales other than paper, which does all of the work:
