@@ -154,7 +154,6 @@ def commands_of(case, options, file):
         common += ["--warmups", str(HEAVY_WARMUPS)]
     # A training step has the batch of a training, scoring and recording theirs, whatever they stand beside.
     scoring = ["--batch", str(SCORING_BATCH), *common[2:]]
-    recording = ["--batch", str(RECORDING_BATCH), *common[2:]]
     training = ["--batch", str(batch_of((model, "train", precision), options)), *common[2:]]
 
     def theirs(work, layout):
@@ -169,7 +168,7 @@ def commands_of(case, options, file):
     if work == "record":
         # Both are in fp32 whatever the training's precision.
         fp32 = [str(options.reslens), "bench", "--precision", "fp32", "--model", model.name]
-        return {"ours": [*fp32, "--work", "record", *recording], "our training step": ours("train"),
+        return {"ours": [*fp32, "--work", "record", *common], "our training step": ours("train"),
                 "our scoring": [*fp32, "--work", "evaluate", *scoring]}
     if work == "drops":
         commands["our forward passes"] = ours("forwards")

@@ -20,8 +20,8 @@ inline bool takes(const at::Tensor &input) {
          (input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16);
 }
 
-/// Whether they run this convolution of it. At stride 2 ours saves passes over memory, but no multiplications: libtorch's
-/// is as fast where there are many of them to a value, and faster in bfloat16 (docs/performance.md).
+/// Whether they run this convolution of it. At stride 2 ours saves passes over memory, but no multiplications: from 256
+/// outputs on, where these are most of the work, and in bfloat16 libtorch's is faster (docs/performance.md).
 inline bool takes(const at::Tensor &input, const at::Tensor &weight, int stride) {
   if (!takes(input) || weight.size(2) != 3) return false;
   return stride == 1 || (stride == 2 && input.scalar_type() == at::kFloat && weight.size(0) < 256);

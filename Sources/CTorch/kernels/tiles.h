@@ -55,8 +55,8 @@ struct Column {
   Vector t[reach], z[reach];
 };
 
-/// Row or column `place` of a tile's `reach`, counted from the first of the tile's own pixels, as what it is in images that
-/// had zeros put between their pixels, `Stride` − 1 of them; whether it is a pixel at all.
+/// Whether row or column `place` of a tile, counted from the first of its own pixels, is one of the image's: between these
+/// lie `Stride` − 1 zeros.
 template <int Stride>
 ALWAYS_INLINE constexpr bool is_pixel(int64_t place) {
   return place % Stride == 0;
