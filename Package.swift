@@ -76,11 +76,14 @@ let package = Package(
         "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference", "Studies",
         "Reports", .product(name: "ArgumentParser", package: "swift-argument-parser"),
       ]),
+    // It calls CTorch, which whatever links it has; as a dependency CTorch would be a module, which C++ cannot include.
+    .target(name: "DeviceEmulator", path: "Tests/DeviceEmulator"),
     .target(name: "TestSupport", dependencies: ["Host", "Torch"], path: "Tests/TestSupport"),
-    .testTarget(name: "TorchTests", dependencies: ["Torch", "TestSupport"]),
+    .testTarget(name: "TorchTests", dependencies: ["Torch", "TestSupport", "DeviceEmulator"]),
     .testTarget(name: "ResidualNetworksTests", dependencies: ["ResidualNetworks", "TestSupport"]),
     .testTarget(name: "ImageDatasetsTests", dependencies: ["ImageDatasets", "TestSupport"]),
-    .testTarget(name: "TrainingTests", dependencies: ["Training", "IterativeInference", "TestSupport"]),
+    .testTarget(
+      name: "TrainingTests", dependencies: ["Training", "IterativeInference", "TestSupport", "DeviceEmulator"]),
     .testTarget(name: "IterativeInferenceTests", dependencies: ["IterativeInference", "TestSupport"]),
     .testTarget(name: "StudiesTests", dependencies: ["Studies", "TestSupport"]),
     .testTarget(name: "CommandTests", dependencies: ["reslens", "Training", "TestSupport"]),

@@ -131,6 +131,7 @@ const char *ctorch_kernel_sets(void) {
 }
 
 const char *ctorch_kernel_set(void) {
+  if (kernels::emulates()) return kernels::emulated;
   auto *kernels = kernels::chosen();
   return kernels ? kernels->name : kernels::libtorch;
 }

@@ -10,6 +10,8 @@
 
 #include <vector>
 
+#include "device/launching.h"
+#include "device/units.h"
 #include "norms.h"
 
 using namespace ctorch;
@@ -75,11 +77,21 @@ struct PendingTensors {
   }
 };
 
-at::Tensor resolved(const Kernels &run, const PendingTensors &pending) {
+/// What a pending gradient comes to, and `kept` added where it is defined; into `out`, which may be the gradient's memory.
+void resolve(const PendingTensors &pending, const at::Tensor &kept, const at::Tensor &out) {
+  if (device::launches(pending.gradient)) {
+    device::resolve({pending.gradient, pending.normed, pending.coefficients}, kept, out);
+    return;
+  }
+  TORCH_CHECK(takes(pending.gradient), "a pending gradient of kernels that do not run any more");
+  ctorch::resolve(*kernels::chosen(), pending.gradient, pending.normed, pending.coefficient(0), pending.coefficient(1),
+          pending.coefficient(2), kept, out);
+}
+
+at::Tensor resolved(const PendingTensors &pending) {
   if (!pending.coefficients.defined()) return pending.gradient;
   auto out = at::empty_like(pending.gradient);
-  resolve(run, pending.gradient, pending.normed, pending.coefficient(0), pending.coefficient(1),
-          pending.coefficient(2), at::Tensor(), out);
+  resolve(pending, at::Tensor(), out);
   return out;
 }
 
@@ -129,6 +141,15 @@ struct UnitForward {
                               });
     if (wants_sums) sums = tensor_of(found.data(), {2, padded(outputs)}, at::kDouble);
     if (keeps_residual) squares = tensor_of(found.data() + 2 * padded(outputs), {2, x.size(0)}, at::kDouble);
+  }
+
+  void on_device(const ctorch_norm &norm, ctorch_statistics statistics, double momentum, const at::Tensor &input_sums) {
+    const auto made = device::forward({x, weight, norm}, input_sums, statistics, momentum, bias, scale, kept,
+                                      keeps_residual, wants_sums);
+    residual = made.residual;
+    sum = made.sum;
+    sums = made.sums;
+    batch = made.batch;
   }
 
   /// The rest of the unit from the output of its normalisation.
@@ -202,6 +223,17 @@ struct UnitBackward {
     grad_bias = tensor_of(sums.data() + 2 * padded(inputs), {outputs}, weight.scalar_type());
   }
 
+  void on_device(const ctorch_norm &norm, const at::Tensor &batch) {
+    const auto found = device::backward({x, weight, norm}, {gradient.gradient, gradient.normed, gradient.coefficients},
+                                        batch, wants_parameters);
+    out = found.out;
+    coefficients = found.coefficients;
+    norm_weight = found.norm_weight;
+    norm_bias = found.norm_bias;
+    grad_weight = found.weight;
+    grad_bias = found.bias;
+  }
+
   /// Memory of this thread for `size` floats, which stays.
   static float *gradient_memory(int64_t size) {
     static thread_local std::vector<float> memory;
@@ -254,7 +286,9 @@ int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm,
     UnitForward unit{x, get(weight), get(bias), k, stride, scale, keeps_residual, sums != nullptr, {}, {}, {}, {}, {}, {}};
     check_fits(x, norm, unit.weight);
     check_output(k, x, unit.weight, stride, "what is kept");
-    if (!takes(x)) {
+    if (device::takes(x, norm, unit.weight, stride)) {
+      unit.on_device(norm, statistics, momentum, get_or_undefined(input_sums));
+    } else if (!takes(x)) {
       const PlainNorm found(x, norm, statistics, momentum);
       unit.by_libtorch(found.output);
       unit.batch = found.batch;
@@ -294,10 +328,11 @@ int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_no
     check_fits(x, norm, unit.weight);
     check_output(unit.gradient.gradient, x, unit.weight, stride, "the gradient");
     check_output(unit.gradient.normed, x, unit.weight, stride, "the normalised output");
-    if (!takes(x)) {
-      TORCH_CHECK(!unit.gradient.coefficients.defined(), "a pending gradient of kernels that do not run any more");
+    if (batch && device::takes(x, norm, unit.weight, stride)) {
+      unit.on_device(norm, get(batch));
+    } else if (!takes(x)) {
       const auto output = normed ? get(normed) : PlainNorm::again(x, norm, batch);
-      const auto through = unit.convolution_by_libtorch(unit.gradient.gradient, output);
+      const auto through = unit.convolution_by_libtorch(resolved(unit.gradient), output);
       const PlainNormGradient found(through, output, x, norm, batch);
       unit.out = !batch && k.defined() ? found.input.add(k) : found.input;
       unit.norm_weight = found.weight;
@@ -309,7 +344,7 @@ int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_no
       } else {
         const auto statistics = Statistics::of(norm, batch);
         const Affine affine(norm, statistics);
-        unit.out = unit.convolution_by_libtorch(resolved(run, unit.gradient), norm_relu(run, x, affine));
+        unit.out = unit.convolution_by_libtorch(resolved(unit.gradient), norm_relu(run, x, affine));
         const auto sums = through_relu(run, unit.out, x, affine);
         if (batch) {
           const NormGradient found(norm, statistics, sums.data(), static_cast<double>(x.numel() / x.size(1)));
@@ -346,9 +381,7 @@ int ctorch_resolve(ctorch_pending gradient, ctorch_tensor kept, ctorch_tensor *o
       *out = wrap(pending.gradient);
       return;
     }
-    TORCH_CHECK(takes(pending.gradient), "a pending gradient of kernels that do not run any more");
-    resolve(*kernels::chosen(), pending.gradient, pending.normed, pending.coefficient(0), pending.coefficient(1),
-            pending.coefficient(2), k, pending.gradient);
+    resolve(pending, k, pending.gradient);
     *out = wrap(pending.gradient);
   });
 }

@@ -25,7 +25,8 @@ public enum NormReLU {
     var group: ProcessGroup? { if case .batchMoving(_, let group) = self { group } else { nil } }
   }
 
-  /// What the backward of a forward by the batch's statistics needs besides its input: mean and 1/deviation, 2×C.
+  /// What the backward of a forward by the batch's statistics needs besides its input: mean and 1/deviation, 2×C, and
+  /// whatever else the kernels that made it want again.
   public struct BatchStatistics {
     let tensor: Tensor
     /// Whose images the batch was.

@@ -4,8 +4,9 @@ import CTorch
 ///
 /// A 3×3 convolution of stride 1 in float32 or bfloat16, and a narrow one of stride 2 in float32, is one pass over its
 /// input: the normalisation is made while the input is loaded, and the sums that the next normalisation begins with while
-/// the output is stored. The backward makes what it needs again instead of keeping it. In float64, and on other devices
-/// than the processor, all of it is libtorch's operations one after the other.
+/// the output is stored. The backward makes what it needs again instead of keeping it. A GPU has such a pass for 3×3
+/// convolutions of stride 1 of 16, 32 … 128 channels. In float64, and for other units on a GPU, all of it is libtorch's
+/// operations one after the other.
 public enum ResidualUnit {
   /// The convolution of a unit.
   public struct Convolution {
@@ -162,6 +163,26 @@ public enum KernelSet {
   /// Takes another one from now on, for the whole process. What a forward left must not meet a backward on another one.
   /// - Throws: `TorchError` where there is none of that name.
   public static func use(_ name: String) throws { try check(ctorch_use_kernel_set(name)) }
+
+  /// Why a GPU runs units by libtorch's operations alone; nil where it has kernels of ours, as Ampere and later do. They are
+  /// compiled at the first use, which takes about two seconds.
+  public static func problem(on device: Device) -> String? {
+    do {
+      try check(ctorch_load_device_kernels(device.code))
+      return nil
+    } catch {
+      return "\(error)"
+    }
+  }
+
+  /// Compiles the kernels for GPUs of a compute capability, for instance 9.0, of which none has to be here.
+  /// - Returns: the bytes of what came of it
+  /// - Throws: `TorchError` where CUDA's run-time compiler is not here, or does not take them.
+  public static func compile(forComputeCapability major: Int, _ minor: Int) throws -> Int {
+    var size = 0
+    try check(ctorch_compile_device_kernels(Int32(major), Int32(minor), &size))
+    return size
+  }
 
   /// What `body` comes to on another one, for the whole process too; afterwards the one before runs again.
   /// - Throws: `TorchError` where there is none of that name; what `body` throws.

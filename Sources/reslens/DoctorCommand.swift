@@ -62,7 +62,13 @@ struct DoctorCommand: ParsableCommand {
         "; a small network's outputs are within \(Self.rounded(found.outputs)) of the processor's, its gradients within "
         + Self.rounded(found.gradients)
         + (found.captured.map { ", captured steps within \(Self.rounded($0)) of plain ones" } ?? "")
-      if !found.agrees {
+        + (KernelSet.problem(on: device).map { "; libtorch's operations alone: \($0)" }
+          ?? "; gradients by ResLens's kernels within \(Self.rounded(found.kernels)) of libtorch's operations")
+      if found.kernels > DeviceComparison.kernelTolerance {
+        finding.trouble =
+          "ResLens's kernels and libtorch's operations disagree by more than ReLUs make of rounding: train on "
+          + "--device cpu, and tell us of this GPU"
+      } else if !found.agrees {
         finding.trouble = "that is more than rounding: train on --device cpu, and try another libtorch or driver"
       } else if found.captured == nil {
         finding.isNeeded = false

@@ -1,3 +1,4 @@
+import DeviceEmulator
 import Foundation
 import Host
 import ImageDatasets
@@ -296,6 +297,15 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     #expect(same.outputs == 0 && same.gradients == 0 && same.captured == nil && same.agrees)
     let found = try DeviceComparison(of: .cpu, kernels: "libtorch")
     #expect(found.outputs > 0 && found.agrees, "\(found)")
+  }
+
+  @Test("A network on a GPU's kernels, emulated, computes what it does on libtorch's operations")
+  func emulatedKernels() throws {
+    device_emulator_install()
+    let before = device_emulator_launches("filter_gradient_float")
+    let found = try DeviceComparison(of: .cpu, kernels: "emulated")
+    #expect(device_emulator_launches("filter_gradient_float") > before)
+    #expect(found.outputs > 0 && found.kernels > 0 && found.agrees, "\(found)")
   }
 
   @Test(

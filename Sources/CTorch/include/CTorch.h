@@ -161,7 +161,7 @@ int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ct
 /// - `sums`: where not null, receives what the normalisation of the result (of `sum` where there is one) begins with; it
 ///   may stay null
 /// - `squares`: receives ΣF² and Σ(F + kept)² of each sample (2×N, float64) where `keeps_residual`; it may stay null
-/// - `batch`: as of `ctorch_norm_relu`
+/// - `batch`: as of `ctorch_norm_relu`; more rows may follow, for the way back
 /// - `normed`: receives max(0, normalised input) where the way back reads it instead of making it again; it may stay null
 int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm, ctorch_statistics statistics,
                 double momentum, ctorch_tensor weight, ctorch_tensor bias, int stride, double scale,
@@ -184,6 +184,25 @@ const char *ctorch_kernel_sets(void);
 const char *ctorch_kernel_set(void);
 /// Takes another one from now on, for the whole process.
 int ctorch_use_kernel_set(const char *name) CTORCH_CHECKED;
+
+/// One launch of a GPU's kernel: its name, how many blocks of how many threads, the bytes of shared memory of a block, and
+/// the kernel's argument.
+typedef struct {
+  const char *kernel;
+  uint32_t blocks[2], threads;
+  size_t shared;
+  const void *arguments;
+} ctorch_launch;
+/// Does the launch at once, and returns null; where it could not, what was wrong.
+typedef const char *(*ctorch_launcher)(const ctorch_launch *launch);
+/// For tests: offers one more kernel set, "emulated", by which what a GPU's kernels would do on a GPU is done by `launcher` on
+/// the processor's tensors. `most_shared` is what a block can have.
+void ctorch_emulate_device(ctorch_launcher launcher, size_t most_shared);
+/// Compiles the kernels for GPUs of a compute capability, for which none has to be here; `size` is that of what came of it.
+int ctorch_compile_device_kernels(int major, int minor, size_t *size) CTORCH_CHECKED;
+/// Compiles and loads them for a GPU that is here, where that has not been done. Its error says why that GPU works by libtorch's
+/// operations alone.
+int ctorch_load_device_kernels(ctorch_device device) CTORCH_CHECKED;
 
 /// Average over windows of size×size that touch but do not overlap.
 int ctorch_average_pool(ctorch_tensor input, int size, ctorch_tensor *out) CTORCH_CHECKED;

@@ -17,6 +17,8 @@ bool runs_here(const Kernels &kernels) {
   return &kernels == &plain;
 }
 
+std::atomic<bool> emulation_offered{false}, emulation_chosen{false};
+
 std::atomic<const Kernels *> &current() {
   static std::atomic<const Kernels *> kernels{available().front()};
   return kernels;
@@ -37,16 +39,22 @@ std::vector<const Kernels *> available() {
 const Kernels *chosen() { return current(); }
 
 bool choose(const std::string &name) {
-  if (name == libtorch) {
+  if (name == libtorch || (name == emulated && emulation_offered)) {
     current() = nullptr;
+    emulation_chosen = name == emulated;
     return true;
   }
   for (auto *kernels : available()) {
     if (name != kernels->name) continue;
     current() = kernels;
+    emulation_chosen = false;
     return true;
   }
   return false;
 }
+
+bool emulates() { return emulation_chosen; }
+
+void offer_emulation() { emulation_offered = true; }
 
 }  // namespace ctorch::kernels

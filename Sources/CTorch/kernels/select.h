@@ -12,12 +12,20 @@ namespace ctorch::kernels {
 /// The name by which `choose` takes none of ours: everything is composed of libtorch's own operations.
 constexpr const char *libtorch = "libtorch";
 
+/// The name by which it takes a GPU's kernels, emulated on the processor. Only tests offer that.
+constexpr const char *emulated = "emulated";
+
 /// What this processor can run, the fastest first.
 std::vector<const Kernels *> available();
-/// What runs; null where libtorch's operations were chosen. At first the fastest.
+/// What runs on the processor; null where libtorch's operations were chosen, or a GPU is emulated. At first the fastest.
 const Kernels *chosen();
 /// Takes another set from now on. Returns whether there is one of that name that runs here.
 bool choose(const std::string &name);
+
+/// Whether a GPU's kernels run on the processor.
+bool emulates();
+/// From now on `choose` takes `emulated`.
+void offer_emulation();
 
 }  // namespace ctorch::kernels
 

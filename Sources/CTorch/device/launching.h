@@ -1,0 +1,41 @@
+// Launching a GPU's kernels (kernels.h).
+#ifndef CTORCH_DEVICE_LAUNCHING_H
+#define CTORCH_DEVICE_LAUNCHING_H
+
+#include <ATen/core/Tensor.h>
+
+#include "CTorch.h"
+
+namespace ctorch::device {
+
+#define DEVICE_CODE(...) __VA_ARGS__
+#include "arguments.h"
+#undef DEVICE_CODE
+
+/// kernels.h as CUDA's run-time compiler reads it.
+extern const char *const source;
+
+/// Whether kernels can be launched on what lies where this tensor does: on a GPU from Ampere on, where CUDA's run-time
+/// compiler takes them and "libtorch" was not chosen; on the processor where tests emulate a GPU.
+bool launches(const at::Tensor &tensor);
+
+/// The shared memory that a block can have there, in bytes.
+int64_t most_shared(const at::Tensor &tensor);
+
+/// Launches a kernel where `on` lies: of that name, or with its element type's name behind it.
+void launch_named(const at::Tensor &on, ctorch_launch launch, bool typed);
+
+/// - blocks: in x and y
+/// - arguments: the kernel's, of arguments.h
+template <class Arguments>
+void launch(const at::Tensor &on, const char *kernel, bool typed, int64_t blocks_x, int64_t blocks_y, int threads,
+            int64_t shared, const Arguments &arguments) {
+  launch_named(on,
+               {kernel, {static_cast<uint32_t>(blocks_x), static_cast<uint32_t>(blocks_y)}, static_cast<uint32_t>(threads),
+                static_cast<size_t>(shared), &arguments},
+               typed);
+}
+
+}  // namespace ctorch::device
+
+#endif

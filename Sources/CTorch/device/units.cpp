@@ -1,0 +1,260 @@
+// Units by a GPU's kernels: what is launched, in which blocks, and with how much shared memory.
+#include "units.h"
+
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+
+#include <algorithm>
+
+#include "../support.h"
+#include "launching.h"
+
+namespace ctorch::device {
+
+namespace {
+
+// MARK: blocks
+
+constexpr int64_t warp = 32;
+/// Channels come in as many as a warp makes at a time.
+constexpr int64_t channel_step = 16;
+/// Every block reads the whole filter, or a good part of it: made for narrow convolutions. Wider ones are libtorch's.
+constexpr int64_t most_channels = 128;
+constexpr int64_t most_warps = 8;
+
+int64_t divided(int64_t count, int64_t by) { return (count + by - 1) / by; }
+
+Images images_of(const at::Tensor &tensor) {
+  return {static_cast<int>(tensor.size(0)), static_cast<int>(tensor.size(2)), static_cast<int>(tensor.size(3))};
+}
+
+int64_t pixels_of(const Images &images) { return int64_t{images.count} * images.height * images.width; }
+
+/// How images are cut into tiles of whole rows, of at most so many pixels where a row is not more.
+struct Tiling {
+  int64_t rows, count;
+  /// Of a tile, and those around it too.
+  int64_t pixels, around;
+
+  Tiling(const Images &images, int64_t most_pixels)
+      : rows(std::clamp<int64_t>(most_pixels / images.width, 1, images.height)),
+        count(images.count * divided(images.height, rows)), pixels(rows * images.width),
+        around((rows + 2) * (images.width + 2)) {}
+};
+
+/// Bytes that a pixel's `channels` take in shared memory, with what is between them and the next one's.
+int64_t pixel_bytes(int64_t channels, int64_t element) { return channels * element + 16; }
+
+/// How a convolution is divided among blocks and their warps, each of which makes 32 pixels of 16 channels at a time.
+struct ConvolutionBlocks {
+  Tiling tiling;
+  /// Of what the convolution makes; 0 where not even the fewest fit into shared memory.
+  int64_t channels = 0;
+  int64_t shared = 0, threads = 0;
+
+  ConvolutionBlocks(const Images &images, int64_t from, int64_t to, int64_t element, int64_t most_shared)
+      : tiling(images, 1) {
+    for (int64_t step : {64, 48, 32, 16}) {
+      const int64_t columns = step / channel_step, most_groups = most_warps / columns;
+      tiling = Tiling(images, warp * most_groups);
+      shared = (tiling.around + 9 * step) * pixel_bytes(from, element);
+      if (to % step != 0 || shared > most_shared) continue;
+      channels = step;
+      threads = warp * columns * std::min(divided(tiling.pixels, warp), most_groups);
+      return;
+    }
+  }
+};
+
+/// How the gradient of a filter is: pairs of 16 outputs and 16 inputs, and for each of them blocks that take tiles in turn.
+struct FilterBlocks {
+  Tiling tiling;
+  int64_t pairs, parts, threads, shared;
+
+  FilterBlocks(const Images &images, int64_t inputs, int64_t outputs, int64_t element)
+      : tiling(images, 512), pairs(inputs / channel_step * (outputs / channel_step)) {
+    const int64_t steps = divided(tiling.pixels, channel_step);
+    const int64_t warps = std::min(steps, most_warps);
+    threads = warp * warps;
+    // A constant, and not the card's number of processors: the order of sums must not depend on it.
+    constexpr int64_t all_warps = 2048;
+    parts = std::clamp<int64_t>(all_warps / (warps * pairs), 1, tiling.count);
+    // Afterwards the warps' sums lie there.
+    shared = std::max<int64_t>((tiling.around + steps * channel_step) * pixel_bytes(channel_step, element),
+                               (9 * channel_step * channel_step + threads) * sizeof(float));
+  }
+};
+
+bool is_float(ctorch_tensor tensor) { return get(tensor).scalar_type() == at::kFloat && get(tensor).is_contiguous(); }
+
+// MARK: tensors
+
+const float *floats(const at::Tensor &tensor) { return elements<float>(tensor); }
+
+/// Row `row` of values a channel.
+const float *row(const at::Tensor &tensor, int64_t row) { return floats(tensor) + row * tensor.size(1); }
+
+at::Tensor made(at::IntArrayRef shape, const at::Tensor &like, at::ScalarType type) {
+  return at::empty(shape, like.options().dtype(type).memory_format(at::MemoryFormat::Contiguous));
+}
+
+Sums sums_in(const at::Tensor &tensor) {
+  return {static_cast<int>(tensor.size(0)), tensor.mutable_data_ptr<double>()};
+}
+
+/// Room for a row of sums of each of `parts` blocks.
+at::Tensor room_for_sums(int64_t parts, int64_t channels, const at::Tensor &like) {
+  return made({parts, 2, channels}, like, at::kDouble);
+}
+
+at::Tensor sums_of(const at::Tensor &x) {
+  const int64_t pixels = pixels_of(images_of(x)), channels = x.size(1), threads = 256;
+  const int64_t parts = std::clamp<int64_t>(pixels / 512, 1, 256);
+  auto sums = room_for_sums(parts, channels, x);
+  launch(x, "channel_sums", true, parts, channels / channel_step, threads, threads * 2 * sizeof(double),
+         ChannelSums{static_cast<int>(pixels), static_cast<int>(channels), x.const_data_ptr(), sums_in(sums)});
+  return sums;
+}
+
+/// Threads that add up rows of sums: many rows are few to each.
+constexpr int64_t total_threads = 1024;
+constexpr int64_t total_shared = total_threads * sizeof(double);
+
+void point(Backward &args, const Gradient &gradient) {
+  args.gradient = gradient.gradient.const_data_ptr();
+  if (!gradient.coefficients.defined()) return;
+  args.normed = gradient.normed.const_data_ptr();
+  args.a = row(gradient.coefficients, 0);
+  args.b = row(gradient.coefficients, 1);
+  args.d = row(gradient.coefficients, 2);
+}
+
+/// The gradients of filter and bias.
+void filter_gradients(UnitGradients &found, const Unit &unit, const Backward &back) {
+  const int64_t inputs = back.inputs, outputs = back.outputs, size = outputs * 9 * inputs + outputs;
+  const FilterBlocks blocks(back.images, inputs, outputs, unit.x.element_size());
+  const auto partial = made({blocks.parts, size}, unit.x, at::kFloat), all = made({size}, unit.x, at::kFloat);
+  launch(unit.x, "filter_gradient", true, blocks.parts, blocks.pairs, blocks.threads, blocks.shared,
+         FilterGradient{back.images, static_cast<int>(blocks.tiling.rows), back.inputs, back.outputs,
+                        static_cast<int>(blocks.parts), back.gradient, back.normed, back.a, back.b, back.d, back.x,
+                        back.scale, back.shift, partial.mutable_data_ptr<float>()});
+  constexpr int64_t threads = 256;
+  launch(unit.x, "add_rows", false, divided(size, warp), 1, threads, threads * sizeof(float),
+         AddRows{static_cast<int>(blocks.parts), static_cast<int>(size), floats(partial), all.mutable_data_ptr<float>()});
+  found.weight = all.narrow(0, 0, size - outputs).view({outputs, 3, 3, inputs}).permute({0, 3, 1, 2});
+  found.bias = all.narrow(0, size - outputs, outputs);
+}
+
+}  // namespace
+
+bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride) {
+  const bool fits = x.dim() == 4 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && stride == 1 &&
+                    weight.size(2) == 3 && weight.scalar_type() == at::kFloat && x.size(1) % channel_step == 0 &&
+                    weight.size(0) % channel_step == 0 && std::max(x.size(1), weight.size(0)) <= most_channels &&
+                    x.numel() > 0 && !norm.group;
+  if (!fits || !launches(x)) return false;
+  for (auto value : {norm.weight, norm.bias, norm.running_mean, norm.running_var}) {
+    if (!is_float(value)) return false;
+  }
+  const int64_t inputs = x.size(1), outputs = weight.size(0), element = x.element_size(), most = most_shared(x);
+  // Places in a tensor, and in a filter, are counted in 32 bits.
+  if (x.numel() / inputs * std::max(inputs, outputs) > INT32_MAX || weight.numel() > INT32_MAX) return false;
+  const auto images = images_of(x);
+  return ConvolutionBlocks(images, inputs, outputs, element, most).channels > 0 &&
+         ConvolutionBlocks(images, outputs, inputs, element, most).channels > 0 &&
+         FilterBlocks(images, inputs, outputs, element).shared <= most;
+}
+
+UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statistics statistics, double momentum,
+                   const at::Tensor &bias, double factor, const at::Tensor &kept, bool keeps_residual, bool wants_sums) {
+  const auto &x = unit.x;
+  const int64_t inputs = x.size(1), outputs = unit.weight.size(0);
+  const auto images = images_of(x);
+  const auto both = made({4, inputs}, x, at::kFloat);
+  const bool by_batch = statistics != CTORCH_RUNNING;
+  const auto sums = !by_batch ? at::Tensor() : input_sums.defined() ? input_sums : sums_of(x);
+  launch(x, "statistics", false, inputs / channel_step, 1, total_threads, total_shared,
+         Statistics{static_cast<int>(inputs), by_batch ? sums_in(sums) : Sums{},
+                    static_cast<double>(pixels_of(images)), unit.norm.epsilon,
+                    statistics == CTORCH_BATCH_MOVING ? momentum : 0, floats(get(unit.norm.weight)),
+                    floats(get(unit.norm.bias)), get(unit.norm.running_mean).mutable_data_ptr<float>(),
+                    get(unit.norm.running_var).mutable_data_ptr<float>(), both.mutable_data_ptr<float>()});
+
+  UnitOutput found;
+  const auto room = [&] {
+    return at::empty({x.size(0), outputs, x.size(2), x.size(3)},
+                     x.options().memory_format(at::MemoryFormat::ChannelsLast));
+  };
+  if (kept.defined()) found.sum = room();
+  if (!kept.defined() || keeps_residual) found.residual = room();
+  if (by_batch) found.batch = both;
+  const auto filter = channels_last(unit.weight), offset = bias.contiguous();
+  const ConvolutionBlocks blocks(images, inputs, outputs, x.element_size(), most_shared(x));
+  if (wants_sums) found.sums = room_for_sums(blocks.tiling.count, outputs, x);
+  Forward args{};
+  args.images = images;
+  args.rows = static_cast<int>(blocks.tiling.rows);
+  args.inputs = static_cast<int>(inputs);
+  args.outputs = static_cast<int>(outputs);
+  args.block_outputs = static_cast<int>(blocks.channels);
+  args.x = x.const_data_ptr();
+  args.scale = row(both, 2);
+  args.shift = row(both, 3);
+  args.filter = floats(filter);
+  args.bias = floats(offset);
+  args.factor = static_cast<float>(factor);
+  if (kept.defined()) args.kept = kept.const_data_ptr();
+  if (found.residual.defined()) args.residual = found.residual.mutable_data_ptr();
+  if (found.sum.defined()) args.sum = found.sum.mutable_data_ptr();
+  if (wants_sums) args.sums = found.sums.mutable_data_ptr<double>();
+  launch(x, "forward", true, blocks.tiling.count, outputs / blocks.channels, blocks.threads, blocks.shared, args);
+  return found;
+}
+
+UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters) {
+  const auto &x = unit.x;
+  const int64_t inputs = x.size(1), outputs = unit.weight.size(0);
+  const auto images = images_of(x);
+  const ConvolutionBlocks blocks(images, outputs, inputs, x.element_size(), most_shared(x));
+  UnitGradients found;
+  found.out = at::empty_like(x);
+  const auto filter = channels_last(unit.weight), sums = room_for_sums(blocks.tiling.count, inputs, x);
+  Backward args{};
+  args.images = images;
+  args.rows = static_cast<int>(blocks.tiling.rows);
+  args.inputs = static_cast<int>(inputs);
+  args.outputs = static_cast<int>(outputs);
+  args.block_inputs = static_cast<int>(blocks.channels);
+  point(args, gradient);
+  args.x = x.const_data_ptr();
+  args.scale = row(batch, 2);
+  args.shift = row(batch, 3);
+  args.mean = row(batch, 0);
+  args.filter = floats(filter);
+  args.out = found.out.mutable_data_ptr();
+  args.sums = sums.mutable_data_ptr<double>();
+  launch(x, "backward", true, blocks.tiling.count, inputs / blocks.channels, blocks.threads, blocks.shared, args);
+  if (wants_parameters) filter_gradients(found, unit, args);
+
+  found.coefficients = made({3, inputs}, x, at::kFloat);
+  found.norm_weight = made({inputs}, x, at::kFloat);
+  found.norm_bias = made({inputs}, x, at::kFloat);
+  launch(x, "norm_gradient", false, inputs / channel_step, 1, total_threads, total_shared,
+         NormGradient{static_cast<int>(inputs), sums_in(sums), static_cast<double>(pixels_of(images)),
+                      floats(get(unit.norm.weight)), floats(batch), found.coefficients.mutable_data_ptr<float>(),
+                      found.norm_weight.mutable_data_ptr<float>(), found.norm_bias.mutable_data_ptr<float>()});
+  return found;
+}
+
+void resolve(const Gradient &gradient, const at::Tensor &kept, const at::Tensor &out) {
+  const auto images = images_of(gradient.gradient);
+  const int64_t channels = gradient.gradient.size(1), threads = 256;
+  const int64_t chunks = gradient.gradient.numel() * gradient.gradient.element_size() / 16;
+  launch(gradient.gradient, "resolve", true, divided(chunks, threads), 1, threads, 0,
+         Resolve{static_cast<int>(pixels_of(images)), static_cast<int>(channels),
+                 kept.defined() ? kept.const_data_ptr() : nullptr, gradient.gradient.const_data_ptr(),
+                 gradient.normed.const_data_ptr(), row(gradient.coefficients, 0), row(gradient.coefficients, 1),
+                 row(gradient.coefficients, 2), out.mutable_data_ptr()});
+}
+
+}  // namespace ctorch::device

@@ -1,0 +1,46 @@
+// Units by a GPU's kernels.
+#ifndef CTORCH_DEVICE_UNITS_H
+#define CTORCH_DEVICE_UNITS_H
+
+#include <ATen/core/Tensor.h>
+
+#include "CTorch.h"
+
+namespace ctorch::device {
+
+/// Whether a GPU's kernels run this unit: a 3×3 convolution of stride 1, of channels in sixteens up to 128, in float32 or
+/// bfloat16 with parameters in float32, whose batch is this process's alone; and what a block needs fits into its shared memory.
+bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride);
+
+struct Unit {
+  at::Tensor x, weight;
+  const ctorch_norm &norm;
+};
+
+struct UnitOutput {
+  /// `batch` is 4×C: mean, inverse deviation, and scale and shift of what is convolved.
+  at::Tensor residual, sum, sums, batch;
+};
+
+/// As `ctorch_unit` has it.
+UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statistics statistics, double momentum,
+                   const at::Tensor &bias, double factor, const at::Tensor &kept, bool keeps_residual, bool wants_sums);
+
+struct UnitGradients {
+  at::Tensor out, coefficients, norm_weight, norm_bias, weight, bias;
+};
+
+/// A gradient, and where it is pending what it waits for.
+struct Gradient {
+  at::Tensor gradient, normed, coefficients;
+};
+
+/// As `ctorch_unit_backward` has it, after a forward by the batch's statistics; `out` is pending.
+UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters);
+
+/// What a pending gradient comes to, and `kept` added where it is defined; into `out`, which may be the gradient's memory.
+void resolve(const Gradient &gradient, const at::Tensor &kept, const at::Tensor &out);
+
+}  // namespace ctorch::device
+
+#endif

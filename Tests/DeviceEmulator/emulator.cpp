@@ -1,0 +1,286 @@
+// The kernels of Sources/CTorch/device as the processor's code, and the threads that run them.
+#include <setjmp.h>
+#include <ucontext.h>
+
+#include <bit>
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "../../Sources/CTorch/include/CTorch.h"
+#include "DeviceEmulator.h"
+
+namespace {
+
+// MARK: threads
+
+struct Index {
+  unsigned x = 0, y = 0;
+};
+
+/// A thread of a block: a stack of its own, on which it goes on where it last waited.
+struct Thread {
+  std::vector<char> stack = std::vector<char>(128 << 10);
+  ucontext_t start;
+  jmp_buf at;
+  bool started = false, ended = false;
+  /// Until which count of meetings, of its warp or of its block, it waits.
+  const long *meetings = nullptr;
+  long met = 0;
+};
+
+/// Where a warp's or a block's threads wait for each other.
+struct Meeting {
+  int arrived = 0;
+  long meetings = 0;
+};
+
+constexpr unsigned warp_size = 32;
+/// What a warp's lanes show each other: twice, since a lane may come to the next exchange before others have read this one.
+struct Exchange {
+  Meeting meeting;
+  alignas(32) char shown[2][warp_size][32];
+};
+
+struct Block {
+  std::vector<Thread> threads;
+  std::vector<Exchange> warps;
+  std::vector<char> shared;
+  Meeting barrier;
+  unsigned current = 0, alive = 0;
+  jmp_buf scheduler;
+  ucontext_t caller;
+  std::function<void()> kernel;
+};
+
+Block block;
+Index threadIdx, blockIdx, blockDim;
+bool backwards = false;
+
+/// Goes on with the other threads until `meeting` has had all of `expected`.
+void wait(Meeting &meeting, int expected) {
+  auto &thread = block.threads[block.current];
+  thread.meetings = &meeting.meetings;
+  thread.met = meeting.meetings;
+  if (++meeting.arrived == expected) {
+    meeting.arrived = 0;
+    ++meeting.meetings;
+  }
+  if (_setjmp(thread.at) == 0) _longjmp(block.scheduler, 1);
+}
+
+void run_thread() {
+  block.kernel();
+  auto &thread = block.threads[block.current];
+  thread.ended = true;
+  // Threads that have ended are not waited for.
+  --block.alive;
+  if (block.barrier.arrived > 0 && block.barrier.arrived == static_cast<int>(block.alive)) {
+    block.barrier.arrived = 0;
+    ++block.barrier.meetings;
+  }
+  _longjmp(block.scheduler, 1);
+}
+
+void resume(unsigned index) {
+  auto &thread = block.threads[index];
+  block.current = index;
+  threadIdx.x = index;
+  if (_setjmp(block.scheduler) != 0) return;
+  if (thread.started) _longjmp(thread.at, 1);
+  thread.started = true;
+  getcontext(&thread.start);
+  thread.start.uc_stack.ss_sp = thread.stack.data();
+  thread.start.uc_stack.ss_size = thread.stack.size();
+  thread.start.uc_link = nullptr;
+  makecontext(&thread.start, run_thread, 0);
+  setcontext(&thread.start);
+}
+
+/// Runs all threads of a block. Returns whether they came to their ends.
+bool run_block() {
+  const unsigned count = blockDim.x;
+  if (block.threads.size() < count) block.threads.resize(count);
+  block.warps.assign((count + warp_size - 1) / warp_size, Exchange{});
+  block.barrier = {};
+  block.alive = count;
+  for (unsigned i = 0; i < count; ++i) {
+    block.threads[i].started = block.threads[i].ended = false;
+    block.threads[i].meetings = nullptr;
+  }
+  while (block.alive > 0) {
+    bool moved = false;
+    for (unsigned i = 0; i < count; ++i) {
+      const unsigned index = backwards ? count - 1 - i : i;
+      const auto &thread = block.threads[index];
+      if (thread.ended || (thread.meetings && *thread.meetings == thread.met)) continue;
+      resume(index);
+      moved = true;
+    }
+    if (!moved) return false;
+  }
+  return true;
+}
+
+/// What the lanes of a warp show each other.
+template <class Value>
+struct Shown {
+  const char (*values)[sizeof(Exchange::shown[0][0])];
+
+  const Value &operator()(unsigned lane) const { return *reinterpret_cast<const Value *>(values[lane]); }
+};
+
+/// Shows the other lanes `mine`, and waits for theirs.
+template <class Value>
+Shown<Value> exchanged(const Value &mine) {
+  static_assert(sizeof(Value) <= sizeof(Exchange::shown[0][0]));
+  auto &warp = block.warps[threadIdx.x / warp_size];
+  auto &shown = warp.shown[warp.meeting.meetings % 2];
+  std::memcpy(shown[threadIdx.x % warp_size], &mine, sizeof(Value));
+  wait(warp.meeting, warp_size);
+  return {shown};
+}
+
+// MARK: what CUDA has
+
+void __syncthreads() { wait(block.barrier, static_cast<int>(block.alive)); }
+
+float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
+unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
+
+unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(static_cast<uint64_t>(a) * b >> 32); }
+
+float __shfl_xor_sync(unsigned, float value, int mask) {
+  const unsigned lane = threadIdx.x % warp_size;
+  return exchanged(value)(lane ^ static_cast<unsigned>(mask));
+}
+
+// MARK: what cuda.h has
+
+char *shared_memory() { return block.shared.data(); }
+
+struct Operands {
+  unsigned left[4], right[2];
+};
+
+/// sum += left·right, where element(register's bits, which of its elements) is a number: as the instruction set's manual
+/// (PTX, mma.m16n8k16 and m16n8k8) spreads the elements over lanes.
+template <int depth, class Element>
+void multiply(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right)[2], const Element &element) {
+  constexpr int half = depth / 2, in_register = depth / 8;
+  Operands mine;
+  std::memcpy(mine.left, left, sizeof(left));
+  std::memcpy(mine.right, right, sizeof(right));
+  const auto of = exchanged(mine);
+  const int lane = threadIdx.x % warp_size;
+  double total[4] = {sum[0], sum[1], sum[2], sum[3]};
+  for (int k = 0; k < depth; ++k) {
+    const int holder = k % half / in_register, in_half = k / half, which = k % in_register;
+    for (int i = 0; i < 4; ++i) {
+      const int row = i / 2, column = 2 * (lane % 4) + i % 2;
+      total[i] += static_cast<double>(element(of(lane / 4 * 4 + holder).left[row + 2 * in_half], which)) *
+                  element(of(column * 4 + holder).right[in_half], which);
+    }
+  }
+  for (int i = 0; i < 4; ++i) sum[i] = static_cast<float>(total[i]);
+}
+
+void multiply_bfloat(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right)[2]) {
+  multiply<16>(sum, left, right, [](unsigned bits, int which) {
+    return __uint_as_float(which == 0 ? bits << 16 : bits & 0xffff0000u);
+  });
+}
+
+/// The instruction reads 19 bits of each operand, and does not round.
+void multiply_tf32(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right)[2]) {
+  multiply<8>(sum, left, right, [](unsigned bits, int) { return __uint_as_float(bits & 0xffffe000u); });
+}
+
+/// As the manual has ldmatrix.x4.trans: lane 8·i + r names row r of matrix i.
+void load_transposed(unsigned (&to)[4], const void *row) {
+  const auto rows = exchanged(row);
+  const unsigned lane = threadIdx.x % warp_size;
+  for (unsigned i = 0; i < 4; ++i) {
+    const auto element = [&](unsigned r) { return static_cast<const uint16_t *>(rows(8 * i + r))[lane / 4]; };
+    to[i] = element(2 * (lane % 4)) | static_cast<unsigned>(element(2 * (lane % 4) + 1)) << 16;
+  }
+}
+
+unsigned to_tf32(float value) {
+  const unsigned bits = __float_as_uint(value);
+  return std::isfinite(value) ? (bits + 0x1000u) & 0xffffe000u : bits & 0xffffe000u;
+}
+
+// MARK: the kernels
+
+#define __device__
+#define __global__
+#define DEVICE_CODE(...) __VA_ARGS__
+#include "../../Sources/CTorch/device/arguments.h"
+#include "../../Sources/CTorch/device/kernels.h"
+
+template <class Arguments>
+std::function<std::function<void()>(const void *)> entry(void (*kernel)(Arguments)) {
+  return [kernel](const void *arguments) {
+    return [kernel, arguments] { kernel(*static_cast<const Arguments *>(arguments)); };
+  };
+}
+
+const std::map<std::string, std::function<std::function<void()>(const void *)>> entries = {
+    {"forward_float", entry(forward_float)},
+    {"forward_bfloat", entry(forward_bfloat)},
+    {"backward_float", entry(backward_float)},
+    {"backward_bfloat", entry(backward_bfloat)},
+    {"filter_gradient_float", entry(filter_gradient_float)},
+    {"filter_gradient_bfloat", entry(filter_gradient_bfloat)},
+    {"channel_sums_float", entry(channel_sums_float)},
+    {"channel_sums_bfloat", entry(channel_sums_bfloat)},
+    {"resolve_float", entry(resolve_float)},
+    {"resolve_bfloat", entry(resolve_bfloat)},
+    {"add_rows", entry(add_rows)},
+    {"statistics", entry(statistics)},
+    {"norm_gradient", entry(norm_gradient)},
+};
+
+/// As much as a block of an H100 can have.
+constexpr size_t most_shared = 227 << 10;
+constexpr size_t guard = 256;
+
+std::map<std::string, long> launches;
+
+const char *launch(const ctorch_launch *launch) {
+  const auto found = entries.find(launch->kernel);
+  if (found == entries.end()) return "there is no such kernel";
+  if (launch->shared > most_shared) return "a block has too much shared memory";
+  if (launch->threads == 0 || launch->threads > 1024) return "a block has no threads, or too many";
+  if (launch->blocks[0] == 0 || launch->blocks[1] == 0 || launch->blocks[1] > 65535) return "no blocks, or too many";
+  ++launches[launch->kernel];
+  block.kernel = found->second(launch->arguments);
+  blockDim.x = launch->threads;
+  for (blockIdx.y = 0; blockIdx.y < launch->blocks[1]; ++blockIdx.y) {
+    for (blockIdx.x = 0; blockIdx.x < launch->blocks[0]; ++blockIdx.x) {
+      // What nobody wrote is no number, and behind the end nobody writes.
+      block.shared.assign(launch->shared + guard, static_cast<char>(0xff));
+      if (!run_block()) return "threads wait for others that have ended, or wait for something else";
+      for (size_t i = launch->shared; i < block.shared.size(); ++i) {
+        if (block.shared[i] != static_cast<char>(0xff)) return "a block wrote behind its shared memory";
+      }
+    }
+  }
+  return nullptr;
+}
+
+}  // namespace
+
+void device_emulator_install(void) { ctorch_emulate_device(launch, most_shared); }
+
+void device_emulator_run_backwards(bool value) { backwards = value; }
+
+long device_emulator_launches(const char *kernel) {
+  const auto found = launches.find(kernel);
+  return found == launches.end() ? 0 : found->second;
+}

@@ -1,0 +1,25 @@
+// A GPU for ResLens's kernels, emulated on the processor: every thread of a block by itself, one after the other, up to
+// where it waits for others. What it says is whether the kernels are right, not how fast they are.
+#ifndef DEVICE_EMULATOR_H
+#define DEVICE_EMULATOR_H
+
+#include <stdbool.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+/// Offers the kernel set "emulated".
+void device_emulator_install(void);
+
+/// In which order threads run between two points where they wait for each other. Where results depend on it, one thread
+/// reads what another writes without waiting for it.
+void device_emulator_run_backwards(bool backwards);
+
+/// How often a kernel has been launched.
+long device_emulator_launches(const char *kernel);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,165 @@
+import DeviceEmulator
+import Foundation
+import TestSupport
+import Testing
+import Torch
+
+/// A GPU's kernels, each of their threads emulated on the processor.
+@Suite(.serialized) struct DeviceKernelTests {
+  /// More channels than a block makes, tiles of several, one and part of the rows, more tiles than a filter's gradient has
+  /// blocks, images wider than a tile, images of one pixel's width, statistics far from 0.
+  private static let cases = [
+    UnitCase(), UnitCase(images: 3, inputs: 16, outputs: 32, height: 9, width: 7),
+    UnitCase(images: 1, inputs: 64, outputs: 64, height: 8, width: 8),
+    UnitCase(images: 2, inputs: 48, outputs: 16, height: 5, width: 1),
+    UnitCase(images: 1, inputs: 16, outputs: 80, height: 3, width: 3),
+    UnitCase(images: 1, height: 2, width: 150), UnitCase(images: 2, height: 9, width: 32),
+    UnitCase(images: 65, inputs: 64, outputs: 64, height: 5, width: 4),
+    UnitCase(images: 4, height: 6, width: 6, offset: 100),
+  ]
+
+  init() { device_emulator_install() }
+
+  /// What `body` comes to on the emulated GPU, which must have run that kernel.
+  private func emulated<Outcome>(running kernel: String = "forward_float", _ body: () throws -> Outcome) throws
+    -> Outcome
+  {
+    let before = device_emulator_launches(kernel)
+    let outcome = try KernelSet.using("emulated", body)
+    #expect(device_emulator_launches(kernel) > before)
+    return outcome
+  }
+
+  @Test("A unit there and back is the plain composition in float64", arguments: cases)
+  func unit(unit: UnitCase) throws {
+    let tolerance = unit.offset == 0 ? 2e-5 : 2e-3
+    for statistics in [NormReLU.Statistics.running, .batch, .batchMoving(momentum: 0.3)] {
+      let plain = try UnitResult(unit, by: statistics, type: .float32, computed: .float64)
+      let isTraining = if case .running = statistics { false } else { true }
+      let found = try emulated(running: isTraining ? "filter_gradient_float" : "forward_float") {
+        try UnitResult(unit, by: statistics, type: .float32, computed: .float32)
+      }
+      found.expectClose(to: plain, within: tolerance, "\(statistics)")
+    }
+  }
+
+  @Test("In bfloat16 it is that to the rounding of what is stored", arguments: cases.filter { $0.offset == 0 })
+  func halves(unit: UnitCase) throws {
+    let plain = try UnitResult(unit, by: .batch, type: .bfloat16, computed: .float64)
+    let found = try emulated(running: "filter_gradient_bfloat") {
+      try UnitResult(unit, by: .batch, type: .bfloat16, computed: .bfloat16)
+    }
+    found.expectClose(to: plain, within: 0.06, "by the batch's statistics")
+  }
+
+  @Test("Nothing depends on the order in which threads run between two barriers", arguments: cases)
+  func order(unit: UnitCase) throws {
+    func made(_ type: ElementType, backwards: Bool) throws -> UnitResult {
+      device_emulator_run_backwards(backwards)
+      defer { device_emulator_run_backwards(false) }
+      return try emulated(running: "add_rows") { try UnitResult(unit, by: .batch, type: type, computed: type) }
+    }
+    for type in [ElementType.float32, .bfloat16] {
+      try made(type, backwards: true).expectClose(to: made(type, backwards: false), within: 0, "\(type)")
+    }
+  }
+
+  @Test(
+    "Other units are libtorch's: strides, kernels, channels that are not sixteens, wide ones, running statistics back")
+  func others() throws {
+    let kernels = ["forward_float", "backward_float"]
+    for unit in [
+      UnitCase(stride: 2), UnitCase(kernel: 1), UnitCase(inputs: 20), UnitCase(outputs: 24),
+      UnitCase(images: 1, inputs: 144, height: 3, width: 3),
+    ] {
+      let before = kernels.map { device_emulator_launches($0) }
+      let found = try KernelSet.using("emulated") {
+        try UnitResult(unit, by: .batch, type: .float32, computed: .float32)
+      }
+      #expect(kernels.map { device_emulator_launches($0) } == before, "\(unit.testDescription)")
+      found.expectClose(
+        to: try UnitResult(unit, by: .batch, type: .float32, computed: .float64), within: 2e-5, unit.testDescription)
+    }
+  }
+
+  @Test("A gradient that is pending for a unit of libtorch's is resolved before it")
+  func pendingForLibtorch() throws {
+    // As where a stage begins: a unit of stride 2, and one of stride 1 behind it.
+    func gradients(_ type: ElementType) throws -> [[Double]] {
+      func tensor(_ shape: [Int], seed: UInt64, plus: Double = 0) throws -> Tensor {
+        try UnitCase().tensor(shape, seed: seed, plus: plus).converted(to: type)
+      }
+      func norm(_ channels: Int, seed: UInt64) throws -> NormReLU.Parameters {
+        NormReLU.Parameters(
+          weight: try tensor([channels], seed: seed, plus: 1.3), bias: try tensor([channels], seed: seed + 1),
+          runningMean: try .zeros([channels], type), runningVariance: try .full([channels], 1, type), epsilon: 1e-5)
+      }
+      let norms = try [norm(16, seed: 1), norm(32, seed: 3)]
+      let convolutions = try [(16, 2), (32, 1)].enumerated().map { index, of in
+        ResidualUnit.Convolution(
+          weight: try tensor([32, of.0, 3, 3], seed: 5 + UInt64(index)), bias: try .zeros([32], type), stride: of.1)
+      }
+      let x = try tensor([2, 16, 8, 8], seed: 7)
+      let first = try ResidualUnit.forward(x, norms[0], by: .batch, convolutions[0], wantsSums: true)
+      let between = try #require(first.residual)
+      let second = try ResidualUnit.forward(between, sums: first.channelSums, norms[1], by: .batch, convolutions[1])
+      let back = try ResidualUnit.backward(
+        .init(tensor([2, 32, 4, 4], seed: 8)), input: between, norms[1], statistics: second.statistics,
+        convolutions[1], wantsParameters: true)
+      let last = try ResidualUnit.backward(
+        back.input, input: x, norms[0], statistics: first.statistics, convolutions[0], wantsParameters: true)
+      return [
+        try #require(back.parameters?.weight).doubles(), try #require(last.parameters?.weight).doubles(),
+        try last.input.resolved().doubles(),
+      ]
+    }
+    let found = try emulated(running: "resolve_float") { try gradients(.float32) }
+    for (one, other) in zip(found, try gradients(.float64)) {
+      let size = (other.reduce(0) { $0 + $1 * $1 } / Double(other.count)).squareRoot()
+      for (a, b) in zip(one, other) { #expect(abs(a - b) <= 2e-5 * size) }
+    }
+  }
+
+  @Test("What is not a number stays none")
+  func notANumber() throws {
+    var values = noise(2 * 16 * 16, seed: 1).map(Float.init)
+    values[37] = .nan
+    let norm = NormReLU.Parameters(
+      weight: try .full([16], 1), bias: try .zeros([16]), runningMean: try .zeros([16]),
+      runningVariance: try .full([16], 1), epsilon: 1e-5)
+    let convolution = ResidualUnit.Convolution(
+      weight: try .full([16, 16, 3, 3], 0.1), bias: try .zeros([16]), stride: 1)
+    for type in [ElementType.float32, .bfloat16] {
+      let x = try Tensor(values, shape: [2, 16, 4, 4]).converted(to: type)
+      for statistics in [NormReLU.Statistics.running, .batch] {
+        let made = try emulated(running: type == .float32 ? "forward_float" : "forward_bfloat") {
+          try ResidualUnit.forward(x, norm, by: statistics, convolution)
+        }
+        #expect(try #require(made.residual).isFinite() == false)
+      }
+    }
+  }
+
+  @Test(
+    "CUDA's run-time compiler takes the kernels, for GPUs from Ampere to Blackwell",
+    .enabled(if: RuntimeCompiler.isHere, "\(RuntimeCompiler.isMissing)"),
+    arguments: [(8, 0), (8, 6), (9, 0), (10, 0), (12, 0)])
+  func compiles(major: Int, minor: Int) throws {
+    try RuntimeCompiler.load()
+    #expect(try KernelSet.compile(forComputeCapability: major, minor) > 0)
+  }
+}
+
+/// CUDA's run-time compiler, as scripts/setup-tests puts it here.
+private enum RuntimeCompiler {
+  private static let libraries = Checkout.root.appending(path: ".deps/nvrtc/nvidia/cu13/lib")
+  private static let names = ["libnvrtc-builtins.so.13.0", "libnvrtc.so.13"].map { libraries.appending(path: $0).path }
+
+  static var isHere: Bool { names.allSatisfy { FileManager.default.fileExists(atPath: $0) } }
+  static let isMissing = "no CUDA run-time compiler in .deps/nvrtc: scripts/setup-tests"
+
+  /// Lets them be found by their names alone.
+  static func load() throws {
+    for name in names { try #require(dlopen(name, RTLD_NOW | RTLD_GLOBAL) != nil) }
+  }
+}
