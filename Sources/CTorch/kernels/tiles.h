@@ -136,7 +136,8 @@ ALWAYS_INLINE void transform_row(const Source &source, const TileRow &row, int64
 template <bool Gradient, int Stride, class Source>
 ALWAYS_INLINE void transform(const Source &source, const TileRow &row, int64_t channels, const Places &places, float *v,
                              float *z, Vector &total) {
-  if (row.has(-1) && row.has(tile)) {
+  const bool begins_inside = !is_pixel<Stride>(-1) || row.has(-1);
+  if (begins_inside && row.has(tile / Stride)) {
     transform_row<false, Gradient, Stride>(source, row, channels, places, v, z, total);
   } else {
     transform_row<true, Gradient, Stride>(source, row, channels, places, v, z, total);
