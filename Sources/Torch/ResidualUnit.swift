@@ -165,7 +165,7 @@ public enum KernelSet {
   public static func use(_ name: String) throws { try check(ctorch_use_kernel_set(name)) }
 
   /// Why a GPU runs units by libtorch's operations alone; nil where it has kernels of ours, as Ampere and later do. They are
-  /// compiled at the first use, which takes about two seconds.
+  /// compiled at the first use, which takes a few seconds.
   public static func problem(on device: Device) -> String? {
     do {
       try check(ctorch_load_device_kernels(device.code))

@@ -6,7 +6,7 @@
 
 namespace ctorch::device {
 
-/// The kernels for GPUs of this compute capability, as their driver loads them. Takes about two seconds.
+/// The kernels for GPUs of this compute capability, as their driver loads them. Takes a few seconds.
 std::vector<char> compiled(int major, int minor);
 
 }  // namespace ctorch::device

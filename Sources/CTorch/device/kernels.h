@@ -2,7 +2,7 @@
 //
 // Tiles of an image, with what lies around them, are brought into shared memory once, normalised on the way; nine shifted
 // views of them are multiplied with the filter's nine taps; sums for the next normalisation are taken while the result is
-// written. All sums are in an order that depends on the shapes alone.
+// written. All sums are in an order that depends on the shapes alone, and on how the host cut them into blocks.
 //
 // This is CUDA C++ between DEVICE_CODE's brackets: text for CUDA's run-time compiler (source.cpp), which puts cuda.h before it,
 // and code for the tests, which run it on the processor. So it has no preprocessor lines.
@@ -237,7 +237,7 @@ struct Work {
 // Convolves `depth` channels of what was staged, and hands `finish` every pixel's results, two neighbouring channels at a
 // time: finish(pixel of the tile, which pair of the lane's two, channel of the block's, two sums).
 template <class T, class Finish>
-__device__ void convolve(const T *staged, const T *filter, const Tile &tile, int depth, const Work &work, Finish &finish) {
+__device__ inline void convolve(const T *staged, const T *filter, const Tile &tile, int depth, const Work &work, Finish &finish) {
   using Operand = typename Product<T>::Operand;
   constexpr int half = Product<T>::depth / 2;
   const int apart = depth + padding<T>, last = tile.pixels() - 1, first = Product<T>::first(work.lane);
@@ -345,13 +345,13 @@ struct FinishForward {
 };
 
 template <class T>
-__device__ void forward(const Forward &args) {
+__device__ inline void forward_of(const Forward &args, int inputs) {
   const Tile tile(args.images, args.rows, blockIdx.x);
-  const int channel = blockIdx.y * args.block_outputs, apart = args.inputs + padding<T>;
+  const int channel = blockIdx.y * args.block_outputs, apart = inputs + padding<T>;
   T *staged = reinterpret_cast<T *>(shared_memory());
   T *filter = staged + (args.rows + 2) * (tile.width + 2) * apart;
-  const float *own = args.filter + channel * 9 * args.inputs;
-  const Division by_fours(args.inputs / 4);
+  const float *own = args.filter + channel * 9 * inputs;
+  const Division by_fours(inputs / 4);
   for (int i = threadIdx.x; i < args.block_outputs * 9 * by_fours.by; i += blockDim.x) {
     const int line = by_fours.quotient(i);
     const auto four = Run<float, 4>::at(own + 4 * i);
@@ -360,12 +360,28 @@ __device__ void forward(const Forward &args) {
     stored.put(filter + line * apart + 4 * (i - line * by_fours.by));
   }
   stage_around(staged, Normalised<T>{static_cast<const T *>(args.x), args.scale, args.shift}, args.images, tile,
-               args.inputs, 0, args.inputs);
+               inputs, 0, inputs);
   __syncthreads();
   const Work work(args.block_outputs / 16);
   FinishForward<T> finish{args, tile.first(args.images), channel};
-  convolve(staged, filter, tile, args.inputs, work, finish);
+  convolve(staged, filter, tile, inputs, work, finish);
   if (args.sums) finish.sums.write(args.sums, blockIdx.x, args.outputs, channel, args.block_outputs, work);
+}
+
+// `body` of `channels`, for the usual numbers of them by code of their own, in which offsets are constants.
+template <class Body>
+__device__ inline void with_constant(int channels, const Body &body) {
+  switch (channels) {
+    case 16: return body(16);
+    case 32: return body(32);
+    case 64: return body(64);
+    default: return body(channels);
+  }
+}
+
+template <class T>
+__device__ void forward(const Forward &args) {
+  with_constant(args.inputs, [&](int inputs) { forward_of<T>(args, inputs); });
 }
 
 // MARK: its way back
@@ -394,26 +410,31 @@ struct FinishBackward {
 };
 
 template <class T>
-__device__ void backward(const Backward &args) {
+__device__ inline void backward_of(const Backward &args, int outputs) {
   const Tile tile(args.images, args.rows, blockIdx.x);
-  const int channel = blockIdx.y * args.block_inputs, apart = args.outputs + padding<T>;
+  const int channel = blockIdx.y * args.block_inputs, apart = outputs + padding<T>;
   T *staged = reinterpret_cast<T *>(shared_memory());
   T *filter = staged + (args.rows + 2) * (tile.width + 2) * apart;
   // Turned by half a turn, and from outputs to inputs.
   const Division by_fours(args.block_inputs / 4);
-  for (int i = threadIdx.x; i < args.outputs * 9 * by_fours.by; i += blockDim.x) {
+  for (int i = threadIdx.x; i < outputs * 9 * by_fours.by; i += blockDim.x) {
     const int line = by_fours.quotient(i), c = 4 * (i - line * by_fours.by), k = line / 9, tap = line % 9;
     const auto four = Run<float, 4>::at(args.filter + line * args.inputs + channel + c);
     for (int j = 0; j < 4; ++j) filter[((c + j) * 9 + 8 - tap) * apart + k] = narrow<T>(four.values[j]);
   }
   const Pending<T> gradient{static_cast<const T *>(args.gradient), static_cast<const T *>(args.normed), args.a, args.b,
                             args.d};
-  stage_around(staged, gradient, args.images, tile, args.outputs, 0, args.outputs);
+  stage_around(staged, gradient, args.images, tile, outputs, 0, outputs);
   __syncthreads();
   const Work work(args.block_inputs / 16);
   FinishBackward<T> finish{args, tile.first(args.images), channel};
-  convolve(staged, filter, tile, args.outputs, work, finish);
+  convolve(staged, filter, tile, outputs, work, finish);
   finish.sums.write(args.sums, blockIdx.x, args.inputs, channel, args.block_inputs, work);
+}
+
+template <class T>
+__device__ void backward(const Backward &args) {
+  with_constant(args.outputs, [&](int outputs) { backward_of<T>(args, outputs); });
 }
 
 // MARK: the filter's gradient

@@ -54,14 +54,17 @@ struct ConvolutionBlocks {
 
   ConvolutionBlocks(const Images &images, int64_t from, int64_t to, int64_t element, int64_t most_shared)
       : tiling(images, 1) {
-    for (int64_t step : {64, 48, 32, 16}) {
-      const int64_t columns = step / channel_step, most_groups = most_warps / columns;
-      tiling = Tiling(images, warp * most_groups);
-      shared = (tiling.around + 9 * step) * pixel_bytes(from, element);
-      if (to % step != 0 || shared > most_shared) continue;
-      channels = step;
-      threads = warp * columns * std::min(divided(tiling.pixels, warp), most_groups);
-      return;
+    // Where it can be, two blocks of a multiprocessor at once: one waits for memory while the other computes.
+    for (int64_t limit : {most_shared / 2, most_shared}) {
+      for (int64_t step : {64, 48, 32, 16}) {
+        const int64_t columns = step / channel_step, most_groups = most_warps / columns;
+        tiling = Tiling(images, warp * most_groups);
+        shared = (tiling.around + 9 * step) * pixel_bytes(from, element);
+        if (to % step != 0 || shared > limit) continue;
+        channels = step;
+        threads = warp * columns * std::min(divided(tiling.pixels, warp), most_groups);
+        return;
+      }
     }
   }
 };
@@ -76,7 +79,7 @@ struct FilterBlocks {
     const int64_t steps = divided(tiling.pixels, channel_step);
     const int64_t warps = std::min(steps, most_warps);
     threads = warp * warps;
-    // A constant, and not the card's number of processors: the order of sums must not depend on it.
+    // A constant: the order of sums should not change with the card.
     constexpr int64_t all_warps = 2048;
     parts = std::clamp<int64_t>(all_warps / (warps * pairs), 1, tiling.count);
     // Afterwards the warps' sums lie there.
@@ -85,7 +88,10 @@ struct FilterBlocks {
   }
 };
 
-bool is_float(ctorch_tensor tensor) { return get(tensor).scalar_type() == at::kFloat && get(tensor).is_contiguous(); }
+/// Whether a value a channel is there as the kernels read it.
+bool is_readable(const at::Tensor &values, const at::Tensor &x) {
+  return values.scalar_type() == at::kFloat && values.is_contiguous() && values.device() == x.device();
+}
 
 // MARK: tensors
 
@@ -149,12 +155,12 @@ void filter_gradients(UnitGradients &found, const Unit &unit, const Backward &ba
 
 bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride) {
   const bool fits = x.dim() == 4 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && stride == 1 &&
-                    weight.size(2) == 3 && weight.scalar_type() == at::kFloat && x.size(1) % channel_step == 0 &&
+                    weight.size(2) == 3 && weight.scalar_type() == at::kFloat && weight.device() == x.device() && x.size(1) % channel_step == 0 &&
                     weight.size(0) % channel_step == 0 && std::max(x.size(1), weight.size(0)) <= most_channels &&
                     x.numel() > 0 && !norm.group;
   if (!fits || !launches(x)) return false;
   for (auto value : {norm.weight, norm.bias, norm.running_mean, norm.running_var}) {
-    if (!is_float(value)) return false;
+    if (!is_readable(get(value), x)) return false;
   }
   const int64_t inputs = x.size(1), outputs = weight.size(0), element = x.element_size(), most = most_shared(x);
   // Places in a tensor, and in a filter, are counted in 32 bits.
@@ -213,6 +219,7 @@ UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statis
 
 UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters) {
   const auto &x = unit.x;
+  TORCH_CHECK(batch.size(0) == 4, "statistics of kernels that do not run any more");
   const int64_t inputs = x.size(1), outputs = unit.weight.size(0);
   const auto images = images_of(x);
   const ConvolutionBlocks blocks(images, outputs, inputs, x.element_size(), most_shared(x));
