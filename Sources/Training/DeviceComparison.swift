@@ -12,6 +12,8 @@ public struct DeviceComparison: Sendable {
   /// Of all parameters' gradients together in float32, by our kernels and by libtorch's operations, both on the device; 0
   /// where it has none of ours.
   public let kernels: Double
+  /// How far those gradients in bfloat16 are from float32's: by our kernels, over what it is by libtorch's operations.
+  public let kernelsInHalf: Double
   /// Of all weights after a few steps, captured and not; nil where steps are not captured.
   public let captured: Double?
 
@@ -19,43 +21,57 @@ public struct DeviceComparison: Sendable {
   public static let tolerance = 1e-4
   /// Above this our kernels on it cannot: what a few ReLUs make of rounding is less.
   public static let kernelTolerance = 5e-3
+  /// The same of `kernelsInHalf`: the rounding is libtorch's too.
+  public static let halfTolerance = 1.5
 
   /// Whether all agrees.
   public var agrees: Bool {
-    [outputs, gradients, captured ?? 0].allSatisfy { $0 <= Self.tolerance } && kernels <= Self.kernelTolerance
+    [outputs, gradients, captured ?? 0].allSatisfy { $0 <= Self.tolerance } && kernelsAgree
   }
 
-  /// Takes a second.
-  /// - Parameter kernels: the kernel set that the processor is compared on, where that is the device; its own where it is nil
+  /// Whether our kernels on it do.
+  public var kernelsAgree: Bool { kernels <= Self.kernelTolerance && kernelsInHalf <= Self.halfTolerance }
+
+  /// Takes some seconds.
+  /// - Parameters:
+  ///   - kernels: the kernel set that the processor is compared on, where that is the device; its own where it is nil
+  ///   - images: of a batch; the usual one by default, for kernels' work depends on it
   /// - Throws: `TorchError` where the device fails, or there is no such kernel set.
-  public init(of device: Device, kernels: String? = nil) throws {
+  public init(of device: Device, kernels: String? = nil, images: Int = 128) throws {
     let architecture = try Architecture.find("resnet-20")
-    let dataset = try Synthetic.dataset(train: Self.images, validation: 1)
+    let dataset = try Synthetic.dataset(train: images, validation: 1)
     func made(_ type: ElementType, on device: Device) throws -> (logits: [Double], gradients: [Double]) {
-      let network = try ResidualNetwork(architecture, seed: 0, type: type).moved(to: device)
+      let network = try ResidualNetwork(architecture, seed: 0, type: type == .bfloat16 ? .float32 : type)
+        .moved(to: device)
       let batch = try BatchMaker(statistics: dataset.statistics, type: type, device: device)
-        .batch(dataset.train, 0..<Self.images)
+        .batch(dataset.train, 0..<images)
       let pass = try Pass(network, images: batch.images, mode: .training)
-      let loss = try BatchLoss(logits: pass.logits, labels: batch.labels, gradientScale: 1 / Double(Self.images))
+      let loss = try BatchLoss(logits: pass.logits, labels: batch.labels, gradientScale: 1 / Double(images))
       let gradients = Gradients()
       try pass.backward(loss.gradient, into: gradients)
       return (try pass.logits.doubles(), try Self.flat(gradients.byPath))
     }
-    let own = (try made(.float32, on: .cpu), try made(.float64, on: .cpu))
-    let other = try KernelSet.using(kernels ?? KernelSet.current) {
-      (try made(.float32, on: device), try made(.float64, on: device))
+    let byKernels = try KernelSet.using(kernels ?? KernelSet.current) {
+      (
+        single: try made(.float32, on: device), half: try made(.bfloat16, on: device),
+        double: try made(.float64, on: device)
+      )
     }
-    outputs = Self.difference(own.0.logits, other.0.logits)
-    gradients = Self.difference(own.1.gradients, other.1.gradients)
-    let operations = try KernelSet.using("libtorch") { try made(.float32, on: device) }
-    self.kernels = Self.difference(operations.gradients, other.0.gradients)
+    let byOperations = try KernelSet.using("libtorch") {
+      (single: try made(.float32, on: device), half: try made(.bfloat16, on: device))
+    }
+    outputs = Self.difference(try made(.float32, on: .cpu).logits, byKernels.single.logits)
+    gradients = Self.difference(try made(.float64, on: .cpu).gradients, byKernels.double.gradients)
+    self.kernels = Self.difference(byOperations.single.gradients, byKernels.single.gradients)
+    func fromSingle(_ half: [Double]) -> Double { Self.difference(byOperations.single.gradients, half) }
+    kernelsInHalf = fromSingle(byKernels.half.gradients) / fromSingle(byOperations.half.gradients)
 
     func trained(capturing: Bool) throws -> [Double] {
       let network = try ResidualNetwork(architecture, seed: 0).moved(to: device)
       let maker = try BatchMaker(statistics: dataset.statistics, device: device)
       let recipe = try Recipe.find("quick", for: architecture)
       let trainer = try StepTrainer(network, recipe, maker: maker, capturesSteps: capturing)
-      for step in 0..<6 { try trainer.step(on: dataset.train, 0..<Self.images, epoch: step, rate: 0.01) }
+      for step in 0..<6 { try trainer.step(on: dataset.train, 0..<images, epoch: step, rate: 0.01) }
       return try Self.flat(network.parameters)
     }
     guard DeviceGraph.isPossible(on: device) else {
@@ -64,8 +80,6 @@ public struct DeviceComparison: Sendable {
     }
     captured = Self.difference(try trained(capturing: false), try trained(capturing: true))
   }
-
-  private static let images = 32
 
   /// All elements, in the order of the paths.
   private static func flat(_ tensors: [String: Tensor]) throws -> [Double] {

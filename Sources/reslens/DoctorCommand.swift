@@ -64,7 +64,7 @@ struct DoctorCommand: ParsableCommand {
         + (found.captured.map { ", captured steps within \(Self.rounded($0)) of plain ones" } ?? "")
         + (KernelSet.problem(on: device).map { "; libtorch's operations alone: \($0)" }
           ?? "; gradients by ResLens's kernels within \(Self.rounded(found.kernels)) of libtorch's operations")
-      if found.kernels > DeviceComparison.kernelTolerance {
+      if !found.kernelsAgree {
         finding.trouble =
           "ResLens's kernels and libtorch's operations disagree by more than ReLUs make of rounding: train on "
           + "--device cpu, and tell us of this GPU"

@@ -167,7 +167,7 @@ struct Operands {
   unsigned left[4], right[2];
 };
 
-/// sum += left·right, where element(register's bits, which of its elements) is a number: as the instruction set's manual
+/// sum += left·right, as a float that was not rounded, where element(register's bits, which of its elements) is a number: as the instruction set's manual
 /// (PTX, mma.m16n8k16 and m16n8k8) spreads the elements over lanes.
 template <int depth, class Element>
 void multiply(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right)[2], const Element &element) {
@@ -186,7 +186,11 @@ void multiply(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right
                   element(of(column * 4 + holder).right[in_half], which);
     }
   }
-  for (int i = 0; i < 4; ++i) sum[i] = static_cast<float>(total[i]);
+  for (int i = 0; i < 4; ++i) {
+    // Cut off, and not rounded.
+    sum[i] = static_cast<float>(total[i]);
+    if (std::abs(sum[i]) > std::abs(total[i])) sum[i] = std::nextafter(sum[i], 0.0f);
+  }
 }
 
 void multiply_bfloat(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right)[2]) {
@@ -219,6 +223,7 @@ unsigned to_tf32(float value) {
 
 #define __device__
 #define __global__
+#define __launch_bounds__(...)
 #define DEVICE_CODE(...) __VA_ARGS__
 #include "../../Sources/CTorch/device/arguments.h"
 #include "../../Sources/CTorch/device/kernels.h"

@@ -293,9 +293,9 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
 
   @Test("The processor computes what the processor does, on libtorch's operations too, which a GPU runs")
   func comparison() throws {
-    let same = try DeviceComparison(of: .cpu)
-    #expect(same.outputs == 0 && same.gradients == 0 && same.captured == nil && same.agrees)
-    let found = try DeviceComparison(of: .cpu, kernels: "libtorch")
+    let same = try DeviceComparison(of: .cpu, images: 32)
+    #expect(same.outputs == 0 && same.gradients == 0 && same.captured == nil && same.agrees, "\(same)")
+    let found = try DeviceComparison(of: .cpu, kernels: "libtorch", images: 32)
     #expect(found.outputs > 0 && found.agrees, "\(found)")
   }
 
@@ -303,7 +303,7 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
   func emulatedKernels() throws {
     device_emulator_install()
     let before = device_emulator_launches("filter_gradient_float")
-    let found = try DeviceComparison(of: .cpu, kernels: "emulated")
+    let found = try DeviceComparison(of: .cpu, kernels: "emulated", images: 16)
     #expect(device_emulator_launches("filter_gradient_float") > before)
     #expect(found.outputs > 0 && found.kernels > 0 && found.agrees, "\(found)")
   }

@@ -49,9 +49,28 @@ using Chunk = Run<T, chunk<T>>;
 template <class T>
 using Values = Run<float, chunk<T>>;
 
-// Between the channels of neighbouring pixels in shared memory: so the lanes of a warp read from different banks.
+// What lies between neighbouring lines of shared memory, so that the lanes of a warp read from different banks: of lines that
+// are read along, and of such that are read across.
 template <class T>
 constexpr int padding = 16 / sizeof(T);
+constexpr int padding_across = 8;
+
+// Lets a block's threads load `count` things and store them, each of them several before it waits for the first.
+template <class Value, class Load, class Store>
+__device__ inline void bring(int count, const Load &load, const Store &store) {
+  constexpr int ahead = 4;
+  for (int first = threadIdx.x; first < count; first += ahead * blockDim.x) {
+    Value values[ahead];
+    for (int i = 0; i < ahead; ++i) {
+      const int own = first + i * blockDim.x;
+      if (own < count) values[i] = load(own);
+    }
+    for (int i = 0; i < ahead; ++i) {
+      const int own = first + i * blockDim.x;
+      if (own < count) store(own, values[i]);
+    }
+  }
+}
 
 // Division of numbers below 65536, of which there are no more in shared memory, by a number below 65536.
 struct Division {
@@ -96,7 +115,8 @@ struct Product<bfloat> {
 };
 
 // Tensor cores take 10 bits of a float's 23: as a sum of two such numbers, with the product of the two small ones left
-// out, the product is as exact as a float's.
+// out, the product is as exact as a float's. They cut off where a float would be rounded: so only the sum of one `add` is
+// theirs. (Infinity becomes no number.)
 template <>
 struct Product<float> {
   static constexpr int depth = 8;
@@ -118,9 +138,11 @@ struct Product<float> {
     const unsigned large[4] = {left[0].large, left[1].large, left[2].large, left[3].large};
     const unsigned small[4] = {left[0].small, left[1].small, left[2].small, left[3].small};
     const unsigned right_large[2] = {right[0].large, right[1].large}, right_small[2] = {right[0].small, right[1].small};
-    multiply_tf32(sum, small, right_large);
-    multiply_tf32(sum, large, right_small);
-    multiply_tf32(sum, large, right_large);
+    float part[4] = {};
+    multiply_tf32(part, small, right_large);
+    multiply_tf32(part, large, right_small);
+    multiply_tf32(part, large, right_large);
+    for (int i = 0; i < 4; ++i) sum[i] += part[i];
   }
 };
 
@@ -187,36 +209,56 @@ struct Pending {
   }
 };
 
-// Brings `count` channels from `channel` on of a tile and the pixels around it into shared memory; outside the image are zeros.
+// Brings `count` channels from `channel` on of a tile and the pixels around it into shared memory, pixels `apart` from each
+// other; outside the image are zeros.
 template <class T, class Source>
-__device__ void stage_around(T *to, const Source &from, const Images &images, const Tile &tile, int channels, int channel,
-                             int count) {
-  const int width = tile.width + 2, apart = count + padding<T>;
+__device__ inline void stage_around(T *to, int apart, const Source &from, const Images &images, const Tile &tile, int channels,
+                                    int channel, int count) {
+  const int width = tile.width + 2;
   const Division by_chunks(count / chunk<T>), by_row(width);
-  for (int i = threadIdx.x; i < (tile.rows + 2) * width * by_chunks.by; i += blockDim.x) {
+  const auto load = [&](int i) {
     const int pixel = by_chunks.quotient(i), c = (i - pixel * by_chunks.by) * chunk<T>, row = by_row.quotient(pixel);
     const int x = pixel - row * width - 1, y = row - 1 + tile.row;
     const bool inside = x >= 0 && x < images.width && y >= 0 && y < images.height;
-    const Chunk<T> found =
-        inside ? from.at(((tile.image * images.height + y) * images.width + x) * channels + channel + c, channel + c)
-               : Chunk<T>{};
-    found.put(to + pixel * apart + c);
-  }
+    return inside ? from.at(((tile.image * images.height + y) * images.width + x) * channels + channel + c, channel + c)
+                  : Chunk<T>{};
+  };
+  bring<Chunk<T>>((tile.rows + 2) * width * by_chunks.by, load, [&](int i, const Chunk<T> &found) {
+    const int pixel = by_chunks.quotient(i);
+    found.put(to + pixel * apart + (i - pixel * by_chunks.by) * chunk<T>);
+  });
 }
 
 // The same without the pixels around it; from the last pixel on, up to `most`, are zeros.
 template <class T, class Source>
-__device__ void stage(T *to, const Source &from, const Images &images, const Tile &tile, int most, int channels,
-                      int channel, int count) {
-  const int apart = count + padding<T>;
+__device__ inline void stage(T *to, int apart, const Source &from, const Images &images, const Tile &tile, int most,
+                             int channels, int channel, int count) {
   const Division by_chunks(count / chunk<T>);
-  for (int i = threadIdx.x; i < most * by_chunks.by; i += blockDim.x) {
+  const auto load = [&](int i) {
     const int pixel = by_chunks.quotient(i), c = (i - pixel * by_chunks.by) * chunk<T>;
-    const Chunk<T> found = pixel < tile.pixels()
-                               ? from.at((tile.first(images) + pixel) * channels + channel + c, channel + c)
-                               : Chunk<T>{};
-    found.put(to + pixel * apart + c);
-  }
+    return pixel < tile.pixels() ? from.at((tile.first(images) + pixel) * channels + channel + c, channel + c) : Chunk<T>{};
+  };
+  bring<Chunk<T>>(most * by_chunks.by, load, [&](int i, const Chunk<T> &found) {
+    const int pixel = by_chunks.quotient(i);
+    found.put(to + pixel * apart + (i - pixel * by_chunks.by) * chunk<T>);
+  });
+}
+
+// Brings lines of `length` of a filter, which are `from_apart` from each other there and `apart` here.
+template <class T>
+__device__ inline void stage_filter(T *to, int apart, const float *from, int from_apart, int lines, int length) {
+  const Division by_fours(length / 4);
+  const auto load = [&](int i) {
+    const int line = by_fours.quotient(i);
+    const auto four = Run<float, 4>::at(from + line * from_apart + 4 * (i - line * by_fours.by));
+    Run<T, 4> stored;
+    for (int j = 0; j < 4; ++j) stored.values[j] = narrow<T>(four.values[j]);
+    return stored;
+  };
+  bring<Run<T, 4>>(lines * by_fours.by, load, [&](int i, const Run<T, 4> &four) {
+    const int line = by_fours.quotient(i);
+    four.put(to + line * apart + 4 * (i - line * by_fours.by));
+  });
 }
 
 // MARK: convolution of a tile
@@ -234,48 +276,82 @@ struct Work {
   }
 };
 
+// A filter as it is there: a line for each channel that is made and each tap, of the channels that are summed over.
+template <class T>
+struct FilterAlong {
+  const T *from[2];
+  int apart;
+
+  __device__ FilterAlong(const T *filter, int apart, const Work &work) : apart(apart) {
+    for (int i = 0; i < 2; ++i) {
+      from[i] = filter + (16 * work.column + 8 * i + work.lane / 4) * 9 * apart + Product<T>::first(work.lane);
+    }
+  }
+  __device__ void load(typename Product<T>::Operand (&to)[2][2], int tap, int k) const {
+    for (int i = 0; i < 4; ++i) to[i / 2][i % 2] = Product<T>::load(from[i / 2] + tap * apart + k + i % 2 * (Product<T>::depth / 2));
+  }
+};
+
+// The same memory on the way back: a line for each channel that is summed over and each tap, of the channels that are made;
+// and turned by half a turn.
+template <class T>
+struct FilterAcross {
+  const T *from[Product<T>::places];
+  int apart;
+
+  __device__ FilterAcross(const T *filter, int apart, const Work &work) : apart(apart) {
+    for (int i = 0; i < Product<T>::places; ++i) {
+      from[i] = filter + Product<T>::pixel(work.lane, i) * 9 * apart + 16 * work.column + Product<T>::channel(work.lane);
+    }
+  }
+  __device__ void load(typename Product<T>::Operand (&to)[2][2], int tap, int k) const {
+    Product<T>::load_across(to, from, (9 * k + 8 - tap) * apart);
+  }
+};
+
 // Convolves `depth` channels of what was staged, and hands `finish` every pixel's results, two neighbouring channels at a
-// time: finish(pixel of the tile, which pair of the lane's two, channel of the block's, two sums).
-template <class T, class Finish>
-__device__ inline void convolve(const T *staged, const T *filter, const Tile &tile, int depth, const Work &work, Finish &finish) {
+// time: finish(pixel of the tile, which pair of the lane's two, channel of the block's, two sums, what finish.seen(pixel,
+// channel) was). All is seen before anything is finished: so no load waits for a store.
+template <class T, class Filter, class Finish>
+__device__ inline void convolve(const T *staged, const Filter &filter, const Tile &tile, int depth, const Work &work,
+                                Finish &finish) {
   using Operand = typename Product<T>::Operand;
   constexpr int half = Product<T>::depth / 2;
-  const int apart = depth + padding<T>, last = tile.pixels() - 1, first = Product<T>::first(work.lane);
+  const int apart = depth + padding<T>, last = tile.pixels() - 1, column = 16 * work.column + 2 * (work.lane % 4);
   for (int pixel = 32 * work.group; pixel <= last; pixel += 32 * work.groups) {
     float sums[2][2][4] = {};
     const T *rows[4];
     for (int i = 0; i < 4; ++i) {
       const int row = pixel + 8 * i + work.lane / 4;
-      rows[i] = staged + tile.place(row < last ? row : last) * apart + first;
-    }
-    const T *columns[2];
-    for (int i = 0; i < 2; ++i) {
-      columns[i] = filter + (16 * work.column + 8 * i + work.lane / 4) * 9 * apart + first;
+      rows[i] = staged + tile.place(row < last ? row : last) * apart + Product<T>::first(work.lane);
     }
     for (int tap = 0; tap < 9; ++tap) {
       for (int k = 0; k < depth; k += Product<T>::depth) {
-        const int in_rows = tile.tap(tap) * apart + k, in_columns = tap * apart + k;
+        const int offset = tile.tap(tap) * apart + k;
         Operand left[2][4];
         Operand right[2][2];
+        filter.load(right, tap, k);
         for (int i = 0; i < 2; ++i) {
-          left[i][0] = Product<T>::load(rows[2 * i] + in_rows);
-          left[i][1] = Product<T>::load(rows[2 * i + 1] + in_rows);
-          left[i][2] = Product<T>::load(rows[2 * i] + in_rows + half);
-          left[i][3] = Product<T>::load(rows[2 * i + 1] + in_rows + half);
-          right[i][0] = Product<T>::load(columns[i] + in_columns);
-          right[i][1] = Product<T>::load(columns[i] + in_columns + half);
+          left[i][0] = Product<T>::load(rows[2 * i] + offset);
+          left[i][1] = Product<T>::load(rows[2 * i + 1] + offset);
+          left[i][2] = Product<T>::load(rows[2 * i] + offset + half);
+          left[i][3] = Product<T>::load(rows[2 * i + 1] + offset + half);
         }
         for (int i = 0; i < 2; ++i) {
           for (int j = 0; j < 2; ++j) Product<T>::add(sums[i][j], left[i], right[j]);
         }
       }
     }
+    typename Finish::Seen seen[4][2];
+    for (int i = 0; i < 4; ++i) {
+      const int row = pixel + 8 * i + work.lane / 4;
+      for (int j = 0; j < 2; ++j) seen[i][j] = finish.seen(row < last ? row : last, column + 8 * j);
+    }
     for (int i = 0; i < 4; ++i) {
       const int row = pixel + 8 * i + work.lane / 4;
       if (row > last) continue;
       for (int j = 0; j < 2; ++j) {
-        finish(row, j, 16 * work.column + 8 * j + 2 * (work.lane % 4), sums[i / 2][j][2 * (i % 2)],
-               sums[i / 2][j][2 * (i % 2) + 1]);
+        finish(row, j, column + 8 * j, sums[i / 2][j][2 * (i % 2)], sums[i / 2][j][2 * (i % 2) + 1], seen[i][j]);
       }
     }
   }
@@ -327,13 +403,18 @@ struct FinishForward {
   const int channel;
   LaneSums sums = {};
 
-  __device__ void operator()(int row, int pair, int own, float one, float next) {
+  using Seen = Pair<T>;
+  __device__ Seen seen(int row, int own) const {
+    if (!args.kept) return {};
+    return Pair<T>::at(static_cast<const T *>(args.kept) + (pixel + row) * args.outputs + channel + own);
+  }
+
+  __device__ void operator()(int row, int pair, int own, float one, float next, const Seen &kept) {
     const int c = channel + own, place = (pixel + row) * args.outputs + c;
     const float found[2] = {args.factor * (one + args.bias[c]), args.factor * (next + args.bias[c + 1])};
     Pair<T> made = {{narrow<T>(found[0]), narrow<T>(found[1])}};
     if (args.residual) made.put(static_cast<T *>(args.residual) + place);
     if (args.kept) {
-      const auto kept = Pair<T>::at(static_cast<const T *>(args.kept) + place);
       made = {{narrow<T>(found[0] + wide(kept.values[0])), narrow<T>(found[1] + wide(kept.values[1]))}};
       made.put(static_cast<T *>(args.sum) + place);
     }
@@ -350,21 +431,13 @@ __device__ inline void forward_of(const Forward &args, int inputs) {
   const int channel = blockIdx.y * args.block_outputs, apart = inputs + padding<T>;
   T *staged = reinterpret_cast<T *>(shared_memory());
   T *filter = staged + (args.rows + 2) * (tile.width + 2) * apart;
-  const float *own = args.filter + channel * 9 * inputs;
-  const Division by_fours(inputs / 4);
-  for (int i = threadIdx.x; i < args.block_outputs * 9 * by_fours.by; i += blockDim.x) {
-    const int line = by_fours.quotient(i);
-    const auto four = Run<float, 4>::at(own + 4 * i);
-    Run<T, 4> stored;
-    for (int j = 0; j < 4; ++j) stored.values[j] = narrow<T>(four.values[j]);
-    stored.put(filter + line * apart + 4 * (i - line * by_fours.by));
-  }
-  stage_around(staged, Normalised<T>{static_cast<const T *>(args.x), args.scale, args.shift}, args.images, tile,
+  stage_filter(filter, apart, args.filter + channel * 9 * inputs, inputs, args.block_outputs * 9, inputs);
+  stage_around(staged, apart, Normalised<T>{static_cast<const T *>(args.x), args.scale, args.shift}, args.images, tile,
                inputs, 0, inputs);
   __syncthreads();
   const Work work(args.block_outputs / 16);
   FinishForward<T> finish{args, tile.first(args.images), channel};
-  convolve(staged, filter, tile, inputs, work, finish);
+  convolve(staged, FilterAlong<T>(filter, apart, work), tile, inputs, work, finish);
   if (args.sums) finish.sums.write(args.sums, blockIdx.x, args.outputs, channel, args.block_outputs, work);
 }
 
@@ -393,10 +466,14 @@ struct FinishBackward {
   const int channel;
   LaneSums sums = {};
 
-  __device__ void operator()(int row, int pair, int own, float one, float next) {
+  using Seen = Pair<T>;
+  __device__ Seen seen(int row, int own) const {
+    return Pair<T>::at(static_cast<const T *>(args.x) + (pixel + row) * args.inputs + channel + own);
+  }
+
+  __device__ void operator()(int row, int pair, int own, float one, float next, const Seen &x) {
     const int c = channel + own, place = (pixel + row) * args.inputs + c;
     const float found[2] = {one, next};
-    const auto x = Pair<T>::at(static_cast<const T *>(args.x) + place);
     Pair<T> made;
     for (int which = 0; which < 2; ++which) {
       const float value = wide(x.values[which]);
@@ -415,20 +492,15 @@ __device__ inline void backward_of(const Backward &args, int outputs) {
   const int channel = blockIdx.y * args.block_inputs, apart = outputs + padding<T>;
   T *staged = reinterpret_cast<T *>(shared_memory());
   T *filter = staged + (args.rows + 2) * (tile.width + 2) * apart;
-  // Turned by half a turn, and from outputs to inputs.
-  const Division by_fours(args.block_inputs / 4);
-  for (int i = threadIdx.x; i < outputs * 9 * by_fours.by; i += blockDim.x) {
-    const int line = by_fours.quotient(i), c = 4 * (i - line * by_fours.by), k = line / 9, tap = line % 9;
-    const auto four = Run<float, 4>::at(args.filter + line * args.inputs + channel + c);
-    for (int j = 0; j < 4; ++j) filter[((c + j) * 9 + 8 - tap) * apart + k] = narrow<T>(four.values[j]);
-  }
+  const int in_filter = args.block_inputs + padding_across;
+  stage_filter(filter, in_filter, args.filter + channel, args.inputs, outputs * 9, args.block_inputs);
   const Pending<T> gradient{static_cast<const T *>(args.gradient), static_cast<const T *>(args.normed), args.a, args.b,
                             args.d};
-  stage_around(staged, gradient, args.images, tile, outputs, 0, outputs);
+  stage_around(staged, apart, gradient, args.images, tile, outputs, 0, outputs);
   __syncthreads();
   const Work work(args.block_inputs / 16);
   FinishBackward<T> finish{args, tile.first(args.images), channel};
-  convolve(staged, filter, tile, outputs, work, finish);
+  convolve(staged, FilterAcross<T>(filter, in_filter, work), tile, outputs, work, finish);
   finish.sums.write(args.sums, blockIdx.x, args.inputs, channel, args.block_inputs, work);
 }
 
@@ -443,7 +515,7 @@ __device__ void backward(const Backward &args) {
 template <class T>
 __device__ void filter_gradient(const FilterGradient &args) {
   using Operand = typename Product<T>::Operand;
-  constexpr int depth = Product<T>::depth, apart = 16 + padding<T>;
+  constexpr int depth = Product<T>::depth, apart = 16 + padding_across;
   const int output = blockIdx.y / (args.inputs / 16) * 16, input = blockIdx.y % (args.inputs / 16) * 16;
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
   const int most = (args.rows * args.images.width + depth - 1) / depth * depth;
@@ -458,8 +530,8 @@ __device__ void filter_gradient(const FilterGradient &args) {
   for (int index = blockIdx.x; index < count; index += parts) {
     const Tile tile(args.images, args.rows, index);
     __syncthreads();
-    stage_around(staged, x, args.images, tile, args.inputs, input, 16);
-    stage(gradients, gradient, args.images, tile, most, args.outputs, output, 16);
+    stage_around(staged, apart, x, args.images, tile, args.inputs, input, 16);
+    stage(gradients, apart, gradient, args.images, tile, most, args.outputs, output, 16);
     __syncthreads();
     if (input == 0) {
       for (int pixel = threadIdx.x / 16; pixel < tile.pixels(); pixel += blockDim.x / 16) {
@@ -486,20 +558,16 @@ __device__ void filter_gradient(const FilterGradient &args) {
       }
     }
   }
-  // The warps' sums one after the other.
+  // Each warp's sums to a place of its own, and there they are added up in the warps' order.
+  constexpr int line = 9 * 16 + 4, room_of_warp = 16 * line;
   float *room = reinterpret_cast<float *>(shared_memory());
-  float *biases = room + 9 * 16 * 16;
-  for (int turn = 0; turn < warps; ++turn) {
-    __syncthreads();
-    if (warp != turn) continue;
-    for (int tap = 0; tap < 9; ++tap) {
-      for (int i = 0; i < 2; ++i) {
-        for (int j = 0; j < 4; ++j) {
-          const int o = lane / 4 + j / 2 * 8, c = 8 * i + 2 * (lane % 4) + j % 2;
-          float &place = room[(o * 9 + tap) * 16 + c];
-          place = turn == 0 ? sums[tap][i][j] : place + sums[tap][i][j];
-        }
-      }
+  float *biases = room + warps * room_of_warp;
+  __syncthreads();
+  for (int tap = 0; tap < 9; ++tap) {
+    for (int i = 0; i < 4; ++i) {
+      const int o = lane / 4 + i / 2 * 8, c = 8 * (i % 2) + 2 * (lane % 4);
+      const Run<float, 2> pair = {{sums[tap][i % 2][i / 2 * 2], sums[tap][i % 2][i / 2 * 2 + 1]}};
+      pair.put(room + warp * room_of_warp + o * line + tap * 16 + c);
     }
   }
   biases[threadIdx.x] = bias;
@@ -507,7 +575,10 @@ __device__ void filter_gradient(const FilterGradient &args) {
   const int size = args.outputs * 9 * args.inputs;
   float *row = args.partial + static_cast<long long>(blockIdx.x) * (size + args.outputs);
   for (int i = threadIdx.x; i < 9 * 16 * 16; i += blockDim.x) {
-    row[(output * 9 + i / 16) * args.inputs + input + i % 16] = room[i];
+    const int o = i / (9 * 16), rest = i % (9 * 16);
+    float sum = 0;
+    for (int other = 0; other < warps; ++other) sum += room[other * room_of_warp + o * line + rest];
+    row[((output + o) * 9 + rest / 16) * args.inputs + input + rest % 16] = sum;
   }
   if (input == 0 && threadIdx.x < 16) {
     float sum = 0;
@@ -637,20 +708,21 @@ __device__ void resolve(const Resolve &args) {
 
 // MARK: what is launched
 
+// The most threads of a block, and how many blocks should share a multiprocessor.
 extern "C" {
-__global__ void forward_float(Forward args) { forward<float>(args); }
-__global__ void forward_bfloat(Forward args) { forward<bfloat>(args); }
-__global__ void backward_float(Backward args) { backward<float>(args); }
-__global__ void backward_bfloat(Backward args) { backward<bfloat>(args); }
-__global__ void filter_gradient_float(FilterGradient args) { filter_gradient<float>(args); }
-__global__ void filter_gradient_bfloat(FilterGradient args) { filter_gradient<bfloat>(args); }
-__global__ void channel_sums_float(ChannelSums args) { channel_sums<float>(args); }
-__global__ void channel_sums_bfloat(ChannelSums args) { channel_sums<bfloat>(args); }
-__global__ void resolve_float(Resolve args) { resolve<float>(args); }
-__global__ void resolve_bfloat(Resolve args) { resolve<bfloat>(args); }
-__global__ void add_rows(AddRows args) { add_rows_of(args); }
-__global__ void statistics(Statistics args) { statistics_of(args); }
-__global__ void norm_gradient(NormGradient args) { norm_gradient_of(args); }
+__global__ void __launch_bounds__(256, 3) forward_float(Forward args) { forward<float>(args); }
+__global__ void __launch_bounds__(256, 3) forward_bfloat(Forward args) { forward<bfloat>(args); }
+__global__ void __launch_bounds__(256, 3) backward_float(Backward args) { backward<float>(args); }
+__global__ void __launch_bounds__(256, 3) backward_bfloat(Backward args) { backward<bfloat>(args); }
+__global__ void __launch_bounds__(256, 2) filter_gradient_float(FilterGradient args) { filter_gradient<float>(args); }
+__global__ void __launch_bounds__(256, 2) filter_gradient_bfloat(FilterGradient args) { filter_gradient<bfloat>(args); }
+__global__ void __launch_bounds__(256) channel_sums_float(ChannelSums args) { channel_sums<float>(args); }
+__global__ void __launch_bounds__(256) channel_sums_bfloat(ChannelSums args) { channel_sums<bfloat>(args); }
+__global__ void __launch_bounds__(256) resolve_float(Resolve args) { resolve<float>(args); }
+__global__ void __launch_bounds__(256) resolve_bfloat(Resolve args) { resolve<bfloat>(args); }
+__global__ void __launch_bounds__(256) add_rows(AddRows args) { add_rows_of(args); }
+__global__ void __launch_bounds__(1024) statistics(Statistics args) { statistics_of(args); }
+__global__ void __launch_bounds__(1024) norm_gradient(NormGradient args) { norm_gradient_of(args); }
 }
 
 )

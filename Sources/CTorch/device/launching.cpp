@@ -118,6 +118,8 @@ Attempt &attempt(c10::Device device) {
       place->second.kernels = std::make_unique<Loaded>(device);
     } catch (const c10::Error &error) {
       place->second.problem = error.what_without_backtrace();
+    } catch (const std::exception &error) {
+      place->second.problem = error.what();
     }
   }
   return place->second;

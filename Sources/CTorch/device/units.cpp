@@ -42,8 +42,10 @@ struct Tiling {
         around((rows + 2) * (images.width + 2)) {}
 };
 
-/// Bytes that a pixel's `channels` take in shared memory, with what is between them and the next one's.
-int64_t pixel_bytes(int64_t channels, int64_t element) { return channels * element + 16; }
+/// Bytes that a line takes in shared memory, with what is between it and the next one (`padding` and `padding_across` of
+/// kernels.h).
+int64_t line_bytes(int64_t length, int64_t element) { return length * element + 16; }
+int64_t line_bytes_across(int64_t length, int64_t element) { return (length + 8) * element; }
 
 /// How a convolution is divided among blocks and their warps, each of which makes 32 pixels of 16 channels at a time.
 struct ConvolutionBlocks {
@@ -52,14 +54,16 @@ struct ConvolutionBlocks {
   int64_t channels = 0;
   int64_t shared = 0, threads = 0;
 
-  ConvolutionBlocks(const Images &images, int64_t from, int64_t to, int64_t element, int64_t most_shared)
+  /// - across: whether the filter is read across its lines, as on the way back
+  ConvolutionBlocks(const Images &images, int64_t from, int64_t to, bool across, int64_t element, int64_t most_shared)
       : tiling(images, 1) {
     // Where it can be, two blocks of a multiprocessor at once: one waits for memory while the other computes.
     for (int64_t limit : {most_shared / 2, most_shared}) {
       for (int64_t step : {64, 48, 32, 16}) {
         const int64_t columns = step / channel_step, most_groups = most_warps / columns;
         tiling = Tiling(images, warp * most_groups);
-        shared = (tiling.around + 9 * step) * pixel_bytes(from, element);
+        shared = tiling.around * line_bytes(from, element) +
+                 9 * (across ? from * line_bytes_across(step, element) : step * line_bytes(from, element));
         if (to % step != 0 || shared > limit) continue;
         channels = step;
         threads = warp * columns * std::min(divided(tiling.pixels, warp), most_groups);
@@ -82,9 +86,9 @@ struct FilterBlocks {
     // A constant: the order of sums should not change with the card.
     constexpr int64_t all_warps = 2048;
     parts = std::clamp<int64_t>(all_warps / (warps * pairs), 1, tiling.count);
-    // Afterwards the warps' sums lie there.
-    shared = std::max<int64_t>((tiling.around + steps * channel_step) * pixel_bytes(channel_step, element),
-                               (9 * channel_step * channel_step + threads) * sizeof(float));
+    // Afterwards the warps' sums lie there, in lines of 9·16 and 4 between them, and the threads' of the bias.
+    shared = std::max<int64_t>((tiling.around + steps * channel_step) * line_bytes_across(channel_step, element),
+                               (warps * channel_step * (9 * channel_step + 4) + threads) * sizeof(float));
   }
 };
 
@@ -166,8 +170,8 @@ bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weigh
   // Places in a tensor, and in a filter, are counted in 32 bits.
   if (x.numel() / inputs * std::max(inputs, outputs) > INT32_MAX || weight.numel() > INT32_MAX) return false;
   const auto images = images_of(x);
-  return ConvolutionBlocks(images, inputs, outputs, element, most).channels > 0 &&
-         ConvolutionBlocks(images, outputs, inputs, element, most).channels > 0 &&
+  return ConvolutionBlocks(images, inputs, outputs, false, element, most).channels > 0 &&
+         ConvolutionBlocks(images, outputs, inputs, true, element, most).channels > 0 &&
          FilterBlocks(images, inputs, outputs, element).shared <= most;
 }
 
@@ -178,6 +182,8 @@ UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statis
   const auto images = images_of(x);
   const auto both = made({4, inputs}, x, at::kFloat);
   const bool by_batch = statistics != CTORCH_RUNNING;
+  TORCH_CHECK(!input_sums.defined() || (input_sums.dim() == 3 && input_sums.size(2) == inputs),
+              "sums of kernels that do not run any more");
   const auto sums = !by_batch ? at::Tensor() : input_sums.defined() ? input_sums : sums_of(x);
   launch(x, "statistics", false, inputs / channel_step, 1, total_threads, total_shared,
          Statistics{static_cast<int>(inputs), by_batch ? sums_in(sums) : Sums{},
@@ -195,7 +201,9 @@ UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statis
   if (!kept.defined() || keeps_residual) found.residual = room();
   if (by_batch) found.batch = both;
   const auto filter = channels_last(unit.weight), offset = bias.contiguous();
-  const ConvolutionBlocks blocks(images, inputs, outputs, x.element_size(), most_shared(x));
+  TORCH_CHECK(offset.numel() == outputs && is_readable(offset, x), "a bias of ", offset.numel(), " values for ", outputs,
+              " outputs");
+  const ConvolutionBlocks blocks(images, inputs, outputs, false, x.element_size(), most_shared(x));
   if (wants_sums) found.sums = room_for_sums(blocks.tiling.count, outputs, x);
   Forward args{};
   args.images = images;
@@ -219,10 +227,10 @@ UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statis
 
 UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters) {
   const auto &x = unit.x;
-  TORCH_CHECK(batch.size(0) == 4, "statistics of kernels that do not run any more");
+  TORCH_CHECK(batch.size(0) == 4 && batch.size(1) == x.size(1), "statistics of kernels that do not run any more");
   const int64_t inputs = x.size(1), outputs = unit.weight.size(0);
   const auto images = images_of(x);
-  const ConvolutionBlocks blocks(images, outputs, inputs, x.element_size(), most_shared(x));
+  const ConvolutionBlocks blocks(images, outputs, inputs, true, x.element_size(), most_shared(x));
   UnitGradients found;
   found.out = at::empty_like(x);
   const auto filter = channels_last(unit.weight), sums = room_for_sums(blocks.tiling.count, inputs, x);
