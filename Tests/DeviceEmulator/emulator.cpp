@@ -154,7 +154,8 @@ unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
 
 unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(static_cast<uint64_t>(a) * b >> 32); }
 
-float __shfl_xor_sync(unsigned, float value, int mask) {
+template <class Value>
+Value __shfl_xor_sync(unsigned, Value value, int mask) {
   const unsigned lane = threadIdx.x % warp_size;
   return exchanged(value)(lane ^ static_cast<unsigned>(mask));
 }

@@ -587,7 +587,7 @@ __device__ void filter_gradient(const FilterGradient &args) {
   }
 }
 
-// 32 columns a block, its warps in turn.
+// A block has 32 columns, and each of its warps some of the rows.
 __device__ inline void add_rows_of(const AddRows &args) {
   float *room = reinterpret_cast<float *>(shared_memory());
   const int lane = threadIdx.x % 32, warps = blockDim.x / 32, column = blockIdx.x * 32 + lane;
@@ -632,29 +632,36 @@ __device__ void channel_sums(const ChannelSums &args) {
   args.sums.rows[(2 * blockIdx.x + 1) * args.channels + channel] = squares;
 }
 
-// Both sums of the 16 channels of a block, to its first 16 threads.
+// Both sums of a channel; a block has four of them, and its first four threads are given theirs. Eight neighbouring threads
+// read a row's eight sums.
 __device__ inline void total(const Sums &sums, int channels, double (&found)[2]) {
   double *room = reinterpret_cast<double *>(shared_memory());
-  const int kind = threadIdx.x / 16 % 2, channel = blockIdx.x * 16 + threadIdx.x % 16;
+  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
+  const int kind = lane / 4 % 2, channel = blockIdx.x * 4 + lane % 4;
   double sum = 0;
-  for (int row = threadIdx.x / 32; row < sums.parts; row += blockDim.x / 32) {
+  for (int row = threadIdx.x / 8; row < sums.parts; row += blockDim.x / 8) {
     sum += sums.rows[(2 * row + kind) * channels + channel];
   }
-  room[threadIdx.x] = sum;
+  for (int apart = 8; apart < 32; apart *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
+  if (lane < 8) room[8 * warp + lane] = sum;
   __syncthreads();
-  if (threadIdx.x >= 16) return;
-  found[0] = found[1] = 0;
-  for (int i = threadIdx.x; i < blockDim.x; i += 32) {
-    found[0] += room[i];
-    found[1] += room[i + 16];
+  // Of the warps' eight sums each a warp adds up one.
+  double *totals = room + 8 * warps;
+  if (warp < 8) {
+    sum = lane < warps ? room[8 * lane + warp] : 0;
+    for (int apart = 1; apart < 32; apart *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
+    if (lane == 0) totals[warp] = sum;
   }
+  __syncthreads();
+  found[0] = totals[threadIdx.x % 4];
+  found[1] = totals[4 + threadIdx.x % 4];
 }
 
 __device__ inline void statistics_of(const Statistics &args) {
   double sums[2];
   total(args.sums, args.channels, sums);
-  if (threadIdx.x >= 16) return;
-  const int c = blockIdx.x * 16 + threadIdx.x;
+  if (threadIdx.x >= 4) return;
+  const int c = blockIdx.x * 4 + threadIdx.x;
   double mean = args.running_mean[c], variance = args.running_variance[c];
   if (args.sums.parts > 0) {
     mean = sums[0] / args.pixels;
@@ -676,8 +683,8 @@ __device__ inline void statistics_of(const Statistics &args) {
 __device__ inline void norm_gradient_of(const NormGradient &args) {
   double sums[2];
   total(args.sums, args.channels, sums);
-  if (threadIdx.x >= 16) return;
-  const int c = blockIdx.x * 16 + threadIdx.x;
+  if (threadIdx.x >= 4) return;
+  const int c = blockIdx.x * 4 + threadIdx.x;
   const double mean = args.statistics[c], inverse = args.statistics[args.channels + c];
   // γ/σ·(g − Σg/N − x̂·Σg·x̂/N) with x̂ = (x − mean)/σ
   const double a = args.gamma[c] * inverse, b = -a * inverse * inverse * sums[1] / args.pixels;
@@ -720,7 +727,7 @@ __global__ void __launch_bounds__(256) channel_sums_float(ChannelSums args) { ch
 __global__ void __launch_bounds__(256) channel_sums_bfloat(ChannelSums args) { channel_sums<bfloat>(args); }
 __global__ void __launch_bounds__(256) resolve_float(Resolve args) { resolve<float>(args); }
 __global__ void __launch_bounds__(256) resolve_bfloat(Resolve args) { resolve<bfloat>(args); }
-__global__ void __launch_bounds__(256) add_rows(AddRows args) { add_rows_of(args); }
+__global__ void __launch_bounds__(1024) add_rows(AddRows args) { add_rows_of(args); }
 __global__ void __launch_bounds__(1024) statistics(Statistics args) { statistics_of(args); }
 __global__ void __launch_bounds__(1024) norm_gradient(NormGradient args) { norm_gradient_of(args); }
 }

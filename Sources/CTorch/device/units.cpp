@@ -126,9 +126,9 @@ at::Tensor sums_of(const at::Tensor &x) {
   return sums;
 }
 
-/// Threads that add up rows of sums: many rows are few to each.
-constexpr int64_t total_threads = 1024;
-constexpr int64_t total_shared = total_threads * sizeof(double);
+/// A block that adds up rows of sums: many threads, so that each has few of the rows, and four channels.
+constexpr int64_t total_threads = 1024, total_channels = 4;
+constexpr int64_t total_shared = 8 * (total_threads / warp + 1) * sizeof(double);
 
 void point(Backward &args, const Gradient &gradient) {
   args.gradient = gradient.gradient.const_data_ptr();
@@ -148,8 +148,7 @@ void filter_gradients(UnitGradients &found, const Unit &unit, const Backward &ba
          FilterGradient{back.images, static_cast<int>(blocks.tiling.rows), back.inputs, back.outputs,
                         static_cast<int>(blocks.parts), back.gradient, back.normed, back.a, back.b, back.d, back.x,
                         back.scale, back.shift, partial.mutable_data_ptr<float>()});
-  constexpr int64_t threads = 256;
-  launch(unit.x, "add_rows", false, divided(size, warp), 1, threads, threads * sizeof(float),
+  launch(unit.x, "add_rows", false, divided(size, warp), 1, total_threads, total_threads * sizeof(float),
          AddRows{static_cast<int>(blocks.parts), static_cast<int>(size), floats(partial), all.mutable_data_ptr<float>()});
   found.weight = all.narrow(0, 0, size - outputs).view({outputs, 3, 3, inputs}).permute({0, 3, 1, 2});
   found.bias = all.narrow(0, size - outputs, outputs);
@@ -185,7 +184,7 @@ UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statis
   TORCH_CHECK(!input_sums.defined() || (input_sums.dim() == 3 && input_sums.size(2) == inputs),
               "sums of kernels that do not run any more");
   const auto sums = !by_batch ? at::Tensor() : input_sums.defined() ? input_sums : sums_of(x);
-  launch(x, "statistics", false, inputs / channel_step, 1, total_threads, total_shared,
+  launch(x, "statistics", false, inputs / total_channels, 1, total_threads, total_shared,
          Statistics{static_cast<int>(inputs), by_batch ? sums_in(sums) : Sums{},
                     static_cast<double>(pixels_of(images)), unit.norm.epsilon,
                     statistics == CTORCH_BATCH_MOVING ? momentum : 0, floats(get(unit.norm.weight)),
@@ -254,7 +253,7 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   found.coefficients = made({3, inputs}, x, at::kFloat);
   found.norm_weight = made({inputs}, x, at::kFloat);
   found.norm_bias = made({inputs}, x, at::kFloat);
-  launch(x, "norm_gradient", false, inputs / channel_step, 1, total_threads, total_shared,
+  launch(x, "norm_gradient", false, inputs / total_channels, 1, total_threads, total_shared,
          NormGradient{static_cast<int>(inputs), sums_in(sums), static_cast<double>(pixels_of(images)),
                       floats(get(unit.norm.weight)), floats(batch), found.coefficients.mutable_data_ptr<float>(),
                       found.norm_weight.mutable_data_ptr<float>(), found.norm_bias.mutable_data_ptr<float>()});
