@@ -4,7 +4,8 @@
         [--reslens FILE] [--json FILE] [--device cuda]
 
 The processes are alive together and take turns, a repetition of so many steps each; after a repetition the GPU is waited
-for. Ours runs captured steps (CUDA graphs) and, for comparison, plain ones; PyTorch runs eager in both memory layouts, and
+for. Ours runs captured steps (CUDA graphs) and, for comparison, plain ones, and captured ones of libtorch's operations instead
+of our kernels; PyTorch runs eager in both memory layouts, and
 torch.compile with CUDA graphs (mode reduce-overhead). TF32 is off in all of them. Printed are images a second by the
 median, and how much faster our captured steps are than each. `--device cpu` tries the script out where there is no GPU.
 """
@@ -17,14 +18,14 @@ from pathlib import Path
 from run import (LAYOUTS, Model, PRECISIONS, add_program, check_program, names, python, run_main, take_turns,
                  write_results)
 
-CAPTURED, PLAIN = "captured", "plain"
+CAPTURED, PLAIN, OPERATIONS = "captured", "plain", "captured operations"
 
 
 def commands_of(model, precision, options, file):
     common = ["--precision", precision, "--batch", str(options.batch), "--device", options.device, "--steps",
               str(options.steps), "--warmups", "3", "--work", "train", "--model", model.name]
     ours = [str(options.reslens), "bench", *common]
-    commands = {CAPTURED: ours, PLAIN: [*ours, "--plain-steps"]}
+    commands = {CAPTURED: ours, PLAIN: [*ours, "--plain-steps"], OPERATIONS: [*ours, "--kernels", "libtorch"]}
     for layout in LAYOUTS:
         commands[layout] = [*python("pytorch_worker.py"), *common, "--layout", layout, "--architecture", file]
     return commands

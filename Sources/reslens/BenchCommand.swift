@@ -39,6 +39,8 @@ struct BenchCommand: ParsableCommand {
   @Flag var architecture = false
   /// Runs a GPU's steps operation by operation.
   @Flag var plainSteps = false
+  /// A kernel set; the fastest where none is named.
+  @Option var kernels: String?
   @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
@@ -55,6 +57,7 @@ struct BenchCommand: ParsableCommand {
         "steps cannot be captured, this program was built without CUDA's headers: name --plain-steps")
     }
     try threads.apply()
+    if let kernels { try KernelSet.use(kernels) }
     let repetition = try prepared(device)
     for _ in 0..<warmups { try repetition() }
     answer("ready")
