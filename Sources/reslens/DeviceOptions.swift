@@ -101,6 +101,9 @@ struct DeviceOptions: ParsableArguments {
       }
     }
     try found.use()
+    if found.isAsynchronous, let why = KernelSet.problem(on: found) {
+      Terminal().note("note: \(found) runs all by libtorch's operations, which is slower: \(why)")
+    }
     return found
   }
 

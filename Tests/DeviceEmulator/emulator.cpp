@@ -60,6 +60,7 @@ struct Block {
 Block block;
 Index threadIdx, blockIdx, blockDim;
 bool backwards = false;
+device_emulator_fault fault = DEVICE_EMULATOR_SOUND;
 
 /// Goes on with the other threads until `meeting` has had all of `expected`.
 void wait(Meeting &meeting, int expected) {
@@ -157,7 +158,8 @@ unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(static_
 template <class Value>
 Value __shfl_xor_sync(unsigned, Value value, int mask) {
   const unsigned lane = threadIdx.x % warp_size;
-  return exchanged(value)(lane ^ static_cast<unsigned>(mask));
+  const auto shown = exchanged(value);
+  return shown(fault == DEVICE_EMULATOR_SHUFFLES ? lane : lane ^ static_cast<unsigned>(mask));
 }
 
 // MARK: what cuda.h has
@@ -183,8 +185,9 @@ void multiply(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right
     const int holder = k % half / in_register, in_half = k / half, which = k % in_register;
     for (int i = 0; i < 4; ++i) {
       const int row = i / 2, column = 2 * (lane % 4) + i % 2;
-      total[i] += static_cast<double>(element(of(lane / 4 * 4 + holder).left[row + 2 * in_half], which)) *
-                  element(of(column * 4 + holder).right[in_half], which);
+      const double product = static_cast<double>(element(of(lane / 4 * 4 + holder).left[row + 2 * in_half], which)) *
+                             element(of(column * 4 + holder).right[in_half], which);
+      total[i] += fault == DEVICE_EMULATOR_PRODUCTS ? 1.1 * product : product;
     }
   }
   for (int i = 0; i < 4; ++i) {
@@ -269,6 +272,7 @@ const char *launch(const ctorch_launch *launch) {
   blockDim.x = launch->threads;
   for (blockIdx.y = 0; blockIdx.y < launch->blocks[1]; ++blockIdx.y) {
     for (blockIdx.x = 0; blockIdx.x < launch->blocks[0]; ++blockIdx.x) {
+      if (fault == DEVICE_EMULATOR_BLOCKS && blockIdx.x + 1 == launch->blocks[0]) continue;
       // What nobody wrote is no number, and behind the end nobody writes.
       block.shared.assign(launch->shared + guard, static_cast<char>(0xff));
       if (!run_block()) return "threads wait for others that have ended, or wait for something else";
@@ -285,6 +289,8 @@ const char *launch(const ctorch_launch *launch) {
 void device_emulator_install(void) { ctorch_emulate_device(launch, most_shared); }
 
 void device_emulator_run_backwards(bool value) { backwards = value; }
+
+void device_emulator_set_fault(device_emulator_fault value) { fault = value; }
 
 long device_emulator_launches(const char *kernel) {
   const auto found = launches.find(kernel);

@@ -64,6 +64,22 @@ import Torch
     }
   }
 
+  @Test("Before a GPU's kernels run for anybody they are held against libtorch's operations: sound ones pass")
+  func sound() throws {
+    #expect(try emulated { KernelSet.problem(on: .cpu) } == nil)
+    #expect(try #require(KernelSet.problem(on: .cpu)).contains("no GPU is emulated"))
+  }
+
+  @Test(
+    "What a GPU does otherwise is found then",
+    arguments: [DEVICE_EMULATOR_PRODUCTS, DEVICE_EMULATOR_SHUFFLES, DEVICE_EMULATOR_BLOCKS])
+  func faults(fault: device_emulator_fault) throws {
+    device_emulator_set_fault(fault)
+    defer { device_emulator_set_fault(DEVICE_EMULATOR_SOUND) }
+    let problem = try emulated { KernelSet.problem(on: .cpu) }
+    #expect(try #require(problem).contains("differ in float32"))
+  }
+
   @Test(
     "Other units are libtorch's: strides, kernels, channels that are not sixteens, wide ones, running statistics back")
   func others() throws {

@@ -9,6 +9,7 @@
 #include "../devices.h"
 #include "../kernels/select.h"
 #include "../support.h"
+#include "checking.h"
 
 #ifdef CTORCH_CUDA
 #include <ATen/cuda/CUDAContext.h>
@@ -107,22 +108,26 @@ struct Attempt {
   std::string problem;
 };
 
-/// Tried once for each GPU.
+/// Tried once for each GPU. What does not compute there what libtorch's operations do is not run.
 Attempt &attempt(c10::Device device) {
-  static std::mutex lock;
+  // Entered again by the launches of the check.
+  static std::recursive_mutex lock;
   static std::map<c10::DeviceIndex, Attempt> attempts;
-  const std::lock_guard<std::mutex> hold(lock);
+  const std::lock_guard<std::recursive_mutex> hold(lock);
   auto [place, is_new] = attempts.try_emplace(device.index());
-  if (is_new) {
-    try {
-      place->second.kernels = std::make_unique<Loaded>(device);
-    } catch (const c10::Error &error) {
-      place->second.problem = error.what_without_backtrace();
-    } catch (const std::exception &error) {
-      place->second.problem = error.what();
-    }
+  auto &made = place->second;
+  if (!is_new) return made;
+  try {
+    made.kernels = std::make_unique<Loaded>(device);
+    check_kernels(device);
+    return made;
+  } catch (const c10::Error &error) {
+    made.problem = error.what_without_backtrace();
+  } catch (const std::exception &error) {
+    made.problem = error.what();
   }
-  return place->second;
+  made.kernels = nullptr;
+  return made;
 }
 
 #endif
@@ -177,6 +182,11 @@ void ctorch_emulate_device(ctorch_launcher launcher, size_t most_shared) {
 
 int ctorch_load_device_kernels(ctorch_device device) {
   return guarded([&] {
+    if (device == CTORCH_CPU) {
+      TORCH_CHECK(kernels::emulates(), "no GPU is emulated");
+      device::check_kernels(device_of(device));
+      return;
+    }
 #ifdef CTORCH_CUDA
     const auto &found = device::attempt(device_of(device));
     TORCH_CHECK(found.kernels != nullptr, found.problem);

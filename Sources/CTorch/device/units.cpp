@@ -156,22 +156,26 @@ void filter_gradients(UnitGradients &found, const Unit &unit, const Backward &ba
 
 }  // namespace
 
-bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride) {
-  const bool fits = x.dim() == 4 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && stride == 1 &&
-                    weight.size(2) == 3 && weight.scalar_type() == at::kFloat && weight.device() == x.device() && x.size(1) % channel_step == 0 &&
-                    weight.size(0) % channel_step == 0 && std::max(x.size(1), weight.size(0)) <= most_channels &&
-                    x.numel() > 0 && !norm.group;
-  if (!fits || !launches(x)) return false;
-  for (auto value : {norm.weight, norm.bias, norm.running_mean, norm.running_var}) {
-    if (!is_readable(get(value), x)) return false;
-  }
+bool fits(const at::Tensor &x, const at::Tensor &weight) {
   const int64_t inputs = x.size(1), outputs = weight.size(0), element = x.element_size(), most = most_shared(x);
-  // Places in a tensor, and in a filter, are counted in 32 bits.
-  if (x.numel() / inputs * std::max(inputs, outputs) > INT32_MAX || weight.numel() > INT32_MAX) return false;
   const auto images = images_of(x);
   return ConvolutionBlocks(images, inputs, outputs, false, element, most).channels > 0 &&
          ConvolutionBlocks(images, outputs, inputs, true, element, most).channels > 0 &&
          FilterBlocks(images, inputs, outputs, element).shared <= most;
+}
+
+bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride) {
+  const bool is_kind = x.dim() == 4 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) &&
+                       stride == 1 && weight.size(2) == 3 && weight.scalar_type() == at::kFloat &&
+                       weight.device() == x.device() && x.size(1) % channel_step == 0 &&
+                       weight.size(0) % channel_step == 0 && std::max(x.size(1), weight.size(0)) <= most_channels &&
+                       x.numel() > 0 && !norm.group;
+  if (!is_kind || !launches(x)) return false;
+  for (auto value : {norm.weight, norm.bias, norm.running_mean, norm.running_var}) {
+    if (!is_readable(get(value), x)) return false;
+  }
+  // Places in a tensor are counted in 32 bits.
+  return x.numel() / x.size(1) * std::max(x.size(1), weight.size(0)) <= INT32_MAX && fits(x, weight);
 }
 
 UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statistics statistics, double momentum,

@@ -12,6 +12,9 @@ namespace ctorch::device {
 /// bfloat16 with parameters in float32, whose batch is this process's alone; and what a block needs fits into its shared memory.
 bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride);
 
+/// Whether a block has enough shared memory for it.
+bool fits(const at::Tensor &x, const at::Tensor &weight);
+
 struct Unit {
   at::Tensor x, weight;
   const ctorch_norm &norm;

@@ -200,8 +200,8 @@ typedef const char *(*ctorch_launcher)(const ctorch_launch *launch);
 void ctorch_emulate_device(ctorch_launcher launcher, size_t most_shared);
 /// Compiles the kernels for GPUs of a compute capability, for which none has to be here; `size` is that of what came of it.
 int ctorch_compile_device_kernels(int major, int minor, size_t *size) CTORCH_CHECKED;
-/// Compiles and loads them for a GPU that is here, where that has not been done. Its error says why that GPU works by libtorch's
-/// operations alone.
+/// Compiles and loads them for a GPU that is here, where that has not been done, and holds them against libtorch's operations
+/// there. Its error says why that GPU works by libtorch's operations alone. Of the processor: does so with an emulated GPU.
 int ctorch_load_device_kernels(ctorch_device device) CTORCH_CHECKED;
 
 /// Average over windows of size×size that touch but do not overlap.

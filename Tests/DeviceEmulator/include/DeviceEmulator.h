@@ -16,6 +16,18 @@ void device_emulator_install(void);
 /// reads what another writes without waiting for it.
 void device_emulator_run_backwards(bool backwards);
 
+/// What a GPU may do otherwise than was thought.
+typedef enum {
+  DEVICE_EMULATOR_SOUND,
+  /// Products of matrices come out a tenth too large.
+  DEVICE_EMULATOR_PRODUCTS,
+  /// Of what a lane asks another one for it is given its own.
+  DEVICE_EMULATOR_SHUFFLES,
+  /// The last block of a launch does not run.
+  DEVICE_EMULATOR_BLOCKS,
+} device_emulator_fault;
+void device_emulator_set_fault(device_emulator_fault fault);
+
 /// How often a kernel has been launched.
 long device_emulator_launches(const char *kernel);
 
