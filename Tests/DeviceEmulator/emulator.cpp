@@ -153,6 +153,8 @@ void __syncthreads() { wait(block.barrier, static_cast<int>(block.alive)); }
 float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
 
+using std::fmaf;
+
 unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>(static_cast<uint64_t>(a) * b >> 32); }
 
 template <class Value>

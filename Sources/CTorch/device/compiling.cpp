@@ -23,8 +23,8 @@ class Compiler {
     for (const char *name : {"libcaffe2_nvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"}) {
       if ((library = dlopen(name, RTLD_NOW | RTLD_LOCAL))) return;
     }
-    TORCH_CHECK(false, "CUDA's run-time compiler, libnvrtc, is not found: it comes with torch, or by "
-                       "`pip install nvidia-cuda-nvrtc`");
+    TORCH_CHECK(false, "CUDA's run-time compiler, libnvrtc, is not found (", dlerror(),
+                "): it comes with torch; name the folder of another one by LD_LIBRARY_PATH");
   }
 
   /// Throws with the compiler's own words where it does not succeed.

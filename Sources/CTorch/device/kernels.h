@@ -56,14 +56,14 @@ constexpr int padding = 16 / sizeof(T);
 constexpr int padding_across = 8;
 
 // Lets a block's threads load `count` things and store them, each of them several before it waits for the first.
-template <class Value, class Load, class Store>
+template <int ahead, class Value, class Load, class Store>
 __device__ inline void bring(int count, const Load &load, const Store &store) {
-  constexpr int ahead = 4;
   for (int first = threadIdx.x; first < count; first += ahead * blockDim.x) {
     Value values[ahead];
     for (int i = 0; i < ahead; ++i) {
       const int own = first + i * blockDim.x;
-      if (own < count) values[i] = load(own);
+      // Something is loaded always: what is branched around is waited for.
+      values[i] = load(own < count ? own : first);
     }
     for (int i = 0; i < ahead; ++i) {
       const int own = first + i * blockDim.x;
@@ -170,18 +170,23 @@ struct Tile {
 
 __device__ inline int tiles(const Images &images, int rows) { return images.count * ((images.height + rows - 1) / rows); }
 
-// max(0, scale·x + shift)
+// max(0, scale·x + shift). The way back asks for the sign in the same words.
+__device__ inline float normalised(float x, float scale, float shift) { return fmaf(scale, x, shift); }
+
+// What is brought into shared memory, a chunk at a time: what of it is loaded, and what is made of that.
 template <class T>
 struct Normalised {
   const T *x;
   const float *scale;
   const float *shift;
 
-  __device__ Chunk<T> at(int place, int channel) const {
-    Chunk<T> found = Chunk<T>::at(x + place);
+  using Loaded = Chunk<T>;
+  __device__ Loaded load(int place) const { return Chunk<T>::at(x + place); }
+  __device__ Chunk<T> finished(const Loaded &loaded, int channel) const {
     const auto slope = Values<T>::at(scale + channel), offset = Values<T>::at(shift + channel);
+    Chunk<T> found;
     for (int i = 0; i < chunk<T>; ++i) {
-      found.values[i] = narrow<T>(rectified(slope.values[i] * wide(found.values[i]) + offset.values[i]));
+      found.values[i] = narrow<T>(rectified(normalised(wide(loaded.values[i]), slope.values[i], offset.values[i])));
     }
     return found;
   }
@@ -196,68 +201,84 @@ struct Pending {
   const float *b;
   const float *d;
 
-  __device__ Chunk<T> at(int place, int channel) const {
-    Chunk<T> found = Chunk<T>::at(gradient + place);
-    if (!a) return found;
-    const auto other = Chunk<T>::at(normed + place);
+  struct Loaded {
+    Chunk<T> gradient, normed;
+  };
+  __device__ Loaded load(int place) const {
+    return {Chunk<T>::at(gradient + place), a ? Chunk<T>::at(normed + place) : Chunk<T>{}};
+  }
+  __device__ Chunk<T> finished(const Loaded &loaded, int channel) const {
+    if (!a) return loaded.gradient;
     const auto as = Values<T>::at(a + channel), bs = Values<T>::at(b + channel), ds = Values<T>::at(d + channel);
+    Chunk<T> found;
     for (int i = 0; i < chunk<T>; ++i) {
-      found.values[i] =
-          narrow<T>(as.values[i] * wide(found.values[i]) + bs.values[i] * wide(other.values[i]) + ds.values[i]);
+      found.values[i] = narrow<T>(as.values[i] * wide(loaded.gradient.values[i]) +
+                                  bs.values[i] * wide(loaded.normed.values[i]) + ds.values[i]);
     }
     return found;
   }
 };
 
+// Where a chunk lies that a thread brings.
+struct Spot {
+  int pixel, channel, place;
+  bool exists;
+};
+
 // Brings `count` channels from `channel` on of a tile and the pixels around it into shared memory, pixels `apart` from each
 // other; outside the image are zeros.
-template <class T, class Source>
+template <class T, int ahead, class Source>
 __device__ inline void stage_around(T *to, int apart, const Source &from, const Images &images, const Tile &tile, int channels,
                                     int channel, int count) {
   const int width = tile.width + 2;
   const Division by_chunks(count / chunk<T>), by_row(width);
-  const auto load = [&](int i) {
+  const auto spot = [&](int i) {
     const int pixel = by_chunks.quotient(i), c = (i - pixel * by_chunks.by) * chunk<T>, row = by_row.quotient(pixel);
     const int x = pixel - row * width - 1, y = row - 1 + tile.row;
     const bool inside = x >= 0 && x < images.width && y >= 0 && y < images.height;
-    return inside ? from.at(((tile.image * images.height + y) * images.width + x) * channels + channel + c, channel + c)
-                  : Chunk<T>{};
+    const int place = inside ? ((tile.image * images.height + y) * images.width + x) * channels : 0;
+    return Spot{pixel, c, place + channel + c, inside};
   };
-  bring<Chunk<T>>((tile.rows + 2) * width * by_chunks.by, load, [&](int i, const Chunk<T> &found) {
-    const int pixel = by_chunks.quotient(i);
-    found.put(to + pixel * apart + (i - pixel * by_chunks.by) * chunk<T>);
-  });
+  bring<ahead, typename Source::Loaded>(
+      (tile.rows + 2) * width * by_chunks.by, [&](int i) { return from.load(spot(i).place); },
+      [&](int i, const typename Source::Loaded &loaded) {
+        const Spot at = spot(i);
+        (at.exists ? from.finished(loaded, channel + at.channel) : Chunk<T>{}).put(to + at.pixel * apart + at.channel);
+      });
 }
 
 // The same without the pixels around it; from the last pixel on, up to `most`, are zeros.
-template <class T, class Source>
+template <class T, int ahead, class Source>
 __device__ inline void stage(T *to, int apart, const Source &from, const Images &images, const Tile &tile, int most,
                              int channels, int channel, int count) {
   const Division by_chunks(count / chunk<T>);
-  const auto load = [&](int i) {
+  const auto spot = [&](int i) {
     const int pixel = by_chunks.quotient(i), c = (i - pixel * by_chunks.by) * chunk<T>;
-    return pixel < tile.pixels() ? from.at((tile.first(images) + pixel) * channels + channel + c, channel + c) : Chunk<T>{};
+    const bool exists = pixel < tile.pixels();
+    return Spot{pixel, c, (tile.first(images) + (exists ? pixel : 0)) * channels + channel + c, exists};
   };
-  bring<Chunk<T>>(most * by_chunks.by, load, [&](int i, const Chunk<T> &found) {
-    const int pixel = by_chunks.quotient(i);
-    found.put(to + pixel * apart + (i - pixel * by_chunks.by) * chunk<T>);
-  });
+  bring<ahead, typename Source::Loaded>(
+      most * by_chunks.by, [&](int i) { return from.load(spot(i).place); },
+      [&](int i, const typename Source::Loaded &loaded) {
+        const Spot at = spot(i);
+        (at.exists ? from.finished(loaded, channel + at.channel) : Chunk<T>{}).put(to + at.pixel * apart + at.channel);
+      });
 }
 
 // Brings lines of `length` of a filter, which are `from_apart` from each other there and `apart` here.
 template <class T>
 __device__ inline void stage_filter(T *to, int apart, const float *from, int from_apart, int lines, int length) {
   const Division by_fours(length / 4);
+  using Four = Run<float, 4>;
   const auto load = [&](int i) {
     const int line = by_fours.quotient(i);
-    const auto four = Run<float, 4>::at(from + line * from_apart + 4 * (i - line * by_fours.by));
+    return Four::at(from + line * from_apart + 4 * (i - line * by_fours.by));
+  };
+  bring<4, Four>(lines * by_fours.by, load, [&](int i, const Four &four) {
+    const int line = by_fours.quotient(i);
     Run<T, 4> stored;
     for (int j = 0; j < 4; ++j) stored.values[j] = narrow<T>(four.values[j]);
-    return stored;
-  };
-  bring<Run<T, 4>>(lines * by_fours.by, load, [&](int i, const Run<T, 4> &four) {
-    const int line = by_fours.quotient(i);
-    four.put(to + line * apart + 4 * (i - line * by_fours.by));
+    stored.put(to + line * apart + 4 * (i - line * by_fours.by));
   });
 }
 
@@ -432,7 +453,7 @@ __device__ inline void forward_of(const Forward &args, int inputs) {
   T *staged = reinterpret_cast<T *>(shared_memory());
   T *filter = staged + (args.rows + 2) * (tile.width + 2) * apart;
   stage_filter(filter, apart, args.filter + channel * 9 * inputs, inputs, args.block_outputs * 9, inputs);
-  stage_around(staged, apart, Normalised<T>{static_cast<const T *>(args.x), args.scale, args.shift}, args.images, tile,
+  stage_around<T, 4>(staged, apart, Normalised<T>{static_cast<const T *>(args.x), args.scale, args.shift}, args.images, tile,
                inputs, 0, inputs);
   __syncthreads();
   const Work work(args.block_outputs / 16);
@@ -477,7 +498,7 @@ struct FinishBackward {
     Pair<T> made;
     for (int which = 0; which < 2; ++which) {
       const float value = wide(x.values[which]);
-      const bool through = args.scale[c + which] * value + args.shift[c + which] > 0;
+      const bool through = normalised(value, args.scale[c + which], args.shift[c + which]) > 0;
       made.values[which] = narrow<T>(through ? found[which] : 0);
       const float stored = wide(made.values[which]);
       sums.add(pair, which, stored, stored * (value - args.mean[c + which]));
@@ -496,7 +517,7 @@ __device__ inline void backward_of(const Backward &args, int outputs) {
   stage_filter(filter, in_filter, args.filter + channel, args.inputs, outputs * 9, args.block_inputs);
   const Pending<T> gradient{static_cast<const T *>(args.gradient), static_cast<const T *>(args.normed), args.a, args.b,
                             args.d};
-  stage_around(staged, apart, gradient, args.images, tile, outputs, 0, outputs);
+  stage_around<T, 3>(staged, apart, gradient, args.images, tile, outputs, 0, outputs);
   __syncthreads();
   const Work work(args.block_inputs / 16);
   FinishBackward<T> finish{args, tile.first(args.images), channel};
@@ -530,8 +551,8 @@ __device__ void filter_gradient(const FilterGradient &args) {
   for (int index = blockIdx.x; index < count; index += parts) {
     const Tile tile(args.images, args.rows, index);
     __syncthreads();
-    stage_around(staged, apart, x, args.images, tile, args.inputs, input, 16);
-    stage(gradients, apart, gradient, args.images, tile, most, args.outputs, output, 16);
+    stage_around<T, 2>(staged, apart, x, args.images, tile, args.inputs, input, 16);
+    stage<T, 2>(gradients, apart, gradient, args.images, tile, most, args.outputs, output, 16);
     __syncthreads();
     if (input == 0) {
       for (int pixel = threadIdx.x / 16; pixel < tile.pixels(); pixel += blockDim.x / 16) {

@@ -14,7 +14,9 @@
 #ifdef CTORCH_CUDA
 #include <ATen/cuda/CUDAContext.h>
 #include <c10/core/DeviceGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
 #include <c10/cuda/CUDAFunctions.h>
+#include <c10/cuda/CUDAGraphsC10Utils.h>
 #include <cuda.h>
 #include <dlfcn.h>
 
@@ -78,29 +80,32 @@ class Loaded {
                 ".", properties.minor, ")");
     const OnDevice on(device);
     const auto code = compiled(properties.major, properties.minor);
+    // Never unloaded: it lives as long as the process.
+    CUmodule module = nullptr;
     check(driver<decltype(cuModuleLoadData)>("cuModuleLoadData")(&module, code.data()), "loading the kernels");
+    for (const char *kernel : {"forward", "backward", "filter_gradient", "channel_sums", "resolve"}) {
+      for (const char *element : {"_float", "_bfloat"}) add(module, std::string(kernel) + element);
+    }
+    for (const char *kernel : {"add_rows", "statistics", "norm_gradient"}) add(module, kernel);
   }
 
   int64_t most_shared = 0;
 
-  CUfunction function(const std::string &name) {
-    const std::lock_guard<std::mutex> hold(lock);
-    auto [place, is_new] = functions.try_emplace(name);
-    if (is_new) {
-      check(driver<decltype(cuModuleGetFunction)>("cuModuleGetFunction")(&place->second, module, name.c_str()),
-            name.c_str());
-      check(driver<decltype(cuFuncSetAttribute)>("cuFuncSetAttribute")(
-                place->second, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, static_cast<int>(most_shared)),
-            name.c_str());
-    }
-    return place->second;
-  }
+  CUfunction function(const std::string &name) const { return functions.at(name); }
 
  private:
-  // Never unloaded: it lives as long as the process.
-  CUmodule module = nullptr;
-  std::mutex lock;
   std::map<std::string, CUfunction> functions;
+
+  void add(CUmodule module, const std::string &name) {
+    CUfunction function = nullptr;
+    check(driver<decltype(cuModuleGetFunction)>("cuModuleGetFunction")(&function, module, name.c_str()), name.c_str());
+    const auto set = [&](CUfunction_attribute attribute, int value) {
+      check(driver<decltype(cuFuncSetAttribute)>("cuFuncSetAttribute")(function, attribute, value), name.c_str());
+    };
+    set(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, static_cast<int>(most_shared));
+    set(CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, CU_SHAREDMEM_CARVEOUT_MAX_SHARED);
+    functions[name] = function;
+  }
 };
 
 struct Attempt {
@@ -114,9 +119,10 @@ Attempt &attempt(c10::Device device) {
   static std::recursive_mutex lock;
   static std::map<c10::DeviceIndex, Attempt> attempts;
   const std::lock_guard<std::recursive_mutex> hold(lock);
-  auto [place, is_new] = attempts.try_emplace(device.index());
-  auto &made = place->second;
-  if (!is_new) return made;
+  if (const auto found = attempts.find(device.index()); found != attempts.end()) return found->second;
+  TORCH_CHECK(c10::cuda::currentStreamCaptureStatusMayInitCtx() == c10::cuda::CaptureStatus::None,
+              "kernels cannot be loaded while work is captured: let it run once before");
+  auto &made = attempts[device.index()];
   try {
     made.kernels = std::make_unique<Loaded>(device);
     check_kernels(device);
@@ -127,6 +133,12 @@ Attempt &attempt(c10::Device device) {
     made.problem = error.what();
   }
   made.kernels = nullptr;
+  try {
+    c10::impl::VirtualGuardImpl(at::kCUDA).synchronizeDevice(device.index());
+  } catch (const c10::Error &) {
+    TORCH_CHECK(false, device, " failed when ResLens's kernels were tried on it, and does nothing more for this process: ",
+                made.problem, "; use --device cpu, and tell us of this GPU");
+  }
   return made;
 }
 

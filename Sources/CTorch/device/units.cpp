@@ -57,18 +57,23 @@ struct ConvolutionBlocks {
   /// - across: whether the filter is read across its lines, as on the way back
   ConvolutionBlocks(const Images &images, int64_t from, int64_t to, bool across, int64_t element, int64_t most_shared)
       : tiling(images, 1) {
-    // Where it can be, two blocks of a multiprocessor at once: one waits for memory while the other computes.
-    for (int64_t limit : {most_shared / 2, most_shared}) {
-      for (int64_t step : {64, 48, 32, 16}) {
-        const int64_t columns = step / channel_step, most_groups = most_warps / columns;
-        tiling = Tiling(images, warp * most_groups);
-        shared = tiling.around * line_bytes(from, element) +
-                 9 * (across ? from * line_bytes_across(step, element) : step * line_bytes(from, element));
-        if (to % step != 0 || shared > limit) continue;
-        channels = step;
-        threads = warp * columns * std::min(divided(tiling.pixels, warp), most_groups);
-        return;
-      }
+    int64_t most_resident = 0;
+    for (int64_t step : {64, 48, 32, 16}) {
+      const int64_t columns = step / channel_step, most_groups = most_warps / columns;
+      const Tiling tiles(images, warp * most_groups);
+      const int64_t bytes = tiles.around * line_bytes(from, element) +
+                            9 * (across ? from * line_bytes_across(step, element) : step * line_bytes(from, element));
+      if (to % step != 0 || bytes > most_shared) continue;
+      const int64_t warps = columns * std::min(divided(tiles.pixels, warp), most_groups);
+      // What a multiprocessor has at once, of which some wait while others compute: as many blocks as its shared memory
+      // holds, 1 KB of CUDA's in each, and as many warps as its registers do.
+      const int64_t resident = std::min<int64_t>((most_shared + 1024) / (bytes + 1024) * warps, 24);
+      if (resident <= most_resident) continue;
+      most_resident = resident;
+      tiling = tiles;
+      channels = step;
+      shared = bytes;
+      threads = warp * warps;
     }
   }
 };
@@ -79,7 +84,7 @@ struct FilterBlocks {
   int64_t pairs, parts, threads, shared;
 
   FilterBlocks(const Images &images, int64_t inputs, int64_t outputs, int64_t element)
-      : tiling(images, 512), pairs(inputs / channel_step * (outputs / channel_step)) {
+      : tiling(images, 256), pairs(inputs / channel_step * (outputs / channel_step)) {
     const int64_t steps = divided(tiling.pixels, channel_step);
     const int64_t warps = std::min(steps, most_warps);
     threads = warp * warps;
@@ -91,6 +96,14 @@ struct FilterBlocks {
                                (warps * channel_step * (9 * channel_step + 4) + threads) * sizeof(float));
   }
 };
+
+/// Where a tensor's elements are, for a kernel that works where `x` lies and reads 16 bytes at a time: it does not look.
+void *checked(const at::Tensor &tensor, const at::Tensor &x) {
+  void *place = const_cast<void *>(tensor.const_data_ptr());
+  TORCH_CHECK(tensor.device() == x.device() && reinterpret_cast<uintptr_t>(place) % 16 == 0,
+              "a tensor on ", tensor.device(), ", or in the middle of another, for kernels on ", x.device());
+  return place;
+}
 
 /// Whether a value a channel is there as the kernels read it.
 bool is_readable(const at::Tensor &values, const at::Tensor &x) {
@@ -131,9 +144,9 @@ constexpr int64_t total_threads = 1024, total_channels = 4;
 constexpr int64_t total_shared = 8 * (total_threads / warp + 1) * sizeof(double);
 
 void point(Backward &args, const Gradient &gradient) {
-  args.gradient = gradient.gradient.const_data_ptr();
+  args.gradient = checked(gradient.gradient, gradient.gradient);
   if (!gradient.coefficients.defined()) return;
-  args.normed = gradient.normed.const_data_ptr();
+  args.normed = checked(gradient.normed, gradient.gradient);
   args.a = row(gradient.coefficients, 0);
   args.b = row(gradient.coefficients, 1);
   args.d = row(gradient.coefficients, 2);
@@ -169,7 +182,8 @@ bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weigh
                        stride == 1 && weight.size(2) == 3 && weight.scalar_type() == at::kFloat &&
                        weight.device() == x.device() && x.size(1) % channel_step == 0 &&
                        weight.size(0) % channel_step == 0 && std::max(x.size(1), weight.size(0)) <= most_channels &&
-                       x.numel() > 0 && !norm.group;
+                       // Of one pixel a channel there is no variance.
+                       x.numel() > x.size(1) && !norm.group;
   if (!is_kind || !launches(x)) return false;
   for (auto value : {norm.weight, norm.bias, norm.running_mean, norm.running_var}) {
     if (!is_readable(get(value), x)) return false;
@@ -185,7 +199,8 @@ UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statis
   const auto images = images_of(x);
   const auto both = made({4, inputs}, x, at::kFloat);
   const bool by_batch = statistics != CTORCH_RUNNING;
-  TORCH_CHECK(!input_sums.defined() || (input_sums.dim() == 3 && input_sums.size(2) == inputs),
+  TORCH_CHECK(!input_sums.defined() || (input_sums.dim() == 3 && input_sums.size(1) == 2 && input_sums.size(2) == inputs &&
+                                         input_sums.device() == x.device()),
               "sums of kernels that do not run any more");
   const auto sums = !by_batch ? at::Tensor() : input_sums.defined() ? input_sums : sums_of(x);
   launch(x, "statistics", false, inputs / total_channels, 1, total_threads, total_shared,
@@ -214,13 +229,13 @@ UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statis
   args.inputs = static_cast<int>(inputs);
   args.outputs = static_cast<int>(outputs);
   args.block_outputs = static_cast<int>(blocks.channels);
-  args.x = x.const_data_ptr();
+  args.x = checked(x, x);
   args.scale = row(both, 2);
   args.shift = row(both, 3);
-  args.filter = floats(filter);
+  args.filter = static_cast<const float *>(checked(filter, x));
   args.bias = floats(offset);
   args.factor = static_cast<float>(factor);
-  if (kept.defined()) args.kept = kept.const_data_ptr();
+  if (kept.defined()) args.kept = checked(kept, x);
   if (found.residual.defined()) args.residual = found.residual.mutable_data_ptr();
   if (found.sum.defined()) args.sum = found.sum.mutable_data_ptr();
   if (wants_sums) args.sums = found.sums.mutable_data_ptr<double>();
@@ -243,12 +258,14 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   args.inputs = static_cast<int>(inputs);
   args.outputs = static_cast<int>(outputs);
   args.block_inputs = static_cast<int>(blocks.channels);
+  TORCH_CHECK(gradient.gradient.device() == x.device() && batch.device() == x.device(), "a gradient on ",
+              gradient.gradient.device(), " for a unit on ", x.device());
   point(args, gradient);
-  args.x = x.const_data_ptr();
+  args.x = checked(x, x);
   args.scale = row(batch, 2);
   args.shift = row(batch, 3);
   args.mean = row(batch, 0);
-  args.filter = floats(filter);
+  args.filter = static_cast<const float *>(checked(filter, x));
   args.out = found.out.mutable_data_ptr();
   args.sums = sums.mutable_data_ptr<double>();
   launch(x, "backward", true, blocks.tiling.count, inputs / blocks.channels, blocks.threads, blocks.shared, args);
@@ -270,9 +287,9 @@ void resolve(const Gradient &gradient, const at::Tensor &kept, const at::Tensor 
   const int64_t chunks = gradient.gradient.numel() * gradient.gradient.element_size() / 16;
   launch(gradient.gradient, "resolve", true, divided(chunks, threads), 1, threads, 0,
          Resolve{static_cast<int>(pixels_of(images)), static_cast<int>(channels),
-                 kept.defined() ? kept.const_data_ptr() : nullptr, gradient.gradient.const_data_ptr(),
-                 gradient.normed.const_data_ptr(), row(gradient.coefficients, 0), row(gradient.coefficients, 1),
-                 row(gradient.coefficients, 2), out.mutable_data_ptr()});
+                 kept.defined() ? checked(kept, out) : nullptr, checked(gradient.gradient, out),
+                 checked(gradient.normed, out), row(gradient.coefficients, 0), row(gradient.coefficients, 1),
+                 row(gradient.coefficients, 2), checked(out, out)});
 }
 
 }  // namespace ctorch::device
