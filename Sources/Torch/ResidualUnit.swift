@@ -166,6 +166,7 @@ public enum KernelSet {
 
   /// Why a GPU runs units by libtorch's operations alone; nil where it has kernels of ours, as Ampere and later do. At the
   /// first use they are compiled, which takes a few seconds, and held against libtorch's operations there.
+  /// Of the processor it says that no GPU is emulated, as only tests do.
   public static func problem(on device: Device) -> String? {
     do {
       try check(ctorch_load_device_kernels(device.code))

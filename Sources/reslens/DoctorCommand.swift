@@ -63,7 +63,8 @@ struct DoctorCommand: ParsableCommand {
         + Self.rounded(found.gradients)
         + (found.captured.map { ", captured steps within \(Self.rounded($0)) of plain ones" } ?? "")
         + (KernelSet.problem(on: device).map { "; libtorch's operations alone: \($0)" }
-          ?? "; gradients by ResLens's kernels within \(Self.rounded(found.kernels)) of libtorch's operations")
+          ?? "; gradients by ResLens's kernels within \(Self.rounded(found.kernels)) of libtorch's operations, "
+          + "in bfloat16 \(String(format: "%.2f", found.kernelsInHalf)) times as far from float32's as theirs")
       if !found.kernelsAgree {
         finding.trouble =
           "ResLens's kernels and libtorch's operations disagree by more than ReLUs make of rounding: train on "

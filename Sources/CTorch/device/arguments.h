@@ -1,8 +1,18 @@
-// What the kernels of a GPU are given: read by both sides, the host's compiler and CUDA's.
+// What the kernels of a GPU are given, and what both sides count by: read by the host's compiler and by CUDA's.
 //
 // Tensors are N×H×W×C in memory (channels-last), of float or bfloat; a convolution's filter is O×3×3×I. All are of stride 1
 // and padded to keep the size, and channels come in sixteens.
 DEVICE_CODE(
+
+// Channels come in as many as a warp makes at a time.
+constexpr int channel_step = 16;
+// What lies between neighbouring lines of shared memory, so that the lanes of a warp read from different banks: bytes where
+// they are read along, elements where they are read across.
+constexpr int padding_bytes = 16, padding_across = 8;
+// Of a filter's gradient, the floats of one output in a warp's room.
+constexpr int gradient_line = 9 * channel_step + 4;
+// Channels of a block that adds up rows of sums.
+constexpr int total_channels = 4;
 
 struct Images {
   int count, height, width;
@@ -30,13 +40,17 @@ struct Forward {
   double *sums;
 };
 
+// a·gradient + b·normed + d, a value a channel each; without coefficients, where they are null, the gradient itself.
+struct PendingGradient {
+  const void *gradient, *normed;
+  const float *a, *b, *d;
+};
+
 // Back through a unit's convolution and ReLU. A block works on `rows` rows of an image, and on `block_inputs` of the channels.
 struct Backward {
   Images images;
   int rows, inputs, outputs, block_inputs;
-  // The gradient is a·gradient + b·normed + d, O each; without coefficients, where they are null, the gradient itself.
-  const void *gradient, *normed;
-  const float *a, *b, *d;
+  PendingGradient gradient;
   const void *x;
   const float *scale, *shift, *mean;
   const float *filter;
@@ -50,8 +64,7 @@ struct Backward {
 struct FilterGradient {
   Images images;
   int rows, inputs, outputs, parts;
-  const void *gradient, *normed;
-  const float *a, *b, *d;
+  PendingGradient gradient;
   const void *x;
   const float *scale, *shift;
   float *partial;
@@ -95,11 +108,11 @@ struct NormGradient {
   float *gamma_gradient, *beta_gradient;
 };
 
-// out = kept + a·gradient + b·normed + d; `kept` may be null, and `out` may be one of those.
+// out = kept + what a pending gradient comes to; `kept` may be null, and `out` may be one of those.
 struct Resolve {
   int pixels, channels;
-  const void *kept, *gradient, *normed;
-  const float *a, *b, *d;
+  const void *kept;
+  PendingGradient gradient;
   void *out;
 };
 

@@ -119,7 +119,7 @@ class Check {
     const double apart = at::norm(wide(found).sub(wanted)).item<double>() / at::norm(wanted).item<double>();
     // bfloat16 has 8 bits, and what is rounded is summed up again.
     const double most = type == at::kFloat ? in_float : 2e-2;
-    TORCH_CHECK(apart <= most, "differ in ", type == at::kFloat ? "float32" : "bfloat16", " by ", apart, " of the ", what,
+    TORCH_CHECK(apart <= most, "ResLens's kernels and libtorch's operations differ in ", type == at::kFloat ? "float32" : "bfloat16", " by ", apart, " of the ", what,
                 " where ", most, " is rounding (", of.inputs, " to ", of.outputs, " channels)");
   }
 };

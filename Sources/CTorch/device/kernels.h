@@ -49,11 +49,8 @@ using Chunk = Run<T, chunk<T>>;
 template <class T>
 using Values = Run<float, chunk<T>>;
 
-// What lies between neighbouring lines of shared memory, so that the lanes of a warp read from different banks: of lines that
-// are read along, and of such that are read across.
 template <class T>
-constexpr int padding = 16 / sizeof(T);
-constexpr int padding_across = 8;
+constexpr int padding = padding_bytes / sizeof(T);
 
 // Lets a block's threads load `count` things and store them, each of them several before it waits for the first.
 template <int ahead, class Value, class Load, class Store>
@@ -115,7 +112,7 @@ struct Product<bfloat> {
 };
 
 // Tensor cores take 10 bits of a float's 23: as a sum of two such numbers, with the product of the two small ones left
-// out, the product is as exact as a float's. They cut off where a float would be rounded: so only the sum of one `add` is
+// out, a product is within a few units of a float's last place. They cut off where a float would be rounded: so only the sum of one `add` is
 // theirs. (Infinity becomes no number.)
 template <>
 struct Product<float> {
@@ -200,6 +197,9 @@ struct Pending {
   const float *a;
   const float *b;
   const float *d;
+
+  __device__ explicit Pending(const PendingGradient &of)
+      : gradient(static_cast<const T *>(of.gradient)), normed(static_cast<const T *>(of.normed)), a(of.a), b(of.b), d(of.d) {}
 
   struct Loaded {
     Chunk<T> gradient, normed;
@@ -454,7 +454,7 @@ __device__ inline void forward_of(const Forward &args, int inputs) {
   T *filter = staged + (args.rows + 2) * (tile.width + 2) * apart;
   stage_filter(filter, apart, args.filter + channel * 9 * inputs, inputs, args.block_outputs * 9, inputs);
   stage_around<T, 4>(staged, apart, Normalised<T>{static_cast<const T *>(args.x), args.scale, args.shift}, args.images, tile,
-               inputs, 0, inputs);
+                     inputs, 0, inputs);
   __syncthreads();
   const Work work(args.block_outputs / 16);
   FinishForward<T> finish{args, tile.first(args.images), channel};
@@ -515,8 +515,7 @@ __device__ inline void backward_of(const Backward &args, int outputs) {
   T *filter = staged + (args.rows + 2) * (tile.width + 2) * apart;
   const int in_filter = args.block_inputs + padding_across;
   stage_filter(filter, in_filter, args.filter + channel, args.inputs, outputs * 9, args.block_inputs);
-  const Pending<T> gradient{static_cast<const T *>(args.gradient), static_cast<const T *>(args.normed), args.a, args.b,
-                            args.d};
+  const Pending<T> gradient(args.gradient);
   stage_around<T, 3>(staged, apart, gradient, args.images, tile, outputs, 0, outputs);
   __syncthreads();
   const Work work(args.block_inputs / 16);
@@ -543,8 +542,7 @@ __device__ void filter_gradient(const FilterGradient &args) {
   T *staged = reinterpret_cast<T *>(shared_memory());
   T *gradients = staged + (args.rows + 2) * (args.images.width + 2) * apart;
   const Normalised<T> x{static_cast<const T *>(args.x), args.scale, args.shift};
-  const Pending<T> gradient{static_cast<const T *>(args.gradient), static_cast<const T *>(args.normed), args.a, args.b,
-                            args.d};
+  const Pending<T> gradient(args.gradient);
   float sums[9][2][4] = {};
   float bias = 0;
   const int count = tiles(args.images, args.rows), parts = args.parts;
@@ -580,7 +578,7 @@ __device__ void filter_gradient(const FilterGradient &args) {
     }
   }
   // Each warp's sums to a place of its own, and there they are added up in the warps' order.
-  constexpr int line = 9 * 16 + 4, room_of_warp = 16 * line;
+  constexpr int line = gradient_line, room_of_warp = 16 * line;
   float *room = reinterpret_cast<float *>(shared_memory());
   float *biases = room + warps * room_of_warp;
   __syncthreads();
@@ -658,7 +656,7 @@ __device__ void channel_sums(const ChannelSums &args) {
 __device__ inline void total(const Sums &sums, int channels, double (&found)[2]) {
   double *room = reinterpret_cast<double *>(shared_memory());
   const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
-  const int kind = lane / 4 % 2, channel = blockIdx.x * 4 + lane % 4;
+  const int kind = lane / 4 % 2, channel = blockIdx.x * total_channels + lane % 4;
   double sum = 0;
   for (int row = threadIdx.x / 8; row < sums.parts; row += blockDim.x / 8) {
     sum += sums.rows[(2 * row + kind) * channels + channel];
@@ -681,8 +679,8 @@ __device__ inline void total(const Sums &sums, int channels, double (&found)[2])
 __device__ inline void statistics_of(const Statistics &args) {
   double sums[2];
   total(args.sums, args.channels, sums);
-  if (threadIdx.x >= 4) return;
-  const int c = blockIdx.x * 4 + threadIdx.x;
+  if (threadIdx.x >= total_channels) return;
+  const int c = blockIdx.x * total_channels + threadIdx.x;
   double mean = args.running_mean[c], variance = args.running_variance[c];
   if (args.sums.parts > 0) {
     mean = sums[0] / args.pixels;
@@ -704,8 +702,8 @@ __device__ inline void statistics_of(const Statistics &args) {
 __device__ inline void norm_gradient_of(const NormGradient &args) {
   double sums[2];
   total(args.sums, args.channels, sums);
-  if (threadIdx.x >= 4) return;
-  const int c = blockIdx.x * 4 + threadIdx.x;
+  if (threadIdx.x >= total_channels) return;
+  const int c = blockIdx.x * total_channels + threadIdx.x;
   const double mean = args.statistics[c], inverse = args.statistics[args.channels + c];
   // γ/σ·(g − Σg/N − x̂·Σg·x̂/N) with x̂ = (x − mean)/σ
   const double a = args.gamma[c] * inverse, b = -a * inverse * inverse * sums[1] / args.pixels;
@@ -722,14 +720,15 @@ __device__ void resolve(const Resolve &args) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= args.pixels * chunks) return;
   const int place = i * chunk<T>, channel = i % chunks * chunk<T>;
-  const auto gradient = Chunk<T>::at(static_cast<const T *>(args.gradient) + place);
-  const auto normed = Chunk<T>::at(static_cast<const T *>(args.normed) + place);
+  const Pending<T> pending(args.gradient);
+  const auto loaded = pending.load(place);
   const auto kept = args.kept ? Chunk<T>::at(static_cast<const T *>(args.kept) + place) : Chunk<T>{};
-  const auto a = Values<T>::at(args.a + channel), b = Values<T>::at(args.b + channel), d = Values<T>::at(args.d + channel);
+  const auto a = Values<T>::at(pending.a + channel), b = Values<T>::at(pending.b + channel),
+             d = Values<T>::at(pending.d + channel);
   Chunk<T> out;
   for (int j = 0; j < chunk<T>; ++j) {
-    out.values[j] = narrow<T>(wide(kept.values[j]) + a.values[j] * wide(gradient.values[j]) +
-                              b.values[j] * wide(normed.values[j]) + d.values[j]);
+    out.values[j] = narrow<T>(wide(kept.values[j]) + a.values[j] * wide(loaded.gradient.values[j]) +
+                              b.values[j] * wide(loaded.normed.values[j]) + d.values[j]);
   }
   out.put(static_cast<T *>(args.out) + place);
 }

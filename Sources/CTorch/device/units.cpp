@@ -16,8 +16,6 @@ namespace {
 // MARK: blocks
 
 constexpr int64_t warp = 32;
-/// Channels come in as many as a warp makes at a time.
-constexpr int64_t channel_step = 16;
 /// Every block reads the whole filter, or a good part of it: made for narrow convolutions. Wider ones are libtorch's.
 constexpr int64_t most_channels = 128;
 constexpr int64_t most_warps = 8;
@@ -42,10 +40,9 @@ struct Tiling {
         around((rows + 2) * (images.width + 2)) {}
 };
 
-/// Bytes that a line takes in shared memory, with what is between it and the next one (`padding` and `padding_across` of
-/// kernels.h).
-int64_t line_bytes(int64_t length, int64_t element) { return length * element + 16; }
-int64_t line_bytes_across(int64_t length, int64_t element) { return (length + 8) * element; }
+/// Bytes that a line takes in shared memory, with what is between it and the next one.
+int64_t line_bytes(int64_t length, int64_t element) { return length * element + padding_bytes; }
+int64_t line_bytes_across(int64_t length, int64_t element) { return (length + padding_across) * element; }
 
 /// How a convolution is divided among blocks and their warps, each of which makes 32 pixels of 16 channels at a time.
 struct ConvolutionBlocks {
@@ -91,9 +88,9 @@ struct FilterBlocks {
     // A constant: the order of sums should not change with the card.
     constexpr int64_t all_warps = 2048;
     parts = std::clamp<int64_t>(all_warps / (warps * pairs), 1, tiling.count);
-    // Afterwards the warps' sums lie there, in lines of 9·16 and 4 between them, and the threads' of the bias.
+    // Afterwards the warps' sums lie there, and the threads' of the bias.
     shared = std::max<int64_t>((tiling.around + steps * channel_step) * line_bytes_across(channel_step, element),
-                               (warps * channel_step * (9 * channel_step + 4) + threads) * sizeof(float));
+                               (warps * channel_step * gradient_line + threads) * sizeof(float));
   }
 };
 
@@ -139,17 +136,19 @@ at::Tensor sums_of(const at::Tensor &x) {
   return sums;
 }
 
-/// A block that adds up rows of sums: many threads, so that each has few of the rows, and four channels.
-constexpr int64_t total_threads = 1024, total_channels = 4;
+/// A block that adds up rows of sums: many threads, so that each has few of the rows.
+constexpr int64_t total_threads = 1024;
 constexpr int64_t total_shared = 8 * (total_threads / warp + 1) * sizeof(double);
 
-void point(Backward &args, const Gradient &gradient) {
-  args.gradient = checked(gradient.gradient, gradient.gradient);
-  if (!gradient.coefficients.defined()) return;
-  args.normed = checked(gradient.normed, gradient.gradient);
-  args.a = row(gradient.coefficients, 0);
-  args.b = row(gradient.coefficients, 1);
-  args.d = row(gradient.coefficients, 2);
+PendingGradient pending(const Gradient &gradient, const at::Tensor &x) {
+  PendingGradient found{};
+  found.gradient = checked(gradient.gradient, x);
+  if (!gradient.coefficients.defined()) return found;
+  found.normed = checked(gradient.normed, x);
+  found.a = row(gradient.coefficients, 0);
+  found.b = row(gradient.coefficients, 1);
+  found.d = row(gradient.coefficients, 2);
+  return found;
 }
 
 /// The gradients of filter and bias.
@@ -159,8 +158,8 @@ void filter_gradients(UnitGradients &found, const Unit &unit, const Backward &ba
   const auto partial = made({blocks.parts, size}, unit.x, at::kFloat), all = made({size}, unit.x, at::kFloat);
   launch(unit.x, "filter_gradient", true, blocks.parts, blocks.pairs, blocks.threads, blocks.shared,
          FilterGradient{back.images, static_cast<int>(blocks.tiling.rows), back.inputs, back.outputs,
-                        static_cast<int>(blocks.parts), back.gradient, back.normed, back.a, back.b, back.d, back.x,
-                        back.scale, back.shift, partial.mutable_data_ptr<float>()});
+                        static_cast<int>(blocks.parts), back.gradient, back.x, back.scale, back.shift,
+                        partial.mutable_data_ptr<float>()});
   launch(unit.x, "add_rows", false, divided(size, warp), 1, total_threads, total_threads * sizeof(float),
          AddRows{static_cast<int>(blocks.parts), static_cast<int>(size), floats(partial), all.mutable_data_ptr<float>()});
   found.weight = all.narrow(0, 0, size - outputs).view({outputs, 3, 3, inputs}).permute({0, 3, 1, 2});
@@ -245,7 +244,8 @@ UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statis
 
 UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters) {
   const auto &x = unit.x;
-  TORCH_CHECK(batch.size(0) == 4 && batch.size(1) == x.size(1), "statistics of kernels that do not run any more");
+  TORCH_CHECK(batch.size(0) == 4 && batch.size(1) == x.size(1) && batch.device() == x.device(),
+              "statistics of kernels that do not run any more");
   const int64_t inputs = x.size(1), outputs = unit.weight.size(0);
   const auto images = images_of(x);
   const ConvolutionBlocks blocks(images, outputs, inputs, true, x.element_size(), most_shared(x));
@@ -258,9 +258,7 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   args.inputs = static_cast<int>(inputs);
   args.outputs = static_cast<int>(outputs);
   args.block_inputs = static_cast<int>(blocks.channels);
-  TORCH_CHECK(gradient.gradient.device() == x.device() && batch.device() == x.device(), "a gradient on ",
-              gradient.gradient.device(), " for a unit on ", x.device());
-  point(args, gradient);
+  args.gradient = pending(gradient, x);
   args.x = checked(x, x);
   args.scale = row(batch, 2);
   args.shift = row(batch, 3);
@@ -287,9 +285,7 @@ void resolve(const Gradient &gradient, const at::Tensor &kept, const at::Tensor 
   const int64_t chunks = gradient.gradient.numel() * gradient.gradient.element_size() / 16;
   launch(gradient.gradient, "resolve", true, divided(chunks, threads), 1, threads, 0,
          Resolve{static_cast<int>(pixels_of(images)), static_cast<int>(channels),
-                 kept.defined() ? checked(kept, out) : nullptr, checked(gradient.gradient, out),
-                 checked(gradient.normed, out), row(gradient.coefficients, 0), row(gradient.coefficients, 1),
-                 row(gradient.coefficients, 2), checked(out, out)});
+                 kept.defined() ? checked(kept, out) : nullptr, pending(gradient, out), checked(out, out)});
 }
 
 }  // namespace ctorch::device
