@@ -67,7 +67,7 @@ struct DoctorCommand: ParsableCommand {
           + "in bfloat16 \(String(format: "%.2f", found.kernelsInHalf)) times as far from float32's as theirs")
       if !found.kernelsAgree {
         finding.trouble =
-          "ResLens's kernels and libtorch's operations disagree by more than ReLUs make of rounding: train on "
+          "ResLens's kernels and libtorch's operations disagree by more than rounding: train on "
           + "--device cpu, and tell us of this GPU"
       } else if !found.agrees {
         finding.trouble = "that is more than rounding: train on --device cpu, and try another libtorch or driver"
