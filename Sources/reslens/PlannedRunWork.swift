@@ -54,7 +54,7 @@ struct PlannedRunWork {
     var options = run.measurement.options
     options.names = Set(missing.compactMap(MeasureName.init(rawValue:)))
     let maker = try BatchMaker(statistics: run.configuration.statistics ?? dataset.statistics, device: device)
-    let samples = { Samples($0, count: run.measurement.samples, batch: 64, maker: maker) }
+    let samples = { Samples($0, count: run.measurement.samples, maker: maker) }
     do {
       let measuring = try RunMeasuring(place, expecting: run.configuration.architecture, on: device)
       _ = try measuring.measure(
