@@ -20,6 +20,9 @@ public struct RunConfiguration: Codable, Hashable, Sendable {
   public var seed: UInt64
   /// The element type of activations: float32, or bfloat16 with float32 parameters.
   public var precision: ElementType
+  /// Whether several processes normalise a batch by the statistics of the whole of it, as one process does, instead of each its
+  /// part by that part's; nil is no. A run that is gone on with may change it, as it may the number of processes.
+  public var synchronisesStatistics: Bool?
   /// What is measured while training; nil for nothing. It changes nothing of the training.
   public var measure: MeasureSchedule?
 
@@ -27,6 +30,7 @@ public struct RunConfiguration: Codable, Hashable, Sendable {
     case architecture, data, statistics, recipe, seed, precision, measure
     case trainSamples = "train-samples"
     case validationSamples = "validation-samples"
+    case synchronisesStatistics = "sync-batch-norm"
   }
 
   public init(

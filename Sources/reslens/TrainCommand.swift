@@ -42,8 +42,12 @@ struct TrainCommand: ParsableCommand {
   var resume = false
 
   @Flag(
-    help: "Where several processes train: normalises by the statistics of the whole batch instead of each one's part.")
-  var syncBatchNorm = false
+    inversion: .prefixedNo,
+    help: """
+      Where several processes train: normalises by the statistics of the whole batch instead of each one's part. (default: \
+      each one's part, or as the run did that is gone on with)
+      """)
+  var syncBatchNorm: Bool?
 
   @Flag(help: "Runs a GPU's steps operation by operation, instead of each as one captured launch.")
   var plainSteps = false
@@ -58,7 +62,7 @@ struct TrainCommand: ParsableCommand {
     if plainSteps, group != nil || !DeviceGraph.isPossible(on: device) {
       throw ValidationError("--plain-steps is for what would be captured: the steps of one process on a GPU")
     }
-    if syncBatchNorm, group == nil {
+    if syncBatchNorm == true, group == nil {
       throw ValidationError("--sync-batch-norm is for several processes: reslens launch --help")
     }
     // Process 0 alone looks into the run's folder.
@@ -76,13 +80,18 @@ struct TrainCommand: ParsableCommand {
     let session = TrainingSession(
       configuration, dataset, folder, threads: threads.threads, checkpointSeconds: training.checkpointSeconds,
       device: device, capturesSteps: !plainSteps,
-      processes: group.map { DataParallel($0, synchronisesStatistics: syncBatchNorm) })
+      processes: group.map {
+        DataParallel($0, synchronisesStatistics: configuration.synchronisesStatistics ?? false)
+      })
     let terminal = Terminal()
     terminal.isQuiet = !isFirst
     Interrupt.listen()
     Interrupt.parent = Processes.parent
     guard try session.run(terminal) == .finished else {
-      terminal.note("stopped and saved; go on with: reslens train --resume --out \(folder.url.path)")
+      let launch =
+        group.map { Interrupt.parent == nil ? "the same launcher and " : "reslens launch --processes \($0.size) -- " }
+        ?? "reslens "
+      terminal.note("stopped and saved; go on with: \(launch)train --resume --out \(folder.url.path)")
       throw ExitCode(Interrupt.exitCode)
     }
     if isFirst { print(folder.url.path) }
@@ -103,9 +112,9 @@ struct TrainCommand: ParsableCommand {
     guard let architecture = try model.map({ try .find($0, fitting: dataset) }) ?? stored?.architecture else {
       throw ValidationError("--model is missing: resnet-20, for instance (reslens models lists them)")
     }
-    return (
-      try training.configuration(architecture, dataset, source: source, seed: seed, stored: stored), dataset
-    )
+    var configuration = try training.configuration(architecture, dataset, source: source, seed: seed, stored: stored)
+    configuration.synchronisesStatistics = syncBatchNorm ?? stored?.synchronisesStatistics
+    return (configuration, dataset)
   }
 
   static func defaultFolder(_ configuration: RunConfiguration, _ dataset: ImageDataset) -> String {

@@ -67,10 +67,13 @@ struct TrainingSession {
   private func openFolder() throws -> FolderLock {
     try Files.makeFolder(folder.url)
     let lock = try FolderLock(folder.url, waiting: lockSeconds)
-    // Measuring changes nothing of the training: a run that is gone on with may be measured otherwise from here on.
-    if try !folder.holdsRun || configuration.measure != folder.configuration().measure {
-      try Files.write(YAML.encode(configuration), to: folder.configurationFile)
-    }
+    let stored = folder.holdsRun ? try folder.configuration() : nil
+    // What may change where a run is gone on with.
+    guard
+      stored == nil || stored?.measure != configuration.measure
+        || stored?.synchronisesStatistics != configuration.synchronisesStatistics
+    else { return lock }
+    try Files.write(YAML.encode(configuration), to: folder.configurationFile)
     return lock
   }
 
@@ -85,7 +88,12 @@ struct TrainingSession {
     func words(_ counts: [Int]) -> String {
       (counts[1] == 1 ? "" : "\(counts[1]) processes of ") + "\(counts[0]) threads"
     }
-    terminal.note("note: this run had \(words(before)) and has \(words(now)) now: sums may round otherwise")
+    // One process normalises whole batches in either way.
+    let parts = configuration.synchronisesStatistics == true ? [1, 1] : [before[1], now[1]]
+    terminal.note(
+      "note: this run had \(words(before)) and has \(words(now)) now: sums may round otherwise"
+        + (parts[0] == parts[1]
+          ? "" : ", and a batch is normalised in \(parts[1]) part\(parts[1] == 1 ? "" : "s") instead of \(parts[0])"))
   }
 
   private func announce(_ trainer: Trainer, _ dataset: ImageDataset, _ terminal: Terminal) {
