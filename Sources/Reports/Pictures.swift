@@ -36,7 +36,7 @@ struct Pictures {
     return """
       <section id="\(section.id)"><h2>\(section.title)</h2>
       \(section.text.map { text -> Markup in "<p>\(text)</p>" })
-      \(section.gaps.map { gap -> Markup in "<p class=\"gap\">\(gap.problem): <code>\(gap.command)</code></p>" })
+      \(section.gaps.map { gap -> Markup in "<p class=\"gap\">\(gap.introduction): <code>\(gap.command)</code></p>" })
       \(section.notes.map { note -> Markup in "<p class=\"note\">\(note)</p>" })
       \(section.overview)
       \(section.illustrations.map(figure))

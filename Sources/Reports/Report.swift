@@ -4,8 +4,10 @@ import Results
 
 /// A trained network as a report shows it.
 public struct ReportedRun: Equatable, Sendable {
-  /// What the run is called in pictures and tables, and what `reslens measure` is to be called with.
+  /// What the run is called in pictures and tables.
   public var name: String
+  /// The run's folder, which `reslens measure` is to be called with; of a mean over seeds each one's.
+  public var folders: [String]
   /// What it is called together with the runs that differ in nothing but their seed; nil where it stands alone.
   public var group: String?
   /// What was trained and how, in the order in which it is shown.
@@ -19,10 +21,13 @@ public struct ReportedRun: Equatable, Sendable {
   /// Whether it was trained at all; of one that was not, only what its initialisation shows is on the page.
   public var isTrained: Bool
 
+  /// - Parameter folder: its name where it is nil
   public init(
-    name: String, facts: [Fact], epochs: [EpochRecord], measures: MeasureResults?, history: [MeasureResults] = []
+    name: String, folder: String? = nil, facts: [Fact], epochs: [EpochRecord], measures: MeasureResults?,
+    history: [MeasureResults] = []
   ) {
     self.name = name
+    folders = [folder ?? name]
     self.facts = facts
     self.epochs = epochs
     self.measures = measures

@@ -33,6 +33,7 @@ struct RunGroup {
     measures.measures.lesions = runs.lazy.compactMap { $0.measures?.measures.lesions }.first
     var mean = runs[0]
     mean.name = label
+    mean.folders = runs.flatMap(\.folders)
     mean.measures = measures
     let epochs = Set(runs.flatMap(\.history).map(\.epoch)).sorted()
     mean.history = epochs.compactMap { epoch in

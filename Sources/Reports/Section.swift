@@ -63,7 +63,7 @@ struct Section {
               """)
         ],
       gaps: runs.filter(\.epochs.isEmpty).map {
-        Gap(problem: "\($0.name) has no finished epoch", command: "reslens train --resume --out \($0.name)")
+        Gap(problem: "\($0.name) has no finished epoch", command: "reslens train --resume --out \($0.folders[0])")
       },
       tables: trained.map { epochTable($0, captioned: runs.count > 1) })
   }
@@ -124,8 +124,11 @@ private func note(on absences: [MeasureResults.Absence], run: String?) -> Markup
 
 /// What is missing from a section, and the command that makes it.
 struct Gap: CustomStringConvertible, Hashable {
+  /// What is missing.
   var problem: String
   var command: String
+  /// What leads from the one to the other.
+  private var lead = ""
 
   init(problem: String, command: String) {
     self.problem = problem
@@ -135,17 +138,24 @@ struct Gap: CustomStringConvertible, Hashable {
   /// Many runs that do not have the measure.
   init(_ measure: Measure, ofAll runs: [ReportedRun]) {
     self.init(measure, of: runs[0])
-    problem = "\(runs.count) runs have no values of this measure, and each needs a call such as"
+    problem = "\(runs.count) runs have no values of this measure"
+    lead = Self.each
   }
 
   /// A run that does not have the measure.
   init(_ measure: Measure, of run: ReportedRun) {
     let isMeasured = run.measures != nil
     problem = "\(run.name) \(isMeasured ? "has no values of this measure" : "has not been measured")"
+    if run.folders.count > 1 { lead = Self.each }
     // What is measured where nothing is named has all that the page always shows.
     let isAmongAll = measure.isAlwaysShown && !isMeasured
-    command = "reslens measure \(run.name)" + (isAmongAll ? "" : " --measures \(measure.name)")
+    command = "reslens measure \(run.folders[0])" + (isAmongAll ? "" : " --measures \(measure.name)")
   }
 
-  var description: String { "\(problem): \(command)" }
+  private static let each = ", and each run needs a call such as"
+
+  var description: String { "\(introduction): \(command)" }
+
+  /// The sentence before the command.
+  var introduction: String { problem + lead }
 }

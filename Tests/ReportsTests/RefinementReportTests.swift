@@ -74,6 +74,25 @@ private let histories = [
       ])
   }
 
+  @Test("names a run's own folder in the command for what all seeds lack, and says so once on a study's page")
+  func gapsOfSeeds() throws {
+    let seeds = (0..<2).map { seed -> ReportedRun in
+      var run = Samples.run("a, seed \(seed)")
+      (run.group, run.folders) = ("a", ["runs/\(seed)"])
+      run.measures?.measures.droppedStep = nil
+      return run
+    }
+    let gaps = Section.all(of: seeds).flatMap(\.gaps).map(\.description)
+    #expect(
+      gaps == [
+        "a (2 seeds) has no values of this measure, and each run needs a call such as: "
+          + "reslens measure runs/0 --measures dropped-step"
+      ])
+    let page = StudyReport.Page(
+      name: "p", title: "t", findings: [], notes: [], exhibits: [.droppedStep], runs: seeds, errors: nil)
+    #expect(page.sections[0].notes.map(\.text).contains("a (2 seeds) has no values of this measure."))
+  }
+
   @Test("names the main measure that a measured run lacks") func mainGaps() throws {
     var run = Samples.run("some")
     run.measures?.measures.cosineLoss = nil
