@@ -1,3 +1,4 @@
+import Foundation
 import Host
 
 extension Synthetic {
@@ -15,6 +16,12 @@ extension Synthetic {
 }
 
 extension ImageDataset {
+  /// A source by the name that it has from any folder, and that is kept in files: the whole path of what is no embedded set.
+  /// - Throws: `FileError` for a seed that is none.
+  public static func wholeName(of source: String) throws(FileError) -> String {
+    try Synthetic.seed(of: source) == nil ? URL(filePath: source).standardizedFileURL.path : source
+  }
+
   /// "synthetic" or "synthetic:SEED" for the embedded set, else a folder or archive of CIFAR.
   /// - Throws: `FileError` that names the file and what is wrong with it.
   public static func load(_ source: String) throws -> ImageDataset {

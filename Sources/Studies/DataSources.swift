@@ -46,7 +46,7 @@ public final class DataSources {
         path: "--data", problem: "the study needs \(name), and none was given",
         remedy: "name its folder or archive with --data too, or a folder that holds both sets")
     }
-    return try Synthetic.seed(of: name) == nil ? URL(filePath: name).standardizedFileURL.path : name
+    return try ImageDataset.wholeName(of: name)
   }
 
   /// The data set of a source, read once.

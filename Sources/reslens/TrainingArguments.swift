@@ -54,8 +54,7 @@ struct TrainingArguments: ParsableArguments {
     guard let source = data ?? stored?.data else {
       throw ValidationError("--data is missing: \"synthetic\", or a folder or archive of CIFAR")
     }
-    // A run can be gone on with and measured from anywhere.
-    return try Synthetic.seed(of: source) == nil ? URL(filePath: source).standardizedFileURL.path : source
+    return try ImageDataset.wholeName(of: source)
   }
 
   /// What the options say of a training, with a stored run's values for those that are left out.

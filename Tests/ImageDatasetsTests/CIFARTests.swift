@@ -74,6 +74,16 @@ private func makeCIFAR10(in folder: URL) throws {
     expectError("", "no CIFAR") { _ = try ImageDataset.load(empty.url.path) }
   }
 
+  @Test("A source has one whole name, from whatever folder it is named")
+  func wholeNames() throws {
+    let whole = try ImageDataset.wholeName(of: folder.path)
+    #expect(whole == folder.path)
+    #expect(try ImageDataset.wholeName(of: folder.path + "/../cifar-10-batches-bin/") == whole)
+    #expect(try ImageDataset.wholeName(of: "data").hasPrefix("/"))
+    #expect(try ImageDataset.wholeName(of: "synthetic:7") == "synthetic:7")
+    #expect(throws: FileError.self) { try ImageDataset.wholeName(of: "synthetic:x") }
+  }
+
   @Test("Two data sets under one folder are told apart by their own names only")
   func twoSets() throws {
     let other = scratch.url.appending(path: "cifar-100-binary")
