@@ -29,14 +29,6 @@ extension Unrolling {
   /// The one with another scale; nil where 1 is the scale that was given or chosen.
   var scaled: Trajectory? { trajectories.last { $0.scale != 1 } }
 
-  /// Whether no step of the trained network comes after the repeated one: the answer behind it is then the trained
-  /// network's own.
-  var repeatsLastStep: Bool {
-    !trajectories.flatMap { $0.steps.train + $0.steps.validation }.contains {
-      $0.repetition == 0 && $0.place > repeated.step
-    }
-  }
-
   /// What was repeated, how often and how scaled, and why so.
   fileprivate var explanation: Markup {
     let scale = scaled?.scale ?? 1

@@ -114,6 +114,9 @@ public struct MeasureResults: Codable, Equatable, Sendable {
     public var steps: [Int]?
     public var reason: String
 
+    /// The measure that it is of: "cosine-loss" of "cosine-loss.plugged".
+    var measureName: String { String(measure.prefix { $0 != "." }) }
+
     public init(measure: String, steps: ClosedRange<Int>? = nil, reason: String) {
       self.measure = measure
       self.steps = steps.map { [$0.lowerBound, $0.upperBound] }
@@ -158,15 +161,33 @@ public enum MeasureMode: String, Codable, Sendable, CaseIterable {
 }
 
 extension MeasureResults {
+  /// Whether both are of the same network in the same mode on the same data, perhaps on more or fewer samples.
+  private func isOfTheSameNetwork(as other: MeasureResults) -> Bool {
+    checkpoint == other.checkpoint && architecture == other.architecture && data == other.data && mode == other.mode
+  }
+
+  /// Whether both are of the same network on the same samples, so that one file can hold them.
+  public func canStand(with other: MeasureResults) -> Bool {
+    isOfTheSameNetwork(as: other) && samples == other.samples && batch == other.batch
+  }
+
+  /// Takes over what is missing here of measures of the same network in the same mode on the same data, though perhaps on other
+  /// samples.
+  /// - Returns: the names of what was taken over
+  public mutating func complete(by other: MeasureResults) -> Set<String> {
+    guard isOfTheSameNetwork(as: other) else { return [] }
+    let taken = other.measures.names.subtracting(measures.names)
+    measures = measures.completed(by: other.measures)
+    absent += other.absent.filter { taken.contains($0.measureName) }
+    return taken
+  }
+
   /// Takes over, of measures of the same network on the same samples, those that were not asked for now.
   /// - Parameter asked: the names of those that were
   public mutating func keepMeasures(of earlier: MeasureResults, asked: Set<String>) {
-    guard earlier.checkpoint == checkpoint, earlier.architecture == architecture, earlier.data == data,
-      earlier.samples == samples, earlier.mode == mode, earlier.batch == batch
-    else { return }
+    guard canStand(with: earlier) else { return }
     measures = measures.completed(by: earlier.measures)
-    // "cosine-loss.plugged" is a part of "cosine-loss".
-    absent += earlier.absent.filter { !asked.contains(String($0.measure.prefix { $0 != "." })) }
+    absent += earlier.absent.filter { !asked.contains($0.measureName) }
   }
 }
 

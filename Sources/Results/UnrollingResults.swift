@@ -31,6 +31,14 @@ public struct Unrolling: Codable, Equatable, Sendable {
     case recalibrationBatches = "recalibration-batches"
   }
 
+  /// Whether no step of the trained network comes after the repeated one: the answer behind it is then the trained
+  /// network's own.
+  public var repeatsLastStep: Bool {
+    !trajectories.flatMap { $0.steps.train + $0.steps.validation }.contains {
+      $0.repetition == 0 && $0.place > repeated.step
+    }
+  }
+
   public struct TriedScale: Codable, Equatable, Sendable {
     /// α of the added steps.
     public var scale: Double

@@ -67,6 +67,25 @@ public struct RunFolder: Sendable {
     }
   }
 
+  /// What is known of the network as it is after its newest epoch: what was measured in it, and what else was recorded after that
+  /// epoch, perhaps on other samples.
+  /// - Returns: nil where nothing is known; and what of it was recorded
+  public func lastMeasures() throws -> (known: MeasureResults?, recorded: Recorded?) {
+    let epoch = try epochs().count
+    let last = try history().last { $0.epoch == epoch && $0.mode == .evaluation }
+    guard var known = try measures() else { return (last, nil) }
+    guard let last else { return (known, nil) }
+    let names = known.complete(by: last)
+    return (known, names.isEmpty ? nil : Recorded(names: names.sorted(), samples: last.samples))
+  }
+
+  /// Measures that were taken while a run was trained.
+  public struct Recorded {
+    public var names: [String]
+    /// The first so many of each set.
+    public var samples: BySplit<Int>
+  }
+
   private func results(_ file: URL, remedy: String) throws -> MeasureResults {
     struct Layout: Decodable { var format: Int }
     let format = try decode(Layout.self, file, remedy: remedy).format

@@ -11,7 +11,7 @@ struct CompareCommand: ParsableCommand {
     abstract: "Makes a table of runs: how they ended, and what their steps do.",
     discussion: """
       A row a run: errors after its last epoch, trainable parameters, seconds of training, and a number or two of \
-      most measures in its measures.json, or else of what was recorded after its last epoch, on validation samples.
+      most measures in its measures.json, and of what else was recorded after its last epoch, on validation samples.
 
       For example:
         reslens compare runs/first runs/second
@@ -86,7 +86,7 @@ struct ComparedRun: Encodable {
   /// Of borderline examples, at the reference and at the end.
   var borderlineAtReference: Double?
   var borderlineAtEnd: Double?
-  /// α of the scaled unrolling, and the change of mean validation loss by it.
+  /// α of the scaled unrolling, and, where the last step is repeated, the change of mean validation loss by it.
   var unrollingScale: Double?
   var unrollingLossChange: Double?
   var gradientNormRatio: Double?
@@ -168,8 +168,7 @@ struct ComparedRun: Encodable {
     validationError = records.last?.validationError
     lowestValidationError = records.map(\.validationError).filter(\.isFinite).min()
     seconds = records.isEmpty ? nil : records.map(\.seconds).reduce(0, +)
-    let last = try folder.history().last { $0.epoch == records.count && $0.mode == .evaluation }
-    guard let measures = (try folder.measures() ?? last)?.measures else { return }
+    guard let measures = try folder.lastMeasures().known?.measures else { return }
     if let cosines = measures.cosineLoss?.backpropagated.validation.map(\.mean), !cosines.isEmpty {
       negativeCosineLoss = Double(cosines.count { $0 < 0 }) / Double(cosines.count)
       lastCosineLoss = cosines.last
@@ -184,10 +183,13 @@ struct ComparedRun: Encodable {
     let states = measures.borderline?.states.validation
     borderlineAtReference = states?.first?.groups.borderline?.accuracy
     borderlineAtEnd = states?.last?.groups.borderline?.accuracy
-    if let scaled = measures.unrolling?.trajectories.last {
+    if let unrolling = measures.unrolling, let scaled = unrolling.trajectories.last {
       unrollingScale = scaled.scale
       let steps = scaled.steps.validation
-      if let before = steps.last(where: { $0.repetition == 0 })?.groups, let after = steps.last?.groups {
+      // Behind another step than the last the head's answer is not the trained network's.
+      if unrolling.repeatsLastStep, let before = steps.last(where: { $0.repetition == 0 })?.groups,
+        let after = steps.last?.groups
+      {
         unrollingLossChange = after.all.loss - before.all.loss
       }
     }

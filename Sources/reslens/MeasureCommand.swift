@@ -59,7 +59,7 @@ struct MeasureCommand: ParsableCommand {
     if arguments.asksToUnroll && options.unrolling.step == nil {
       options.unrolling.step = run.network.architecture.steps.count
     }
-    let source = data ?? configuration.data
+    let source = try data.map(ImageDataset.wholeName) ?? configuration.data
     let dataset = try ImageDataset.load(source)
     var fitting = configuration
     (fitting.data, fitting.trainSamples, fitting.validationSamples, fitting.measure) = (source, samples, samples, nil)
@@ -80,7 +80,7 @@ struct MeasureCommand: ParsableCommand {
     var listed = BorderlineList(classNames: dataset.classNames)
     let found = try run.measure(
       options, source, train: train, validation: validation,
-      listBorderline: arguments.listBorderline.map { _ in { listed.add($1, isTrain: $0) } }
+      listBorderline: arguments.listBorderline.map { _ in { listed.add($1, isTrain: $0) } }, note: terminal.note
     ) { phase, done, count in
       // Where it was launched, it ends with who launched it.
       if Interrupt.parent != nil, Interrupt.received { throw ExitCode(Interrupt.exitCode) }

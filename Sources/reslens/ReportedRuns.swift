@@ -10,9 +10,7 @@ extension ReportedRun {
   init(_ path: String, _ configuration: RunConfiguration) throws {
     let folder = RunFolder(URL(filePath: path))
     let history = try folder.history()
-    // What was measured after the last epoch, where nothing else was: `reslens study` does that.
-    let last = history.last { $0.epoch == configuration.recipe.epochs && $0.mode == .evaluation }
-    let measures = try folder.measures() ?? last
+    let (measures, recorded) = try folder.lastMeasures()
     var facts = Self.facts(configuration, try folder.sessions())
     if let measures {
       let counts = measures.samples
@@ -22,6 +20,14 @@ extension ReportedRun {
           "measured",
           "\(measures.checkpoint)\(newest == measures.checkpoint ? "" : " (not the newest checkpoint)") on the first "
             + "\(counts.train) train and \(counts.validation) validation images of \(measures.data)"))
+    }
+    if let recorded {
+      let counts = recorded.samples
+      facts.append(
+        Fact(
+          "recorded while training",
+          "\(recorded.names.joined(separator: ", ")), on the first \(counts.train) train and \(counts.validation) validation images"
+        ))
     }
     self.init(
       name: path, facts: facts, epochs: try folder.epochs(), measures: measures, history: history)

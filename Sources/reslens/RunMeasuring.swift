@@ -52,26 +52,35 @@ struct RunMeasuring {
   }
 
   /// Measures, and writes it with what an earlier call found on the same checkpoint and samples.
-  /// - Parameter source: where the samples come from
+  /// - Parameters:
+  ///   - source: where the samples come from
+  ///   - note: is told, before anything is measured, of what an earlier call found and this one replaces
   /// - Returns: what this call found
   func measure(
     _ options: MeasureOptions, _ source: String, train: Samples, validation: Samples,
-    listBorderline: ((_ isTrain: Bool, BorderlineExample) -> Void)? = nil,
+    listBorderline: ((_ isTrain: Bool, BorderlineExample) -> Void)? = nil, note: (String) -> Void = { _ in },
     progress: (MeasureSuite.Phase, Int, Int) throws -> Void
   ) throws -> MeasureResults {
     let suite = try MeasureSuite(
       network, options, train: train, validation: validation, by: group, listBorderline: listBorderline)
-    let (measures, absent, _) = try suite.run(progress: progress)
-    let found = MeasureResults(
+    var found = MeasureResults(
       run: folder.name, architecture: network.architecture.name, checkpoint: name,
       epoch: epoch, data: source, samples: .init(train: train.count, validation: validation.count),
       steps: network.architecture.steps.count, mode: options.mode,
-      batch: options.mode == .training ? train.batch : nil, measures: measures, absent: absent)
+      batch: options.mode == .training ? train.batch : nil, measures: .init(), absent: [])
+    // A damaged file is no loss.
+    let earlier = group.isFirst ? try? folder.measures(options.mode) : nil
+    if let earlier, !found.canStand(with: earlier), !earlier.measures.names.isEmpty {
+      let counts = earlier.samples
+      note(
+        "note: in \(folder.measuresFile(options.mode).path), \(earlier.measures.names.sorted().joined(separator: ", ")) of "
+          + "\(counts.train) train and \(counts.validation) validation images will be replaced: the samples, the data or "
+          + "the checkpoint are others now")
+    }
+    (found.measures, found.absent, _) = try suite.run(progress: progress)
     guard group.isFirst else { return found }
     var all = found
-    if let earlier = try? folder.measures(options.mode) {
-      all.keepMeasures(of: earlier, asked: Set(options.names.map(\.rawValue)))
-    }
+    if let earlier { all.keepMeasures(of: earlier, asked: Set(options.names.map(\.rawValue))) }
     try folder.write(all)
     return found
   }
