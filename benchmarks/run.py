@@ -79,6 +79,10 @@ class Model:
         return next(((batch, repeats) for macs, batch, repeats in LARGE if self.macs > macs), (None, None))
 
 
+class WorkerFailed(SystemExit):
+    """A worker ended early, and this is why."""
+
+
 class Worker:
     """A process that speaks the protocol: `ready`; a line in, seconds out; end of input, {"peak_bytes": ...}."""
 
@@ -95,8 +99,8 @@ class Worker:
             status = self.process.wait()
             self.errors.seek(0)
             said = [line.strip() for line in self.errors if line.strip()]
-            raise SystemExit(f"The worker of {self.name} ended early with status {status}"
-                             f"{': ' + said[-1] if said else ''}")
+            raise WorkerFailed(f"The worker of {self.name} ended early with status {status}"
+                               f"{': ' + said[-1] if said else ''}")
         return line.strip()
 
     def wait_until_ready(self):
@@ -112,7 +116,8 @@ class Worker:
 
     def finish(self):
         self.process.stdin.close()
-        self.peak_bytes = json.loads(self.line())["peak_bytes"]
+        self.told = json.loads(self.line())
+        self.peak_bytes = self.told["peak_bytes"]
         self.process.wait()
 
     def median(self):
@@ -122,29 +127,42 @@ class Worker:
         return min(self.seconds)
 
     def result(self):
-        return {"name": self.name, "seconds": self.seconds, "peak_bytes": self.peak_bytes}
+        return {"name": self.name, "seconds": self.seconds, **self.told}
 
 
-def take_turns(commands, repeats, say):
-    """{name: command} to {name: finished worker}. They warm up one after the other, then step in turn."""
-    workers = []
+def take_turns(commands, repeats, say, without=None):
+    """{name: command} to {name: finished worker}. They warm up one after the other, then step in turn. One that ends early
+    ends all, or is left out where `without` is there to be told."""
+    workers, failed = [], set()
+
+    def tell(worker, task):
+        if worker.name in failed:
+            return
+        try:
+            task(worker)
+        except WorkerFailed as failure:
+            if not without:
+                raise
+            failed.add(worker.name)
+            without(str(failure))
+
     try:
         for name, command in commands.items():
             say(f"starting {name}")
             workers.append(Worker(name, command))
-            workers[-1].wait_until_ready()
+            tell(workers[-1], Worker.wait_until_ready)
         for done in range(repeats):
             say(f"round {done + 1} of {repeats}")
             for worker in workers:
                 time.sleep(PAUSE_S)
-                worker.step()
+                tell(worker, Worker.step)
         for worker in workers:
-            worker.finish()
+            tell(worker, Worker.finish)
     finally:
         for worker in workers:
             if worker.process.poll() is None:
                 worker.process.kill()
-    return {worker.name: worker for worker in workers}
+    return {worker.name: worker for worker in workers if worker.name not in failed}
 
 
 def commands_of(case, options, file):

@@ -176,7 +176,12 @@ public final class StepTrainer {
     plain[kind] = (set, times + 1)
     guard times >= Self.plainSteps else { return nil }
     let own = try inputs.moved(to: maker.device)
-    let graph = try DeviceGraph(on: maker.device) { try run(own, on: set, of: kind.count) }
+    let graph: DeviceGraph
+    do {
+      graph = try DeviceGraph(on: maker.device) { try run(own, on: set, of: kind.count) }
+    } catch let error as TorchError {
+      throw error.adding(remedy: "a step could not be captured: --plain-steps runs steps operation by operation")
+    }
     let step = CapturedStep(inputs: own, graph: graph, set: set)
     captured[kind] = step
     return step

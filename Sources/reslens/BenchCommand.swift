@@ -58,6 +58,10 @@ struct BenchCommand: ParsableCommand {
     }
     try threads.apply()
     if let kernels { try KernelSet.use(kernels) }
+    // What is asked for, and nothing else under its name.
+    if device.isAsynchronous, kernels == nil, let why = KernelSet.problem(on: device) {
+      throw ValidationError("\(device) does not run ResLens's kernels (\(why)): name --kernels libtorch")
+    }
     let repetition = try prepared(device)
     for _ in 0..<warmups { try repetition() }
     answer("ready")
@@ -91,7 +95,9 @@ struct BenchCommand: ParsableCommand {
       return {
         // A GPU is waited for once a repetition, as by its twin.
         for _ in 0..<steps { try trainer.step(on: dataset.train, indices, epoch: 0, rate: 0.01) }
-        _ = try trainer.outcome()
+        let outcome = try trainer.outcome()
+        // After such a loss a GPU's steps change nothing and take less.
+        guard outcome.lossSum.isFinite else { throw ValidationError("the loss is not finite any more") }
       }
     case .evaluate, .forwards, .drops:
       let network = try ResidualNetwork(architecture, seed: 0).moved(to: device)

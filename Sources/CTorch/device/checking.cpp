@@ -22,8 +22,9 @@ struct Case {
   int64_t images, inputs, outputs, edge;
 };
 
-/// Of the networks' stages, and with so many images that blocks take several tiles.
-constexpr Case cases[] = {{4, 16, 16, 32}, {4, 32, 32, 16}, {65, 64, 64, 5}, {2, 48, 16, 9}};
+/// Of the networks' stages, and with so many images that blocks take several tiles; of channels too, each way, that kernels have
+/// no code of their own for.
+constexpr Case cases[] = {{4, 16, 16, 32}, {4, 32, 32, 16}, {65, 64, 64, 5}, {2, 48, 16, 9}, {2, 16, 48, 9}};
 
 /// Numbers between −1 and 1 that look drawn.
 at::Tensor wave(at::IntArrayRef shape, double from, c10::Device device) {

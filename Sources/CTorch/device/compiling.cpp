@@ -20,10 +20,13 @@ class Compiler {
  public:
   Compiler() {
     // libtorch's own library of this name finds the rest beside it.
+    std::string problem;
     for (const char *name : {"libcaffe2_nvrtc.so", "libnvrtc.so.13", "libnvrtc.so.12", "libnvrtc.so"}) {
-      if ((library = dlopen(name, RTLD_NOW | RTLD_LOCAL))) return;
+      library = dlopen(name, RTLD_NOW | RTLD_LOCAL);
+      if (library && dlsym(library, "nvrtcCreateProgram")) return;
+      if (const char *why = dlerror()) problem = why;
     }
-    TORCH_CHECK(false, "CUDA's run-time compiler, libnvrtc, is not found (", dlerror(),
+    TORCH_CHECK(false, "CUDA's run-time compiler, libnvrtc, is not found (", problem,
                 "): it comes with torch; name the folder of another one by LD_LIBRARY_PATH");
   }
 

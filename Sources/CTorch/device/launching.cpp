@@ -83,8 +83,13 @@ class Loaded {
     // Never unloaded: it lives as long as the process.
     CUmodule module = nullptr;
     check(driver<decltype(cuModuleLoadData)>("cuModuleLoadData")(&module, code.data()), "loading the kernels");
-    for (const char *kernel : {"forward", "backward", "filter_gradient", "channel_sums", "resolve"}) {
-      for (const char *element : {"_float", "_bfloat"}) add(module, std::string(kernel) + element);
+    for (const char *element : {"_float", "_bfloat"}) {
+      for (const char *kernel : {"forward", "backward", "filter_gradient"}) {
+        const auto function = add(module, std::string(kernel) + element);
+        set(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, static_cast<int>(most_shared));
+        set(function, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, CU_SHAREDMEM_CARVEOUT_MAX_SHARED);
+      }
+      for (const char *kernel : {"channel_sums", "resolve"}) add(module, std::string(kernel) + element);
     }
     for (const char *kernel : {"add_rows", "statistics", "norm_gradient"}) add(module, kernel);
   }
@@ -96,15 +101,14 @@ class Loaded {
  private:
   std::map<std::string, CUfunction> functions;
 
-  void add(CUmodule module, const std::string &name) {
+  CUfunction add(CUmodule module, const std::string &name) {
     CUfunction function = nullptr;
     check(driver<decltype(cuModuleGetFunction)>("cuModuleGetFunction")(&function, module, name.c_str()), name.c_str());
-    const auto set = [&](CUfunction_attribute attribute, int value) {
-      check(driver<decltype(cuFuncSetAttribute)>("cuFuncSetAttribute")(function, attribute, value), name.c_str());
-    };
-    set(CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, static_cast<int>(most_shared));
-    set(CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, CU_SHAREDMEM_CARVEOUT_MAX_SHARED);
-    functions[name] = function;
+    return functions[name] = function;
+  }
+
+  static void set(CUfunction function, CUfunction_attribute attribute, int value) {
+    check(driver<decltype(cuFuncSetAttribute)>("cuFuncSetAttribute")(function, attribute, value), "a kernel's shared memory");
   }
 };
 
@@ -123,14 +127,16 @@ Attempt &attempt(c10::Device device) {
   TORCH_CHECK(c10::cuda::currentStreamCaptureStatusMayInitCtx() == c10::cuda::CaptureStatus::None,
               "kernels cannot be loaded while work is captured: let it run once before");
   auto &made = attempts[device.index()];
+  const char *stage = "compiling and loading them: ";
   try {
     made.kernels = std::make_unique<Loaded>(device);
+    stage = "trying them: ";
     check_kernels(device);
     return made;
   } catch (const c10::Error &error) {
-    made.problem = error.what_without_backtrace();
+    made.problem = stage + std::string(error.what_without_backtrace());
   } catch (const std::exception &error) {
-    made.problem = error.what();
+    made.problem = stage + std::string(error.what());
   }
   made.kernels = nullptr;
   try {
