@@ -145,6 +145,9 @@ extension Architecture {
     steps.last?.output ?? Shape(channels: stem.width, height: input.height, width: input.width)
   }
 
+  /// Whether h enters a stage through a pooling; not where there is no such stage.
+  func pools(into stage: Int) -> Bool { stages.indices.contains(stage) && stages[stage].entry.isPooling }
+
   /// Numbers that the head's fully connected layer reads.
   public var headInputs: Int { features.channels * (features.height / head.pooling) * (features.width / head.pooling) }
 }

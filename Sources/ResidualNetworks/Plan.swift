@@ -127,7 +127,7 @@ extension Plan {
     for (index, move) in moves.enumerated() {
       switch move {
       case .pool(let stage):
-        guard architecture.stages.indices.contains(stage), architecture.stages[stage].entry.isPooling else {
+        guard architecture.pools(into: stage) else {
           throw PlanError(move: index, problem: "\(architecture.name) enters stage \(stage) through no pooling")
         }
         shape.height /= 2

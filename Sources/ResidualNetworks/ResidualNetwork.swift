@@ -169,6 +169,9 @@ public final class ResidualNetwork {
     let h = state.h
     switch move {
     case .pool(let stage):
+      guard architecture.pools(into: stage) else {
+        throw PlanError(move: 0, problem: "\(architecture.name) enters stage \(stage) through no pooling")
+      }
       let indices: Tensor?
       let output: Tensor
       if architecture.stages[stage].entry == .maximumPooling {

@@ -138,6 +138,19 @@ func prepared(
     #expect(Double(moves) < 0.55 * 54 * 54)
   }
 
+  @Test("Moves into stages that there are not, or that are entered otherwise, are refused and not run")
+  func strangePools() throws {
+    let network = try ResidualNetwork(.named("resnet-8"), seed: 0)
+    let images = try Tensor.zeros([1, 3, 32, 32])
+    let h0 = try network.begin(images)
+    for stage in [-1, 1, 99] {
+      let plan = Plan(moves: [.pool(stage: stage)])
+      #expect(throws: PlanError.self) { try network.run(plan, on: h0) }
+      #expect(throws: PlanError.self) { try network.run([plan], on: h0) { _, _ in } }
+      #expect(throws: PlanError.self) { try Pass(network, moves: plan.moves, from: h0) }
+    }
+  }
+
   @Test("A dropped step adds nothing and its projection stays")
   func dropped() throws {
     let architecture = smallArchitectures[0]
