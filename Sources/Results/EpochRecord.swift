@@ -53,7 +53,8 @@ extension EpochRecord {
   /// Reads `epochs.csv`.
   /// - Throws: `MalformedResult` with the line and column that could not be read.
   public static func records(csv: String, file: String) throws(MalformedResult) -> [EpochRecord] {
-    let lines = csv.split(separator: "\n")
+    // A spreadsheet may have ended the lines in its own way.
+    let lines = csv.split(whereSeparator: \.isNewline)
     guard lines.first.map(String.init) == csvHeader else {
       throw MalformedResult(file: file, problem: "the first line is not \"\(csvHeader)\"")
     }

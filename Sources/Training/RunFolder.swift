@@ -48,8 +48,14 @@ public struct RunFolder: Sendable {
   /// The epochs so far; none where the first is not over.
   public func epochs() throws -> [EpochRecord] {
     guard FileManager.default.fileExists(atPath: epochsFile.path) else { return [] }
-    return try EpochRecord.records(
-      csv: String(decoding: Files.read(epochsFile), as: UTF8.self), file: epochsFile.path)
+    do {
+      return try EpochRecord.records(
+        csv: String(decoding: Files.read(epochsFile), as: UTF8.self), file: epochsFile.path)
+    } catch let error as MalformedResult {
+      throw FileError(
+        path: error.file, problem: error.problem,
+        remedy: "have it written anew from the run's checkpoint: reslens train --resume --out \(url.path)")
+    }
   }
 
   /// What was measured; nil where nothing was.

@@ -232,6 +232,24 @@ struct Reslens {
     #expect(third.l2Ratio == nil && third.cosineLoss == nil && third.intermediate != nil)
   }
 
+  @Test("A table of epochs is read with a spreadsheet's line ends, and a damaged one is mended by what its error says")
+  func editedEpochs() throws {
+    let run = scratch.file("run")
+    try #require(try Reslens.train(run).status == 0)
+    let file = RunFolder(run).epochsFile
+    let before = try String(contentsOf: file, encoding: .utf8)
+    try Files.write(before.replacing("\n", with: "\r\n"), to: file)
+    #expect(try RunFolder(run).epochs().map(\.epoch) == [1, 2])
+    try Files.write(before.replacing("\n2,", with: "\ntwo,"), to: file)
+    let report = try Reslens.run(["compare", run.path])
+    #expect(
+      report.status != 0 && report.errors.contains("epochs.csv: line 3: epoch is \"two\"")
+        && report.errors.contains("reslens train --resume --out \(run.path)"), "\(report.errors)")
+    let mended = try Reslens.run(["train", "--resume", "--out", run.path])
+    #expect(mended.status == 0, "\(mended.errors)")
+    #expect(try String(contentsOf: file, encoding: .utf8) == before)
+  }
+
   @Test("What was recorded while training stays in sight beside what is measured later")
   func recordedMeasures() throws {
     let run = scratch.file("run")
