@@ -15,6 +15,17 @@ public final class ImageSet {
     copies = [.cpu: (images, try Tensor(labels.map(Int64.init), shape: [labels.count]))]
   }
 
+  private init(images: Tensor, labels: [Int]) throws {
+    (self.images, self.labels) = (images, labels)
+    copies = [.cpu: (images, try Tensor(labels.map(Int64.init), shape: [labels.count]))]
+  }
+
+  /// The first so many as a set of their own, which shares their memory.
+  public func prefix(_ count: Int) throws -> ImageSet {
+    guard count < self.count else { return self }
+    return try ImageSet(images: images.rows(0..<count), labels: Array(labels.prefix(count)))
+  }
+
   public var count: Int { labels.count }
 
   /// The images, and the class of each (N, int64), where `device` has them at hand. They are moved there once, and stay.

@@ -75,6 +75,9 @@ public final class LesionScores: Measure {
     sums = Array(repeating: ScoreSum(), count: lesions.count + 1)
   }
 
+  /// How many lesions there are, each a way for the network to run.
+  public var count: Int { lesions.count }
+
   private static let sizes = [1, 2, 4, 8, 16]
 
   /// Any two steps of one stage.

@@ -20,6 +20,20 @@ extension Architecture {
     return try parsed.all(of: unshared(parsed.base, classes: classes))
   }
 
+  /// Why networks cannot stand side by side, each with a folder and a curve of its name; nil where they can.
+  public static func namingProblem(of all: [Architecture]) -> String? {
+    for (index, architecture) in all.enumerated() {
+      let name = architecture.name
+      if all[..<index].contains(where: { $0.name == name }) {
+        return "\(name) is there twice: every network needs a name of its own"
+      }
+      if name.contains("/") || name.hasPrefix(".") {
+        return "\"\(name)\" cannot be the name of a folder: give the network another one in its file"
+      }
+    }
+    return nil
+  }
+
   /// The name of the architecture that this one is a shared form of, by its name; its own where it is none.
   public var baseName: String { (try? SharedName(name).base) ?? name }
 

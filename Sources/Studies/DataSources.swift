@@ -7,6 +7,8 @@ public final class DataSources {
   /// By name, for instance "cifar-10".
   private var sources: [String: String] = [:]
   private var loaded: [String: ImageDataset] = [:]
+  /// Names that studies asked for.
+  private var asked: Set<String> = []
 
   /// - Parameter given: folders or archives of CIFAR, folders that hold both sets, or "synthetic", which stands for both
   ///   of them.
@@ -40,11 +42,12 @@ public final class DataSources {
   /// The source that a study means by `name`.
   /// - Throws: `FileError` where it is a name that nothing was given for.
   public func source(of name: String) throws -> String {
+    asked.insert(name)
     if let source = sources[name] { return source }
     guard CIFAR(rawValue: name) == nil else {
       throw FileError(
         path: "--data", problem: "the study needs \(name), and none was given",
-        remedy: "name its folder or archive with --data too, or a folder that holds both sets")
+        remedy: "name it with --data: its folder or archive, a folder that holds both sets, or synthetic in its place")
     }
     return try ImageDataset.wholeName(of: name)
   }
@@ -57,9 +60,9 @@ public final class DataSources {
     return dataset
   }
 
-  /// What stands in for the data sets of the paper, a sentence each.
+  /// What stands in for those data sets of the paper that studies asked for, a sentence each.
   public var substitutions: [String] {
-    sources.keys.sorted().compactMap { name in
+    asked.sorted().compactMap { name in
       guard let source = sources[name], (try? Synthetic.seed(of: source)) != nil else { return nil }
       return "The embedded data set (\(source), ten classes) is used in place of \(name)."
     }

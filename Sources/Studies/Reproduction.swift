@@ -49,20 +49,20 @@ public struct Reproduction: Sendable {
       for name in study.data {
         let source = try data.source(of: name)
         let dataset = try data.load(source)
-        for model in study.models {
-          let isFile = Architecture.isFile(model)
-          for found in try Architecture.findAll(model, classes: isFile ? nil : dataset.classNames.count) {
-            for recipe in study.recipes {
-              var subject = Subject(
-                model: found.name, data: name, recipe: recipe, architecture: scale.reduced(found), runs: [])
-              for (round, seed) in seeds.enumerated() {
-                let run = try Self.resolved(
-                  study, subject, seed: seed, source: source, dataset, scale)
-                subject.runs.append(try place(of: run, in: study))
-                if rounds.count < runs.count { rounds.append(round) }
-              }
-              planned.subjects.append(subject)
+        let networks = try study.models.flatMap { model in
+          try Architecture.findAll(model, classes: Architecture.isFile(model) ? nil : dataset.classNames.count)
+        }
+        if let problem = Architecture.namingProblem(of: networks) { throw Self.wrong(study, "models: \(problem)") }
+        for network in networks {
+          for recipe in study.recipes {
+            var subject = Subject(
+              model: network.name, data: name, recipe: recipe, architecture: scale.reduced(network), runs: [])
+            for (round, seed) in seeds.enumerated() {
+              let run = try Self.resolved(study, subject, seed: seed, source: source, dataset, scale)
+              subject.runs.append(try place(of: run, in: study))
+              if rounds.count < runs.count { rounds.append(round) }
             }
+            planned.subjects.append(subject)
           }
         }
       }

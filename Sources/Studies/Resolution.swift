@@ -34,7 +34,7 @@ extension Reproduction {
     try configuration.check(against: dataset)
     let samples = min(least(study.measure?.samples ?? rules.measured, rules.mostMeasured), trained, validated)
     let measurement = try measurement(of: study, samples: samples)
-    try check(study, measurement, recorded, subject.architecture, trainImages: dataset.train.count)
+    try check(study, measurement, recorded, subject.architecture, trainImages: trained)
     return PlannedRun(configuration: configuration, dataset: dataset.name, measurement: measurement)
   }
 

@@ -13,6 +13,9 @@ extension PlannedRun {
     case whole
     /// It cannot be trained to its end this way, and says why: a finding, and not tried again.
     case diverged(String)
+
+    /// Whether there is something to do for it.
+    public var isUnfinished: Bool { self == .training || self == .measuring }
   }
 
   /// - Throws: `FileError` where the folder holds another run, or files that cannot be read.
@@ -43,7 +46,9 @@ extension PlannedRun {
   /// What is still to be measured in the trained network.
   public func missingMeasures(in folder: RunFolder) throws -> Set<String> {
     let asked = Set(measurement.names)
+    // The run's data may lie elsewhere now than when it was trained.
     guard !asked.isEmpty, let found = try folder.measures(),
+      try [configuration.data, folder.configuration().data].contains(found.data),
       found.checkpoint == folder.latestCheckpoint()?.url.lastPathComponent,
       found.samples == BySplit(train: measurement.samples, validation: measurement.samples)
     else { return asked }

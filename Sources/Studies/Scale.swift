@@ -80,13 +80,18 @@ public enum Scale: String, CaseIterable, Codable, Sendable {
     return reduced
   }
 
-  /// A ResNet of fewer blocks is another ResNet, and is called so.
+  /// A ResNet of fewer blocks is another ResNet, and is called so where that name says what it is.
   private func name(of reduced: Architecture, from architecture: Architecture) -> String {
     let base = architecture.baseName
-    let blocks = reduced.stages[0].blocks
-    guard base.hasPrefix("resnet-"), architecture.name.hasPrefix(base) else { return architecture.name + "-reduced" }
-    let form = architecture.name.dropFirst(base.count).prefix { $0 != "@" }
-    let from = reduced.stages.compactMap(\.sharing?.from).first.map { "@\($0)" } ?? ""
-    return "resnet-\(6 * blocks + 2)\(form)\(from)"
+    if base.hasPrefix("resnet-"), architecture.name.hasPrefix(base) {
+      let form = architecture.name.dropFirst(base.count).prefix { $0 != "@" }
+      let from = reduced.stages.compactMap(\.sharing?.from).first.map { "@\($0)" } ?? ""
+      let name = "resnet-\(6 * reduced.stages[0].blocks + 2)\(form)\(from)"
+      if var named = try? Architecture.named(name) {
+        (named.name, named.classes) = (reduced.name, reduced.classes)
+        if named == reduced { return name }
+      }
+    }
+    return architecture.name + "-reduced"
   }
 }

@@ -94,7 +94,13 @@ public struct Study: Codable, Hashable, Sendable {
     batch = try values.decodeIfPresent(Int.self, forKey: .batch)
     trainSamples = try values.decodeIfPresent(Int.self, forKey: .trainSamples)
     validationSamples = try values.decodeIfPresent(Int.self, forKey: .validationSamples)
-    precision = try values.decodeIfPresent(ElementType.self, forKey: .precision)
+    if let named = try values.decodeIfPresent(String.self, forKey: .precision) {
+      guard let type = ElementType(rawValue: named) else {
+        throw DecodingError.dataCorruptedError(
+          forKey: .precision, in: values, debugDescription: "\(named) is neither float32 nor bfloat16")
+      }
+      precision = type
+    }
     record = try values.decodeIfPresent(Recording.self, forKey: .record)
     measure = try values.decodeIfPresent(Measuring.self, forKey: .measure)
     figures = try values.decode([Exhibit].self, forKey: .figures)
@@ -114,6 +120,9 @@ public struct Study: Codable, Hashable, Sendable {
     // The name is that of files, in links and in gnuplot's scripts.
     if name.wholeMatch(of: /[A-Za-z0-9][A-Za-z0-9._-]*/) == nil {
       return "name: \"\(name)\" cannot be the name of a page: letters, digits, \"-\", \"_\" and \".\" can"
+    }
+    if let precision, precision != .float32, precision != .bfloat16 {
+      return "precision: \(precision.rawValue) is neither float32 nor bfloat16"
     }
     if let record, record.every < 1 || record.samples < 1 { return "record: every and samples must be at least 1" }
     for (field, value) in [

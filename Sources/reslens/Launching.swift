@@ -9,7 +9,11 @@ import Torch
 struct LaunchArguments: ParsableArguments {
   enum Kind: String, ExpressibleByArgument, CaseIterable { case local, slurm }
 
-  @Option(help: "local: here, one run after the other or --jobs at once. slurm: a job array, a task a run.")
+  @Option(
+    help: """
+      local: here, one run after the other or --jobs at once. slurm: a job array, a task a run, each of one thread where \
+      --threads says nothing else.
+      """)
   var launcher = Kind.local
 
   @Option(
@@ -36,8 +40,11 @@ struct LaunchArguments: ParsableArguments {
       valueName: "line"))
   var sbatch: [String] = []
 
-  @Option(help: ArgumentHelp("How often a task that got no further is submitted again.", valueName: "n"))
-  var retries = 2
+  @Option(
+    help: ArgumentHelp(
+      "How often a task of Slurm's that got no further is submitted again. (default: 2)", valueName: "n"))
+  var retries: Int?
+  var submissionsAgain: Int { retries ?? 2 }
 
   @Flag(help: "Prints the job script and submits nothing.")
   var dryRun = false
@@ -45,13 +52,15 @@ struct LaunchArguments: ParsableArguments {
   func validate() throws {
     let options: [(String, Bool)] = [
       ("--partition", partition != nil), ("--time", time != nil), ("--gpus", gpus != nil), ("--tasks", tasks != nil),
-      ("--sbatch", !sbatch.isEmpty), ("--dry-run", dryRun),
+      ("--sbatch", !sbatch.isEmpty), ("--retries", retries != nil), ("--dry-run", dryRun),
     ]
     if launcher == .local, let option = options.first(where: \.1)?.0 {
       throw ValidationError("\(option) is for --launcher slurm")
     }
     if launcher == .slurm, jobs != nil { throw ValidationError("--jobs is for --launcher local; Slurm's is --tasks") }
-    for (option, value) in [("--jobs", jobs), ("--gpus", gpus), ("--tasks", tasks), ("--retries", retries + 1)] {
+    for (option, value) in [
+      ("--jobs", jobs), ("--gpus", gpus), ("--tasks", tasks), ("--retries", retries.map { $0 + 1 }),
+    ] {
       if let value, value < 1 { throw ValidationError("\(option): a larger number is needed") }
     }
     if let line = (sbatch + [partition, time].compactMap { $0 }).first(where: { $0.contains("\n") || $0.isEmpty }) {
@@ -91,7 +100,7 @@ struct LocalQueue: Launcher {
   func launch(_ runs: [PlannedRun], in folder: StudyFolder, _ data: DataSources, _ terminal: Terminal) throws -> Bool {
     Interrupt.listen()
     let states = try folder.states(of: runs)
-    let left = runs.indices.filter { states[$0] == .training || states[$0] == .measuring }
+    let left = runs.indices.filter { states[$0].isUnfinished }
     if left.isEmpty {
       terminal.note("all \(runs.count) runs are done")
       return true

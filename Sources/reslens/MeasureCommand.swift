@@ -68,7 +68,8 @@ struct MeasureCommand: ParsableCommand {
     let maker = try BatchMaker(statistics: configuration.statistics ?? dataset.statistics, device: device)
     // Of its own data, what the run never trained on is no train data unless it is asked for.
     let seen = source == configuration.data ? configuration.trainSamples : nil
-    let train = Samples(dataset.train, count: samples ?? seen, batch: batch, maker: maker)
+    let trained = try dataset.train.prefix(max(seen ?? dataset.train.count, samples ?? 0))
+    let train = Samples(trained, count: samples, batch: batch, maker: maker)
     let validation = Samples(dataset.validation, count: samples, batch: batch, maker: maker)
     if let asked = arguments.lesionSamples, asked > validation.count {
       throw ValidationError("--lesion-samples \(asked): there are \(validation.count) validation samples")

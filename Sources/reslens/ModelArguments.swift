@@ -13,15 +13,7 @@ extension Architecture {
   /// - Throws: `ValidationError` where two have one name, or one that is no name of a folder.
   static func findAll(_ models: [String], fitting dataset: ImageDataset) throws -> [Architecture] {
     let all = try models.flatMap { try findAll($0, classes: isFile($0) ? nil : dataset.classNames.count) }
-    for (index, architecture) in all.enumerated() {
-      let name = architecture.name
-      guard !all[..<index].contains(where: { $0.name == name }) else {
-        throw ValidationError("\(name) is there twice: every network needs a name of its own")
-      }
-      guard !name.contains("/"), !name.hasPrefix(".") else {
-        throw ValidationError("\"\(name)\" cannot be the name of a folder: give the network another one in its file")
-      }
-    }
+    if let problem = namingProblem(of: all) { throw ValidationError(problem) }
     return all
   }
 

@@ -46,8 +46,10 @@ struct PlannedRunWork {
     let missing = try run.missingMeasures(in: place)
     let lock = try FolderLock(place.url, waiting: Self.lockSeconds)
     defer { withExtendedLifetime(lock) {} }
-    // The same data in another place: what was measured there stays.
-    if var earlier = try place.measures(), earlier.data != run.configuration.data {
+    // The run's data in another place: what was measured there stays.
+    if var earlier = try place.measures(), earlier.data != run.configuration.data,
+      try earlier.data == place.configuration().data
+    {
       earlier.data = run.configuration.data
       try place.write(earlier)
     }
@@ -55,10 +57,11 @@ struct PlannedRunWork {
     options.names = Set(missing.compactMap(MeasureName.init(rawValue:)))
     let maker = try BatchMaker(statistics: run.configuration.statistics ?? dataset.statistics, device: device)
     let samples = { Samples($0, count: run.measurement.samples, maker: maker) }
+    let trained = try dataset.train.prefix(run.configuration.trainSamples ?? dataset.train.count)
     do {
       let measuring = try RunMeasuring(place, expecting: run.configuration.architecture, on: device)
       _ = try measuring.measure(
-        options, run.configuration.data, train: samples(dataset.train), validation: samples(dataset.validation)
+        options, run.configuration.data, train: samples(trained), validation: samples(dataset.validation)
       ) { phase, done, count in
         if Interrupt.received { throw Stopped() }
         terminal.progress(done, of: count, "measuring: \(phase.rawValue)")

@@ -61,7 +61,6 @@ struct ReproduceCommand: ParsableCommand {
 
   func validate() throws {
     if studies.isEmpty { throw ValidationError("name at least one study, such as figure-4, or all") }
-    if data.isEmpty { throw ValidationError("--data is missing: \"synthetic\", or a folder or archive of CIFAR") }
   }
 
   func run() throws {

@@ -48,9 +48,10 @@ struct SlurmLauncher: Launcher {
       for index in left where earlier == nil {
         strikes[index] = before[index] == after[index] ? (strikes[index] ?? 0) + 1 : 0
       }
-      if let index = try unfinished(runs, folder).first(where: { strikes[$0, default: 0] > options.retries }) {
+      if let index = try unfinished(runs, folder).first(where: { strikes[$0, default: 0] > options.submissionsAgain }) {
         throw FileError(
-          path: logs.path, problem: "\(runs[index].folderName) got no further in \(options.retries + 1) submissions",
+          path: logs.path,
+          problem: "\(runs[index].folderName) got no further in \(options.submissionsAgain + 1) submissions",
           remedy: "see the newest log of task \(index) there, mend what it says, and call this again")
       }
     }
@@ -58,7 +59,7 @@ struct SlurmLauncher: Launcher {
 
   private func unfinished(_ runs: [PlannedRun], _ folder: StudyFolder) throws -> [Int] {
     let states = try folder.states(of: runs)
-    return runs.indices.filter { states[$0] == .training || states[$0] == .measuring }
+    return runs.indices.filter { states[$0].isUnfinished }
   }
 
   /// What tells whether a run got further.

@@ -24,7 +24,7 @@ struct StudyList {
     var rows = [["study", "runs", "to do", "epochs", "images", "time", ""]]
     for planned in reproduction.studies {
       let runs = Set(planned.runs).sorted()
-      let left = runs.filter { states[$0] == .training || states[$0] == .measuring }
+      let left = runs.filter { states[$0].isUnfinished }
       let shared = left.filter { !known.insert($0).inserted }.count
       rows.append(
         try [planned.study.name] + numbers(runs, left, hours)
@@ -34,7 +34,7 @@ struct StudyList {
           ])
     }
     let all = Array(reproduction.runs.indices)
-    let left = all.filter { states[$0] == .training || states[$0] == .measuring }
+    let left = all.filter { states[$0].isUnfinished }
     rows.append(try ["all, each run once"] + numbers(all, left, hours) + [""])
     let notes = reproduction.scale.reductions + data.substitutions
     return Self.lines(rows) + "\n\n"
@@ -71,7 +71,7 @@ struct StudyList {
   private func timed(_ states: [PlannedRun.State], _ terminal: Terminal) throws -> [Int: Double] {
     var rates: [Kind: Double] = [:]
     var hours: [Int: Double] = [:]
-    for (index, run) in reproduction.runs.enumerated() where states[index] == .training || states[index] == .measuring {
+    for (index, run) in reproduction.runs.enumerated() where states[index].isUnfinished {
       let kind = Kind(run.configuration)
       if rates[kind] == nil {
         terminal.progress(index, of: reproduction.runs.count, "timing \(kind.architecture.name)")
@@ -111,6 +111,11 @@ struct StudyList {
     images += 2 * samples * 2 / 3
     // All single drops share their beginnings.
     if missing.contains("dropped-step") { images += 2 * samples * steps / 2 / 3 }
+    if missing.contains("lesions") {
+      let options = run.measurement.options.lesions
+      let lesions = try LesionScores(configuration.architecture, options).count
+      images += Double((options.samples ?? run.measurement.samples) * lesions) / 2 / 3
+    }
     if missing.contains("unrolling") {
       // Every scale of the grid forward on train samples; then two of them, and back, on both sets.
       let added = Double(run.measurement.unroll) / steps

@@ -70,7 +70,9 @@ struct StudyPages {
   private func runs(of planned: Reproduction.PlannedStudy) throws -> [ReportedRun] {
     let severalSets = Set(planned.subjects.map(\.data)).count > 1
     let severalRecipes = Set(planned.subjects.map(\.recipe)).count > 1
-    return try planned.subjects.flatMap { subject in
+    // At a smaller scale two networks can become one, whose runs are shown once.
+    var shown: Set<[Int]> = []
+    return try planned.subjects.filter { shown.insert($0.runs).inserted }.flatMap { subject in
       var group = subject.architecture.name
       if severalSets { group += ", \(subject.data)" }
       if severalRecipes { group += ", \(subject.recipe)" }

@@ -34,7 +34,7 @@ struct WorkerQueue: Launcher {
     let logs = folder.url.appending(path: "logs")
     try Files.makeFolder(logs)
     let states = try folder.states(of: runs)
-    var waiting = runs.indices.filter { states[$0] == .training || states[$0] == .measuring }
+    var waiting = runs.indices.filter { states[$0].isUnfinished }
     if !waiting.isEmpty {
       terminal.note("\(waiting.count) of \(runs.count) runs to do, \(jobs) at once with \(threads) threads each")
     }

@@ -126,6 +126,10 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
       ("resnet-14", "[unrolling]", "measure: {scale: 0}", "scale"),
       ("resnet-14", "[unrolling]", "measure: {recalibrate: 5000}", "recalibrate"),
       ("resnet-8", "[errors, errors]", "", "figures: one of them is there twice"),
+      // Two images more than sixteen batches have, of which fewer are trained on.
+      ("resnet-14", "[unrolling]", "measure: {recalibrate: 16}\ntrain-samples: 2000", "is not between 1 and 15"),
+      ("resnet-8", "[errors]", "precision: int64", "int64 is neither float32 nor bfloat16"),
+      ("resnet-8, resnet-8-shared@1, resnet-8-shared@1", "[errors]", "", "twice"),
       ("resnet-8", "[errors]", "recipes: [slow]", "slow"), ("resnet-8", "[errors]", "data: [cifar-100]", "cifar-100"),
     ])
   func impossible(model: String, figures: String, more: String, message: String) throws {
@@ -138,10 +142,26 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
     } throws: { "\($0)".contains(message) }
   }
 
+  @Test("Two networks of one name are refused, as is a name that is no folder's")
+  func names() throws {
+    let scratch = try Scratch()
+    func file(_ name: String, calling network: String, width: Int) throws -> String {
+      let text = "name: \(network)\nstem: {width: \(width)}\nstages: [{width: \(width), blocks: 2}]\n"
+      try Files.write(text, to: scratch.file(name))
+      return scratch.file(name).path
+    }
+    var mine = try study(replacing: ("[cosine-loss]", "[errors]"))
+    for (second, message) in [("same", "models: same is there twice"), ("../up", "cannot be the name of a folder")] {
+      mine.models = [try file("a.yaml", calling: "same", width: 4), try file("b.yaml", calling: second, width: 6)]
+      #expect { try plan([mine]) } throws: { "\($0)".contains(message) }
+    }
+  }
+
   @Test("A figure that there is not, and a field that means nothing, are named")
   func unknown() {
     for (text, message) in [
       (quick.replacing("[cosine-loss]", with: "[cosinus]"), "figures"), (quick + "\nmodel: x", "model means nothing"),
+      (quick + "\nprecision: bf16", "bf16 is neither float32 nor bfloat16"),
       (quick.replacing("models: [resnet-8]", with: ""), "models is missing"),
     ] {
       #expect { try YAML.decode(Study.self, from: text, path: "mine.yaml") } throws: { "\($0)".contains(message) }
@@ -165,13 +185,22 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
     #expect(try run.state(in: place) == .measuring)
     var results = MeasureResults(
       run: "r", architecture: "a", checkpoint: try #require(place.latestCheckpoint()).url.lastPathComponent, epoch: 1,
-      data: "d", samples: .init(train: 16, validation: 16), steps: 6, measures: .init(), absent: [])
+      data: run.configuration.data, samples: .init(train: 16, validation: 16), steps: 6, measures: .init(), absent: [])
     try place.write(results)
     #expect(try run.missingMeasures(in: place) == ["cosine-loss"])
     results.measures.cosineLoss = .init(
       backpropagated: .init(train: [], validation: []), plugged: .init(train: [], validation: []))
     try place.write(results)
     #expect(try run.state(in: place) == .whole)
+    // Where the run's data lie elsewhere now, what was measured on them counts; what was measured on others does not.
+    var moved = run
+    moved.configuration.data = "/elsewhere"
+    #expect(try moved.state(in: place) == .whole)
+    results.data = "synthetic:9"
+    try place.write(results)
+    #expect(try run.state(in: place) == .measuring)
+    results.data = run.configuration.data
+    try place.write(results)
     var more = run
     more.measurement.names.append("l2-ratio")
     #expect(try more.state(in: place) == .measuring)
@@ -220,7 +249,7 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
     }
     let last = try DataSources(["synthetic:\(UInt64.max)"])
     #expect(try last.source(of: "cifar-100") == "synthetic:0" && last.source(of: "synthetic:7") == "synthetic:7")
-    #expect(last.substitutions.count == 2)
+    #expect(last.substitutions == ["The embedded data set (synthetic:0, ten classes) is used in place of cifar-100."])
   }
 
   @Test("A file's own numbers are kept at the paper's scale, and limited at the others")

@@ -10,6 +10,8 @@ import Testing
       ("resnet-32", "resnet-14", [2, 2, 2], [16, 32, 64]),
       ("resnet-110-ubn", "resnet-56-ubn@2", [9, 9, 9], [16, 32, 64]),
       ("resnet-110-shared+affine", "resnet-56-shared+affine@2", [9, 9, 9], [16, 32, 64]),
+      // Half of it is no ResNet of that name: its stages share from blocks of their own.
+      ("resnet-20-ubn", "resnet-20-ubn-reduced", [2, 3, 3], [16, 32, 64]),
       ("single-representation", "single-representation-reduced", [5], [25]),
       ("avg-pooling", "avg-pooling-reduced", [5, 5, 5], [38, 38, 38]),
       ("wide", "wide-reduced", [2, 2, 2], [40, 80, 160]),
@@ -22,7 +24,14 @@ import Testing
     #expect(throws: Never.self) { try reduced.validate() }
     #expect(Scale.paper.reduced(whole) == whole)
     // What a name says is what it is.
-    if name.hasPrefix("resnet") { #expect(try Architecture.named(name) == reduced) }
+    if !name.hasSuffix("-reduced") { #expect(try Architecture.named(name) == reduced) }
+  }
+
+  @Test("A network that only has a ResNet's name does not get another one's")
+  func ownName() throws {
+    var mine = try Architecture.named("resnet-20")
+    (mine.name, mine.head.pooling) = ("resnet-mine", 4)
+    #expect(Scale.small.reduced(mine).name == "resnet-mine-reduced")
   }
 
   @Test("As many blocks of their own as half of ResNet-38 has: the comparison of the paper stays one of equal sizes")
