@@ -7,6 +7,8 @@ import Training
 
 /// A training of one or more studies, and what is to be measured in the trained network.
 public struct PlannedRun: Codable, Hashable, Sendable {
+  /// What its folder is called; nil where that is to be found by what the run's numbers depend on.
+  public var name: String?
   public var configuration: RunConfiguration
   /// The data set's own name.
   public var dataset: String
@@ -25,6 +27,9 @@ public struct PlannedRun: Codable, Hashable, Sendable {
     /// On how many train batches the added steps' statistics are taken anew; nil for not at all.
     public var recalibrate: Int?
 
+    /// Nothing but what is recorded on the way.
+    public static let none = Measurement(names: [], samples: 0, unroll: 0)
+
     /// As a suite takes it.
     public var options: MeasureOptions {
       var options = MeasureOptions(names: Set(names.compactMap(MeasureName.init(rawValue:))))
@@ -36,9 +41,19 @@ public struct PlannedRun: Codable, Hashable, Sendable {
     }
   }
 
-  /// The run folder's name: what it is, and the hash of what its numbers depend on, by which it is found again. Where the
-  /// data lie is not part of that; what they are like is.
+  public init(
+    name: String? = nil, configuration: RunConfiguration, dataset: String, measurement: Measurement = .none
+  ) {
+    self.name = name
+    self.configuration = configuration
+    self.dataset = dataset
+    self.measurement = measurement
+  }
+
+  /// The run folder's name: its own, or what it is and the hash of what its numbers depend on, by which it is found again.
+  /// Where the data lie is not part of that; what they are like is.
   public var folderName: String {
+    if let name { return name }
     var identity = configuration
     identity.data = dataset
     let encoder = JSONEncoder()

@@ -28,8 +28,8 @@ extension PlannedRun {
     stored.data = configuration.data
     if let field = configuration.firstDifference(from: stored) {
       throw FileError(
-        path: folder.configurationFile.path, problem: "\(field) is another one than the folder's name says",
-        remedy: "move the folder away")
+        path: folder.configurationFile.path, problem: "it is of a run in which \(field) is another one",
+        remedy: "ask for the same as before, or move the folder away")
     }
     guard try folder.epochs().count == configuration.recipe.epochs else { return .training }
     return try missingMeasures(in: folder).isEmpty ? .whole : .measuring

@@ -12,10 +12,10 @@ struct PlannedRunWork {
   let folder: StudyFolder
   let device: Device
   let threads: Int?
-  /// Seconds between checkpoints within an epoch.
-  var checkpointSeconds = 120.0
 
   private struct Stopped: Error {}
+  /// Between checkpoints within an epoch.
+  private static let checkpointSeconds = 120.0
   /// As long as a killed call's worker may take to notice.
   private static let lockSeconds = 20.0
 
@@ -24,7 +24,7 @@ struct PlannedRunWork {
     let place = folder.folder(of: run)
     if try run.state(in: place) == .training {
       let session = TrainingSession(
-        run.configuration, dataset, place, threads: threads, checkpointSeconds: checkpointSeconds,
+        run.configuration, dataset, place, threads: threads, checkpointSeconds: Self.checkpointSeconds,
         lockSeconds: Self.lockSeconds, device: device)
       do {
         guard try session.run(terminal) == .finished else { return false }

@@ -5,6 +5,7 @@ import ImageDatasets
 import Reports
 import ResidualNetworks
 import Results
+import Studies
 import Training
 
 struct StudyCommand: ParsableCommand {
@@ -12,14 +13,15 @@ struct StudyCommand: ParsableCommand {
     commandName: "study",
     abstract: "Trains several networks with several seeds in the same way, and reports them side by side.",
     discussion: """
-      One training after the other, each in a folder of its own under --out, and a page of all of them at the end. The \
-      same call again goes on where it was cut off: what is whole is not done twice. Where --measure says nothing else, \
-      every network is measured as it is initialised and as it is at the end.
+      Each training has a folder of its own under --out, and all of them a page at the end. The same call again goes on \
+      where it was cut off: what is whole, or could not be trained to its end, is not done twice. Where --measure says \
+      nothing else, every network is measured as it is initialised and as it is at the end.
 
       For example:
         reslens study resnet-20 resnet-20-shared resnet-20-ubn --data synthetic --seeds 0,1 --out studies/sharing
         reslens study resnet-110-ablation --data data/cifar-10-batches-bin --recipe paper --out studies/figure-9
         reslens study resnet-110-shared resnet-110-ubn --data synthetic --measure every=10 --out studies/appendix-d
+        reslens study resnet-20 resnet-32 --data synthetic --seeds 0,1,2,3 --jobs 4 --out studies/depth
       """)
 
   @Argument(
@@ -33,6 +35,7 @@ struct StudyCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The study's folder: the runs, and report.html.", valueName: "dir"))
   var out: String
 
+  @OptionGroup var launching: LaunchArguments
   @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
@@ -41,76 +44,40 @@ struct StudyCommand: ParsableCommand {
   }
 
   func run() throws {
-    let device = try device.use()
     try threads.apply()
-    let runs = try plannedRuns()
+    let data = try DataSources([])
+    let runs = try plannedRuns(data)
+    let folder = StudyFolder(URL(filePath: out))
+    // What cannot be gone on with is said before anything is trained.
+    _ = try folder.states(of: runs)
+    try folder.checkSpace(for: runs)
     let terminal = Terminal()
-    var diverged: [String] = []
-    Interrupt.listen()
-    for (index, run) in runs.enumerated() {
-      terminal.note("run \(index + 1) of \(runs.count): \(run.folder.name)")
-      if try run.isWhole {
-        let isMeasured = try run.folder.configuration().measure == run.configuration.measure
-        terminal.note(isMeasured ? "done already" : "done already, and measured as it was asked for then")
-        continue
-      }
-      let session = TrainingSession(
-        run.configuration, run.dataset, run.folder, threads: threads.threads,
-        checkpointSeconds: training.checkpointSeconds, device: device)
-      do {
-        guard try session.run(terminal) == .finished else {
-          terminal.note("stopped and saved; the same call again goes on with the study")
-          throw ExitCode(Interrupt.exitCode)
-        }
-      } catch let error as TrainingError {
-        // A network that cannot be trained this way is a finding; the others are still to be seen.
-        terminal.clear()
-        terminal.note("\(run.folder.name) did not come to its end: \(error)")
-        diverged.append(run.folder.name)
-      }
-    }
-    let page = URL(filePath: out).appending(path: "report.html")
+    let launcher = try launching.launcher(device, threads: threads.threads)
+    guard try launcher.launch(runs, in: folder, data, terminal) else { return }
+    let page = folder.url.appending(path: "report.html")
     let title = "\(Set(runs.map(\.configuration.architecture.name)).count) networks side by side"
-    let paths = runs.map { "\(out)/\($0.folder.name)" }
-    try ReportCommand.write(paths, title: title, to: page, terminal)
+    try ReportCommand.write(runs.map { folder.folder(of: $0).url.path }, title: title, to: page, terminal)
     print(page.path)
-    guard diverged.isEmpty else {
-      terminal.note("not at their end: \(diverged.joined(separator: ", "))")
+    let failed = try zip(runs, folder.states(of: runs)).filter { $0.1 != .whole }.map(\.0.folderName)
+    guard failed.isEmpty else {
+      terminal.note("not at their end: \(failed.joined(separator: ", "))")
       throw ExitCode.failure
-    }
-  }
-
-  /// One training of the study.
-  private struct PlannedRun {
-    var configuration: RunConfiguration
-    var dataset: ImageDataset
-    var folder: RunFolder
-
-    var isWhole: Bool {
-      get throws { try folder.epochs().count == configuration.recipe.epochs }
     }
   }
 
   /// Every network with the first seed, then with the next, so that of a study that was cut off all networks have as many.
   /// - Throws: for anything that cannot be, before anything is trained.
-  private func plannedRuns() throws -> [PlannedRun] {
+  private func plannedRuns(_ data: DataSources) throws -> [PlannedRun] {
     let source = try training.source()
-    let dataset = try ImageDataset.load(source)
+    let dataset = try data.load(source)
     let architectures = try Architecture.findAll(models, fitting: dataset)
     return try seeds.list().flatMap { seed in
       try architectures.map { architecture in
-        let name = "\(architecture.name)-seed-\(seed)"
-        let folder = RunFolder(URL(filePath: out).appending(path: name))
-        let stored = folder.holdsRun ? try folder.configuration() : nil
         var configuration = try training.configuration(architecture, dataset, source: source, seed: seed)
         if configuration.measure == nil { configuration.measure = configuration.bothEnds(of: dataset) }
         try configuration.check(against: dataset)
-        if let stored, let field = configuration.firstDifference(from: stored) {
-          throw FileError(
-            path: folder.url.path, problem: "it holds a run of this study in which \(field) is another one",
-            remedy: "call the study as before, or give it another folder with --out")
-        }
-        return PlannedRun(configuration: configuration, dataset: dataset, folder: folder)
+        return PlannedRun(
+          name: "\(architecture.name)-seed-\(seed)", configuration: configuration, dataset: dataset.name)
       }
     }
   }

@@ -38,6 +38,10 @@ struct TrainCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The run folder. (default: runs/MODEL-DATA-RECIPE-SEED)", valueName: "dir"))
   var out: String?
 
+  @Option(
+    help: ArgumentHelp("Seconds between checkpoints within an epoch; there is one after every epoch.", valueName: "n"))
+  var checkpointSeconds = 300.0
+
   @Flag(help: "Goes on with the run in the folder; begins it where there is none.")
   var resume = false
 
@@ -78,7 +82,7 @@ struct TrainCommand: ParsableCommand {
     }
     try configuration.check(against: dataset)
     let session = TrainingSession(
-      configuration, dataset, folder, threads: threads.threads, checkpointSeconds: training.checkpointSeconds,
+      configuration, dataset, folder, threads: threads.threads, checkpointSeconds: checkpointSeconds,
       device: device, capturesSteps: !plainSteps,
       processes: group.map {
         DataParallel($0, synchronisesStatistics: configuration.synchronisesStatistics ?? false)

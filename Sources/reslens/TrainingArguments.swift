@@ -44,10 +44,6 @@ struct TrainingArguments: ParsableArguments {
       """, valueName: "every=n,samples=n[,mode=m][,names]"))
   var measure: String?
 
-  @Option(
-    help: ArgumentHelp("Seconds between checkpoints within an epoch; there is one after every epoch.", valueName: "n"))
-  var checkpointSeconds = 300.0
-
   /// What to train on.
   /// - Throws: `ValidationError` where nothing says it.
   func source(stored: RunConfiguration? = nil) throws -> String {
