@@ -27,9 +27,11 @@ struct RunGroup {
   /// All seeds as one: of every measure the mean over the runs that have it, now and while they were trained. A run that
   /// is alone, or whose group was not measured, is shown as it is; lesions, which each run draws for itself, are the first's.
   var mean: ReportedRun {
-    guard runs.count > 1, var measures = MeasureResults.mean(of: runs.compactMap(\.measures), called: label) else {
-      return runs[0]
-    }
+    let measured = runs.compactMap(\.measures)
+    var label = label
+    // Not every seed may be at its end.
+    if measured.count < runs.count { label = "\(name) (\(measured.count) of \(runs.count) seeds)" }
+    guard runs.count > 1, var measures = MeasureResults.mean(of: measured, called: label) else { return runs[0] }
     measures.measures.lesions = runs.lazy.compactMap { $0.measures?.measures.lesions }.first
     var mean = runs[0]
     mean.name = label

@@ -14,7 +14,7 @@ struct Reslens: ParsableCommand {
         reslens measure runs/first
         reslens report runs/first
       """,
-    version: Version.current,
+    version: Program.version,
     subcommands: [
       TrainCommand.self, LaunchCommand.self, MeasureCommand.self, ReportCommand.self, ReproduceCommand.self,
       StudyCommand.self,
@@ -43,10 +43,6 @@ struct Reslens: ParsableCommand {
 extension ProcessError {
   /// Of a process that lost the others (EX_TEMPFAIL): what started them looks for the one that has something to say.
   static let exitStatus: Int32 = 75
-}
-
-enum Version {
-  static let current = "0.1.0"
 }
 
 struct ThreadOptions: ParsableArguments {

@@ -95,10 +95,3 @@ struct WorkerQueue: Launcher {
 extension String {
   fileprivate func abbreviated(_ length: Int) -> String { count <= length ? self : prefix(length - 1) + "…" }
 }
-
-/// This program.
-enum Program {
-  static var path: String {
-    (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
-  }
-}

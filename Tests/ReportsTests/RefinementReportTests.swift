@@ -88,6 +88,9 @@ private let histories = [
         "a (2 seeds) has no values of this measure, and each run needs a call such as: "
           + "reslens measure runs/0 --measures dropped-step"
       ])
+    var one = seeds
+    one[1].measures = nil
+    #expect(RunGroup.all(of: one).map(\.mean.name) == ["a (1 of 2 seeds)"])
     let page = StudyReport.Page(
       name: "p", title: "t", findings: [], notes: [], exhibits: [.droppedStep], runs: seeds, errors: nil)
     #expect(page.sections[0].notes.map(\.text).contains("a (2 seeds) has no values of this measure."))
