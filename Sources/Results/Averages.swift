@@ -1,3 +1,10 @@
+/// The middle one of some numbers, the mean of the two in the middle where they are even in number; nan of none.
+public func median(_ values: some Collection<Double>) -> Double {
+  let sorted = values.sorted()
+  guard !sorted.isEmpty else { return .nan }
+  return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+}
+
 /// What can be averaged over runs that differ in their seed: numbers, place by place.
 public protocol Averageable {
   /// The mean of several of one kind (the same steps, the same places); nil of none, or where they do not agree in what

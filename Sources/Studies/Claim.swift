@@ -63,13 +63,6 @@ func percentage(_ share: Double) -> String { number(100 * share, 1) + " %" }
 /// Their mean; nan of none.
 func average(_ values: some Collection<Double>) -> Double { values.reduce(0, +) / Double(values.count) }
 
-/// The middle one; nan of none.
-func median(_ values: some Collection<Double>) -> Double {
-  let sorted = values.sorted()
-  guard !sorted.isEmpty else { return .nan }
-  return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
-}
-
 extension Array {
   /// The lower and the upper half; a middle one belongs to neither.
   var halves: (lower: ArraySlice<Element>, upper: ArraySlice<Element>) { (prefix(count / 2), suffix(count / 2)) }
