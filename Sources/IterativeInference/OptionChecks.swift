@@ -32,7 +32,9 @@ extension MeasureOptions {
     if let batches = unrolling.recalibrationBatches, batches < 1 || batches > most {
       throw MeasureError(
         option: "recalibrate",
-        problem: "\(batches) is not between 1 and \(most), the train set's batches of \(Self.recalibrationBatch)")
+        problem:
+          "\(batches) is not between 1 and \(most), the batches of \(Self.recalibrationBatch) images that were trained on"
+      )
     }
   }
 }

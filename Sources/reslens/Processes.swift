@@ -80,10 +80,13 @@ enum Processes {
   }
 
   private static func checked(_ meeting: ProcessGroup.Meeting, variable: String) throws -> ProcessGroup.Meeting {
-    guard meeting.rank < meeting.size, (1...65535).contains(meeting.port) else {
+    guard meeting.rank < meeting.size else {
       throw FileError(
-        path: variable, problem: "process \(meeting.rank) of \(meeting.size) at port \(meeting.port) cannot be",
-        remedy: "count processes from 0, and name a port from 1 to 65535")
+        path: variable, problem: "there is no process \(meeting.rank) of \(meeting.size)", remedy: "count them from 0")
+    }
+    guard (1...65535).contains(meeting.port) else {
+      throw FileError(
+        path: "MASTER_PORT", problem: "\(meeting.port) is no port", remedy: "name one from 1 to 65535")
     }
     return meeting
   }

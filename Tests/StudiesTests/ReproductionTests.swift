@@ -127,7 +127,10 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
       ("resnet-14", "[unrolling]", "measure: {recalibrate: 5000}", "recalibrate"),
       ("resnet-8", "[errors, errors]", "", "figures: one of them is there twice"),
       // Two images more than sixteen batches have, of which fewer are trained on.
-      ("resnet-14", "[unrolling]", "measure: {recalibrate: 16}\ntrain-samples: 2000", "is not between 1 and 15"),
+      (
+        "resnet-14", "[unrolling]", "measure: {recalibrate: 16}\ntrain-samples: 2000",
+        "is not between 1 and 15, the batches"
+      ),
       ("resnet-8", "[errors]", "precision: int64", "int64 is neither float32 nor bfloat16"),
       ("resnet-8, resnet-8-shared@1, resnet-8-shared@1", "[errors]", "", "twice"),
       ("resnet-8", "[errors]", "recipes: [slow]", "slow"), ("resnet-8", "[errors]", "data: [cifar-100]", "cifar-100"),
