@@ -43,6 +43,22 @@ private func norms(_ growth: Double, epoch: Int, ratio: Double = 4, mode: Measur
     #expect(Summary(run: runs[1]).sentences.joined().contains("goes from 10 to \(significant(10 * pow(1.5, 9)))"))
   }
 
+  @Test("has a section with a picture for whatever a study can show", arguments: Exhibit.allCases)
+  func exhibits(exhibit: Exhibit) throws {
+    var run = Samples.full("all")
+    var measures = try #require(run.measures)
+    measures.measures = measures.measures.completed(by: norms(1.1, epoch: 9).measures)
+    run.measures = measures
+    for index in run.history.indices {
+      let more = norms(1.1, epoch: run.history[index].epoch).measures
+      run.history[index].measures = run.history[index].measures.completed(by: more)
+    }
+    run.history.insert(norms(1.1, epoch: 0), at: 0)
+    let page = StudyReport.Page(name: "p", title: "t", findings: [], notes: [], exhibits: [exhibit], runs: [run])
+    // A table is no section.
+    #expect(page.sections.flatMap(\.figures).isEmpty == (exhibit == .errors))
+  }
+
   @Test("of networks that were never trained has nothing else", arguments: [nil, Gnuplot.find()])
   func probe(gnuplot: Gnuplot?) throws {
     let scratch = try Scratch()
