@@ -2,8 +2,11 @@ import Foundation
 
 /// A file or folder that could not be used: which, why, and what to do about it.
 public struct FileError: Error, CustomStringConvertible, Equatable {
+  /// What could not be used, as the user would name it.
   public var path: String
+  /// What is wrong with it, in a clause.
   public var problem: String
+  /// What to do, in a clause.
   public var remedy: String
 
   public init(path: String, problem: String, remedy: String) {

@@ -2,6 +2,7 @@ import Foundation
 
 /// Another program, by its name on PATH.
 public struct Tool: Sendable {
+  /// As it is called; a path where there is a slash in it.
   public let name: String
 
   public init(_ name: String) { self.name = name }
@@ -15,9 +16,13 @@ public struct Tool: Sendable {
     return places.first { FileManager.default.isExecutableFile(atPath: $0) }.map { URL(filePath: $0) }
   }
 
+  /// How a call ended.
   public struct Outcome: Sendable {
+    /// The exit status.
     public var status: Int32
+    /// What it wrote to standard output.
     public var output: Data
+    /// What it wrote to standard error.
     public var errors: String
   }
 

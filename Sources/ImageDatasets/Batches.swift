@@ -7,6 +7,7 @@ public struct Augmentation: Codable, Hashable, Sendable {
   /// Moves each image by up to so many pixels along each axis; what moves in is 0, the train set's mean colour.
   public var translate: Int
 
+  /// Images as they are.
   public static let none = Augmentation(flip: false, translate: 0)
 
   public init(flip: Bool, translate: Int) {
@@ -24,6 +25,7 @@ public struct Batch {
   /// Each sample's place in its set.
   public let indices: [Int]
 
+  /// Samples in the batch.
   public var count: Int { indices.count }
 }
 

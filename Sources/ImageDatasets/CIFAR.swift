@@ -20,6 +20,7 @@ public enum CIFAR: String, CaseIterable, Sendable {
   var files: [String] { trainFiles.map(\.name) + [validationFile.name, namesFile] }
   /// Label bytes before the pixels; the last is the class (CIFAR-100 has its 20 superclasses before).
   var labelBytes: Int { self == .cifar10 ? 1 : 2 }
+  /// 10, or the 100 fine ones.
   public var classes: Int { self == .cifar10 ? 10 : 100 }
 
   static let pixels = 3 * 32 * 32

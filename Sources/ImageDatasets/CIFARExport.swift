@@ -5,7 +5,7 @@ extension ImageDataset {
   /// Writes the set in CIFAR-10's binary layout (a label byte and 3072 pixel bytes a record, the train set in one file)
   /// for programs that read that; the number of records is the set's own.
   /// - Returns: the folder, `cifar-10-batches-bin` in `folder`
-  /// - Throws: `FileError` where it cannot be written the images are not 3×32×32 of ten classes, or a set is
+  /// - Throws: `FileError` where it cannot be written, the images are not 3×32×32 of ten classes, or a set is
   ///   there already.
   public func export(to folder: URL) throws -> URL {
     guard imageShape == [3, 32, 32], classNames.count == CIFAR.cifar10.classes else {

@@ -26,6 +26,7 @@ public final class ImageSet {
     return try ImageSet(images: images.rows(0..<count), labels: Array(labels.prefix(count)))
   }
 
+  /// How many images there are.
   public var count: Int { labels.count }
 
   /// The images, and the class of each (N, int64), where `device` has them at hand. They are moved there once, and stay.
@@ -42,8 +43,11 @@ public final class ImageSet {
 public final class ImageDataset {
   /// For instance "cifar-10".
   public let name: String
+  /// What each class is called; a label is a place in this list.
   public let classNames: [String]
+  /// Those to train on.
   public let train: ImageSet
+  /// Those to judge by, never trained on; CIFAR's test set.
   public let validation: ImageSet
   /// Of the whole train set.
   public let statistics: ChannelStatistics
@@ -62,7 +66,9 @@ public final class ImageDataset {
 
 /// Mean and standard deviation (population) of each channel, pixels scaled to 0 … 1.
 public struct ChannelStatistics: Codable, Hashable, Sendable {
+  /// A channel each, 0 … 1.
   public var means: [Double]
+  /// A channel each, 0 … 1; 0 where a channel never changes.
   public var deviations: [Double]
 
   /// - Parameter images: N×C×H×W uint8

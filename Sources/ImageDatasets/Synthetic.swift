@@ -4,6 +4,7 @@ import Torch
 /// The embedded data set: ten shapes of random place, size, tilt and colour over a noisy background with
 /// distractors. Drawn from a seed, so that it needs no download; hard enough that a small network errs.
 public enum Synthetic {
+  /// Its ten shapes, in the order of their labels.
   public static let classNames = [
     "disc", "ring", "square", "frame", "triangle", "cross", "bars", "crescent", "half-disc", "corner",
   ]

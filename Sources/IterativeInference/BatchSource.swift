@@ -86,6 +86,7 @@ public struct LabelledBatch {
 
 /// A batch that contradicts itself.
 public struct BatchError: Error, CustomStringConvertible, Equatable {
+  /// What does not fit together.
   public var problem: String
   public var description: String { "a batch cannot be: \(problem)" }
 }

@@ -4,6 +4,7 @@ import Results
 /// What the last steps do to examples near the border between right and wrong, to those that were right already, and
 /// to all (§4.3, Fig. 6). The groups are fixed by what the head says of one state, the reference.
 public final class BorderlineGroups: Measure {
+  /// An example is borderline where |p_y − max_{k≠y} p_k| is below this at the reference.
   public let margin: Double
   /// Steps made before the state that fixes the groups.
   public let reference: Int
@@ -89,7 +90,9 @@ public struct BorderlineExample: Equatable, Sendable {
   public var label: Int
   /// p_y − max_{k≠y} p_k at the reference.
   public var margin: Double
+  /// Whether the head's answer was its class at the reference.
   public var isRightAtReference: Bool
+  /// Whether the network's own answer is.
   public var isRightAtEnd: Bool
   /// The steps after which it was right where it had been wrong, or the other way round.
   public var turnedBy: [Int]

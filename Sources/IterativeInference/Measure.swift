@@ -38,6 +38,7 @@ extension Measure {
 
 /// A plan that begins as the network's own does, and of which the steps from one on are to be seen.
 public struct Trajectory {
+  /// What is run.
   public var plan: Plan
   /// The first step that is seen, from 1. Until then `plan` is the network's own, so that its state is known already.
   public var first: Int
@@ -65,6 +66,7 @@ public struct Trajectory {
 /// One step of one batch, as a measure sees it. What several measures need is computed once, when it is first asked
 /// for.
 public final class StepReading {
+  /// Which of the network's steps it is.
   public let layout: StepLayout
   /// The step's number in the plan that is run, from 1.
   public let number: Int

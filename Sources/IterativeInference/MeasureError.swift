@@ -2,6 +2,7 @@
 public struct MeasureError: Error, CustomStringConvertible, Equatable {
   /// As `reslens measure` calls it, without the dashes.
   public var option: String
+  /// Why it cannot be.
   public var problem: String
 
   public init(option: String, problem: String) {

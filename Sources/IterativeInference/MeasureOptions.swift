@@ -24,6 +24,7 @@ public enum MeasureName: String, CaseIterable, Sendable {
 
 /// Which measures a `MeasureSuite` takes, and how.
 public struct MeasureOptions: Sendable {
+  /// What is measured.
   public var names: Set<MeasureName>
   /// By which statistics the network runs; in training mode only `MeasureName.inTrainingMode` can be measured.
   public var mode = MeasureMode.evaluation
@@ -32,7 +33,9 @@ public struct MeasureOptions: Sendable {
   /// Along how many of the last steps borderline examples are followed; five, or as many as the head can read, where it
   /// is nil.
   public var lastSteps: Int?
+  /// How a step is repeated past its training.
   public var unrolling = Unrolling()
+  /// Which lesions, on how many samples.
   public var lesions = LesionScores.Options(samples: 2000)
 
   public init(names: Set<MeasureName>) { self.names = names }
@@ -47,7 +50,9 @@ public struct MeasureOptions: Sendable {
   public struct Unrolling: Sendable {
     /// The number of the repeated step, from 1; the last one where it is nil.
     public var step: Int?
+    /// How many steps are added.
     public var times = 20
+    /// What the added steps' F is multiplied by, beside 1.
     public var scale = Scale.chosen(from: Scale.grid)
     /// On how many train batches each added step's own running statistics are taken; nil to use the block's.
     public var recalibrationBatches: Int?
@@ -57,10 +62,12 @@ public struct MeasureOptions: Sendable {
 
   /// α of the added steps.
   public enum Scale: Equatable, Sendable {
+    /// This one; finite and not 0.
     case given(Double)
     /// That of these with the lowest mean train loss over the added steps; of equals the first.
     case chosen(from: [Double])
 
+    /// What is chosen from where nothing else is said.
     public static let grid = [1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01]
 
     var candidates: [Double] {

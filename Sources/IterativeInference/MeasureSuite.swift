@@ -6,7 +6,9 @@ import Torch
 public struct MeasureSuite {
   let network: ResidualNetwork
   let options: MeasureOptions
+  /// Of images that were trained on; what α is chosen and statistics are taken anew by.
   public let train: Samples
+  /// Of images that were not.
   public let validation: Samples
   private let listBorderline: ((_ isTrain: Bool, BorderlineExample) -> Void)?
   let group: ProcessGroup?

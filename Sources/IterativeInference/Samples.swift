@@ -4,7 +4,9 @@ import ImageDatasets
 public struct Samples: BatchSource {
   /// What the samples are of.
   public let set: ImageSet
+  /// How many of the set's images, from the first on.
   public let count: Int
+  /// Samples a pass; the last one may have fewer.
   public let batch: Int
   /// What makes a network's inputs of them.
   public let maker: BatchMaker

@@ -5,8 +5,11 @@ import Torch
 /// One step applied again and again past its training, h ← h + α·F(h) (§4.4, Fig. 7, 20): what the head says, where
 /// the step points and how far it goes, at every step of the repeated step's stage and after it, added ones included.
 public final class UnrolledSteps: Measure {
+  /// The repeated step.
   public let repeated: StepName
+  /// How many steps are added.
   public let times: Int
+  /// The manners of repeating, each measured by itself.
   public let ways: [Way]
   private let margin: Double
   private let steps: [StepName]

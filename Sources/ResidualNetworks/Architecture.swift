@@ -6,17 +6,26 @@ import Results
 /// Stem: 3×3 convolution. Blocks: BatchNorm, ReLU, 3×3 convolution, twice. Head: BatchNorm, ReLU, average pooling,
 /// fully connected. Every convolution has a bias.
 public struct Architecture: Codable, Hashable, Sendable {
+  /// What it is called on the command line and in messages; `name` of a file.
   public var name: String
+  /// The shape of the images.
   public var input: Input
+  /// Classes that the head tells apart; at least 2.
   public var classes: Int
+  /// What makes h_0 of the images.
   public var stem: Stem
+  /// In the order in which h goes through them; at least one.
   public var stages: [Stage]
+  /// What makes logits of the last h.
   public var head: Head
 
   /// The images: channels × height × width.
   public struct Input: Codable, Hashable, Sendable {
+    /// Of an image; 3 for red, green and blue.
     public var channels = 3
+    /// In pixels.
     public var height = 32
+    /// In pixels.
     public var width = 32
 
     public init(channels: Int = 3, height: Int = 32, width: Int = 32) {
@@ -26,6 +35,7 @@ public struct Architecture: Codable, Hashable, Sendable {
     }
   }
 
+  /// The 3×3 convolution that makes h_0 of the images.
   public struct Stem: Codable, Hashable, Sendable {
     /// Channels that the first convolution makes.
     public var width: Int
@@ -55,6 +65,7 @@ public struct Architecture: Codable, Hashable, Sendable {
     }
   }
 
+  /// How h gets the shape of a stage.
   public enum Entry: String, Codable, Hashable, Sendable, CaseIterable {
     /// As it comes.
     case none
@@ -62,9 +73,11 @@ public struct Architecture: Codable, Hashable, Sendable {
     case projection
     /// 2×2, before the first block.
     case averagePooling = "average-pooling"
+    /// 2×2, the largest of each window, before the first block.
     case maximumPooling = "max-pooling"
   }
 
+  /// BatchNorm, ReLU, average pooling and a fully connected layer.
   public struct Head: Codable, Hashable, Sendable {
     /// The side of the average pooling's windows.
     public var pooling: Int
@@ -86,8 +99,11 @@ public struct Architecture: Codable, Hashable, Sendable {
 
 /// Channels, height and width of h.
 public struct Shape: Hashable, Sendable, CustomStringConvertible {
+  /// Maps of h.
   public var channels: Int
+  /// Rows of a map.
   public var height: Int
+  /// Columns of a map.
   public var width: Int
 
   public init(channels: Int, height: Int, width: Int) {
@@ -101,9 +117,11 @@ public struct Shape: Hashable, Sendable, CustomStringConvertible {
 
 /// One residual step of an architecture.
 public struct StepLayout: Hashable, Sendable {
+  /// Which step it is.
   public var name: StepName
   /// The block's input; after the pooling where the stage enters through one.
   public var input: Shape
+  /// The shape of h after the step.
   public var output: Shape
   /// Of the block's first convolution, and of its projection where it has one.
   public var stride: Int
@@ -153,12 +171,15 @@ extension Architecture {
 }
 
 extension Architecture.Entry {
+  /// Whether h is pooled on its way in.
   public var isPooling: Bool { self == .averagePooling || self == .maximumPooling }
 }
 
 /// What contradicts itself in an architecture: which field and why.
 public struct ArchitectureError: Error, CustomStringConvertible, Equatable {
+  /// As in the architecture's file, for instance "stages[1].width".
   public var field: String
+  /// Why it cannot be.
   public var problem: String
   public var description: String { "\(field): \(problem)" }
 }

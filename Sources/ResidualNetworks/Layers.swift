@@ -33,6 +33,7 @@ enum Normalisation {
 
 /// Gradients of parameters by path, summed over all uses of a parameter.
 public final class Gradients {
+  /// By the parameters' paths, each of its parameter's shape and element type.
   public private(set) var byPath: [String: Tensor] = [:]
   /// Told whenever something was added to a parameter's gradient.
   private let added: (String) throws -> Void
@@ -149,7 +150,9 @@ extension [String: Tensor] {
 
 /// A parameter that is missing or does not fit its network.
 public struct ParameterError: Error, CustomStringConvertible, Equatable {
+  /// The parameter's path, for instance "stages.2.0.conv1.weight".
   public var path: String
+  /// What is wrong with it.
   public var problem: String
 
   public init(path: String, problem: String) {

@@ -3,22 +3,30 @@ import Foundation
 /// One stored tensor of an architecture: its path, shape and what it is for. The paths are the same in memory, in a
 /// checkpoint and in messages.
 public struct ParameterSpecification: Hashable, Sendable {
+  /// What a tensor is for, and so how it begins and whether it is decayed.
   public enum Role: Hashable, Sendable {
     /// Of a convolution or the fully connected layer; drawn He-normal by its fan-in.
     case weight(fanIn: Int)
+    /// Of a convolution or the fully connected layer; begins at 0.
     case bias
     /// γ of a normalisation; begins at `initial`.
     case normWeight(initial: Double)
     /// β of a normalisation.
     case normBias
+    /// Of a normalisation's input; begins at 0.
     case runningMean
+    /// The unbiased one; begins at 1.
     case runningVariance
   }
 
+  /// For instance "stages.2.0.conv1.weight".
   public var path: String
+  /// PyTorch's: O×I×K×K of a convolution, O×I of the fully connected layer, C of a normalisation.
   public var shape: [Int]
+  /// What it is for.
   public var role: Role
 
+  /// Its elements.
   public var count: Int { shape.reduce(1, *) }
 
   /// Whether gradient descent changes it.

@@ -3,6 +3,7 @@ import Torch
 
 /// One forward pass through a network that can be gone back: for training, and for looking at every step on the way.
 public final class Pass {
+  /// The network that was run.
   public let network: ResidualNetwork
   /// The last h, which the head reads.
   public let features: Tensor
@@ -18,6 +19,7 @@ public final class Pass {
 
   /// A step as the way back meets it. None of these tensors is ever written again.
   public struct VisitedStep {
+    /// Which of the network's steps it is.
     public let layout: StepLayout
     /// Its number among the steps of the pass, from 1.
     public let number: Int
@@ -37,6 +39,7 @@ public final class Pass {
     public let products: SampleProducts?
     /// ‖h_{t−1}‖² and ‖h_t‖² of each sample, where the pass had them at hand.
     public let inputSquares: [Double]?
+    /// ‖h_t‖² of each sample, likewise.
     public let outputSquares: [Double]?
   }
 

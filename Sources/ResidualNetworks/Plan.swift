@@ -5,15 +5,19 @@ import Results
 /// The network's own forward pass is one plan; everything that is done to a trained network (leaving a step out,
 /// exchanging two, repeating one, stopping early, scaling what a step adds) is another plan over the same blocks.
 public struct Plan: Codable, Hashable, Sendable {
+  /// One change of h.
   public enum Move: Codable, Hashable, Sendable {
     /// The pooling through which h enters a stage.
     case pool(stage: Int)
+    /// A residual step.
     case step(Step)
   }
 
   /// h ← s(h) + scale·F(h) with the s and F of a block. With scale 0, F is not computed.
   public struct Step: Codable, Hashable, Sendable {
+    /// Of the block, from 0.
     public var stage: Int
+    /// The block's place in its stage, from 0.
     public var block: Int
     /// As which of its steps a shared block runs, counted from 0, and so with which of its normalisations; 0 for other
     /// blocks.
@@ -21,6 +25,7 @@ public struct Plan: Codable, Hashable, Sendable {
     /// Which running statistics that use's normalisations have: 0 the trained ones, others those that
     /// `ResidualNetwork.recalibrated(for:batches:images:)` took.
     public var statistics: Int
+    /// What F is multiplied by; finite.
     public var scale: Double
 
     public init(stage: Int, block: Int, use: Int = 0, statistics: Int = 0, scale: Double = 1) {
@@ -34,6 +39,7 @@ public struct Plan: Codable, Hashable, Sendable {
     var path: String { StepName(step: 0, stage: stage, block: block, use: use, projection: false).path }
   }
 
+  /// In the order in which they are made.
   public var moves: [Move]
 
   public init(moves: [Move]) { self.moves = moves }
@@ -105,7 +111,9 @@ extension Plan {
 
 /// A plan that a network cannot run: which move, counted from 0, and why.
 public struct PlanError: Error, CustomStringConvertible, Equatable {
+  /// Its place in the plan, from 0.
   public var move: Int
+  /// Why it cannot be made.
   public var problem: String
 
   public init(move: Int, problem: String) {

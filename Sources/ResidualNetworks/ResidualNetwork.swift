@@ -5,6 +5,7 @@ import Torch
 /// The activations have the element type of the images that go in; the parameters keep their own (float32, or float64
 /// for checking), also where the activations are bfloat16.
 public final class ResidualNetwork {
+  /// Its structure, from which the parameters' paths and shapes follow.
   public let architecture: Architecture
   /// Every stored tensor by its path, running statistics included. Writing into them changes the network.
   public let parameters: [String: Tensor]

@@ -25,6 +25,7 @@ public struct GroupScores: Codable, Equatable, Sendable {
   public var borderline: Score?
   /// Those that were classified rightly at the reference, borderline or not; nil where there are none.
   public var alreadyCorrect: Score?
+  /// Every example.
   public var all: Score
 
   public init(borderline: Score?, alreadyCorrect: Score?, all: Score) {
@@ -43,6 +44,7 @@ public struct GroupScores: Codable, Equatable, Sendable {
 public struct GroupedState: Codable, Equatable, Sendable {
   /// The state after so many steps.
   public var step: Int
+  /// How each group fares there.
   public var groups: GroupScores
 
   public init(step: Int, groups: GroupScores) {
@@ -53,6 +55,7 @@ public struct GroupedState: Codable, Equatable, Sendable {
 
 /// What one step does to the borderline examples.
 public struct TurnedExamples: Codable, Equatable, Sendable {
+  /// The step.
   public var name: StepName
   /// Wrong before the step and right after it.
   public var corrected: Int

@@ -34,6 +34,7 @@ public struct EpochRecord: Codable, Equatable, Sendable {
 }
 
 extension EpochRecord {
+  /// The first line of `epochs.csv`.
   public static let csvHeader =
     "epoch,learning_rate,train_loss,train_error,validation_loss,validation_error,images_per_second,seconds"
 
@@ -87,7 +88,9 @@ extension EpochRecord {
 
 /// A result file that cannot be read.
 public struct MalformedResult: Error, CustomStringConvertible, Equatable {
+  /// Its path.
   public var file: String
+  /// Which line and column, and what is wrong there.
   public var problem: String
 
   public init(file: String, problem: String) {

@@ -6,6 +6,7 @@ public struct Finding: Codable, Equatable, Sendable {
   public var source: String
   /// What a part must fulfil to hold.
   public var rule: String
+  /// What came of it, by the parts.
   public var verdict: Verdict
   /// What was looked at one by one.
   public var parts: [Part]

@@ -2,6 +2,7 @@
 ///
 /// L is that of the head plugged straight in. At a projection h_{t−1} is the projection's output.
 public struct FirstOrderTerm: Codable, Equatable, Sendable {
+  /// The step.
   public var name: StepName
   /// L(h_t) − L(h_{t−1}), nats.
   public var change: Statistic

@@ -29,6 +29,7 @@ public struct Lesions: Codable, Equatable, Sendable {
     public var size: Int
     /// The share of samples classified wrongly, over the trials.
     public var error: Statistic
+    /// Each drawing by itself.
     public var trials: [Trial]
 
     public init(size: Int, error: Statistic, trials: [Trial]) {
@@ -38,7 +39,9 @@ public struct Lesions: Codable, Equatable, Sendable {
     }
   }
 
+  /// One drawing of a random lesion.
   public struct Trial: Codable, Equatable, Sendable {
+    /// What it was drawn by.
     public var seed: Int
     /// The steps that add their F, in the order in which they ran.
     public var order: [Int]
@@ -51,8 +54,11 @@ public struct Lesions: Codable, Equatable, Sendable {
     }
   }
 
+  /// Two adjacent steps of a stage, exchanged.
   public struct SwappedPair: Codable, Equatable, Sendable {
+    /// The one that comes first in the trained network.
     public var first: StepName
+    /// The one after it.
     public var second: StepName
     public var score: Score
 
@@ -63,8 +69,11 @@ public struct Lesions: Codable, Equatable, Sendable {
     }
   }
 
+  /// One step whose F is multiplied by another number than 1.
   public struct ScaledStep: Codable, Equatable, Sendable {
+    /// The step.
     public var name: StepName
+    /// What its F is multiplied by.
     public var factor: Double
     public var score: Score
 

@@ -2,6 +2,7 @@
 public struct MeasureResults: Codable, Equatable, Sendable {
   /// The version of this layout that this program writes and reads.
   public static let format = 2
+  /// The version of the layout that it was read from.
   public var format = Self.format
   /// The run folder's name.
   public var run: String
@@ -21,6 +22,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
   public var mode: MeasureMode
   /// Samples of a batch in training mode, where the numbers depend on it; nil in evaluation mode.
   public var batch: Int?
+  /// The numbers.
   public var measures: Measures
   /// What was asked for and cannot exist in this network.
   public var absent: [Absence]
@@ -65,6 +67,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
 
   /// Each measure's numbers; nil where it was not asked for or cannot exist.
   public struct Measures: Codable, Equatable, Sendable {
+    /// cos(F_t(h_{t−1}), ∂L/∂h_{t−1}) (§4.1, Fig. 4).
     public var cosineLoss: CosineLoss?
     /// ‖F_t(h_{t−1})‖ / ‖h_{t−1}‖ (§4.2, Fig. 2).
     public var l2Ratio: BySplit<[StepStatistic]>?
@@ -74,8 +77,11 @@ public struct MeasureResults: Codable, Equatable, Sendable {
     public var droppedStep: DroppedStep?
     /// The head applied to h_t for every step of the last stage (§4.2, Fig. 5).
     public var intermediate: BySplit<[StepScore]>?
+    /// What the last steps do to examples near the border (§4.3, Fig. 6).
     public var borderline: BorderlineExamples?
+    /// One step repeated past its training (§4.4, Fig. 7, 20).
     public var unrolling: Unrolling?
+    /// Steps dropped, exchanged and scaled (Veit et al. 2016).
     public var lesions: Lesions?
     /// ‖h_t‖ after every step (§4.5, Fig. 8 and 9).
     public var activationNorm: BySplit<ActivationNorms>?
@@ -112,6 +118,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
     public var measure: String
     /// The first and the last of the steps, from 1; nil where the whole measure is meant.
     public var steps: [Int]?
+    /// Why it cannot be, in a clause.
     public var reason: String
 
     /// The measure that it is of: "cosine-loss" of "cosine-loss.plugged".
@@ -139,7 +146,9 @@ public struct MeasureResults: Codable, Equatable, Sendable {
 
   /// The network with each step's F left out in turn (§4.2, Fig. 3).
   public struct DroppedStep: Codable, Equatable, Sendable {
+    /// On train samples, a step each.
     public var train: [StepScore]
+    /// On validation samples, a step each.
     public var validation: [StepScore]
     /// The whole network on the same samples.
     public var baseline: BySplit<Score>

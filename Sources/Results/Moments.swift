@@ -1,6 +1,8 @@
 /// Count, mean and standard deviation of numbers that come one at a time, in float64 (Welford 1962).
 public struct Moments: Sendable {
+  /// Numbers so far.
   public private(set) var count = 0
+  /// Their mean; 0 without numbers.
   public private(set) var mean = 0.0
   private var squares = 0.0
 
@@ -24,7 +26,9 @@ public struct Moments: Sendable {
 
 /// Means, deviations and correlation of pairs of numbers that come one at a time, in float64.
 public struct PairMoments: Sendable {
+  /// Of each pair the first.
   public private(set) var first = Moments()
+  /// Of each pair the second.
   public private(set) var second = Moments()
   private var products = 0.0
 
@@ -82,8 +86,10 @@ public struct ScoreSum: Sendable {
     }
   }
 
+  /// Samples so far.
   public var count: Int { losses.count }
 
+  /// Of all samples so far.
   public var score: Score {
     Score(
       accuracy: losses.count == 0 ? 0 : Double(right) / Double(losses.count), loss: losses.mean,

@@ -1,6 +1,8 @@
 /// One value for train and one for validation data.
 public struct BySplit<Value: Codable & Equatable & Sendable>: Codable, Equatable, Sendable {
+  /// On train samples.
   public var train: Value
+  /// On validation samples.
   public var validation: Value
 
   public init(train: Value, validation: Value) {
@@ -53,6 +55,7 @@ public struct StepName: Codable, Equatable, Hashable, Sendable {
 
 /// The distribution over samples of one number a sample.
 public struct Statistic: Codable, Equatable, Sendable {
+  /// Over the samples.
   public var mean: Double
   /// Standard deviation (population).
   public var std: Double
@@ -68,7 +71,9 @@ public struct Statistic: Codable, Equatable, Sendable {
 
 /// The distribution over samples of one number a sample, at one step.
 public struct StepStatistic: Codable, Equatable, Sendable {
+  /// The step.
   public var name: StepName
+  /// Over the samples.
   public var mean: Double
   /// Standard deviation over samples (population).
   public var std: Double
@@ -133,7 +138,9 @@ public struct Score: Codable, Equatable, Sendable {
 
 /// A score that belongs to a step.
 public struct StepScore: Codable, Equatable, Sendable {
+  /// The step.
   public var name: StepName
+  /// What belongs to it.
   public var score: Score
 
   public init(name: StepName, score: Score) {

@@ -39,6 +39,7 @@ public struct Unrolling: Codable, Equatable, Sendable {
     }
   }
 
+  /// One scale that α was chosen among.
   public struct TriedScale: Codable, Equatable, Sendable {
     /// α of the added steps.
     public var scale: Double
@@ -55,6 +56,7 @@ public struct Unrolling: Codable, Equatable, Sendable {
   public struct Trajectory: Codable, Equatable, Sendable {
     /// α of the added steps.
     public var scale: Double
+    /// In order.
     public var steps: BySplit<[UnrolledStep]>
 
     public init(scale: Double, steps: BySplit<[UnrolledStep]>) {

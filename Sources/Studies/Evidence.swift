@@ -9,9 +9,11 @@ public struct Evidence: Sendable {
   public struct Subject: Sendable {
     /// As the study names it.
     public var model: String
+    /// The data set, as the study names it.
     public var data: String
     /// As it is at this scale.
     public var architecture: String
+    /// Trainable ones.
     public var parameters: Int
     /// What came of each seed's training.
     public var runs: [Run]
@@ -20,6 +22,7 @@ public struct Evidence: Sendable {
 
     /// One seed's training.
     public struct Run: Sendable {
+      /// In order.
       public var epochs: [EpochRecord]
       /// What was measured as it was initialised and after epochs, in order.
       public var history: [MeasureResults]
@@ -53,6 +56,7 @@ public struct Evidence: Sendable {
 extension Evidence.Subject {
   /// Over seeds, of the last epoch; nan without any.
   public var trainError: SeedStatistic { SeedStatistic(runs.compactMap { $0.epochs.last?.trainError }) }
+  /// Over seeds, of the last epoch; nan without any.
   public var validationError: SeedStatistic { SeedStatistic(runs.compactMap { $0.epochs.last?.validationError }) }
 
   /// The mean over seeds of what was measured as the network was initialised (epoch 0), and after each epoch.

@@ -9,9 +9,11 @@ import Training
 public struct PlannedRun: Codable, Hashable, Sendable {
   /// What its folder is called; nil where that is to be found by what the run's numbers depend on.
   public var name: String?
+  /// The training.
   public var configuration: RunConfiguration
   /// The data set's own name.
   public var dataset: String
+  /// What is measured once it is trained.
   public var measurement: Measurement
 
   /// What is measured after the last epoch.

@@ -9,14 +9,18 @@ import Training
 
 /// Studies at a scale, with every run that they need once.
 public struct Reproduction: Sendable {
+  /// How much of the studies' work is done.
   public var scale: Scale
+  /// In the order in which they were named.
   public var studies: [PlannedStudy]
   /// In the order in which they are done: all networks with their first seed, then with the next.
   public var runs: [PlannedRun]
 
   /// A study and the runs that it looks at.
   public struct PlannedStudy: Sendable {
+    /// What was asked for.
     public var study: Study
+    /// By data set, network and recipe, in this order.
     public var subjects: [Subject]
     /// The runs' places in `Reproduction.runs`.
     public var runs: [Int] { subjects.flatMap(\.runs) }

@@ -6,6 +6,7 @@ import Torch
 public struct Study: Codable, Hashable, Sendable {
   /// What it is called on the command line, and its page.
   public var name: String
+  /// The page's heading.
   public var title: String
   /// Names of architectures, or YAML files, each trained on every data set by every recipe with every seed.
   public var models: [String]
@@ -13,15 +14,21 @@ public struct Study: Codable, Hashable, Sendable {
   public var data: [String]
   /// Names or YAML files.
   public var recipes: [String]
+  /// A training each.
   public var seeds: [UInt64]
   /// In place of the recipe's.
   public var epochs: Int?
+  /// In place of the recipe's, images a step.
   public var batch: Int?
   /// Only the first so many images.
   public var trainSamples: Int?
+  /// Only the first so many images.
   public var validationSamples: Int?
+  /// Of activations: float32, which nil is too, or bfloat16.
   public var precision: ElementType?
+  /// What is measured while training; as the scale has it where it is nil.
   public var record: Recording?
+  /// How the trained networks are measured; as the scale has it where it is nil.
   public var measure: Measuring?
   /// The pictures and tables, in order; what they need is recorded and measured.
   public var figures: [Exhibit]

@@ -7,6 +7,7 @@ import Training
 
 /// Where studies are reproduced: the folders of their runs, and the pages.
 public struct StudyFolder: Sendable {
+  /// The folder.
   public let url: URL
 
   public init(_ url: URL) { self.url = url }
@@ -53,6 +54,7 @@ public struct StudyFolder: Sendable {
 
   /// Runs as a file, by which other processes know what to do.
   public struct Plan: Codable, Sendable {
+    /// A process takes one by its place here.
     public var runs: [PlannedRun]
 
     public init(runs: [PlannedRun]) { self.runs = runs }

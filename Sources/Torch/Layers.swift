@@ -25,10 +25,12 @@ public enum Convolution {
 
 /// Pooling over windows that touch but do not overlap.
 public enum Pooling {
+  /// N×C×H×W to N×C×(H/size)×(W/size), the mean of each window; what is left over at an edge is left out.
   public static func average(_ input: Tensor, size: Int) throws -> Tensor {
     try .make { ctorch_average_pool(input.handle, Int32(size), $0) }
   }
 
+  /// ∂L/∂input of `average`; `gradient` has its output's shape.
   public static func averageBackward(_ gradient: Tensor, input: Tensor, size: Int) throws -> Tensor {
     try .make { ctorch_average_pool_backward(gradient.handle, input.handle, Int32(size), $0) }
   }
@@ -41,6 +43,7 @@ public enum Pooling {
     return (try .adopt(out), try .adopt(indices))
   }
 
+  /// ∂L/∂input of `maximum`; `indices` are what that gave.
   public static func maximumBackward(
     _ gradient: Tensor, input: Tensor, indices: Tensor, size: Int
   ) throws -> Tensor {
@@ -50,10 +53,12 @@ public enum Pooling {
 
 /// A fully connected layer; `weight` is O×I.
 public enum Linear {
+  /// N×I to N×O.
   public static func forward(_ input: Tensor, weight: Tensor, bias: Tensor) throws -> Tensor {
     try .make { ctorch_linear(input.handle, weight.handle, bias.handle, $0) }
   }
 
+  /// ∂L/∂input, N×I, and of weight and bias where they are wanted; `gradient` is N×O.
   public static func backward(
     _ gradient: Tensor, input: Tensor, weight: Tensor, wantsParameters: Bool
   ) throws -> (input: Tensor, weight: Tensor?, bias: Tensor?) {

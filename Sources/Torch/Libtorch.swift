@@ -2,6 +2,7 @@ import CTorch
 
 /// A failure inside libtorch, in its own words.
 public struct TorchError: Error, CustomStringConvertible, Equatable {
+  /// What went wrong, mostly in libtorch's own words.
   public let message: String
   public var description: String { "libtorch: \(message)" }
 

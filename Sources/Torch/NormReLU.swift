@@ -43,9 +43,13 @@ public enum NormReLU {
 
   /// The parameters and running statistics of one normalisation, C each.
   public struct Parameters {
+    /// γ
     public let weight: Tensor
+    /// β
     public let bias: Tensor
+    /// Of the input; moved by training.
     public let runningMean: Tensor
+    /// The unbiased one; moved by training.
     public let runningVariance: Tensor
     /// What is added to a variance.
     public let epsilon: Double

@@ -18,6 +18,7 @@ public final class ProcessGroup {
     public var port: Int
     /// 0 ..< size
     public var rank: Int
+    /// How many processes there are.
     public var size: Int
     /// Under what name to meet where another program serves the meeting point; nil where process 0 does.
     public var prefix: String?

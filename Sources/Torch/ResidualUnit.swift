@@ -14,6 +14,7 @@ public enum ResidualUnit {
     public let weight: Tensor
     /// O
     public let bias: Tensor
+    /// Along both axes; the padding is half of K.
     public let stride: Int
 
     public init(weight: Tensor, bias: Tensor, stride: Int) {
@@ -103,9 +104,11 @@ public enum ResidualUnit {
   public struct ParameterGradients {
     /// Of γ and β; nil after a forward by running statistics.
     public let normWeight: Tensor?
+    /// Of β, likewise.
     public let normBias: Tensor?
     /// Of the convolution.
     public let weight: Tensor?
+    /// Of the convolution.
     public let bias: Tensor?
   }
 

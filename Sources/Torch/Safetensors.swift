@@ -5,7 +5,9 @@ import Foundation
 /// Named tensors and a little text in one file, in the safetensors layout: the header's length (8 bytes,
 /// little-endian), a JSON header, then the tensors' bytes, row-major and without gaps.
 public struct Safetensors {
+  /// By name.
   public var tensors: [String: Tensor]
+  /// Text by name.
   public var metadata: [String: String]
 
   public init(tensors: [String: Tensor], metadata: [String: String] = [:]) {

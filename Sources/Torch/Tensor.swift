@@ -55,6 +55,7 @@ public final class Tensor {
 
   // MARK: making
 
+  /// All 0, on the processor.
   public static func zeros(_ shape: [Int], _ type: ElementType = .float32) throws -> Tensor {
     try make { ctorch_zeros(type.code, shape.map(Int64.init), Int32(shape.count), $0) }
   }
@@ -100,8 +101,11 @@ public final class Tensor {
 
   // MARK: reading
 
+  /// Its sizes, the outermost dimension first.
   public var shape: [Int] { (0..<ctorch_rank(handle)).map { Int(ctorch_size(handle, $0)) } }
+  /// What its elements are.
   public var elementType: ElementType { ElementType(code: ctorch_dtype_of(handle)) }
+  /// Where it lies.
   public var device: Device { Device(code: ctorch_device_of(handle)) }
   /// The number of elements.
   public var count: Int { shape.reduce(1, *) }
@@ -175,5 +179,6 @@ public final class Tensor {
     try check(ctorch_add_into(target.handle, handle, scale))
   }
 
+  /// A new tensor, every element times `scale`.
   public func scaled(by scale: Double) throws -> Tensor { try .make { ctorch_scaled(handle, scale, $0) } }
 }

@@ -7,10 +7,12 @@ import Torch
 /// A moment of a training that can be gone on from: a folder with the weights, and next to them the optimiser's and
 /// the loop's state. It appears whole, by a rename.
 public struct Checkpoint: Sendable {
+  /// Its folder.
   public let url: URL
 
   static let prefix = "epoch-"
 
+  /// Parameters and running statistics by path, with the architecture in its metadata.
   public var weightsFile: URL { url.appending(path: "weights.safetensors") }
   var optimizerFile: URL { url.appending(path: "optimizer.safetensors") }
   var loopFile: URL { url.appending(path: "loop.json") }

@@ -5,7 +5,9 @@ import ResidualNetworks
 
 /// How a network is trained: stochastic gradient descent with momentum on the mean cross-entropy of batches.
 public struct Recipe: Codable, Hashable, Sendable {
+  /// What it is called on the command line and in a run's configuration.
   public var name: String
+  /// Passes over the train set.
   public var epochs: Int
   /// Images a step.
   public var batch: Int
@@ -23,6 +25,7 @@ public struct Recipe: Codable, Hashable, Sendable {
   public var translate: Int
   /// s of the target (1 − s)·onehot + s/classes.
   public var labelSmoothing: Double
+  /// The learning rate over the epochs.
   public var schedule: Schedule
 
   enum CodingKeys: String, CodingKey {
@@ -49,10 +52,12 @@ public struct Recipe: Codable, Hashable, Sendable {
     self.schedule = schedule
   }
 
+  /// How images are changed in training.
   public var augmentation: Augmentation { Augmentation(flip: flip, translate: translate) }
 }
 
 extension Recipe {
+  /// Those that `find(_:for:)` knows.
   public static let names = ["paper", "paper-likely", "quick"]
 
   /// A recipe by its name, or from a YAML file.

@@ -6,6 +6,7 @@ import Torch
 /// Everything that a run's numbers depend on, save the machine, and what is measured meanwhile: `config.yaml` of a run
 /// folder.
 public struct RunConfiguration: Codable, Hashable, Sendable {
+  /// The network.
   public var architecture: Architecture
   /// "synthetic", "synthetic:SEED", or a folder or archive of CIFAR.
   public var data: String
@@ -15,6 +16,7 @@ public struct RunConfiguration: Codable, Hashable, Sendable {
   public var validationSamples: Int?
   /// By which the network's inputs are normalised: the train set's.
   public var statistics: ChannelStatistics?
+  /// How it is trained.
   public var recipe: Recipe
   /// Splits into the streams of initial weights, order and augmentation.
   public var seed: UInt64

@@ -4,14 +4,20 @@ import Results
 
 /// The folder of one run: what was asked for, where it ran, how the epochs went, and its checkpoints.
 public struct RunFolder: Sendable {
+  /// The folder, which need not be there yet.
   public let url: URL
 
   public init(_ url: URL) { self.url = url }
 
+  /// The folder's own name.
   public var name: String { url.standardizedFileURL.lastPathComponent }
+  /// `RunConfiguration` in YAML; a folder with it holds a run.
   public var configurationFile: URL { url.appending(path: "config.yaml") }
+  /// The sessions that trained here, in JSON.
   public var environmentFile: URL { url.appending(path: "environment.json") }
+  /// A line an epoch (`EpochRecord`).
   public var epochsFile: URL { url.appending(path: "epochs.csv") }
+  /// `MeasureResults` in evaluation mode, in JSON.
   public var measuresFile: URL { measuresFile(.evaluation) }
   /// What was measured in training mode does not take the place of the rest.
   public func measuresFile(_ mode: MeasureMode) -> URL {
@@ -19,6 +25,7 @@ public struct RunFolder: Sendable {
   }
   /// The folder of what was measured while training.
   public var historyFolder: URL { url.appending(path: "measures") }
+  /// The page of `reslens report`.
   public var reportFile: URL { url.appending(path: "report.html") }
   var checkpoints: URL { url.appending(path: "checkpoints") }
 
@@ -87,6 +94,7 @@ public struct RunFolder: Sendable {
 
   /// Measures that were taken while a run was trained.
   public struct Recorded {
+    /// As `measures.json` calls them, in alphabetical order.
     public var names: [String]
     /// The first so many of each set.
     public var samples: BySplit<Int>
@@ -172,7 +180,9 @@ public struct RunFolder: Sendable {
     public var reslens: String
     /// The commit of the checkout the program was built in, with "+" where it was changed; nil where it cannot be told.
     public var commit: String?
+    /// libtorch's version.
     public var libtorch: String
+    /// What libtorch uses of the processor, for instance "AVX512".
     public var cpuCapability: String
     /// What computed: "cpu".
     public var device: String

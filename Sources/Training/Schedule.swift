@@ -6,9 +6,11 @@ public enum Schedule: Hashable, Sendable {
   /// From 0 up to `peak` in a straight line over the share `warmup` of the training, and down to 0 over the rest.
   case oneCycle(peak: Double, warmup: Double)
 
+  /// A rate and how long it holds.
   public struct Part: Codable, Hashable, Sendable {
     /// The first epoch that has another rate; nil for the last part.
     public var until: Int?
+    /// The learning rate meanwhile.
     public var rate: Double
 
     public init(until: Int? = nil, rate: Double) {

@@ -7,6 +7,7 @@ import Torch
 /// A GPU is never waited for: it does one step while the next ones are prepared, and what came of them is known some steps
 /// later. A step that has come twice is captured, and from then on one launch.
 public final class StepTrainer {
+  /// What is trained: every step changes its parameters.
   public let network: ResidualNetwork
   let optimizer: Optimizer
   let maker: BatchMaker

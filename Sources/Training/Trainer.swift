@@ -7,35 +7,47 @@ import Torch
 
 /// Trains one run in its folder, from its start or from its last checkpoint.
 public final class Trainer {
+  /// What a training tells while it runs.
   public enum Event {
     /// One more step; numbers of the epoch so far.
     case step(Progress)
+    /// An epoch is done, and its checkpoint is written.
     case epoch(EpochRecord)
   }
 
+  /// How far a training is.
   public struct Progress: Sendable {
     /// Counted from 1.
     public var epoch: Int
+    /// Of the whole training.
     public var epochs: Int
     /// Steps done in this epoch, and in it all.
     public var step: Int
+    /// Of an epoch.
     public var steps: Int
     /// Means over the epoch so far, as far as they are known; a GPU tells them some steps later.
     public var loss: Double?
+    /// The share of samples that were classified wrongly, 0 … 1, likewise.
     public var error: Double?
+    /// Of this epoch so far, without validation.
     public var imagesPerSecond: Double
     /// Estimated seconds to the end of the training; nil before anything is known.
     public var secondsLeft: Double?
   }
 
+  /// How `run` ended.
   public enum Outcome: Sendable {
+    /// The last epoch is done.
     case finished
     /// Told to stop; the state was saved.
     case stopped
   }
 
+  /// What is trained, and how.
   public let configuration: RunConfiguration
+  /// Where its state and its results are written.
   public let folder: RunFolder
+  /// What is trained.
   public var network: ResidualNetwork { stepTrainer.network }
   /// The epochs that are done.
   public var records: [EpochRecord] { loop.records }
