@@ -10,7 +10,7 @@ whole eager step as one CUDA graph (`graphed`, where there is a GPU), and torch.
 reduce-overhead, which takes minutes to compile a deep network; where it left graphs out, it says so). TF32 is off in all of them.
 The data are the one thing that is not alike: ours cuts its batch out of the data set in every step, mirrored, moved and
 normalised, and PyTorch's lies ready. Printed are images a second by the median, and how much faster our captured steps
-are than each. A worker that fails is told of and left out. `--device cpu` tries the script out where there is no GPU.
+are than each. A worker that fails is told of and left out, and the exit status is 1. `--device cpu` tries the script out where there is no GPU.
 """
 
 import argparse
@@ -68,7 +68,12 @@ def main():
     options = parser.parse_args()
     check_program(options)
     options.workers = options.workers or [name for name in WORKERS if options.device != "cpu" or name != "graphed"]
-    results = []
+    results, failures = [], []
+
+    def without(failure):
+        failures.append(failure)
+        say(failure)
+
     print(f"batch {options.batch}, {options.steps} steps a repetition, medians of {options.repeats} taken in turn; "
           f"images/s, and in brackets how much faster our captured steps are")
     with tempfile.TemporaryDirectory() as folder:
@@ -76,11 +81,13 @@ def main():
             file = Path(folder) / "architecture.json"
             file.write_text(json.dumps(model.architecture))
             for precision in options.precisions:
-                workers = take_turns(commands_of(model, precision, options, str(file)), options.repeats, say, without=say)
+                workers = take_turns(commands_of(model, precision, options, str(file)), options.repeats, say, without=without)
                 print(f"{model.name} {precision}: {line(workers, options.batch * options.steps)}", flush=True)
                 results.append({"model": model.name, "precision": precision, "batch": options.batch,
                                 "steps": options.steps, "workers": [worker.result() for worker in workers.values()]})
                 write_results(results, options)
+    if failures:
+        raise SystemExit(f"{len(failures)} of the workers failed; the last: {failures[-1]}")
 
 
 if __name__ == "__main__":

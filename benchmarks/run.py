@@ -99,8 +99,9 @@ class Worker:
             status = self.process.wait()
             self.errors.seek(0)
             said = [line.strip() for line in self.errors if line.strip()]
-            raise WorkerFailed(f"The worker of {self.name} ended early with status {status}"
-                               f"{': ' + said[-1] if said else ''}")
+            # What a command says is wrong comes before how it is to be called.
+            why = next((line for line in said if line.startswith("Error:")), said[-1] if said else "")
+            raise WorkerFailed(f"The worker of {self.name} ended early with status {status}{': ' + why if why else ''}")
         return line.strip()
 
     def wait_until_ready(self):

@@ -20,7 +20,7 @@ public final class ImageSet {
     copies = [.cpu: (images, try Tensor(labels.map(Int64.init), shape: [labels.count]))]
   }
 
-  /// The first so many as a set of their own, which shares their memory.
+  /// The first so many as a set of their own, on the same memory but for a GPU's.
   public func prefix(_ count: Int) throws -> ImageSet {
     guard count < self.count else { return self }
     return try ImageSet(images: images.rows(0..<count), labels: Array(labels.prefix(count)))

@@ -20,18 +20,19 @@ extension PlannedRun {
 
   /// - Throws: `FileError` where the folder holds another run, or files that cannot be read.
   public func state(in folder: RunFolder) throws -> State {
-    if let reason = try? String(contentsOf: folder.divergenceFile, encoding: .utf8) {
-      return .diverged(reason.trimmingCharacters(in: .whitespacesAndNewlines))
-    }
-    guard folder.holdsRun else { return .training }
-    var stored = try folder.configuration()
-    stored.data = configuration.data
-    if let field = configuration.firstDifference(from: stored) {
+    let stored = folder.holdsRun ? try folder.configuration() : nil
+    // The data may lie elsewhere now; what they are like is compared.
+    var same = configuration
+    same.data = stored?.data ?? configuration.data
+    if let stored, let field = same.firstDifference(from: stored) {
       throw FileError(
         path: folder.configurationFile.path, problem: "it is of a run in which \(field) is another one",
         remedy: "ask for the same as before, or move the folder away")
     }
-    guard try folder.epochs().count == configuration.recipe.epochs else { return .training }
+    if let reason = try? String(contentsOf: folder.divergenceFile, encoding: .utf8) {
+      return .diverged(reason.trimmingCharacters(in: .whitespacesAndNewlines))
+    }
+    guard stored != nil, try folder.epochs().count == configuration.recipe.epochs else { return .training }
     return try missingMeasures(in: folder).isEmpty ? .whole : .measuring
   }
 
@@ -46,9 +47,7 @@ extension PlannedRun {
   /// What is still to be measured in the trained network.
   public func missingMeasures(in folder: RunFolder) throws -> Set<String> {
     let asked = Set(measurement.names)
-    // The run's data may lie elsewhere now than when it was trained.
-    guard !asked.isEmpty, let found = try folder.measures(),
-      try [configuration.data, folder.configuration().data].contains(found.data),
+    guard !asked.isEmpty, let found = try folder.measures(), try found.data == folder.configuration().data,
       found.checkpoint == folder.latestCheckpoint()?.url.lastPathComponent,
       found.samples == BySplit(train: measurement.samples, validation: measurement.samples)
     else { return asked }

@@ -5,7 +5,7 @@ import Results
 import Torch
 import Training
 
-/// Where studies are reproduced: the folders of their runs, and the pages.
+/// Where studies are done: the folders of their runs, and the pages.
 public struct StudyFolder: Sendable {
   /// The folder.
   public let url: URL
@@ -47,7 +47,7 @@ public struct StudyFolder: Sendable {
     throw FileError(
       path: url.path,
       problem: "there is no space: the runs need about \(gigabytes(missing)), and \(gigabytes(free)) are free",
-      remedy: "make room there, choose another place with --out, or a smaller --scale")
+      remedy: "make room there, choose another place with --out, or do less")
   }
 
   // MARK: plans for other processes
@@ -77,7 +77,8 @@ public struct StudyFolder: Sendable {
   public static func read(_ file: URL) throws -> (folder: StudyFolder, plan: Plan) {
     let data = try Files.read(file)
     guard let plan = try? JSONDecoder().decode(Plan.self, from: data) else {
-      throw FileError(path: file.path, problem: "this is no plan of runs", remedy: "reproduce the study again")
+      throw FileError(
+        path: file.path, problem: "this is no plan of runs", remedy: "call the study again, which writes it anew")
     }
     return (StudyFolder(file.deletingLastPathComponent().deletingLastPathComponent()), plan)
   }

@@ -6,9 +6,6 @@ public struct TorchError: Error, CustomStringConvertible, Equatable {
   public let message: String
   public var description: String { "libtorch: \(message)" }
 
-  /// The same error, saying what to do too.
-  public func adding(remedy: String) -> TorchError { TorchError(message: "\(message); \(remedy)") }
-
   /// Of a call that said it succeeded and gave nothing.
   static let missingResult = TorchError(message: "a call succeeded without its result")
 }

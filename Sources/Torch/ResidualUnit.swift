@@ -102,7 +102,7 @@ public enum ResidualUnit {
 
   /// Gradients of a unit's parameters, in the parameters' element type.
   public struct ParameterGradients {
-    /// Of γ and β; nil after a forward by running statistics.
+    /// Of γ; nil after a forward by running statistics.
     public let normWeight: Tensor?
     /// Of β, likewise.
     public let normBias: Tensor?

@@ -80,11 +80,11 @@ public struct RunFolder: Sendable {
     }
   }
 
-  /// What is known of the network as it is after its newest epoch: what was measured in it, and what else was recorded after that
-  /// epoch, perhaps on other samples.
-  /// - Returns: nil where nothing is known; and what of it was recorded
-  public func lastMeasures() throws -> (known: MeasureResults?, recorded: Recorded?) {
-    let epoch = try epochs().count
+  /// What was measured, completed by what else was recorded of the same checkpoint, perhaps on other samples; where nothing was
+  /// measured, what was recorded.
+  /// - Parameter epoch: after which it was recorded
+  /// - Returns: nil where there is nothing; and what of it was recorded beside what was measured
+  public func measures(recordedAfter epoch: Int) throws -> (known: MeasureResults?, recorded: Recorded?) {
     let last = try history().last { $0.epoch == epoch && $0.mode == .evaluation }
     guard var known = try measures() else { return (last, nil) }
     guard let last else { return (known, nil) }
@@ -190,6 +190,8 @@ public struct RunFolder: Sendable {
     public var threads: Int
     /// That shared the work; nil where there was one.
     public var processes: Int?
+    /// Whether they normalised by the statistics of whole batches; nil is no.
+    public var synchronisesStatistics: Bool?
     /// The operating system's name and version.
     public var system: String
     /// ISO 8601

@@ -181,10 +181,18 @@ public final class StepTrainer {
     do {
       graph = try DeviceGraph(on: maker.device) { try run(own, on: set, of: kind.count) }
     } catch let error as TorchError {
-      throw error.adding(remedy: "a step could not be captured: --plain-steps runs steps operation by operation")
+      throw CaptureError(cause: error)
     }
     let step = CapturedStep(inputs: own, graph: graph, set: set)
     captured[kind] = step
     return step
   }
+}
+
+/// A step that a GPU did not capture as a graph; it can be run without, operation by operation.
+public struct CaptureError: Error, CustomStringConvertible {
+  /// What libtorch said.
+  public var cause: TorchError
+
+  public var description: String { "a step could not be captured as a CUDA graph: \(cause)" }
 }

@@ -11,7 +11,7 @@ struct CompareCommand: ParsableCommand {
     abstract: "Makes a table of runs: how they ended, and what their steps do.",
     discussion: """
       A row a run: errors after its last epoch, trainable parameters, seconds of training, and a number or two of \
-      most measures in its measures.json, and of what else was recorded after its last epoch, on validation samples.
+      most measures in its measures.json, and of what else was recorded of the same network, on validation samples.
 
       For example:
         reslens compare runs/first runs/second

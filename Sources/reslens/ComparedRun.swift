@@ -14,9 +14,9 @@ struct ComparedRun {
   /// - Throws: `FileError` where there is no run, or its files cannot be read.
   init(_ folder: RunFolder, name: String) throws {
     let configuration = try folder.configuration()
-    let facts = Facts(
-      configuration: configuration, records: try folder.epochs(),
-      measures: try folder.lastMeasures().known?.measures ?? .init())
+    let records = try folder.epochs()
+    let measures = try folder.measures(recordedAfter: records.count).known?.measures ?? .init()
+    let facts = Facts(configuration: configuration, records: records, measures: measures)
     run = name
     architecture = configuration.architecture.name
     seed = configuration.seed

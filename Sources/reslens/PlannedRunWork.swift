@@ -46,13 +46,8 @@ struct PlannedRunWork {
     let missing = try run.missingMeasures(in: place)
     let lock = try FolderLock(place.url, waiting: Self.lockSeconds)
     defer { withExtendedLifetime(lock) {} }
-    // The run's data in another place: what was measured there stays.
-    if var earlier = try place.measures(), earlier.data != run.configuration.data,
-      try earlier.data == place.configuration().data
-    {
-      earlier.data = run.configuration.data
-      try place.write(earlier)
-    }
+    // By the name that they had when the run began, wherever they lie now: what was measured then stays beside it.
+    let source = try place.configuration().data
     var options = run.measurement.options
     options.names = Set(missing.compactMap(MeasureName.init(rawValue:)))
     let maker = try BatchMaker(statistics: run.configuration.statistics ?? dataset.statistics, device: device)
@@ -61,7 +56,7 @@ struct PlannedRunWork {
     do {
       let measuring = try RunMeasuring(place, expecting: run.configuration.architecture, on: device)
       _ = try measuring.measure(
-        options, run.configuration.data, train: samples(trained), validation: samples(dataset.validation)
+        options, source, train: samples(trained), validation: samples(dataset.validation)
       ) { phase, done, count in
         if Interrupt.received { throw Stopped() }
         terminal.progress(done, of: count, "measuring: \(phase.rawValue)")

@@ -5,13 +5,17 @@ import Host
 enum Program {
   static let version = "0.1.0"
 
-  static var path: String {
-    (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? CommandLine.arguments[0]
+  static var path: String { executable ?? CommandLine.arguments[0] }
+
+  /// nil where the system does not say.
+  private static var executable: String? {
+    try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
   }
 
   /// The commit of the checkout that it lies in, with "+" where files were changed since; nil where it lies in none.
   static var commit: String? {
-    var folder = URL(filePath: path).deletingLastPathComponent()
+    guard let executable else { return nil }
+    var folder = URL(filePath: executable).deletingLastPathComponent()
     while folder.path != "/", !FileManager.default.fileExists(atPath: folder.appending(path: ".git").path) {
       folder.deleteLastPathComponent()
     }

@@ -10,7 +10,7 @@ extension ReportedRun {
   init(_ path: String, _ configuration: RunConfiguration) throws {
     let folder = RunFolder(URL(filePath: path))
     let history = try folder.history()
-    let (measures, recorded) = try folder.lastMeasures()
+    let (measures, recorded) = try folder.measures(recordedAfter: configuration.recipe.epochs)
     var facts = Self.facts(configuration, try folder.sessions())
     if let measures {
       let counts = measures.samples

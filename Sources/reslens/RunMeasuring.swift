@@ -68,9 +68,7 @@ struct RunMeasuring {
       epoch: epoch, data: source, samples: .init(train: train.count, validation: validation.count),
       steps: network.architecture.steps.count, mode: options.mode,
       batch: options.mode == .training ? train.batch : nil, measures: .init(), absent: [])
-    // A damaged file is no loss.
-    let earlier = group.isFirst ? try? folder.measures(options.mode) : nil
-    if let earlier, !found.canStand(with: earlier), !earlier.measures.names.isEmpty {
+    if let earlier = earlier(options.mode), !found.canStand(with: earlier), !earlier.measures.names.isEmpty {
       let counts = earlier.samples
       note(
         "note: in \(folder.measuresFile(options.mode).path), \(earlier.measures.names.sorted().joined(separator: ", ")) of "
@@ -80,8 +78,16 @@ struct RunMeasuring {
     (found.measures, found.absent, _) = try suite.run(progress: progress)
     guard group.isFirst else { return found }
     var all = found
-    if let earlier { all.keepMeasures(of: earlier, asked: Set(options.names.map(\.rawValue))) }
+    // Another call may have ended meanwhile.
+    if let earlier = earlier(options.mode) {
+      all.keepMeasures(of: earlier, asked: Set(options.names.map(\.rawValue)))
+    }
     try folder.write(all)
     return found
+  }
+
+  /// What earlier calls found; a damaged file is no loss.
+  private func earlier(_ mode: MeasureMode) -> MeasureResults? {
+    group.isFirst ? try? folder.measures(mode) : nil
   }
 }

@@ -48,17 +48,23 @@ struct StudyCommand: ParsableCommand {
     let data = try DataSources([])
     let runs = try plannedRuns(data)
     let folder = StudyFolder(URL(filePath: out))
-    // What cannot be gone on with is said before anything is trained.
-    _ = try folder.states(of: runs)
-    try folder.checkSpace(for: runs)
     let terminal = Terminal()
+    // What cannot be gone on with is said before anything is trained.
+    for (run, state) in zip(runs, try folder.states(of: runs)) where state == .whole {
+      if try folder.folder(of: run).configuration().measure != run.configuration.measure {
+        terminal.note("note: \(run.folderName) is done already, and was measured as it was asked for then")
+      }
+    }
+    try folder.checkSpace(for: runs)
     let launcher = try launching.launcher(device, threads: threads.threads)
     guard try launcher.launch(runs, in: folder, data, terminal) else { return }
     let page = folder.url.appending(path: "report.html")
     let title = "\(Set(runs.map(\.configuration.architecture.name)).count) networks side by side"
-    try ReportCommand.write(runs.map { folder.folder(of: $0).url.path }, title: title, to: page, terminal)
+    try ReportCommand.write(runs.map { "\(out)/runs/\($0.folderName)" }, title: title, to: page, terminal)
     print(page.path)
-    let failed = try zip(runs, folder.states(of: runs)).filter { $0.1 != .whole }.map(\.0.folderName)
+    let states = try folder.states(of: runs)
+    for case (let run, .diverged(let reason)) in zip(runs, states) { terminal.note("\(run.folderName): \(reason)") }
+    let failed = zip(runs, states).filter { $0.1 != .whole }.map(\.0.folderName)
     guard failed.isEmpty else {
       terminal.note("not at their end: \(failed.joined(separator: ", "))")
       throw ExitCode.failure

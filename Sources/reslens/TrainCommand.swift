@@ -91,7 +91,15 @@ struct TrainCommand: ParsableCommand {
     terminal.isQuiet = !isFirst
     Interrupt.listen()
     Interrupt.parent = Processes.parent
-    guard try session.run(terminal) == .finished else {
+    let outcome: Trainer.Outcome
+    do {
+      outcome = try session.run(terminal)
+    } catch let error as CaptureError {
+      throw FileError(
+        path: "--device \(device)", problem: "\(error)",
+        remedy: "go on by --resume with --plain-steps, which runs steps operation by operation")
+    }
+    guard outcome == .finished else {
       let launch =
         group.map { Interrupt.parent == nil ? "the same launcher and " : "reslens launch --processes \($0.size) -- " }
         ?? "reslens "
@@ -117,7 +125,7 @@ struct TrainCommand: ParsableCommand {
       throw ValidationError("--model is missing: resnet-20, for instance (reslens models lists them)")
     }
     var configuration = try training.configuration(architecture, dataset, source: source, seed: seed, stored: stored)
-    configuration.synchronisesStatistics = syncBatchNorm ?? stored?.synchronisesStatistics
+    configuration.synchronisesStatistics = (syncBatchNorm ?? stored?.synchronisesStatistics) == true ? true : nil
     return (configuration, dataset)
   }
 

@@ -44,7 +44,7 @@ struct TrainingSession {
       configuration, dataset: dataset, folder: folder, device: device, capturesSteps: capturesSteps,
       processes: processes)
     if writes, trainer.records.count < configuration.recipe.epochs {
-      try folder.add(.now(device: device, processes: processes?.group.size))
+      try folder.add(.now(device: device, processes: processes))
     }
     trainer.secondsBetweenCheckpoints = checkpointSeconds
     let history = try EpochMeasuring(configuration, trainer.network, dataset, folder, by: processes?.group)
@@ -77,23 +77,40 @@ struct TrainingSession {
     return lock
   }
 
+  /// How a training is shared out, which its numbers depend on.
+  private struct Sharing: Codable, CustomStringConvertible {
+    let threads: Int
+    let processes: Int
+    /// In how many parts a batch is normalised.
+    let parts: Int
+
+    init(threads: Int, processes: DataParallel?) {
+      (self.threads, self.processes) = (threads, processes?.group.size ?? 1)
+      parts = processes?.synchronisesStatistics == true ? 1 : self.processes
+    }
+
+    init(_ session: RunFolder.Session) {
+      (threads, processes) = (session.threads, session.processes ?? 1)
+      parts = session.synchronisesStatistics == true ? 1 : processes
+    }
+
+    var description: String { (processes == 1 ? "" : "\(processes) processes of ") + "\(threads) threads" }
+  }
+
   /// Sums round by the number of threads and of processes: a run keeps its threads, as long as it has as many processes.
   private func keepThreads(_ terminal: Terminal) throws {
-    let now = [Libtorch.threads, processes?.group.size ?? 1]
+    let now = Sharing(threads: Libtorch.threads, processes: processes)
     var before = now
-    if writes, let last = try folder.sessions().last { before = [last.threads, last.processes ?? 1] }
+    if writes, let last = try folder.sessions().last { before = Sharing(last) }
     before = try processes?.group.first(before) ?? before
-    guard before != now else { return }
-    if before[1] == now[1], threads == nil { return try Libtorch.setThreads(before[0]) }
-    func words(_ counts: [Int]) -> String {
-      (counts[1] == 1 ? "" : "\(counts[1]) processes of ") + "\(counts[0]) threads"
+    if before.parts != now.parts {
+      terminal.note(
+        "note: a batch of this run is normalised in \(now.parts) part\(now.parts == 1 ? "" : "s") now, and was in "
+          + "\(before.parts)")
     }
-    // One process normalises whole batches in either way.
-    let parts = configuration.synchronisesStatistics == true ? [1, 1] : [before[1], now[1]]
-    terminal.note(
-      "note: this run had \(words(before)) and has \(words(now)) now: sums may round otherwise"
-        + (parts[0] == parts[1]
-          ? "" : ", and a batch is normalised in \(parts[1]) part\(parts[1] == 1 ? "" : "s") instead of \(parts[0])"))
+    guard before.threads != now.threads || before.processes != now.processes else { return }
+    if before.processes == now.processes, threads == nil { return try Libtorch.setThreads(before.threads) }
+    terminal.note("note: this run had \(before) and has \(now) now: sums may round otherwise")
   }
 
   private func announce(_ trainer: Trainer, _ dataset: ImageDataset, _ terminal: Terminal) {

@@ -4,10 +4,10 @@ import Host
 import ImageDatasets
 import Studies
 
-/// What `reslens reproduce` starts elsewhere, a process a run.
+/// What `reslens reproduce` and `reslens study` start elsewhere, a process a run.
 struct WorkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "work", abstract: "Does one run of a plan that reslens reproduce has written.",
+    commandName: "work", abstract: "Does one run of a plan that reslens reproduce or study has written.",
     discussion: "For example: reslens work reproduction/small/plans/1f0c.json --index 3", shouldDisplay: false)
 
   @Argument(help: ArgumentHelp("The plan.", valueName: "file.json"))

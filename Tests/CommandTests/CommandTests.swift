@@ -259,7 +259,7 @@ struct Reslens {
       let call = try Reslens.run(["measure", run.path, "--samples", "20", "--measures", names])
       #expect(call.status == 0 && !call.errors.contains("replaced"), "\(call.errors)")
     }
-    let (known, recorded) = try RunFolder(run).lastMeasures()
+    let (known, recorded) = try RunFolder(run).measures(recordedAfter: 2)
     #expect(known?.measures.names == ["dropped-step", "intermediate", "l2-ratio", "cosine-loss"])
     #expect(recorded?.names == ["cosine-loss", "l2-ratio"] && recorded?.samples == .init(train: 40, validation: 40))
     let table = try Reslens.run(["compare", run.path, "--format", "json"])

@@ -59,6 +59,9 @@ import Training
     let before = try runs.map { try Data(contentsOf: RunFolder($0).epochsFile) }
     let second = try study(folder)
     #expect(second.status == 0 && second.errors.contains("all 6 runs are done"))
+    #expect(!second.errors.contains("measured as it was asked for then"))
+    let measured = try study(folder, ["--measure", "every=2,samples=16"])
+    #expect(measured.errors.components(separatedBy: "measured as it was asked for then").count == 7)
     #expect(try runs.map { try Data(contentsOf: RunFolder($0).epochsFile) } == before)
     // By several processes at once it is the same.
     let together = try study(scratch.file("together"), ["--jobs", "2", "--threads", "\(Libtorch.threads)"])
@@ -124,7 +127,12 @@ import Training
     #expect(page.contains("At initialisation") && page.contains("has no finished epoch"))
     // It would go wrong again, and is not tried again.
     let again = try Reslens.run(call)
-    #expect(again.status == 1 && again.errors.contains("all 2 runs are done"), "\(again.errors)")
+    #expect(
+      again.status == 1 && again.errors.contains("all 2 runs are done") && again.errors.contains("lower rate"),
+      "\(again.errors)")
+    // By another recipe it might not, but that is another run.
+    let gentle = try Reslens.run(call + ["--epochs", "2"])
+    #expect(gentle.status != 0 && gentle.errors.contains("the recipe is another one"), "\(gentle.errors)")
   }
 
   @Test("Measured in training mode all through, a run's history is of one mode")
