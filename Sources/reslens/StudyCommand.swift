@@ -47,7 +47,7 @@ struct StudyCommand: ParsableCommand {
     try threads.apply()
     let data = try DataSources([])
     let runs = try plannedRuns(data)
-    let folder = StudyFolder(URL(filePath: out))
+    let folder = StudyFolder(URL(filePath: out).standardizedFileURL)
     let terminal = Terminal()
     // What cannot be gone on with is said before anything is trained.
     for (run, state) in zip(runs, try folder.states(of: runs)) where state == .whole {
