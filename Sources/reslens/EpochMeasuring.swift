@@ -47,7 +47,8 @@ extension MeasureSchedule {
 
 /// Measures a run after its epochs, into its folder.
 struct EpochMeasuring {
-  private let configuration: RunConfiguration
+  /// What results call the data: by the name that they had when the run began, wherever they lie now.
+  private let source: String
   private let network: ResidualNetwork
   private let folder: RunFolder
   private let options: MeasureOptions
@@ -67,7 +68,8 @@ struct EpochMeasuring {
   ) throws {
     self.group = group
     guard let schedule = configuration.measure else { return nil }
-    (self.configuration, self.network, self.folder) = (configuration, network, folder)
+    (self.network, self.folder) = (network, folder)
+    source = group.isFirst && folder.holdsRun ? try folder.configuration().data : configuration.data
     (self.dataset, self.schedule) = (dataset, schedule)
     var options = MeasureOptions(
       names: Set(try MeasureName.parse(schedule.names.joined(separator: ","), option: "measure")))
@@ -106,7 +108,7 @@ struct EpochMeasuring {
       try folder.writeHistory(
         MeasureResults(
           run: folder.name, architecture: network.architecture.name, checkpoint: Checkpoint.name(epoch: epoch),
-          epoch: epoch, data: configuration.data,
+          epoch: epoch, data: source,
           samples: .init(train: suite.train.count, validation: suite.validation.count),
           steps: network.architecture.steps.count, mode: options.mode,
           batch: options.mode == .training ? suite.train.batch : nil, measures: measures, absent: absent))
