@@ -42,30 +42,36 @@ inline at::Tensor like(const at::Tensor &tensor, int64_t channels, int64_t strid
                    tensor.options().memory_format(at::MemoryFormat::ChannelsLast));
 }
 
-/// Of how many pieces `count` things are worked on, a thread each.
-inline int64_t pieces_of(int64_t count) { return std::max<int64_t>(1, std::min<int64_t>(count, ctorch_threads())); }
+/// The equal pieces that 0 ..< count is worked on in, a thread each. They, and so the order in which sums of theirs are added
+/// up, depend on `count` and the thread count only; where they are cut between groups of so many, the sums of a group do
+/// not depend on the threads either.
+struct Pieces {
+  int64_t count, group, number;
 
-/// Calls `body(piece, begin, end)` for equal pieces of 0 ..< count. The pieces, and so the order in which sums of theirs are
-/// added up, depend on `count` and the thread count only.
+  Pieces(int64_t count, int64_t group = 1)
+      : count(count), group(group),
+        number(std::max<int64_t>(1, std::min<int64_t>(count / group, ctorch_threads()))) {}
+
+  int64_t begin(int64_t piece) const { return count / group * piece / number * group; }
+};
+
+/// Calls `body(piece, begin, end)` for each piece.
 template <class Body>
-void in_pieces(int64_t count, const Body &body) {
-  const int64_t pieces = pieces_of(count);
-  parallel(pieces, [&](int64_t from, int64_t to) {
-    for (int64_t piece = from; piece < to; ++piece) {
-      body(piece, count * piece / pieces, count * (piece + 1) / pieces);
-    }
+void in_pieces(const Pieces &pieces, const Body &body) {
+  parallel(pieces.number, [&](int64_t from, int64_t to) {
+    for (int64_t piece = from; piece < to; ++piece) body(piece, pieces.begin(piece), pieces.begin(piece + 1));
   });
 }
 
 /// As `in_pieces`, with `size` sums that each piece adds to and that are added up here.
 template <class Body>
-std::vector<double> summed(int64_t count, int64_t size, const Body &body) {
+std::vector<double> summed(const Pieces &pieces, int64_t size, const Body &body) {
   // A cache line between the pieces' sums.
-  const int64_t apart = size + 8, pieces = pieces_of(count);
-  std::vector<double> sums(apart * pieces);
-  in_pieces(count,
+  const int64_t apart = size + 8;
+  std::vector<double> sums(apart * pieces.number);
+  in_pieces(pieces,
             [&](int64_t piece, int64_t begin, int64_t end) { body(piece, begin, end, sums.data() + piece * apart); });
-  for (int64_t piece = 1; piece < pieces; ++piece) {
+  for (int64_t piece = 1; piece < pieces.number; ++piece) {
     for (int64_t i = 0; i < size; ++i) sums[i] += sums[piece * apart + i];
   }
   sums.resize(size);

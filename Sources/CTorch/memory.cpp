@@ -67,7 +67,10 @@ bool ctorch_keep_freed_memory(void) {
   const int keep = 1 << 30;
   // The heap grows by as much at least: a huge page must be there whole when it is first touched.
   const int growth = 16 << 20;
-  return mallopt(M_MMAP_THRESHOLD, keep) == 1 && mallopt(M_TRIM_THRESHOLD, keep) == 1 && mallopt(M_TOP_PAD, growth) == 1;
+  // Before glibc 2.35 no more than 32 MiB could be asked for.
+  const bool maps = mallopt(M_MMAP_THRESHOLD, keep) == 1 || mallopt(M_MMAP_THRESHOLD, 32 << 20) == 1;
+  const bool trims = mallopt(M_TRIM_THRESHOLD, keep) == 1, grows = mallopt(M_TOP_PAD, growth) == 1;
+  return maps && trims && grows;
 #else
   return false;
 #endif

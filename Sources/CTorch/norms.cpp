@@ -54,6 +54,8 @@ std::vector<float> lined_up(const at::Tensor &tensor, int64_t channels) {
 Statistics Statistics::of(const ctorch_norm &norm, ctorch_tensor batch) {
   if (batch) {
     const auto both = values(get(batch));
+    TORCH_CHECK(static_cast<int64_t>(both.size()) == 2 * get(norm.weight).numel(), "statistics of shape ", get(batch).sizes(),
+                " for a normalisation of ", get(norm.weight).numel(), " channels");
     const auto middle = both.begin() + both.size() / 2;
     return {{both.begin(), middle}, {middle, both.end()}};
   }
@@ -99,6 +101,7 @@ Statistics Statistics::of(const kernels::Kernels &run, const at::Tensor &x, ctor
   if (kind == CTORCH_RUNNING) return of(norm, nullptr);
   auto sums = known_sums ? values(get(known_sums)) : sums_of(run, x);
   const int64_t channels = x.size(1), apart = static_cast<int64_t>(sums.size()) / 2;
+  TORCH_CHECK(apart >= channels, "sums of ", apart, " channels for ", channels);
   sums.push_back(static_cast<double>(x.numel() / channels));
   sums = over_processes(norm.group, std::move(sums));
   const double count = sums.back();
@@ -106,9 +109,9 @@ Statistics Statistics::of(const kernels::Kernels &run, const at::Tensor &x, ctor
   std::vector<double> unbiased(channels);
   for (int64_t c = 0; c < channels; ++c) {
     found.mean[c] = sums[c] / count;
-    const double variance = std::fmax(0, sums[apart + c] / count - found.mean[c] * found.mean[c]);
+    const double variance = sums[apart + c] / count - found.mean[c] * found.mean[c];
     // fmax would make a number of a variance that is none.
-    const double kept = std::isnan(sums[apart + c]) ? sums[apart + c] : variance;
+    const double kept = std::isnan(variance) ? variance : std::fmax(0, variance);
     unbiased[c] = kept * count / (count - 1);
     found.inverse_deviation[c] = 1 / std::sqrt(kept + norm.epsilon);
   }
@@ -271,11 +274,17 @@ PlainNormGradient::PlainNormGradient(const at::Tensor &gradient, const at::Tenso
 }
 
 void check_fits(const at::Tensor &x, const ctorch_norm &norm) {
-  const int64_t channels = x.dim() == 4 ? x.size(1) : -1;
+  TORCH_CHECK(x.dim() == 4 && x.size(1) >= 1 && x.size(2) >= 1 && x.size(3) >= 1, "images of shape ", x.sizes());
+  const int64_t channels = x.size(1);
   for (auto value : {norm.weight, norm.bias, norm.running_mean, norm.running_var}) {
     TORCH_CHECK(get(value).numel() == channels, "an input of shape ", x.sizes(), " for a normalisation of ",
                 get(value).numel(), " channels");
   }
+}
+
+void check_moving(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind) {
+  TORCH_CHECK(kind != CTORCH_BATCH_MOVING || norm.group || x.numel() != x.size(1), "a batch of shape ", x.sizes(),
+              " has one value a channel, which has no variance: train on batches of more images");
 }
 
 }  // namespace ctorch
@@ -287,6 +296,7 @@ int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor sums, ctorch_norm norm, 
   return guarded([&] {
     at::Tensor y, b;
     check_fits(get(input), norm);
+    check_moving(get(input), norm, statistics);
     if (!takes(get(input))) {
       const PlainNorm found(get(input), norm, statistics, momentum);
       y = found.output;
@@ -308,8 +318,9 @@ int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ct
   return guarded([&] {
     at::Tensor gi, gw, gb;
     check_fits(get(input), norm);
-    TORCH_CHECK(get(grad_output).sizes() == get(input).sizes(), "a gradient of shape ", get(grad_output).sizes(),
-                " for an input of shape ", get(input).sizes());
+    TORCH_CHECK(get(grad_output).sizes() == get(input).sizes() && get(grad_output).scalar_type() == get(input).scalar_type(),
+                "a gradient of shape ", get(grad_output).sizes(), " and type ", get(grad_output).scalar_type(),
+                " for an input of shape ", get(input).sizes(), " and type ", get(input).scalar_type());
     if (!takes(get(input))) {
       const PlainNormGradient found(get(grad_output), PlainNorm::again(get(input), norm, batch), get(input), norm, batch);
       gi = found.input;

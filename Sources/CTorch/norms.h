@@ -72,6 +72,9 @@ struct PlainNormGradient {
 /// Throws where a normalisation is of other channels: the kernels read by x's shape, and nothing behind them looks again.
 void check_fits(const at::Tensor &x, const ctorch_norm &norm);
 
+/// The unbiased variance, by which the running one moves, is of two values at least.
+void check_moving(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind);
+
 }  // namespace ctorch
 
 #endif

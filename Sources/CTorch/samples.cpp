@@ -54,7 +54,8 @@ at::Tensor cross_entropy(const Labelled &rows, double smoothing, const Places &t
     const double *row = rows.row(n);
     const int64_t y = rows.target(n);
     int64_t best = 0;
-    for (int64_t k = 1; k < classes; ++k) best = row[k] > row[best] ? k : best;
+    // What is no number counts as the largest, as in libtorch.
+    for (int64_t k = 1; k < classes; ++k) best = row[k] <= row[best] || std::isnan(row[best]) ? best : k;
     double total = 0;
     for (int64_t k = 0; k < classes; ++k) total += p[k] = std::exp(row[k] - row[best]);
     const double log_total = std::log(total);
@@ -62,7 +63,7 @@ at::Tensor cross_entropy(const Labelled &rows, double smoothing, const Places &t
     for (int64_t k = 0; k < classes; ++k) {
       p[k] /= total;
       const double log_p = row[k] - row[best] - log_total;
-      entropy -= p[k] > 0 ? p[k] * log_p : 0;
+      entropy -= p[k] == 0 ? 0 : p[k] * log_p;
       mean_log += log_p / classes;
     }
     const double own = row[y] - row[best] - log_total;
@@ -158,16 +159,18 @@ void sample_products(const at::Tensor &first, const at::Tensor &second, double *
   TORCH_CHECK(first.sizes() == second.sizes() && first.scalar_type() == second.scalar_type(),
               "products of unlike tensors: ", first.sizes(), " ", first.scalar_type(), " and ", second.sizes(), " ",
               second.scalar_type());
+  TORCH_CHECK(first.is_floating_point() && first.dim() >= 1, "products of tensors of type ", first.scalar_type());
   const int64_t samples = first.size(0);
   if (ours(first) && first.scalar_type() != at::kDouble) {
     const auto a = channels_last(first), b = channels_last(second);
     const int64_t count = samples == 0 ? 0 : a.numel() / samples;
     const char *pa = static_cast<const char *>(a.const_data_ptr()), *pb = static_cast<const char *>(b.const_data_ptr());
     const int64_t bytes = count * static_cast<int64_t>(a.element_size());
+    const auto &run = *kernels::chosen();
     parallel(samples, [&](int64_t begin, int64_t end) {
       for (int64_t n = begin; n < end; ++n) {
         double sums[3];
-        kernels::chosen()->products(a.scalar_type() == at::kBFloat16, pa + n * bytes, pb + n * bytes, count, sums);
+        run.products(a.scalar_type() == at::kBFloat16, pa + n * bytes, pb + n * bytes, count, sums);
         ab[n] = sums[0];
         aa[n] = sums[1];
         bb[n] = sums[2];

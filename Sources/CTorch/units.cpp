@@ -8,6 +8,8 @@
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty_like.h>
 
+#include <algorithm>
+#include <cmath>
 #include <vector>
 
 #include "device/launching.h"
@@ -70,6 +72,9 @@ struct PendingTensors {
       : gradient(channels_last(get(from.gradient))), normed(get_or_undefined(from.normed)),
         coefficients(get_or_undefined(from.coefficients)) {
     if (normed.defined()) normed = channels_last(normed);
+    TORCH_CHECK(!coefficients.defined() || (coefficients.dim() == 2 && coefficients.size(0) == 3 && gradient.dim() == 4 &&
+                                            coefficients.size(1) >= gradient.size(1)),
+                "coefficients of shape ", coefficients.sizes(), " for a gradient of shape ", gradient.sizes());
   }
 
   const float *coefficient(int which) const {
@@ -98,6 +103,14 @@ at::Tensor resolved(const PendingTensors &pending) {
 at::Tensor plain_convolution(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias, int stride) {
   const auto type = x.scalar_type();
   return channels_last(at::conv2d(x, weight.to(type), bias.to(type), stride, weight.size(2) / 2));
+}
+
+/// Sums of squares, an image each, and what goes with them, or none at all: they were summed in float32, in which squares of
+/// what is very large or small are no numbers or nothing. Who needs them takes them in float64 then.
+at::Tensor per_image(const double *from, const double *squares, int64_t count, int64_t images) {
+  const bool holds = std::all_of(squares, squares + count, [](double sum) { return sum > 1e-20 && std::isfinite(sum); }) &&
+                     std::all_of(from, from + 2 * images, [](double sum) { return std::isfinite(sum); });
+  return holds ? tensor_of(from, {2, images}, at::kDouble) : at::Tensor();
 }
 
 // MARK: a unit and its way back, by the three ways
@@ -133,14 +146,17 @@ struct UnitForward {
     args.sum = sum.defined() ? sum.mutable_data_ptr() : nullptr;
     args.sums = wants_sums;
     args.squares = keeps_residual;
-    const auto found = summed(args.images.tile_rows(), 2 * padded(outputs) + 2 * args.images.count,
+    const Pieces pieces(args.images.tile_rows(), args.squares ? args.images.tile_rows_an_image() : 1);
+    const auto found = summed(pieces, 2 * padded(outputs) + 2 * args.images.count,
                               [&](int64_t, int64_t begin, int64_t end, double *to) {
                                 auto part = args;
                                 part.filter = filter.here();
                                 run.forward(part, begin, end, to);
                               });
     if (wants_sums) sums = tensor_of(found.data(), {2, padded(outputs)}, at::kDouble);
-    if (keeps_residual) squares = tensor_of(found.data() + 2 * padded(outputs), {2, x.size(0)}, at::kDouble);
+    if (!keeps_residual) return;
+    const double *each = found.data() + 2 * padded(outputs);
+    squares = per_image(each, each, 2 * x.size(0), x.size(0));
   }
 
   void on_device(const ctorch_norm &norm, ctorch_statistics statistics, double momentum, const at::Tensor &input_sums) {
@@ -197,17 +213,20 @@ struct UnitBackward {
     args.beside = beside.defined() && !batch ? beside.const_data_ptr() : nullptr;
 
     const int64_t size = args.parameters ? kernels::gradient_size(inputs, outputs) : 0;
-    const int64_t parts = pieces_of(args.images.tile_rows());
-    float *memory = gradient_memory(size * parts);
+    const Pieces pieces(args.images.tile_rows(), args.beside ? args.images.tile_rows_an_image() : 1);
+    float *memory = gradient_memory(size * pieces.number);
     const int64_t channel_sums = 2 * padded(inputs) + padded(outputs);
-    const auto sums = summed(args.images.tile_rows(), channel_sums + 2 * args.images.count,
+    const auto sums = summed(pieces, channel_sums + 2 * args.images.count,
                              [&](int64_t piece, int64_t begin, int64_t end, double *to) {
                                std::fill_n(memory + piece * size, size, 0.0f);
                                auto part = args;
                                part.filter = packed.here();
                                run.backward(part, begin, end, memory + piece * size, to);
                              });
-    if (args.beside) products = tensor_of(sums.data() + channel_sums, {2, x.size(0)}, at::kDouble);
+    if (args.beside) {
+      const double *each = sums.data() + channel_sums;
+      products = per_image(each, each + x.size(0), x.size(0), x.size(0));
+    }
     if (batch) {
       const NormGradient found(norm, statistics, sums.data(), static_cast<double>(x.numel() / inputs));
       coefficients = found.coefficients;
@@ -217,7 +236,7 @@ struct UnitBackward {
     if (!wants_parameters) return;
     const auto filter = at::empty(weight.sizes(), at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
     in_pieces(padded(outputs) / kernels::most_lanes, [&](int64_t, int64_t begin, int64_t end) {
-      run.unpack_gradient(memory, parts, inputs, outputs, filter.mutable_data_ptr<float>(), begin, end);
+      run.unpack_gradient(memory, pieces.number, inputs, outputs, filter.mutable_data_ptr<float>(), begin, end);
     });
     grad_weight = filter.to(weight.scalar_type());
     grad_bias = tensor_of(sums.data() + 2 * padded(inputs), {outputs}, weight.scalar_type());
@@ -243,24 +262,27 @@ struct UnitBackward {
 
   /// The convolution's part, given the gradient with respect to its output and its input.
   at::Tensor convolution_by_libtorch(const at::Tensor &whole, const at::Tensor &normed) {
+    // There libtorch 2.13's bfloat16 gradient of the filter reads memory that was never written.
+    const bool misreads = whole.scalar_type() == at::kBFloat16 && whole.is_cpu() && stride > 1 && whole.size(3) == 1;
+    const auto type = misreads ? at::kFloat : whole.scalar_type();
     auto [through, w, b] = at::convolution_backward(
-        whole, normed, weight.to(whole.scalar_type()), weight.sizes().slice(0, 1), {stride, stride},
+        whole.to(type), normed.to(type), weight.to(type), weight.sizes().slice(0, 1), {stride, stride},
         {weight.size(2) / 2, weight.size(2) / 2}, {1, 1}, false, {0, 0}, 1, {true, wants_parameters, wants_parameters});
     if (wants_parameters) {
       grad_weight = channels_last(w.to(weight.scalar_type()));
       grad_bias = b.to(weight.scalar_type());
     }
-    return channels_last(through);
+    return channels_last(through.to(whole.scalar_type()));
   }
 };
 
 // MARK: whether it fits
 
-void check_fits(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight) {
+void check_fits(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride) {
   ctorch::check_fits(x, norm);
   TORCH_CHECK(weight.dim() == 4 && x.size(1) == weight.size(1) && weight.size(2) == weight.size(3) &&
-                  weight.size(2) % 2 == 1,
-              "an input of shape ", x.sizes(), " for a convolution of shape ", weight.sizes());
+                  weight.size(2) % 2 == 1 && weight.size(0) >= 1 && stride >= 1,
+              "an input of shape ", x.sizes(), " for a convolution of shape ", weight.sizes(), " and stride ", stride);
 }
 
 /// `tensor`, where it is defined, is of the shape and type of a unit's output.
@@ -284,7 +306,10 @@ int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm,
     const auto x = channels_last(get(input));
     const auto k = kept ? channels_last(get(kept)) : at::Tensor();
     UnitForward unit{x, get(weight), get(bias), k, stride, scale, keeps_residual, sums != nullptr, {}, {}, {}, {}, {}, {}};
-    check_fits(x, norm, unit.weight);
+    check_fits(x, norm, unit.weight, stride);
+    check_moving(x, norm, statistics);
+    TORCH_CHECK(unit.bias.numel() == unit.weight.size(0), "a bias of ", unit.bias.numel(), " values for a convolution of shape ",
+                unit.weight.sizes());
     check_output(k, x, unit.weight, stride, "what is kept");
     if (device::takes(x, norm, unit.weight, stride)) {
       unit.on_device(norm, statistics, momentum, get_or_undefined(input_sums));
@@ -325,7 +350,7 @@ int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_no
                 "products of a gradient of shape ", x.sizes(), " with a tensor of shape ", other.sizes());
     TORCH_CHECK(!k.defined() || (k.sizes() == x.sizes() && k.scalar_type() == x.scalar_type()),
                 "what is kept has shape ", k.sizes(), " where ", x.sizes(), " belongs");
-    check_fits(x, norm, unit.weight);
+    check_fits(x, norm, unit.weight, stride);
     check_output(unit.gradient.gradient, x, unit.weight, stride, "the gradient");
     check_output(unit.gradient.normed, x, unit.weight, stride, "the normalised output");
     if (batch && device::takes(x, norm, unit.weight, stride)) {

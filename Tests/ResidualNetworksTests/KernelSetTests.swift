@@ -32,7 +32,7 @@ import Torch
       #expect(found.map(\.path) == plain.map(\.path))
       for (one, other) in zip(found, plain) {
         let largest = other.values.map(abs).max() ?? 0
-        let apart = zip(one.values, other.values).map { abs($0 - $1) }.max() ?? .infinity
+        let apart = largestDistance(one.values, other.values)
         // Before a normalisation by the batch's statistics a bias has no gradient but what rounding leaves.
         #expect(apart <= 3e-4 * max(largest, 0.01), "\(one.path) of \(architecture.name), \(mode)")
       }

@@ -42,11 +42,20 @@ public enum Checkout {
   }
 }
 
+/// The largest absolute difference; infinite where they are not as many, or one of them is no number.
+public func largestDistance(_ a: [Double], _ b: [Double]) -> Double {
+  guard a.count == b.count else { return .infinity }
+  return zip(a, b).reduce(0) { largest, pair in
+    let apart = abs(pair.0 - pair.1)
+    // Swift's max leaves out what is no number.
+    return apart.isNaN ? .infinity : max(largest, apart)
+  }
+}
+
 extension Tensor {
-  /// The largest absolute difference of two tensors of one shape; infinite for unlike shapes.
+  /// The largest absolute difference of two tensors of one shape; infinite for unlike shapes, and where there is no number.
   public func distance(to other: Tensor) throws -> Double {
-    guard shape == other.shape else { return .infinity }
-    return try zip(doubles(), other.doubles()).reduce(0) { max($0, abs($1.0 - $1.1)) }
+    shape == other.shape ? largestDistance(try doubles(), try other.doubles()) : .infinity
   }
 }
 

@@ -105,7 +105,7 @@ struct Kernels {
   /// `gradient_size` after the other. `begin ..< end` are blocks of `most_lanes` outputs.
   void (*unpack_gradient)(const float *sums, int64_t parts, int64_t inputs, int64_t outputs, float *gradient,
                           int64_t begin, int64_t end);
-  /// `sums`: Σ and Σ² of what is stored, a channel of F each, one after the other; then, where they are wanted, ΣF² and
+  /// `sums`: Σ and Σ² of what is stored, before it is rounded to the element type, a channel of F each, one after the other; then, where they are wanted, ΣF² and
   /// Σ(F + kept)², an image each.
   void (*forward)(const Forward &, int64_t begin, int64_t end, double *sums);
   /// `filter_gradient`: `gradient_size` floats. `sums`: Σg and Σg·(x − mean), a channel of x each, then Σ of F's gradient,

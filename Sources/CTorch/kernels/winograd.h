@@ -23,7 +23,7 @@ struct ForwardSink {
 
   ALWAYS_INLINE ForwardSink(const Forward &args, int64_t channel, int64_t lanes)
       : bias(load(args.bias + channel)), factor(zero() + args.factor),
-        kept(static_cast<const Element *>(args.kept) + channel),
+        kept(args.kept ? static_cast<const Element *>(args.kept) + channel : nullptr),
         residual(args.residual ? static_cast<Element *>(args.residual) + channel : nullptr),
         both(args.sum ? static_cast<Element *>(args.sum) + channel : nullptr), lanes(lanes), sums(args.sums),
         wants_squares(args.squares) {}
