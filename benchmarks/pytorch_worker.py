@@ -277,8 +277,8 @@ class Watch:
             self.handles.pop().remove()
 
 
-def watched(net, images, labels, steps):
-    """(logits, a Watch, the gradient of what each step keeps) after a forward and a backward pass."""
+def watched(net, images, labels, steps, first=0):
+    """(logits, a Watch, the gradient of what each step from `first` on keeps) after a forward and a backward pass."""
     with Watch(net) as watch:
         h, entered = net.stem(images).requires_grad_(), -1
         for stage, block, factor in steps:
@@ -288,7 +288,7 @@ def watched(net, images, labels, steps):
             added = residual(block, h)
             h = torch.add(block.kept(h), added, alpha=factor)  # not in place: the hook keeps F
         logits = net.head(h)
-    wanted = watch.kept + [h for h, kept in zip(watch.before, watch.kept) if h is not kept]
+    wanted = watch.kept[first:] + [h for h, kept in zip(watch.before[first:], watch.kept[first:]) if h is not kept]
     gradients = torch.autograd.grad(F.cross_entropy(logits.double(), labels, reduction="sum"), wanted)
     watch.before, watch.kept, watch.added = ([tensor.detach() for tensor in tensors]
                                              for tensors in (watch.before, watch.kept, watch.added))
@@ -364,13 +364,13 @@ def single_pass(net, images, labels, steps):
 def trajectory(net, images, labels, steps, groups):
     """What each step of an unrolled network does, from the last stage on."""
     first = next(index for index, step in enumerate(steps) if step[0] == len(net.stages) - 1)
-    logits, watch, gradients = watched(net, images, labels, steps)
+    logits, watch, gradients = watched(net, images, labels, steps, first)
     heads = [plugged(net, kept, labels) for kept in watch.kept[first:]]
     with torch.inference_mode():
         added, factors = watch.added[first:], torch.tensor([[factor] for *_, factor in steps[first:]])
         sizes = torch.stack([norms(tensor) for tensor in added]) * factors
         answers = [logits for logits, _ in heads[1:]] + [logits]
-        return {"cosine-loss": torch.stack([cosines(*pair) for pair in zip(added, gradients[first:])]),
+        return {"cosine-loss": torch.stack([cosines(*pair) for pair in zip(added, gradients)]),
                 "cosine-loss-plugged": torch.stack([cosines(f, g) for f, (_, g) in zip(added, heads)]),
                 "distance": sizes,
                 "l2-ratio": sizes / torch.stack([norms(h) for h in watch.before[first:]]),

@@ -340,6 +340,9 @@ def main():
     models = [Model(name, options.reslens) for name in options.models or MODELS]
     works = {model.name: ("train",) if model.shares else WORK if options.models else MODELS[model.name] or WORK
              for model in models}
+    for work in options.work:
+        if work not in COMPILED_WORK and work != "record" and set(options.layouts) == {"compiled"}:
+            parser.error(f"--work {work} has no compiled layout: name another one beside it")
     cases = [(model, work, precision) for model in models for work in options.work if work in works[model.name]
              for precision in (options.precisions if work in ("train", "evaluate", "record") else ("fp32",))]
 

@@ -67,7 +67,7 @@ def main():
     steps = math.ceil(len(labels) / batch)
     autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
     for epoch in range(epochs):
-        began, total, wrong = time.time(), 0.0, 0
+        began, total, wrong, seen = time.time(), 0.0, 0, 0
         generator = torch.Generator().manual_seed(seed * 1000003 + epoch)
         order = torch.randperm(len(labels), generator=generator)
         net.train()
@@ -83,6 +83,7 @@ def main():
             loss.backward()
             optimizer.step()
             total += loss.item() * len(index)
+            seen += len(index)
             wrong += (logits.argmax(1) != labels[index]).sum().item()
         seconds = time.time() - began
         net.eval()
@@ -90,7 +91,9 @@ def main():
             outputs = torch.cat([net(part) for part in validation[0].split(500)])
         validation_loss = F.cross_entropy(outputs, validation[1]).item()
         validation_error = (outputs.argmax(1) != validation[1]).float().mean().item()
-        print(f"epoch {epoch + 1} train_loss {total / len(labels):.4f} train_error {wrong / len(labels):.4f} "
+        if rank > 0:
+            continue
+        print(f"epoch {epoch + 1} train_loss {total / seen:.4f} train_error {wrong / seen:.4f} "
               f"validation_loss {validation_loss:.4f} validation_error {validation_error:.4f} "
               f"images_per_second {len(labels) / seconds:.0f}", flush=True)
 
