@@ -243,7 +243,7 @@ def lesions(steps):
             if size <= len(movable):
                 dropped = draw.sample(movable, size)
                 plans.append([step for index, step in enumerate(steps) if index not in dropped])
-            if pairs:
+            if size <= len(pairs):
                 plan = steps
                 for _ in range(size):
                     plan = exchanged(plan, *draw.choice(pairs))

@@ -16,7 +16,8 @@ public final class LesionScores: Measure {
   public struct Options: Equatable, Sendable {
     /// How many random steps to drop; 1, 2, 4, 8, 16 as far as there are as many where it is nil.
     public var drops: [Int]?
-    /// How many random pairs to exchange; 1, 2, 4, 8, 16 where it is nil.
+    /// How many random pairs to exchange; 1, 2, 4, 8, 16 as far as there are as many where it is nil: the same pair again and
+    /// again would only undo itself.
     public var shuffles: [Int]?
     /// What to multiply every single step's F by.
     public var factors: [Double]
@@ -51,7 +52,7 @@ public final class LesionScores: Measure {
     let pairs = Self.pairs(of: movable)
     try Self.check(options, movable: movable.count, name: architecture.name)
     let drops = options.drops ?? Self.sizes.filter { $0 <= movable.count }
-    let shuffles = pairs.isEmpty ? [] : options.shuffles ?? Self.sizes
+    let shuffles = pairs.isEmpty ? [] : options.shuffles ?? Self.sizes.filter { $0 <= pairs.count }
     var lesions: [Lesion] = []
     for seed in 0..<options.seeds {
       let stream = RandomStream(seed: UInt64(seed), name: "lesions")

@@ -9,8 +9,23 @@ struct Staging {
 
   init(in target: URL) throws(FileError) {
     self.target = target
-    folder = target.appendingPathComponent(".report-\(UUID().uuidString)")
+    Self.sweep(target)
+    folder = target.appendingPathComponent(Self.prefix + "\(UUID().uuidString)")
     try Files.makeFolder(folder)
+  }
+
+  private static let prefix = ".report-"
+  /// Longer than any report takes.
+  private static let staleSeconds = 3600.0
+
+  /// Removes what reports that were killed have left.
+  private static func sweep(_ target: URL) {
+    let keys: [URLResourceKey] = [.contentModificationDateKey]
+    let all = (try? FileManager.default.contentsOfDirectory(at: target, includingPropertiesForKeys: keys)) ?? []
+    for folder in all where folder.lastPathComponent.hasPrefix(prefix) {
+      let changed = try? folder.resourceValues(forKeys: Set(keys)).contentModificationDate
+      if let changed, -changed.timeIntervalSinceNow > staleSeconds { try? FileManager.default.removeItem(at: folder) }
+    }
   }
 
   func write(_ text: String, as name: String) throws(FileError) {

@@ -29,9 +29,7 @@ extension PlannedRun {
         path: folder.configurationFile.path, problem: "it is of a run in which \(field) is another one",
         remedy: "ask for the same as before, or move the folder away")
     }
-    if let reason = try? String(contentsOf: folder.divergenceFile, encoding: .utf8) {
-      return .diverged(reason.trimmingCharacters(in: .whitespacesAndNewlines))
-    }
+    if let reason = folder.divergence { return .diverged(reason) }
     guard stored != nil, try folder.epochs().count == configuration.recipe.epochs else { return .training }
     return try missingMeasures(in: folder).isEmpty ? .whole : .measuring
   }
@@ -65,9 +63,4 @@ extension PlannedRun {
     return unrolling.times == options.times && unrolling.recalibrationBatches == options.recalibrationBatches
       && (isScaled ?? (unrolling.tried != nil))
   }
-}
-
-extension RunFolder {
-  /// Says why the run cannot be trained to its end.
-  public var divergenceFile: URL { url.appending(path: "diverged.txt") }
 }

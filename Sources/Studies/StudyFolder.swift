@@ -36,8 +36,12 @@ public struct StudyFolder: Sendable {
       })
   }
 
-  /// - Throws: `FileError` where the runs would not fit on the disk.
-  public func checkSpace(for runs: [PlannedRun]) throws {
+  /// - Throws: `FileError` where the folder is a run's own, or the runs would not fit on the disk.
+  public func check(for runs: [PlannedRun]) throws {
+    if RunFolder(url).holdsRun {
+      throw FileError(
+        path: url.path, problem: "there is a run in this folder", remedy: "name another one for the study with --out")
+    }
     try Files.makeFolder(url)
     let attributes = try? FileManager.default.attributesOfFileSystem(forPath: url.path)
     guard let free = (attributes?[.systemFreeSize] as? NSNumber)?.int64Value else { return }

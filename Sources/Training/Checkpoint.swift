@@ -66,7 +66,14 @@ public struct Checkpoint: Sendable {
 
   /// - Throws: `FileError` where a file is damaged or of another architecture.
   public func network(expecting architecture: Architecture? = nil) throws -> ResidualNetwork {
-    try ResidualNetwork(contentsOf: weightsFile, expecting: architecture)
+    let network = try ResidualNetwork(contentsOf: weightsFile, expecting: architecture)
+    // None is ever written.
+    if let path = try network.parameters.filter({ try !$0.value.isFinite() }).keys.min() {
+      throw FileError(
+        path: weightsFile.path, problem: "\(path) has values that are no finite numbers: the file is damaged",
+        remedy: "take it from a copy, or train anew")
+    }
+    return network
   }
 
   func velocities() throws -> [String: Tensor] { try Safetensors(contentsOf: optimizerFile).tensors }

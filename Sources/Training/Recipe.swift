@@ -113,7 +113,9 @@ extension Recipe {
   /// What is wrong with the values; nil where nothing is.
   public var problem: String? {
     func outside(_ name: String, _ value: Double, _ range: ClosedRange<Double>) -> String? {
-      range.contains(value) ? nil : "\(name): \(value) is not between \(range.lowerBound) and \(range.upperBound)"
+      func text(_ number: Double) -> String { Int(exactly: number).map { "\($0)" } ?? "\(number)" }
+      return range.contains(value)
+        ? nil : "\(name): \(text(value)) is not between \(text(range.lowerBound)) and \(text(range.upperBound))"
     }
     let rates: [Double] =
       switch schedule {

@@ -6,6 +6,8 @@ extension RunConfiguration {
     if trainSamples != other.trainSamples || validationSamples != other.validationSamples {
       return "the number of samples"
     }
+    if recipe.epochs != other.recipe.epochs { return "the number of epochs" }
+    if recipe.batch != other.recipe.batch { return "the batch" }
     if recipe != other.recipe { return "the recipe" }
     if seed != other.seed { return "the seed" }
     return precision == other.precision ? nil : "the precision"

@@ -27,6 +27,12 @@ public struct RunFolder: Sendable {
   public var historyFolder: URL { url.appending(path: "measures") }
   /// The page of `reslens report`.
   public var reportFile: URL { url.appending(path: "report.html") }
+  /// Says of a study's run why it cannot be trained to its end.
+  public var divergenceFile: URL { url.appending(path: "diverged.txt") }
+  /// What that says; nil where nothing does.
+  public var divergence: String? {
+    (try? String(contentsOf: divergenceFile, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
+  }
   var checkpoints: URL { url.appending(path: "checkpoints") }
 
   /// Whether a run was begun here.
@@ -69,7 +75,22 @@ public struct RunFolder: Sendable {
   public func measures(_ mode: MeasureMode = .evaluation) throws -> MeasureResults? {
     let file = measuresFile(mode)
     guard FileManager.default.fileExists(atPath: file.path) else { return nil }
-    return try results(file, remedy: "measure again: reslens measure \(url.path)")
+    let remedy = "measure again: reslens measure \(url.path)"
+    let found = try results(file, remedy: remedy)
+    let own = try configuration().architecture.name
+    guard found.architecture == own else {
+      throw FileError(path: file.path, problem: "it is of \(found.architecture), the run is of \(own)", remedy: remedy)
+    }
+    return found
+  }
+
+  /// Why what was measured is not of the run as it ended, on its own data; nil where it is.
+  public func strangeness(of measures: MeasureResults) throws -> String? {
+    let data = try configuration().data
+    if let newest = latestCheckpoint()?.url.lastPathComponent, measures.checkpoint != newest {
+      return "its measures are of \(measures.checkpoint), not of its newest checkpoint"
+    }
+    return measures.data == data ? nil : "its measures are of other data (\(measures.data))"
   }
 
   /// What was measured while training, in the order of the epochs.
@@ -178,7 +199,7 @@ public struct RunFolder: Sendable {
     public var command: [String]
     /// The program's version.
     public var reslens: String
-    /// The commit of the checkout the program was built in, with "+" where it was changed; nil where it cannot be told.
+    /// The commit of the checkout that the program lay in, with "+" where it was changed; nil where it cannot be told.
     public var commit: String?
     /// libtorch's version.
     public var libtorch: String

@@ -51,6 +51,8 @@ public final class Trainer {
   public var network: ResidualNetwork { stepTrainer.network }
   /// The epochs that are done.
   public var records: [EpochRecord] { loop.records }
+  /// Steps done in the epoch that is under way.
+  public var stepsOfEpoch: Int { loop.step }
   /// Measures the network after an epoch of the configuration's `measure`, before the epoch's checkpoint is written: what
   /// it has recorded is there whenever the epoch counts as done; and, as epoch 0, before the first step.
   public var measureEpoch: ((_ epoch: Int, _ shouldStop: () throws -> Bool) throws -> Measuring)?

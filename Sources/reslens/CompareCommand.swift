@@ -31,12 +31,25 @@ struct CompareCommand: ParsableCommand {
   }
 
   func run() throws {
-    let rows = try runs.map { try ComparedRun(RunFolder(URL(filePath: $0)), name: $0) }
+    let terminal = Terminal()
+    var failed = false
+    let rows = try runs.compactMap { path -> ComparedRun? in
+      do {
+        try StrangeMeasures.note(path, terminal)
+        return try ComparedRun(RunFolder(URL(filePath: path)), name: path)
+      } catch let error as FileError where runs.count > 1 {
+        // One that cannot be read does not keep the others from being seen.
+        terminal.note("left out: \(error)")
+        failed = true
+        return nil
+      }
+    }
     switch format {
     case .text: print(text(rows))
     case .csv: print(csv(rows), terminator: "")
     case .json: print(String(decoding: try RunFolder.json(rows), as: UTF8.self))
     }
+    if failed { throw ExitCode.failure }
   }
 
   /// Columns that no run has a number for are left out.

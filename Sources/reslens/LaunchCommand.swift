@@ -129,7 +129,11 @@ private final class Crew {
         tell(first)
         return status(first)
       }
-      if !isRunning { return members.map(status).max() ?? 0 }
+      if !isRunning {
+        let status = members.map(status).max() ?? 0
+        // They were asked in another way than this program.
+        return asked && status == 128 + SIGTERM ? Interrupt.exitCode : status
+      }
       Thread.sleep(forTimeInterval: Self.interval)
     }
   }
@@ -166,6 +170,8 @@ private final class Crew {
     }
     terminal.note(
       "process \(member.rank) of \(members.count) \(how), and the others were stopped"
-        + (trains ? "; go on with --resume, with any number of processes" : ""))
+        // What one says of itself names its own remedy.
+        + (trains && process.terminationReason == .uncaughtSignal
+          ? "; go on with --resume, with any number of processes" : ""))
   }
 }

@@ -65,10 +65,14 @@ struct MeasureArguments: ParsableArguments {
       """, valueName: "n"))
   var recalibrate: Int?
 
-  @Option(help: ArgumentHelp("Drop so many random steps at once. (default: 1,2,4,8,16)", valueName: "k,k,…"))
+  @Option(
+    help: ArgumentHelp(
+      "Drop so many random steps at once. (default: 1,2,4,8,16, as far as there are as many)", valueName: "k,k,…"))
   var lesionDrops: String?
 
-  @Option(help: ArgumentHelp("Exchange so many random pairs of steps. (default: 1,2,4,8,16)", valueName: "n,n,…"))
+  @Option(
+    help: ArgumentHelp(
+      "Exchange so many random pairs of steps. (default: 1,2,4,8,16, as far as there are as many)", valueName: "n,n,…"))
   var lesionShuffles: String?
 
   @Option(help: ArgumentHelp("Multiply every single step's F by these. (default: 0.5,2)", valueName: "f,f,…"))

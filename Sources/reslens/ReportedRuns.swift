@@ -14,12 +14,12 @@ extension ReportedRun {
     var facts = Self.facts(configuration, try folder.sessions())
     if let measures {
       let counts = measures.samples
-      let newest = folder.latestCheckpoint()?.url.lastPathComponent
+      let strangeness = try folder.strangeness(of: measures).map { " (\($0))" } ?? ""
       facts.append(
         Fact(
           "measured",
-          "\(measures.checkpoint)\(newest == measures.checkpoint ? "" : " (not the newest checkpoint)") on the first "
-            + "\(counts.train) train and \(counts.validation) validation images of \(measures.data)"))
+          "\(measures.checkpoint)\(strangeness) on the first \(counts.train) train and \(counts.validation) validation images of \(measures.data)"
+        ))
     }
     if let recorded {
       let counts = recorded.samples
@@ -29,6 +29,7 @@ extension ReportedRun {
           "\(recorded.names.joined(separator: ", ")), on the first \(counts.train) train and \(counts.validation) validation images"
         ))
     }
+    if let reason = folder.divergence { facts.append(Fact("did not come to its end", reason)) }
     self.init(
       name: path, facts: facts, epochs: try folder.epochs(), measures: measures, history: history)
   }
@@ -60,7 +61,10 @@ extension ReportedRun {
     ]
     if let session = sessions.last {
       facts += [
-        Fact("device", "\(session.device) (\(session.cpuCapability)), \(session.threads) threads"),
+        Fact(
+          "device",
+          "\(session.device) (\(session.cpuCapability)), "
+            + (session.processes.map { "\($0) processes of " } ?? "") + "\(session.threads) threads"),
         Fact(
           "software",
           "reslens \(session.reslens)\(session.commit.map { " (\($0.prefix(10)))" } ?? ""), libtorch \(session.libtorch), \(session.system)"
@@ -69,5 +73,15 @@ extension ReportedRun {
       ]
     }
     return facts
+  }
+}
+
+/// Measures that are shown beside a run's errors, and are not of the run as it ended.
+enum StrangeMeasures {
+  static func note(_ path: String, _ terminal: Terminal) throws {
+    let folder = RunFolder(URL(filePath: path))
+    if let measures = try folder.measures(), let why = try folder.strangeness(of: measures) {
+      terminal.note("note: \(path): \(why); measure again: reslens measure \(path)")
+    }
   }
 }

@@ -75,7 +75,7 @@ struct ReproduceCommand: ParsableCommand {
     let folder = StudyFolder(URL(filePath: out ?? place).standardizedFileURL)
     let terminal = Terminal()
     if list { return print(try StudyList(reproduction, folder, sources, device.use()).text(terminal)) }
-    try folder.checkSpace(for: reproduction.runs)
+    try folder.check(for: reproduction.runs)
     let launcher = try launching.launcher(device, threads: threads.threads)
     let isDone = try launcher.launch(reproduction.runs, in: folder, sources, terminal)
     guard isDone else { return }

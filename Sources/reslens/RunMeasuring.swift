@@ -1,3 +1,4 @@
+import Foundation
 import Host
 import ImageDatasets
 import IterativeInference
@@ -68,6 +69,11 @@ struct RunMeasuring {
       epoch: epoch, data: source, samples: .init(train: train.count, validation: validation.count),
       steps: network.architecture.steps.count, mode: options.mode,
       batch: options.mode == .training ? train.batch : nil, measures: .init(), absent: [])
+    if group.isFirst, !FileManager.default.isWritableFile(atPath: folder.url.path) {
+      throw FileError(
+        path: folder.measuresFile(options.mode).path, problem: "its folder cannot be written to",
+        remedy: "mend its permissions, or measure a copy of the run")
+    }
     if let earlier = earlier(options.mode), !found.canStand(with: earlier), !earlier.measures.names.isEmpty {
       let counts = earlier.samples
       note(

@@ -55,7 +55,7 @@ struct StudyCommand: ParsableCommand {
         terminal.note("note: \(run.folderName) is done already, and was measured as it was asked for then")
       }
     }
-    try folder.checkSpace(for: runs)
+    try folder.check(for: runs)
     let launcher = try launching.launcher(device, threads: threads.threads)
     guard try launcher.launch(runs, in: folder, data, terminal) else { return }
     let page = folder.url.appending(path: "report.html")

@@ -63,6 +63,9 @@ struct TrainCommand: ParsableCommand {
     try threads.apply()
     let group = try Processes.join()
     let device = try device.use(by: group)
+    if checkpointSeconds < 0 {
+      throw ValidationError("--checkpoint-seconds \(checkpointSeconds) is less than 0")
+    }
     if plainSteps, group != nil || !DeviceGraph.isPossible(on: device) {
       throw ValidationError("--plain-steps is for what would be captured: the steps of one process on a GPU")
     }
@@ -74,6 +77,9 @@ struct TrainCommand: ParsableCommand {
     var stored = isFirst ? try storedConfiguration() : nil
     if let group { stored = try group.first(stored) }
     let (configuration, dataset) = try resolve(stored)
+    if out == nil, let problem = Architecture.namingProblem(of: [configuration.architecture]) {
+      throw ValidationError("\(problem), or name the run's with --out")
+    }
     let folder = RunFolder(URL(filePath: out ?? Self.defaultFolder(configuration, dataset)))
     if isFirst, folder.holdsRun, !resume {
       throw FileError(
@@ -119,6 +125,11 @@ struct TrainCommand: ParsableCommand {
 
   /// What to train: the options, with a stored run's values for those that are left out.
   private func resolve(_ stored: RunConfiguration?) throws -> (RunConfiguration, ImageDataset) {
+    if resume, stored == nil, training.data == nil, let out {
+      throw FileError(
+        path: out, problem: "there is no run in this folder to go on with",
+        remedy: "name the folder of one, or say with --model and --data what to begin")
+    }
     let source = try training.source(stored: stored)
     let dataset = try ImageDataset.load(source)
     guard let architecture = try model.map({ try .find($0, fitting: dataset) }) ?? stored?.architecture else {

@@ -68,6 +68,13 @@ struct TrainingSession {
     try Files.makeFolder(folder.url)
     let lock = try FolderLock(folder.url, waiting: lockSeconds)
     let stored = folder.holdsRun ? try folder.configuration() : nil
+    if stored == nil, let checkpoint = folder.latestCheckpoint() {
+      throw FileError(
+        path: checkpoint.url.path,
+        problem:
+          "there is a checkpoint here, but no \(folder.configurationFile.lastPathComponent) that says of what run",
+        remedy: "put that back into the folder, or train into another one")
+    }
     // What may change where a run is gone on with.
     guard
       stored == nil || stored?.measure != configuration.measure
@@ -123,7 +130,10 @@ struct TrainingSession {
         + "\(configuration.precision.rawValue), "
         + (processes.map { "\($0.group.size) processes of " } ?? "")
         + "\(device == .cpu ? "\(Libtorch.threads) threads" : "\(device)") → \(trainer.folder.url.path)")
-    if !trainer.records.isEmpty { terminal.note("going on after epoch \(trainer.records.count)") }
+    let (epochs, steps) = (trainer.records.count, trainer.stepsOfEpoch)
+    if epochs > 0 || steps > 0 {
+      terminal.note("going on after " + (steps > 0 ? "step \(steps) of epoch \(epochs + 1)" : "epoch \(epochs)"))
+    }
   }
 
   private func show(_ event: Trainer.Event, _ terminal: Terminal) {

@@ -187,7 +187,8 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
     #expect(try Trainer(run.configuration, dataset: data, folder: place).run() == .finished)
     #expect(try run.state(in: place) == .measuring)
     var results = MeasureResults(
-      run: "r", architecture: "a", checkpoint: try #require(place.latestCheckpoint()).url.lastPathComponent, epoch: 1,
+      run: "r", architecture: "resnet-14", checkpoint: try #require(place.latestCheckpoint()).url.lastPathComponent,
+      epoch: 1,
       data: run.configuration.data, samples: .init(train: 16, validation: 16), steps: 6, measures: .init(), absent: [])
     try place.write(results)
     #expect(try run.missingMeasures(in: place) == ["cosine-loss"])
@@ -269,7 +270,7 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
     let scratch = try Scratch()
     var run = try plan([study()]).runs[0]
     run.configuration.architecture.stages[2].width = 60_000
-    #expect { try StudyFolder(scratch.url).checkSpace(for: [run]) } throws: {
+    #expect { try StudyFolder(scratch.url).check(for: [run]) } throws: {
       "\($0)".contains("there is no space") && "\($0)".contains("GB")
     }
   }
