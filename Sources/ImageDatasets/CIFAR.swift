@@ -92,7 +92,10 @@ public enum CIFAR: String, CaseIterable, Sendable {
       throw FileError(
         path: url.path,
         problem: "it has \(data.count) bytes, and \(records) records of \(size) bytes are \(records * size)",
-        remedy: "remove the folder and fetch the data set again: reslens data fetch")
+        remedy: "remove the folder and fetch the data set again: reslens data fetch"
+          // What is exported has as many records as its source.
+          + (data.count.isMultiple(of: size)
+            ? "; in place of what reslens data export wrote, name the source that it was of" : ""))
     }
     pixels.reserveCapacity(pixels.count + records * Self.pixels)
     try data.withUnsafeBytes { bytes in

@@ -26,7 +26,8 @@ extension Summary {
     let best = turns.max { ($0.corrected, $1.name.step) < ($1.corrected, $0.name.step) }
     if let best, best.corrected > 0 {
       let place = best.name.step == borderline.reference + 1 ? ", the very next one," : ""
-      text += "step \(best.name.step)\(place) corrects the most (\(percent(share(best.corrected, of: best.count), 1)), "
+      let most = turns.count > 1 ? "\(place) corrects the most" : " corrects some"
+      text += "step \(best.name.step)\(most) (\(percent(share(best.corrected, of: best.count), 1)), "
       text += "and breaks \(percent(share(best.broken, of: best.count), 1)))"
     } else {
       text += "no step corrects any"

@@ -77,7 +77,7 @@ public struct RunFolder: Sendable {
     guard FileManager.default.fileExists(atPath: file.path) else { return nil }
     let remedy = "measure again: reslens measure \(url.path)"
     let found = try results(file, remedy: remedy)
-    let own = try configuration().architecture.name
+    let own = holdsRun ? try configuration().architecture.name : found.architecture
     guard found.architecture == own else {
       throw FileError(path: file.path, problem: "it is of \(found.architecture), the run is of \(own)", remedy: remedy)
     }

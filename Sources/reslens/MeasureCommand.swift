@@ -31,7 +31,7 @@ struct MeasureCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "The first so many samples of each split, in file order. (default: the train samples it was trained on, all validation samples)",
+      "The first so many samples of each split, in file order. (default: those that it was trained on, and those that it was scored on; of other data all)",
       valueName: "n"))
   var samples: Int?
 
@@ -66,17 +66,22 @@ struct MeasureCommand: ParsableCommand {
     try fitting.check(against: dataset)
     // Other data are normalised as the network is used to.
     let maker = try BatchMaker(statistics: configuration.statistics ?? dataset.statistics, device: device)
-    // Of its own data, what the run never trained on is no train data unless it is asked for.
-    let seen = source == configuration.data ? configuration.trainSamples : nil
-    let trained = try dataset.train.prefix(max(seen ?? dataset.train.count, samples ?? 0))
-    let train = Samples(trained, count: samples, batch: batch, maker: maker)
-    let validation = Samples(dataset.validation, count: samples, batch: batch, maker: maker)
+    // Of its own data, what the run never trained on is no train data unless it is asked for, and its errors are of the validation
+    // samples that it was scored on.
+    let isOwn = source == configuration.data
+    let seen = isOwn ? configuration.trainSamples ?? dataset.train.count : dataset.train.count
+    let train = Samples(try dataset.train.prefix(max(seen, samples ?? 0)), count: samples, batch: batch, maker: maker)
+    let validation = Samples(
+      dataset.validation, count: samples ?? (isOwn ? configuration.validationSamples : nil), batch: batch, maker: maker)
     if let asked = arguments.lesionSamples, asked > validation.count {
       throw ValidationError("--lesion-samples \(asked): there are \(validation.count) validation samples")
     }
     if let file = arguments.listBorderline { try Self.checkFolder(of: URL(filePath: file)) }
     let terminal = Terminal()
     terminal.isQuiet = !group.isFirst
+    if train.count > seen {
+      terminal.note("note: the run was trained on the first \(seen) of these \(train.count) train images")
+    }
     Interrupt.parent = Processes.parent
     var listed = BorderlineList(classNames: dataset.classNames)
     let found = try run.measure(

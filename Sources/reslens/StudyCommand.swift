@@ -59,7 +59,8 @@ struct StudyCommand: ParsableCommand {
     let launcher = try launching.launcher(device, threads: threads.threads)
     guard try launcher.launch(runs, in: folder, data, terminal) else { return }
     let page = folder.url.appending(path: "report.html")
-    let title = "\(Set(runs.map(\.configuration.architecture.name)).count) networks side by side"
+    let names = Set(runs.map(\.configuration.architecture.name))
+    let title = names.count == 1 ? "\(names.joined()), \(runs.count) runs" : "\(names.count) networks side by side"
     try ReportCommand.write(runs.map { "\(out)/runs/\($0.folderName)" }, title: title, to: page, terminal)
     print(page.path)
     let states = try folder.states(of: runs)

@@ -98,6 +98,11 @@ private func makeCIFAR10(in folder: URL) throws {
     let dataset = try Synthetic.dataset(train: 3, validation: 2)
     expectError("cifar-10-batches-bin", "already") { _ = try dataset.export(to: scratch.url) }
     let target = try dataset.export(to: scratch.file("exported"))
+    #expect {
+      _ = try ImageDataset.load(target.path)
+    } throws: {
+      ($0 as? FileError)?.remedy.contains("name the source that it was of") == true
+    }
     let records = try [UInt8](Data(contentsOf: target.appending(path: "data_batch_1.bin")))
     #expect(records.count == 3 * 3073 && Int(records[3073]) == dataset.train.labels[1])
     #expect(try Array(records[3074..<(2 * 3073)]) == dataset.train.images.rows(1..<2).bytes())
