@@ -40,7 +40,11 @@ extension Schedule: Codable {
 
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
-    switch try values.decode(Kind.self, forKey: .kind) {
+    let name = try values.decode(String.self, forKey: .kind)
+    switch Kind(rawValue: name) {
+    case nil:
+      throw DecodingError.dataCorruptedError(
+        forKey: .kind, in: values, debugDescription: "\(name) is neither steps nor one-cycle")
     case .steps: self = .steps(try values.decode([Part].self, forKey: .parts))
     case .oneCycle:
       self = .oneCycle(

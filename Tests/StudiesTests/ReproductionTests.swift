@@ -163,7 +163,8 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
   @Test("A figure that there is not, and a field that means nothing, are named")
   func unknown() {
     for (text, message) in [
-      (quick.replacing("[cosine-loss]", with: "[cosinus]"), "figures"), (quick + "\nmodel: x", "model means nothing"),
+      (quick.replacing("[cosine-loss]", with: "[cosinus]"), "figures: there is no \"cosinus\"; known are errors, "),
+      (quick + "\nmodel: x", "model means nothing"),
       (quick + "\nprecision: bf16", "bf16 is neither float32 nor bfloat16"),
       (quick.replacing("models: [resnet-8]", with: ""), "models is missing"),
     ] {

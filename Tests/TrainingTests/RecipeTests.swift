@@ -56,7 +56,8 @@ import Training
       ("batch: 128", "batch: 1", "batch"), ("momentum: 0.9", "momentum: 2", "momentum"),
       ("epochs: 10", "epochs: 0", "epochs"), ("epochs: 10", "epochs: ten", "epochs"),
       ("peak: 0.2", "peak: -1", "rate"), ("peak: 0.2", "peak: .nan", "rate"), ("warmup: 0.2", "warmup: 1", "warmup"),
-      ("kind: one-cycle", "kind: two-cycle", "kind"), ("flip: true", "flip: true\nmirror: true", "mirror"),
+      ("kind: one-cycle", "kind: two-cycle", "kind: two-cycle is neither steps nor one-cycle"),
+      ("flip: true", "flip: true\nmirror: true", "mirror"),
       ("kind: one-cycle", "kind: steps\n  parts: []", "parts"),
     ])
   func problems(from: String, to: String, field: String) throws {
