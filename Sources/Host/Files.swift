@@ -65,6 +65,7 @@ public enum Files {
     guard rename(source.path, target.path) == 0 else { throw .system(target.path, doing: "write") }
   }
 
+  /// Writes text, in UTF-8, as data are written.
   public static func write(_ text: String, to url: URL) throws(FileError) { try write(Data(text.utf8), to: url) }
 
   /// The whole file, mapped where it can be.

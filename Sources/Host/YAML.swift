@@ -9,6 +9,7 @@ public enum YAML {
     try decode(type, from: String(decoding: Files.read(url), as: UTF8.self), path: url.path)
   }
 
+  /// Reads a value from YAML text; `path` names it in errors.
   public static func decode<Value: Codable>(_ type: Value.Type, from text: String, path: String) throws -> Value {
     let remedy = "mend the file"
     let value: Value

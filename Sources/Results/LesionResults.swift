@@ -45,6 +45,7 @@ public struct Lesions: Codable, Equatable, Sendable {
     public var seed: Int
     /// The steps that add their F, in the order in which they ran.
     public var order: [Int]
+    /// Of the network as it runs then, on validation samples.
     public var score: Score
 
     public init(seed: Int, order: [Int], score: Score) {
@@ -60,6 +61,7 @@ public struct Lesions: Codable, Equatable, Sendable {
     public var first: StepName
     /// The one after it.
     public var second: StepName
+    /// Of the network as it runs then, on validation samples.
     public var score: Score
 
     public init(first: StepName, second: StepName, score: Score) {
@@ -75,6 +77,7 @@ public struct Lesions: Codable, Equatable, Sendable {
     public var name: StepName
     /// What its F is multiplied by.
     public var factor: Double
+    /// Of the network as it runs then, on validation samples.
     public var score: Score
 
     public init(name: StepName, factor: Double, score: Score) {

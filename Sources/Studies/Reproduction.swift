@@ -30,8 +30,9 @@ public struct Reproduction: Sendable {
   public struct Subject: Sendable {
     /// As the study names it.
     public var model: String
-    /// As the study names them.
+    /// As the study names it.
     public var data: String
+    /// As the study names it.
     public var recipe: String
     /// As it is at this scale.
     public var architecture: Architecture
