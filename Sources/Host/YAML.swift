@@ -93,3 +93,16 @@ public enum YAML {
     }
   }
 }
+
+extension KeyedDecodingContainer {
+  /// The value that `name`, read under `key`, stands for.
+  /// - Throws: `DecodingError` that says which names there are.
+  public func named<Value: RawRepresentable & CaseIterable>(
+    _ name: String, forKey key: Key
+  ) throws -> Value where Value.RawValue == String {
+    if let value = Value(rawValue: name) { return value }
+    let known = Value.allCases.map(\.rawValue).joined(separator: ", ")
+    throw DecodingError.dataCorruptedError(
+      forKey: key, in: self, debugDescription: "there is no \"\(name)\"; known are \(known)")
+  }
+}

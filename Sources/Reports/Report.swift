@@ -21,13 +21,12 @@ public struct ReportedRun: Equatable, Sendable {
   /// Whether it was trained at all; of one that was not, only what its initialisation shows is on the page.
   public var isTrained: Bool
 
-  /// - Parameter folder: its name where it is nil
+  /// - Parameter name: the run's folder, by which it is called until it is given another name
   public init(
-    name: String, folder: String? = nil, facts: [Fact], epochs: [EpochRecord], measures: MeasureResults?,
-    history: [MeasureResults] = []
+    name: String, facts: [Fact], epochs: [EpochRecord], measures: MeasureResults?, history: [MeasureResults] = []
   ) {
     self.name = name
-    folders = [folder ?? name]
+    folders = [name]
     self.facts = facts
     self.epochs = epochs
     self.measures = measures

@@ -72,13 +72,8 @@ extension Architecture.Stage {
     let values = try decoder.container(keyedBy: CodingKeys.self)
     width = try values.decode(Int.self, forKey: .width)
     blocks = try values.decode(Int.self, forKey: .blocks)
-    let named = try values.decodeIfPresent(String.self, forKey: .entry) ?? Architecture.Entry.none.rawValue
-    guard let entry = Architecture.Entry(rawValue: named) else {
-      let known = Architecture.Entry.allCases.map(\.rawValue).joined(separator: ", ")
-      throw DecodingError.dataCorruptedError(
-        forKey: .entry, in: values, debugDescription: "there is no \"\(named)\"; known are \(known)")
-    }
-    self.entry = entry
+    entry =
+      try values.decodeIfPresent(String.self, forKey: .entry).map { try values.named($0, forKey: .entry) } ?? .none
     let stride = try values.decodeIfPresent(Int.self, forKey: .stride)
     self.stride = stride ?? (entry == .projection ? 2 : nil)
     sharing = try values.decodeIfPresent(Architecture.Sharing.self, forKey: .sharing)

@@ -110,14 +110,7 @@ public struct Study: Codable, Hashable, Sendable {
     }
     record = try values.decodeIfPresent(Recording.self, forKey: .record)
     measure = try values.decodeIfPresent(Measuring.self, forKey: .measure)
-    figures = try values.decode([String].self, forKey: .figures).map { name in
-      guard let figure = Exhibit(rawValue: name) else {
-        let known = Exhibit.allCases.map(\.rawValue).joined(separator: ", ")
-        throw DecodingError.dataCorruptedError(
-          forKey: .figures, in: values, debugDescription: "there is no \"\(name)\"; known are \(known)")
-      }
-      return figure
-    }
+    figures = try values.decode([String].self, forKey: .figures).map { try values.named($0, forKey: .figures) }
   }
 
   /// What is wrong with the values, and in which field; nil where nothing is.

@@ -85,7 +85,7 @@ public struct RunFolder: Sendable {
   }
 
   /// Why what was measured is not of the run as it ended, on its own data; nil where it is.
-  public func strangeness(of measures: MeasureResults) throws -> String? {
+  public func mismatch(of measures: MeasureResults) throws -> String? {
     let data = try configuration().data
     if let newest = latestCheckpoint()?.url.lastPathComponent, measures.checkpoint != newest {
       return "its measures are of \(measures.checkpoint), not of its newest checkpoint"

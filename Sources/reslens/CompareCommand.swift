@@ -35,8 +35,9 @@ struct CompareCommand: ParsableCommand {
     var failed = false
     let rows = try runs.compactMap { path -> ComparedRun? in
       do {
-        try StrangeMeasures.note(path, terminal)
-        return try ComparedRun(RunFolder(URL(filePath: path)), name: path)
+        let folder = RunFolder(URL(filePath: path))
+        try folder.noteMismatch(path, terminal)
+        return try ComparedRun(folder, name: path)
       } catch let error as FileError where runs.count > 1 {
         // One that cannot be read does not keep the others from being seen.
         terminal.note("left out: \(error)")

@@ -39,7 +39,7 @@ struct ReportCommand: ParsableCommand {
     let groups = groupNames(configurations)
     let runs = try zip(paths, configurations).enumerated().map { index, run in
       var reported = try ReportedRun(run.0, run.1)
-      try StrangeMeasures.note(run.0, terminal)
+      try RunFolder(URL(filePath: run.0)).noteMismatch(run.0, terminal)
       reported.group = groups[index]
       return reported
     }

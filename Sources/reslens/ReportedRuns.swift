@@ -14,11 +14,11 @@ extension ReportedRun {
     var facts = Self.facts(configuration, try folder.sessions())
     if let measures {
       let counts = measures.samples
-      let strangeness = try folder.strangeness(of: measures).map { " (\($0))" } ?? ""
+      let mismatch = try folder.mismatch(of: measures).map { " (\($0))" } ?? ""
       facts.append(
         Fact(
           "measured",
-          "\(measures.checkpoint)\(strangeness) on the first \(counts.train) train and \(counts.validation) validation images of \(measures.data)"
+          "\(measures.checkpoint)\(mismatch) on the first \(counts.train) train and \(counts.validation) validation images of \(measures.data)"
         ))
     }
     if let recorded {
@@ -76,12 +76,11 @@ extension ReportedRun {
   }
 }
 
-/// Measures that are shown beside a run's errors, and are not of the run as it ended.
-enum StrangeMeasures {
-  static func note(_ path: String, _ terminal: Terminal) throws {
-    let folder = RunFolder(URL(filePath: path))
-    if let measures = try folder.measures(), let why = try folder.strangeness(of: measures) {
-      terminal.note("note: \(path): \(why); measure again: reslens measure \(path)")
-    }
+extension RunFolder {
+  /// Notes where what was measured, which is shown beside the run's errors, is not of the run as it ended.
+  /// - Parameter path: what the user calls the folder
+  func noteMismatch(_ path: String, _ terminal: Terminal) throws {
+    guard let measures = try measures(), let why = try mismatch(of: measures) else { return }
+    terminal.note("note: \(path): \(why); measure again: reslens measure \(path)")
   }
 }

@@ -84,8 +84,8 @@ struct TrainingSession {
     return lock
   }
 
-  /// How a training is shared out, which its numbers depend on.
-  private struct Sharing: Codable, CustomStringConvertible {
+  /// How many work on a training, which its numbers depend on.
+  private struct Parallelism: Codable, CustomStringConvertible {
     let threads: Int
     let processes: Int
     /// In how many parts a batch is normalised.
@@ -106,9 +106,9 @@ struct TrainingSession {
 
   /// Sums round by the number of threads and of processes: a run keeps its threads, as long as it has as many processes.
   private func keepThreads(_ terminal: Terminal) throws {
-    let now = Sharing(threads: Libtorch.threads, processes: processes)
+    let now = Parallelism(threads: Libtorch.threads, processes: processes)
     var before = now
-    if writes, let last = try folder.sessions().last { before = Sharing(last) }
+    if writes, let last = try folder.sessions().last { before = Parallelism(last) }
     before = try processes?.group.first(before) ?? before
     if before.parts != now.parts {
       terminal.note(
