@@ -85,6 +85,27 @@ private func expectClose(
     #expect(lean.weight == nil && lean.bias == nil)
   }
 
+  @Test(
+    "The gradient of a 1×1 convolution's weight is the same every time, for few channels and with a stride too",
+    arguments: [(4, 6), (5, 7), (7, 16), (8, 6), (16, 32)])
+  func pointwiseGradient(inputs: Int, outputs: Int) throws {
+    let input = try Tensor(noise(6 * inputs * 64, seed: 1).map(Float.init), shape: [6, inputs, 8, 8])
+    let weight = try Tensor(noise(inputs * outputs, seed: 2).map(Float.init), shape: [outputs, inputs, 1, 1])
+    let gradient = try Tensor(noise(6 * outputs * 16, seed: 3).map(Float.init), shape: [6, outputs, 4, 4])
+    func found(_ type: ElementType) throws -> [Double] {
+      try #require(
+        try Convolution.backward(
+          gradient.converted(to: type), input: input.converted(to: type), weight: weight.converted(to: type), stride: 2,
+          padding: 0, wantsParameters: true
+        ).weight
+      ).doubles()
+    }
+    let exact = try found(.float64)
+    let first = try found(.float32)
+    #expect(largestDistance(first, exact) < 1e-4)
+    for _ in 0..<100 { #expect(try found(.float32) == first) }
+  }
+
   @Test("Normalisation with ReLU follows its formula and moves the running statistics", arguments: [true, false])
   func normReLU(training: Bool) throws {
     let (n, c, area) = (3, 2, 4)
