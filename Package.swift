@@ -43,20 +43,21 @@ let package = Package(
   ],
   dependencies: [
     .package(url: "https://github.com/apple/swift-argument-parser", from: "1.5.0"),
+    .package(url: "https://github.com/apple/swift-crypto", from: "4.0.0"),
     .package(url: "https://github.com/jpsim/Yams", from: "6.0.0"),
     .package(url: "https://github.com/swiftlang/swift-docc-plugin", from: "1.4.0"),
   ],
   targets: [
     ctorch,
-    .target(name: "Host", dependencies: ["Yams"]),
+    .target(name: "Host", dependencies: ["Yams", .product(name: "Crypto", package: "swift-crypto")]),
     .target(
       name: "Torch", dependencies: ["CTorch", "Host"],
       linkerSettings: engine.map {
         [.unsafeFlags(["-L\($0)", "-Xlinker", "-rpath", "-Xlinker", "$ORIGIN", "-lctorch"])]
       }),
-    .target(name: "Results"),
+    .target(name: "Results", dependencies: ["Host"]),
     .target(name: "ResidualNetworks", dependencies: ["Host", "Torch", "Results"]),
-    .target(name: "ImageDatasets", dependencies: ["Host", "Torch"]),
+    .target(name: "ImageDatasets", dependencies: ["Host", "Torch", "Results"]),
     .target(
       name: "Training", dependencies: ["Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets"]),
     .target(
@@ -78,7 +79,12 @@ let package = Package(
       ]),
     // It calls CTorch, which whatever links it has; as a dependency CTorch would be a module, which C++ cannot include.
     .target(name: "DeviceEmulator", path: "Tests/DeviceEmulator"),
-    .target(name: "TestSupport", dependencies: ["Host", "Torch"], path: "Tests/TestSupport"),
+    .target(name: "TestSupport", dependencies: ["Host", "Torch", "Results"], path: "Tests/TestSupport"),
+    .testTarget(
+      name: "FileTests",
+      dependencies: [
+        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "Studies", "TestSupport",
+      ]),
     .testTarget(name: "TorchTests", dependencies: ["Torch", "TestSupport", "DeviceEmulator"]),
     .testTarget(name: "ResidualNetworksTests", dependencies: ["ResidualNetworks", "TestSupport"]),
     .testTarget(name: "ImageDatasetsTests", dependencies: ["ImageDatasets", "TestSupport"]),

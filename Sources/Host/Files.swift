@@ -9,9 +9,11 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
   /// What to do, in a clause.
   public var remedy: String
 
+  /// - Parameters:
+  ///   - problem: text that it quotes from a file is cut short
   public init(path: String, problem: String, remedy: String) {
     self.path = path
-    self.problem = problem
+    self.problem = problem.printable()
     self.remedy = remedy
   }
 
@@ -33,10 +35,12 @@ public struct FileError: Error, CustomStringConvertible, Equatable {
 /// Files that are either whole or not there.
 public enum Files {
   /// Writes `data` beside `url`, flushes it to the disk and renames it: a reader, a crash or a full disk sees the
-  /// old contents or the new ones, never a part.
+  /// old contents or the new ones, never a part. What a killed process left half written of the same file is removed.
   public static func write(_ data: Data, to url: URL) throws(FileError) {
     let target = url.path
-    let beside = target + ".writing-\(getpid())"
+    let prefix = url.lastPathComponent + ".writing"
+    Leftovers.sweep(url.deletingLastPathComponent(), prefix: prefix)
+    let beside = url.deletingLastPathComponent().appending(path: Leftovers.name(prefix)).path
     let descriptor = open(beside, O_WRONLY | O_CREAT | O_TRUNC, 0o644)
     guard descriptor >= 0 else { throw .system(target, doing: "write") }
     var failure: FileError?
