@@ -1,4 +1,5 @@
 import CTorch
+import Host
 
 /// Where tensors lie and are worked on.
 public enum Device: Hashable, Sendable {
@@ -7,10 +8,15 @@ public enum Device: Hashable, Sendable {
   /// A GPU, by its index among those that CUDA shows.
   case cuda(Int)
 
-  var code: ctorch_device {
+  /// What the C interface calls it.
+  /// - Throws: `ArgumentError` for an index that no GPU can have.
+  func code() throws(ArgumentError) -> ctorch_device {
     switch self {
-    case .cpu: ctorch_device(CTORCH_CPU)
-    case .cuda(let index): ctorch_device(index)
+    case .cpu: return ctorch_device(CTORCH_CPU)
+    case .cuda(let index):
+      // libtorch keeps it in a byte.
+      try ArgumentError.check("cuda", index, in: 0...127)
+      return ctorch_device(index)
     }
   }
 
@@ -22,16 +28,16 @@ public enum Device: Hashable, Sendable {
   /// What tells a GPU from every other on any machine, 16 bytes; nil for the processor.
   /// - Throws: `TorchError` where this program was built without CUDA's headers.
   public func uuid() throws -> [UInt8]? {
-    guard case .cuda(let index) = self else { return nil }
+    guard self != .cpu else { return nil }
     var uuid = [UInt8](repeating: 0, count: 16)
-    try check(ctorch_cuda_uuid(ctorch_device(index), &uuid))
+    try check(ctorch_cuda_uuid(code(), &uuid))
     return uuid
   }
 
   /// Makes this the device that the process works on. On CUDA float32 products are exact (no TF32) and the same every time.
   /// Call it once, at the start.
   /// - Throws: `TorchError` where there is no such device.
-  public func use() throws { if case .cuda(let index) = self { try check(ctorch_use_cuda(ctorch_device(index))) } }
+  public func use() throws { if self != .cpu { try check(ctorch_use_cuda(code())) } }
 }
 
 extension Device: CustomStringConvertible {
@@ -83,7 +89,7 @@ public final class DeviceGraph {
   ///   throws.
   public init(on device: Device, capturing body: () throws -> Void) throws {
     var out: ctorch_graph?
-    try check(ctorch_graph_begin(device.code, &out))
+    try check(ctorch_graph_begin(device.code(), &out))
     guard let out else { throw TorchError.missingResult }
     handle = out
     try body()

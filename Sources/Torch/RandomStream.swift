@@ -1,3 +1,5 @@
+import Host
+
 /// Random numbers that depend on a seed, the stream's name and the place that is asked for, and on nothing else:
 /// not on what was drawn before. One user-given seed splits into streams, so that changing one thing
 /// (the order of images, say) leaves the others (the initial weights) as they were.
@@ -24,8 +26,16 @@ public struct RandomStream: Sendable {
   public func uniform(_ index: Int) -> Double { Double(bits(index) >> 11) * 0x1p-53 }
 
   /// Uniform in 0 ..< bound for `index`; the bias is below bound / 2⁶⁴.
-  public func integer(_ index: Int, below bound: Int) -> Int {
-    Int(bits(index).multipliedFullWidth(by: UInt64(bound)).high)
+  /// - Throws: `ArgumentError` unless `bound` is at least 1.
+  public func integer(_ index: Int, below bound: Int) throws(ArgumentError) -> Int {
+    try ArgumentError.check("below", bound, atLeast: 1)
+    return Int(bits(index).multipliedFullWidth(by: UInt64(bound)).high)
+  }
+
+  /// An element of `all` for `index`, each as likely as the others; nil where there are none.
+  public func element<Elements: RandomAccessCollection>(_ index: Int, of all: Elements) -> Elements.Element? {
+    guard let place = try? integer(index, below: all.count) else { return nil }
+    return all[all.index(all.startIndex, offsetBy: place)]
   }
 
   /// The finaliser of SplitMix64 (Steele, Lea, Flood 2014).

@@ -172,7 +172,7 @@ public enum KernelSet {
   /// Of the processor it says that no GPU is emulated, as only tests do.
   public static func problem(on device: Device) -> String? {
     do {
-      try check(ctorch_load_device_kernels(device.code))
+      try check(ctorch_load_device_kernels(device.code()))
       return nil
     } catch {
       return "\(error)"

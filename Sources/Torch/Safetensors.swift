@@ -23,7 +23,8 @@ public struct Safetensors {
     try Files.write(encoded(), to: url)
   }
 
-  func encoded() throws -> Data {
+  /// The bytes of the file.
+  package func encoded() throws -> Data {
     var header: [String: HeaderValue] = [:]
     if !metadata.isEmpty { header[Self.metadataKey] = .metadata(metadata) }
     var body = Data()
@@ -54,7 +55,9 @@ public struct Safetensors {
     try self.init(decoding: Files.read(url), path: url.path)
   }
 
-  init(decoding file: Data, path: String) throws {
+  /// Reads the bytes of a file, which is as strict as the format's own reader: no key comes twice, and sizes are whole numbers.
+  /// - Parameter path: names the file in errors
+  package init(decoding file: Data, path: String) throws {
     func damaged(_ problem: String) -> FileError {
       FileError(
         path: path, problem: "not a whole safetensors file: \(problem)",
@@ -65,10 +68,14 @@ public struct Safetensors {
     guard length <= UInt64(file.count - 8) else {
       throw damaged("its header claims \(length) bytes and the file has \(file.count)")
     }
+    guard length <= Self.mostHeaderBytes else { throw damaged("its header claims \(length) bytes") }
     let headerEnd = 8 + Int(length)
+    if let problem = JSON.leniency(in: file[(file.startIndex + 8)..<(file.startIndex + headerEnd)]) {
+      throw damaged("its header is not plain JSON: \(problem)")
+    }
     let header: [String: HeaderValue]
     do {
-      header = try JSONDecoder().decode([String: HeaderValue].self, from: file[8..<headerEnd])
+      header = try JSONDecoder().decode([String: HeaderValue].self, from: file.dropFirst(8).prefix(Int(length)))
     } catch {
       throw damaged("its header cannot be read")
     }
@@ -89,13 +96,15 @@ public struct Safetensors {
         throw damaged("tensor \(name) has offsets \(entry.data_offsets) where \(expected) … \(room) is left")
       }
       guard let type = Self.type(of: entry.dtype) else {
-        throw damaged("tensor \(name) has element type \(entry.dtype), which ResLens does not read")
+        throw FileError(
+          path: path, problem: "tensor \(name) has element type \(entry.dtype), which ResLens does not read",
+          remedy: "save the tensors as float32 (F32)")
       }
       guard let size = entry.size(of: type), size == entry.end - entry.start else {
         throw damaged("tensor \(name) of shape \(entry.shape) does not fill its \(entry.end - entry.start) bytes")
       }
       expected = entry.end
-      let bytes = file[(headerEnd + entry.start)..<(headerEnd + entry.end)]
+      let bytes = file.dropFirst(headerEnd + entry.start).prefix(entry.end - entry.start)
       tensors[name] = try bytes.withUnsafeBytes { try Tensor(bytes: $0, shape: entry.shape, type: type) }
     }
     guard expected == room else { throw damaged("\(room - expected) bytes belong to no tensor") }
@@ -104,6 +113,8 @@ public struct Safetensors {
   // MARK: the header
 
   private static let metadataKey = "__metadata__"
+  /// As the format's own reader has it.
+  private static let mostHeaderBytes: UInt64 = 100_000_000
 
   private static func code(of type: ElementType) -> String {
     switch type {

@@ -1,4 +1,5 @@
 import CTorch
+import Host
 
 /// What a softmax classifier says about each sample of a batch.
 public struct CrossEntropy {
@@ -18,8 +19,9 @@ public struct CrossEntropy {
   ///   - labels: N, int64
   ///   - smoothing: s of the target (1 − s)·onehot + s/K
   ///   - gradientScale: 1/N for the gradient of the batch's mean loss, 1 for every sample's own; nil for none
-  /// - Throws: `TorchError` where a label is not one of the K classes.
+  /// - Throws: `ArgumentError` for a smoothing outside 0 … 1; `TorchError` where a label is not one of the K classes.
   public init(logits: Tensor, labels: Tensor, smoothing: Double = 0, gradientScale: Double? = nil) throws {
+    try ArgumentError.check("smoothing", smoothing, in: 0...1)
     let samples = logits.shape.first ?? 0
     var losses = [Double](repeating: 0, count: samples)
     var (entropies, margins) = (losses, losses)
@@ -64,8 +66,10 @@ public struct BatchLoss {
   ///   - labels: N, int64
   ///   - smoothing: as of `CrossEntropy`
   ///   - gradientScale: 1/N for the gradient of the batch's mean loss
-  /// - Throws: `TorchError` where a label is not one of the K classes; on a CUDA device CUDA says so later, and dies.
+  /// - Throws: `ArgumentError` for a smoothing outside 0 … 1; `TorchError` where a label is not one of the K classes; on a CUDA
+  ///   device CUDA says so later, and dies.
   public init(logits: Tensor, labels: Tensor, smoothing: Double = 0, gradientScale: Double) throws {
+    try ArgumentError.check("smoothing", smoothing, in: 0...1)
     var out: (sums: ctorch_tensor?, gradient: ctorch_tensor?)
     try check(ctorch_batch_loss(logits.handle, labels.handle, smoothing, gradientScale, &out.sums, &out.gradient))
     (sums, gradient) = (try .adopt(out.sums), try .adopt(out.gradient))

@@ -62,8 +62,8 @@ public final class Tensor {
 
   /// Every element `value`.
   public static func full(_ shape: [Int], _ value: Double, _ type: ElementType = .float32) throws -> Tensor {
-    let count = shape.reduce(1, *)
-    return try Tensor(Array(repeating: value, count: count), shape: shape).converted(to: type)
+    let zeros = try Tensor.zeros(shape, .float64)
+    return try Tensor(Array(repeating: value, count: zeros.count), shape: shape).converted(to: type)
   }
 
   /// Normally distributed elements with mean 0. They depend on shape, deviation and seed only.
@@ -135,7 +135,9 @@ public final class Tensor {
 
   /// The same elements on another device; the tensor itself where it is there already. A device is not waited for.
   public func moved(to device: Device) throws -> Tensor {
-    device == self.device ? self : try .make { ctorch_to_device(handle, device.code, $0) }
+    guard device != self.device else { return self }
+    let code = try device.code()
+    return try .make { ctorch_to_device(handle, code, $0) }
   }
 
   /// The rows of dimension 0 that `indices` (N, int64) names, in that order.

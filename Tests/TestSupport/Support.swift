@@ -1,5 +1,6 @@
 import Foundation
 import Host
+import Results
 import Synchronization
 import Torch
 
@@ -89,4 +90,22 @@ public func ends<Element>(_ all: [Element]) -> [Element] { Array(all.prefix(1) +
 public func noise(_ count: Int, seed: UInt64, from low: Double = -1, to high: Double = 1) -> [Double] {
   let stream = RandomStream(seed: seed, name: "test")
   return (0..<count).map { low + (high - low) * stream.uniform($0) }
+}
+
+extension Provenance {
+  /// That of numbers which were not measured.
+  public static let madeUp = Provenance(
+    weights: "w", images: BySplit(train: "t", validation: "v"),
+    statistics: ChannelStatistics(means: [0.5, 0.5, 0.5], deviations: [0.25, 0.25, 0.25]), isOwnData: true,
+    program: "0",
+    date: "2026-01-01T00:00:00Z")
+}
+
+/// A value of a test's own that can be made.
+public func valid<Value>(_ make: @autoclosure () throws -> Value) -> Value {
+  do {
+    return try make()
+  } catch {
+    fatalError("a test's own value cannot be made: \(error)")
+  }
 }

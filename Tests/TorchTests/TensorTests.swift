@@ -61,7 +61,7 @@ func logarithm(_ x: Double) -> Double { log(x) }
   }
 
   @Test("Streams of one seed differ, and each is uniform")
-  func streams() {
+  func streams() throws {
     let order = RandomStream(seed: 1, name: "order")
     let augmentation = RandomStream(seed: 1, name: "augmentation")
     #expect(order.bits(3) == RandomStream(seed: 1, name: "order").bits(3))
@@ -69,7 +69,7 @@ func logarithm(_ x: Double) -> Double { log(x) }
     #expect(order.bits(3) != RandomStream(seed: 2, name: "order").bits(3))
     #expect(order.stream(0).bits(1) != order.stream(1).bits(0))
     var counts = [Int](repeating: 0, count: 10)
-    for index in 0..<100_000 { counts[order.integer(index, below: 10)] += 1 }
+    for index in 0..<100_000 { counts[try order.integer(index, below: 10)] += 1 }
     // Five standard deviations of a binomial count.
     #expect(counts.allSatisfy { abs($0 - 10_000) < 475 })
   }
@@ -135,10 +135,10 @@ func logarithm(_ x: Double) -> Double { log(x) }
       var bytes = whole
       let own = stream.stream(trial)
       if trial % 2 == 0 {
-        bytes.removeLast(1 + own.integer(0, below: bytes.count - 1))
+        bytes.removeLast(try 1 + own.integer(0, below: bytes.count - 1))
       } else {
         // In the length or the header, where a lie would be believed.
-        bytes[own.integer(0, below: 200)] = UInt8(own.integer(1, below: 256))
+        bytes[try own.integer(0, below: 200)] = UInt8(try own.integer(1, below: 256))
       }
       try Data(bytes).write(to: file)
       do {
