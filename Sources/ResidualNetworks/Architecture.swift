@@ -1,23 +1,24 @@
+import Host
 import Results
 
 /// The structure of a residual network, as a value: everything else (parameter names and shapes, counts, the
-/// network itself, its plans) follows from it.
+/// network itself, its plans) follows from it. One that contradicts itself cannot be made.
 ///
 /// Stem: 3×3 convolution. Blocks: BatchNorm, ReLU, 3×3 convolution, twice. Head: BatchNorm, ReLU, average pooling,
 /// fully connected. Every convolution has a bias.
 public struct Architecture: Codable, Hashable, Sendable {
   /// What it is called on the command line and in messages; `name` of a file.
-  public var name: String
+  public package(set) var name: String
   /// The shape of the images.
-  public var input: Input
+  public package(set) var input: Input
   /// Classes that the head tells apart; at least 2.
-  public var classes: Int
+  public package(set) var classes: Int
   /// What makes h_0 of the images.
-  public var stem: Stem
+  public package(set) var stem: Stem
   /// In the order in which h goes through them; at least one.
-  public var stages: [Stage]
+  public package(set) var stages: [Stage]
   /// What makes logits of the last h.
-  public var head: Head
+  public package(set) var head: Head
 
   /// The images: channels × height × width.
   public struct Input: Codable, Hashable, Sendable {
@@ -85,15 +86,17 @@ public struct Architecture: Codable, Hashable, Sendable {
     public init(pooling: Int) { self.pooling = pooling }
   }
 
+  /// - Throws: `ArchitectureError` at the first field that cannot be or that contradicts another.
   public init(
     name: String, input: Input = Input(), classes: Int = 10, stem: Stem, stages: [Stage], head: Head = Head(pooling: 8)
-  ) {
+  ) throws(ArchitectureError) {
     self.name = name
     self.input = input
     self.classes = classes
     self.stem = stem
     self.stages = stages
     self.head = head
+    try validate()
   }
 }
 
@@ -185,8 +188,11 @@ public struct ArchitectureError: Error, CustomStringConvertible, Equatable {
 }
 
 extension Architecture {
+  /// No machine trains a network of more steps.
+  static let mostSteps = 10_000
+
   /// - Throws: `ArchitectureError` at the first field that cannot be or that contradicts another.
-  public func validate() throws(ArchitectureError) {
+  package func validate() throws(ArchitectureError) {
     func require(_ condition: Bool, _ field: String, _ problem: @autoclosure () -> String) throws(ArchitectureError) {
       if !condition { throw ArchitectureError(field: field, problem: problem()) }
     }
@@ -194,17 +200,21 @@ extension Architecture {
       try require(value >= 1 && value <= limit, field, "\(value) is not between 1 and \(limit)")
     }
     try require(!name.isEmpty, "name", "it is empty")
+    try require(name.utf8.count <= 200, "name", "it has more than 200 bytes")
+    try require(name.printable() == name && !name.contains(where: \.isNewline), "name", "it holds a control character")
     try requireCount(input.channels, "input.channels", upTo: 1024)
     try requireCount(input.height, "input.height", upTo: 4096)
     try requireCount(input.width, "input.width", upTo: 4096)
     try require(classes >= 2 && classes <= 100_000, "classes", "\(classes) is not between 2 and 100000")
     try requireCount(stem.width, "stem.width", upTo: 65536)
     try require(!stages.isEmpty, "stages", "there are none")
-    var width = stem.width
+    var (width, count) = (stem.width, 0)
     for (index, stage) in stages.enumerated() {
       let field = "stages[\(index)]"
       try requireCount(stage.width, field + ".width", upTo: 65536)
-      try requireCount(stage.blocks, field + ".blocks", upTo: 10000)
+      try requireCount(stage.blocks, field + ".blocks", upTo: Self.mostSteps)
+      count += stage.blocks
+      try require(count <= Self.mostSteps, field + ".blocks", "the network has more than \(Self.mostSteps) steps")
       if stage.entry == .projection {
         try requireCount(stage.stride ?? 0, field + ".stride", upTo: 8)
       } else {

@@ -14,6 +14,22 @@ extension Architecture {
     stem = try values.decode(Stem.self, forKey: .stem)
     stages = try values.decode([Stage].self, forKey: .stages)
     head = try values.decodeIfPresent(Head.self, forKey: .head) ?? Head(pooling: 8)
+    do {
+      try validate()
+    } catch {
+      throw DecodingError.dataCorrupted(
+        .init(codingPath: decoder.codingPath + [FieldKey(error.field)], debugDescription: error.problem))
+    }
+  }
+
+  /// A field of the architecture's file as a place in an error.
+  private struct FieldKey: CodingKey {
+    let stringValue: String
+    var intValue: Int? { nil }
+
+    init(_ field: String) { stringValue = field }
+    init?(stringValue: String) { self.init(stringValue) }
+    init?(intValue: Int) { nil }
   }
 
   /// An architecture by its name, or from a YAML file where `nameOrPath` looks like one; behind either, `-shared` and so on
@@ -42,14 +58,9 @@ extension Architecture {
   }
 
   private static func read(_ path: String, classes: Int?) throws -> Architecture {
-    let url = URL(filePath: path)
-    var architecture = try YAML.read(Architecture.self, from: url)
+    var architecture = try YAML.read(Architecture.self, from: URL(filePath: path))
     if let classes { architecture.classes = classes }
-    do {
-      try architecture.validate()
-    } catch {
-      throw FileError(path: url.path, problem: "\(error)", remedy: "mend the file")
-    }
+    try architecture.validate()
     return architecture
   }
 }

@@ -41,18 +41,18 @@ extension Architecture {
     let architecture: Architecture
     switch name {
     case "single-representation":
-      architecture = Architecture(
+      architecture = try Architecture(
         name: name, classes: classes, stem: Stem(width: 100), stages: [Stage(width: 100, blocks: 10, entry: .none)])
     case "avg-pooling", "max-pooling":
       let pooling = name == "avg-pooling" ? Entry.averagePooling : .maximumPooling
-      architecture = Architecture(
+      architecture = try Architecture(
         name: name, classes: classes, stem: Stem(width: 150),
         stages: [
           Stage(width: 150, blocks: 10, entry: .none), Stage(width: 150, blocks: 10, entry: pooling),
           Stage(width: 150, blocks: 10, entry: pooling),
         ])
     case "wide":
-      architecture = Architecture(
+      architecture = try Architecture(
         name: name, classes: classes, stem: Stem(width: 16),
         stages: [
           Stage(width: 160, blocks: 4, entry: .projection, stride: 1),
@@ -62,7 +62,6 @@ extension Architecture {
     default:
       architecture = try resnet(name, classes: classes)
     }
-    try architecture.validate()
     return architecture
   }
 
@@ -80,7 +79,7 @@ extension Architecture {
         problem: "resnet-\(layers) cannot be: N is 6k + 2 for 1 to 1000 blocks in each of three stages, such as "
           + "resnet-\(6 * blocks + 2)")
     }
-    return Architecture(
+    return try Architecture(
       name: name, classes: classes, stem: Stem(width: 16),
       stages: [
         Stage(width: 16, blocks: blocks, entry: .none),

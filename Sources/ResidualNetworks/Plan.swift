@@ -1,3 +1,4 @@
+import Host
 import Results
 
 /// How a network's blocks are run: a list of moves over h, from the stem's output to the head's input.
@@ -61,13 +62,21 @@ public struct Plan: Codable, Hashable, Sendable {
   }
 }
 
-/// Plans out of plans. Steps are numbered from 1.
-/// - Precondition: of all of them, that the plan has the steps that are named.
+/// Plans out of plans. Steps are numbered from 1. All of these throw `ArgumentError` for a step that the plan does not have.
 extension Plan {
+  /// The index in `moves` of step `number`.
+  private func place(ofStep number: Int) throws(ArgumentError) -> Int {
+    let places = stepPlaces
+    guard number >= 1, number <= places.count else {
+      throw ArgumentError("step", "the plan has the steps 1 to \(places.count), and no step \(number)")
+    }
+    return places[number - 1]
+  }
+
   /// The plan with step `number` adding `scale` times what it does now.
-  public func scaling(step number: Int, by scale: Double) -> Plan {
+  public func scaling(step number: Int, by scale: Double) throws(ArgumentError) -> Plan {
     var plan = self
-    let place = stepPlaces[number - 1]
+    let place = try place(ofStep: number)
     if case .step(var step) = moves[place] {
       step.scale *= scale
       plan.moves[place] = .step(step)
@@ -76,27 +85,32 @@ extension Plan {
   }
 
   /// The plan without what step `number` adds: F is left out and s stays.
-  public func dropping(step number: Int) -> Plan { scaling(step: number, by: 0) }
+  public func dropping(step number: Int) throws(ArgumentError) -> Plan { try scaling(step: number, by: 0) }
 
   /// The plan without what any of these steps adds.
-  public func dropping(steps numbers: some Sequence<Int>) -> Plan {
-    numbers.reduce(self) { $0.dropping(step: $1) }
+  public func dropping(steps numbers: some Sequence<Int>) throws(ArgumentError) -> Plan {
+    var plan = self
+    for number in numbers { plan = try plan.dropping(step: number) }
+    return plan
   }
 
   /// The plan with two steps in each other's place; poolings stay where they are.
-  public func exchanging(step first: Int, with second: Int) -> Plan {
+  public func exchanging(step first: Int, with second: Int) throws(ArgumentError) -> Plan {
     var plan = self
-    let places = stepPlaces
-    plan.moves.swapAt(places[first - 1], places[second - 1])
+    plan.moves.swapAt(try place(ofStep: first), try place(ofStep: second))
     return plan
   }
 
   /// The plan with step `number` applied `times` more times right after itself, each adding `scale` times what it does.
-  /// - Parameter firstStatistics: where the added steps have running statistics of their own, the first one's; the
-  ///   others' follow
-  public func unrolling(step number: Int, times: Int, scale: Double, firstStatistics: Int? = nil) -> Plan {
+  /// - Parameters:
+  ///   - times: 0 … 100,000
+  ///   - firstStatistics: where the added steps have running statistics of their own, the first one's; the others' follow
+  public func unrolling(
+    step number: Int, times: Int, scale: Double, firstStatistics: Int? = nil
+  ) throws(ArgumentError) -> Plan {
+    try ArgumentError.check("times", times, in: 0...100_000)
     var plan = self
-    let place = stepPlaces[number - 1]
+    let place = try place(ofStep: number)
     guard case .step(let step) = moves[place] else { return plan }
     let added = (0..<times).map { index in
       var repeated = step

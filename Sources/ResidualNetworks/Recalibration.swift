@@ -1,3 +1,4 @@
+import Host
 import Torch
 
 extension ResidualNetwork {
@@ -10,10 +11,11 @@ extension ResidualNetwork {
   /// - Parameters:
   ///   - batches: how many batches to take the statistics on; at least 1
   ///   - images: N×C×H×W of a batch, counted from 0
-  /// - Throws: `PlanError` where the network cannot run a plan.
+  /// - Throws: `ArgumentError` for fewer than one batch; `PlanError` where the network cannot run a plan.
   public func recalibrated(
     for plans: [Plan], batches: Int, images: (Int) throws -> Tensor
   ) throws -> ResidualNetwork {
+    try ArgumentError.check("batches", batches, atLeast: 1)
     let network = try ResidualNetwork(architecture, parameters: parameters)
     for plan in plans {
       try plan.validate(for: architecture)

@@ -26,7 +26,8 @@ public final class ResidualNetwork {
     let specifications = architecture.parameters
     let type = try parameters.required("stem.weight").elementType
     guard type == .float32 || type == .float64 else {
-      throw ParameterError(path: "stem.weight", problem: "it is \(type.rawValue) where float32 or float64 is needed")
+      throw ParameterError(
+        path: "stem.weight", problem: "it is \(type.rawValue) where float32 or float64 is needed: save the weights as float32")
     }
     for specification in specifications {
       let parameter = try parameters.required(specification.path)
@@ -115,8 +116,8 @@ public final class ResidualNetwork {
   /// The network's own step that `step` runs, perhaps in another place.
   /// - Throws: `PlanError` where there is none.
   public func layout(of step: Plan.Step) throws -> StepLayout {
-    let place = step.block + step.use
-    guard layouts.indices.contains(step.stage), layouts[step.stage].indices.contains(place),
+    let (place, overflow) = step.block.addingReportingOverflow(step.use)
+    guard !overflow, layouts.indices.contains(step.stage), layouts[step.stage].indices.contains(place),
       layouts[step.stage][place].name.block == step.block
     else {
       throw PlanError(move: 0, problem: "\(architecture.name) has no block \(step.path)")

@@ -8,36 +8,44 @@ import Torch
 /// Small networks of every kind of entry and of sharing.
 let smallArchitectures: [Architecture] =
   [
-    Architecture(
-      name: "projecting", input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 5),
-      stages: [
-        .init(width: 5, blocks: 2, entry: .none), .init(width: 7, blocks: 2, entry: .projection, stride: 2),
-        .init(width: 9, blocks: 2, entry: .projection, stride: 1),
-      ], head: .init(pooling: 4)),
-    Architecture(
-      name: "pooling", input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 6),
-      stages: [
-        .init(width: 6, blocks: 2, entry: .none), .init(width: 6, blocks: 2, entry: .averagePooling),
-        .init(width: 6, blocks: 1, entry: .maximumPooling),
-      ], head: .init(pooling: 2)),
-    Architecture(
-      name: "single", input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 5),
-      stages: [.init(width: 5, blocks: 3, entry: .none)], head: .init(pooling: 4)),
+    valid(
+      try Architecture(
+        name: "projecting", input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 5),
+        stages: [
+          .init(width: 5, blocks: 2, entry: .none), .init(width: 7, blocks: 2, entry: .projection, stride: 2),
+          .init(width: 9, blocks: 2, entry: .projection, stride: 1),
+        ], head: .init(pooling: 4))),
+    valid(
+      try Architecture(
+        name: "pooling", input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 6),
+        stages: [
+          .init(width: 6, blocks: 2, entry: .none), .init(width: 6, blocks: 2, entry: .averagePooling),
+          .init(width: 6, blocks: 1, entry: .maximumPooling),
+        ], head: .init(pooling: 2))),
+    valid(
+      try Architecture(
+        name: "single", input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 5),
+        stages: [.init(width: 5, blocks: 3, entry: .none)], head: .init(pooling: 4))),
   ] + smallSharedArchitectures
 
 /// Blocks shared naively, with each part of unshared batch normalization, and with all of them.
-let smallSharedArchitectures: [Architecture] = [
-  ("naive", false, false, 1.0), ("statistics", true, false, 1), ("affine", false, true, 1), ("ubn", true, true, 0.1),
-].map { name, statistics, affine, gamma in
+let smallSharedArchitectures = [
+  smallShared("naive", false, false, 1), smallShared("statistics", true, false, 1),
+  smallShared("affine", false, true, 1),
+  smallShared("ubn", true, true, 0.1),
+]
+
+private func smallShared(_ name: String, _ statistics: Bool, _ affine: Bool, _ gamma: Double) -> Architecture {
   func sharing(from: Int) -> Architecture.Sharing {
     .init(from: from, unsharedStatistics: statistics, unsharedAffine: affine, initialGamma: gamma)
   }
-  return Architecture(
-    name: name, input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 5),
-    stages: [
-      .init(width: 5, blocks: 3, entry: .none, sharing: sharing(from: 0)),
-      .init(width: 7, blocks: 5, entry: .projection, stride: 2, sharing: sharing(from: 2)),
-    ], head: .init(pooling: 4))
+  return valid(
+    try Architecture(
+      name: name, input: .init(height: 8, width: 8), classes: 4, stem: .init(width: 5),
+      stages: [
+        .init(width: 5, blocks: 3, entry: .none, sharing: sharing(from: 0)),
+        .init(width: 7, blocks: 5, entry: .projection, stride: 2, sharing: sharing(from: 2)),
+      ], head: .init(pooling: 4)))
 }
 
 /// A network whose running statistics are not those of a fresh one, and a batch for it.
@@ -71,7 +79,9 @@ func prepared(
       let input = try images.converted(to: type)
       let wanted = try network.logits(input)
       #expect(try network.logits(input, plan: Plan(of: architecture)).equals(wanted))
-      let everyStepTimesOne = (1...architecture.steps.count).reduce(network.plan) { $0.scaling(step: $1, by: 1) }
+      let everyStepTimesOne = try (1...architecture.steps.count).reduce(network.plan) {
+        try $0.scaling(step: $1, by: 1)
+      }
       #expect(try network.logits(input, plan: everyStepTimesOne).equals(wanted))
       for keeps in [false, true] {
         let pass = try Pass(network, images: input, mode: .evaluation, keepsResiduals: keeps)
@@ -114,7 +124,7 @@ func prepared(
     let (network, images, _) = try prepared(architecture, type: .float32)
     let steps = architecture.steps.count
     let h0 = try network.begin(images)
-    var plans = (1...steps).map { network.plan.dropping(step: $0) }
+    var plans = try (1...steps).map { try network.plan.dropping(step: $0) }
     plans += [network.plan, Plan(moves: []), Plan(moves: Array(network.plan.moves.prefix(2))), plans[0]]
     var seen = Set<Int>()
     try network.run(plans, on: h0) { index, h in
@@ -127,11 +137,11 @@ func prepared(
 
   @Test("Dropping every one of 54 steps in turn takes about half of the moves")
   func sharedMoves() throws {
-    let narrow = Architecture(
+    let narrow = try Architecture(
       name: "narrow", input: .init(height: 4, width: 4), classes: 2, stem: .init(width: 1),
       stages: [.init(width: 1, blocks: 54, entry: .none)], head: .init(pooling: 4))
     let (network, images, _) = try prepared(narrow, type: .float32, samples: 1)
-    let drops = (1...54).map { network.plan.dropping(step: $0) }
+    let drops = try (1...54).map { try network.plan.dropping(step: $0) }
     let moves = try network.run(drops, on: network.begin(images)) { _, _ in }
     // The whole way once but for its last move, and after each drop, itself counted, the rest: 53 + (54 + … + 1).
     #expect(moves == 53 + 54 * 55 / 2)

@@ -1,11 +1,13 @@
 import ResidualNetworks
+import TestSupport
 import Testing
 
 @Suite struct PlanTests {
-  private let pooling = Architecture(
-    name: "pooling", input: .init(height: 8, width: 8), classes: 2, stem: .init(width: 4),
-    stages: [.init(width: 4, blocks: 2, entry: .none), .init(width: 4, blocks: 3, entry: .averagePooling)],
-    head: .init(pooling: 4))
+  private let pooling = valid(
+    try Architecture(
+      name: "pooling", input: .init(height: 8, width: 8), classes: 2, stem: .init(width: 4),
+      stages: [.init(width: 4, blocks: 2, entry: .none), .init(width: 4, blocks: 3, entry: .averagePooling)],
+      head: .init(pooling: 4)))
   private var plan: Plan { Plan(of: pooling) }
 
   private func step(_ stage: Int, _ block: Int, use: Int = 0, statistics: Int = 0, scale: Double = 1) -> Plan.Move {
@@ -18,16 +20,16 @@ import Testing
     #expect(plan.moves == own)
     #expect(plan.stepPlaces == [0, 1, 3, 4, 5])
     #expect(
-      plan.dropping(steps: [1, 4]).moves
+      try plan.dropping(steps: [1, 4]).moves
         == [step(0, 0, scale: 0), step(0, 1), .pool(stage: 1), step(1, 0), step(1, 1, scale: 0), step(1, 2)])
     #expect(
-      plan.exchanging(step: 3, with: 5).moves
+      try plan.exchanging(step: 3, with: 5).moves
         == [step(0, 0), step(0, 1), .pool(stage: 1), step(1, 2), step(1, 1), step(1, 0)])
     #expect(
-      plan.unrolling(step: 2, times: 2, scale: 0.5).moves
+      try plan.unrolling(step: 2, times: 2, scale: 0.5).moves
         == [step(0, 0), step(0, 1), step(0, 1, scale: 0.5), step(0, 1, scale: 0.5)] + own[2...])
     #expect(
-      plan.scaling(step: 5, by: 2).unrolling(step: 5, times: 2, scale: 0.5, firstStatistics: 7).moves
+      try plan.scaling(step: 5, by: 2).unrolling(step: 5, times: 2, scale: 0.5, firstStatistics: 7).moves
         == own[..<5] + [step(1, 2, scale: 2), step(1, 2, statistics: 7), step(1, 2, statistics: 8)])
   }
 
@@ -37,8 +39,8 @@ import Testing
     shared.stages[1].sharing = .init(from: 1)
     let plan = Plan(of: shared)
     #expect(plan.moves == [step(0, 0), step(0, 1), .pool(stage: 1), step(1, 0), step(1, 1), step(1, 1, use: 1)])
-    #expect(plan.exchanging(step: 3, with: 5).moves[3...] == [step(1, 1, use: 1), step(1, 1), step(1, 0)])
-    #expect(plan.unrolling(step: 5, times: 1, scale: 0.5).moves.last == step(1, 1, use: 1, scale: 0.5))
+    #expect(try plan.exchanging(step: 3, with: 5).moves[3...] == [step(1, 1, use: 1), step(1, 1), step(1, 0)])
+    #expect(try plan.unrolling(step: 5, times: 1, scale: 0.5).moves.last == step(1, 1, use: 1, scale: 0.5))
     try plan.exchanging(step: 4, with: 5).validate(for: shared)
     #expect {
       try Plan(moves: [.pool(stage: 1), step(1, 1, use: 2)]).validate(for: shared)

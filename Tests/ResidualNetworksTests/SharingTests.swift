@@ -60,7 +60,9 @@ import Torch
     #expect(try Architecture.named("single-representation-ubn").stages[0].sharing?.from == 5)
     #expect(try Architecture.named("wide-ubn").baseName == "wide")
     // What the recipes go by.
-    #expect(Architecture(name: "my-shared", stem: .init(width: 1), stages: []).baseName == "my")
+    #expect(
+      try Architecture(name: "my-shared", stem: .init(width: 8), stages: [.init(width: 8, blocks: 1, entry: .none)])
+        .baseName == "my")
   }
 
   @Test("The ablation is naive, each part alone, each left out, and all")
