@@ -78,6 +78,7 @@ public struct TurnedExamples: Codable, Equatable, Sendable {
     self.init(
       name: try StepName(from: decoder), corrected: try values.decode(Int.self, forKey: .corrected),
       broken: try values.decode(Int.self, forKey: .broken), count: try values.decode(Int.self, forKey: .count))
+    for count in [corrected, broken, count] { try decoder.require(count: count) }
   }
 
   public func encode(to encoder: any Encoder) throws {

@@ -1,3 +1,5 @@
+import Host
+
 /// What one epoch of training gave: a row of a run folder's `epochs.csv`.
 public struct EpochRecord: Codable, Equatable, Sendable {
   /// Counted from 1.
@@ -77,12 +79,31 @@ extension EpochRecord {
       guard let epoch = Int(exactly: values[0]) else {
         throw MalformedResult(file: file, problem: "line \(number + 1): epoch is \"\(fields[0])\", not a whole number")
       }
-      records.append(
-        EpochRecord(
-          epoch: epoch, learningRate: values[1], trainLoss: values[2], trainError: values[3],
-          validationLoss: values[4], validationError: values[5], imagesPerSecond: values[6], seconds: values[7]))
+      let record = EpochRecord(
+        epoch: epoch, learningRate: values[1], trainLoss: values[2], trainError: values[3],
+        validationLoss: values[4], validationError: values[5], imagesPerSecond: values[6], seconds: values[7])
+      if let problem = record.problem {
+        throw MalformedResult(file: file, problem: "line \(number + 1): \(problem)")
+      }
+      guard epoch == (records.last?.epoch ?? epoch - 1) + 1 else {
+        throw MalformedResult(
+          file: file, problem: "line \(number + 1): epoch \(epoch) does not follow \(records.last?.epoch ?? 0)")
+      }
+      records.append(record)
     }
     return records
+  }
+
+  /// The first value that no epoch gives, and why; nil where all can be.
+  public var problem: String? {
+    if !(1...99_999).contains(epoch) { return "epoch \(epoch) is not between 1 and 99999" }
+    for (name, value) in [("train_error", trainError), ("validation_error", validationError)]
+    where !(0...1).contains(value) { return "\(name) \(value) is not between 0 and 1" }
+    for (name, value) in [
+      ("learning_rate", learningRate), ("train_loss", trainLoss), ("validation_loss", validationLoss),
+      ("images_per_second", imagesPerSecond), ("seconds", seconds),
+    ] where !value.isFinite || value < 0 { return "\(name) \(value) is not a number of at least 0" }
+    return nil
   }
 }
 

@@ -1,7 +1,9 @@
+import Host
+
 /// What was measured in one network: the contents of `measures.json`, and of one epoch's file while training.
 public struct MeasureResults: Codable, Equatable, Sendable {
   /// The version of this layout that this program writes and reads.
-  public static let format = 2
+  public static let format = 3
   /// The version of the layout that it was read from.
   public var format = Self.format
   /// The run folder's name.
@@ -22,6 +24,8 @@ public struct MeasureResults: Codable, Equatable, Sendable {
   public var mode: MeasureMode
   /// Samples of a batch in training mode, where the numbers depend on it; nil in evaluation mode.
   public var batch: Int?
+  /// The network and the images that the numbers are of.
+  public var provenance: Provenance
   /// The numbers.
   public var measures: Measures
   /// What was asked for and cannot exist in this network.
@@ -29,7 +33,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
 
   public init(
     run: String, architecture: String, checkpoint: String, epoch: Int, data: String, samples: BySplit<Int>, steps: Int,
-    mode: MeasureMode = .evaluation, batch: Int? = nil, measures: Measures, absent: [Absence]
+    mode: MeasureMode = .evaluation, batch: Int? = nil, provenance: Provenance, measures: Measures, absent: [Absence]
   ) {
     self.run = run
     self.architecture = architecture
@@ -40,12 +44,13 @@ public struct MeasureResults: Codable, Equatable, Sendable {
     self.steps = steps
     self.mode = mode
     self.batch = batch
+    self.provenance = provenance
     self.measures = measures
     self.absent = absent
   }
 
   enum CodingKeys: String, CodingKey {
-    case format, run, architecture, checkpoint, epoch, data, samples, steps, mode, batch, measures, absent
+    case format, run, architecture, checkpoint, epoch, data, samples, steps, mode, batch, provenance, measures, absent
   }
 
   public init(from decoder: any Decoder) throws {
@@ -57,9 +62,9 @@ public struct MeasureResults: Codable, Equatable, Sendable {
       epoch: try values.decode(Int.self, forKey: .epoch), data: try values.decode(String.self, forKey: .data),
       samples: try values.decode(BySplit<Int>.self, forKey: .samples),
       steps: try values.decode(Int.self, forKey: .steps),
-      // Files from before there was another mode do not name it.
-      mode: try values.decodeIfPresent(MeasureMode.self, forKey: .mode) ?? .evaluation,
+      mode: try values.decode(MeasureMode.self, forKey: .mode),
       batch: try values.decodeIfPresent(Int.self, forKey: .batch),
+      provenance: try values.decode(Provenance.self, forKey: .provenance),
       measures: try values.decode(Measures.self, forKey: .measures),
       absent: try values.decode([Absence].self, forKey: .absent))
     format = try values.decode(Int.self, forKey: .format)
@@ -124,6 +129,20 @@ public struct MeasureResults: Codable, Equatable, Sendable {
     /// The measure that it is of: "cosine-loss" of "cosine-loss.plugged".
     var measureName: String { String(measure.prefix { $0 != "." }) }
 
+    enum CodingKeys: String, CodingKey { case measure, steps, reason }
+
+    public init(from decoder: any Decoder) throws {
+      let values = try decoder.container(keyedBy: CodingKeys.self)
+      measure = try values.decode(String.self, forKey: .measure)
+      steps = try values.decodeIfPresent([Int].self, forKey: .steps)
+      reason = try values.decode(String.self, forKey: .reason)
+      if let steps {
+        try decoder.require(
+          steps.count == 2 && steps[0] <= steps[1] && steps.allSatisfy(StepName.numbers.contains),
+          "steps \(steps) are not the first and the last of some")
+      }
+    }
+
     public init(measure: String, steps: ClosedRange<Int>? = nil, reason: String) {
       self.measure = measure
       self.steps = steps.map { [$0.lowerBound, $0.upperBound] }
@@ -170,21 +189,40 @@ public enum MeasureMode: String, Codable, Sendable, CaseIterable {
 }
 
 extension MeasureResults {
-  /// Whether both are of the same network in the same mode on the same data, perhaps on more or fewer samples.
-  private func isOfTheSameNetwork(as other: MeasureResults) -> Bool {
-    checkpoint == other.checkpoint && architecture == other.architecture && data == other.data && mode == other.mode
+  /// The first thing in which the network or the data differ, in a few words: the weights, for instance. nil where both results
+  /// are of one network in one mode on one data set, perhaps on more or fewer samples.
+  private func networkDifference(from other: MeasureResults) -> String? {
+    if architecture != other.architecture { return "the architecture" }
+    if provenance.weights != other.provenance.weights { return "the weights" }
+    if provenance.statistics != other.provenance.statistics { return "the statistics that inputs are normalised by" }
+    // The run's own data stay the same wherever they lie.
+    if provenance.isOwnData != other.provenance.isOwnData || !provenance.isOwnData && data != other.data {
+      return "the data"
+    }
+    return mode == other.mode ? nil : "the mode"
   }
 
-  /// Whether both are of the same network on the same samples, so that one file can hold them.
-  public func canStand(with other: MeasureResults) -> Bool {
-    isOfTheSameNetwork(as: other) && samples == other.samples && batch == other.batch
+  /// The first thing in which what was measured differs, in a few words; nil where both results are of one network on the same
+  /// samples, so that one file can hold them.
+  public func difference(from other: MeasureResults) -> String? {
+    if let difference = networkDifference(from: other) { return difference }
+    if samples != other.samples { return "the number of samples" }
+    if provenance.images != other.provenance.images { return "the images" }
+    return batch == other.batch ? nil : "the batch"
+  }
+
+  /// Whether a call that measures `asked` would throw away what cannot be had back from it: measures that are not among them, or
+  /// that were taken on more samples.
+  public func isMore(than asked: Set<String>, on samples: BySplit<Int>) -> Bool {
+    let isWider = self.samples.train > samples.train || self.samples.validation > samples.validation
+    return !measures.names.subtracting(asked).isEmpty || isWider && !measures.names.isEmpty
   }
 
   /// Takes over what is missing here of measures of the same network in the same mode on the same data, though perhaps on other
   /// samples.
   /// - Returns: the names of what was taken over
   public mutating func complete(by other: MeasureResults) -> Set<String> {
-    guard isOfTheSameNetwork(as: other) else { return [] }
+    guard networkDifference(from: other) == nil else { return [] }
     let taken = other.measures.names.subtracting(measures.names)
     measures = measures.completed(by: other.measures)
     absent += other.absent.filter { taken.contains($0.measureName) }
@@ -194,7 +232,7 @@ extension MeasureResults {
   /// Takes over, of measures of the same network on the same samples, those that were not asked for now.
   /// - Parameter asked: the names of those that were
   public mutating func keepMeasures(of earlier: MeasureResults, asked: Set<String>) {
-    guard canStand(with: earlier) else { return }
+    guard difference(from: earlier) == nil else { return }
     measures = measures.completed(by: earlier.measures)
     absent += earlier.absent.filter { !asked.contains($0.measureName) }
   }
@@ -214,6 +252,65 @@ extension MeasureResults.Measures {
     all.lesions = lesions ?? older.lesions
     all.activationNorm = activationNorm ?? older.activationNorm
     all.gradientNorm = gradientNorm ?? older.gradientNorm
+    return all
+  }
+}
+
+extension MeasureResults: Checked {
+  /// The first field of a file that cannot be, and why.
+  public var problem: String? {
+    if !(0...99_999).contains(epoch) { return "epoch: \(epoch) is not between 0 and 99999" }
+    if !(1...StepName.numbers.upperBound).contains(steps) { return "steps: \(steps) is not a number of steps" }
+    for count in [samples.train, samples.validation, batch ?? 1] where !(1...1_000_000_000_000).contains(count) {
+      return "samples: \(count) is not a number of samples"
+    }
+    if let problem = provenance.statistics.problem { return "provenance.statistics.\(problem)" }
+    if let unrolling = measures.unrolling, let problem = unrolling.problem { return "measures.unrolling.\(problem)" }
+    if let borderline = measures.borderline,
+      !([borderline.reference] + (borderline.states.train + borderline.states.validation).map(\.step)).allSatisfy({
+        (0...steps).contains($0)
+      })
+    {
+      return "measures.borderline: a state is not one of the network's \(steps) steps"
+    }
+    return measures.lists.first { !$0.isInOrder(upTo: steps) }.map {
+      "measures.\($0.name): its steps are not in order, or not among the network's \(steps)"
+    }
+  }
+}
+
+extension MeasureResults.Measures {
+  /// The steps of one list of rows.
+  fileprivate struct StepList {
+    var name: String
+    var steps: [Int]
+
+    /// Whether every step comes once, in order.
+    func isInOrder(upTo last: Int) -> Bool {
+      zip(steps, steps.dropFirst()).allSatisfy { $0 < $1 } && (steps.last ?? 1) <= last
+    }
+  }
+
+  /// The steps of every list of rows that has one row a step.
+  fileprivate var lists: [StepList] {
+    func lists<Row>(_ key: CodingKeys, _ rows: BySplit<[Row]>?, _ step: (Row) -> Int) -> [StepList] {
+      [rows?.train, rows?.validation].compactMap { $0 }.map { StepList(name: key.rawValue, steps: $0.map(step)) }
+    }
+    var all = lists(.cosineLoss, cosineLoss?.backpropagated) { $0.name.step }
+    all += lists(.cosineLoss, cosineLoss?.plugged) { $0.name.step }
+    all += lists(.l2Ratio, l2Ratio) { $0.name.step }
+    all += lists(.firstOrder, firstOrder) { $0.name.step }
+    all += lists(.droppedStep, droppedStep.map { BySplit(train: $0.train, validation: $0.validation) }) { $0.name.step }
+    all += lists(.intermediate, intermediate) { $0.name.step }
+    all += lists(.borderline, borderline?.turns) { $0.name.step }
+    all += lists(
+      .activationNorm, activationNorm.map { BySplit(train: $0.train.steps, validation: $0.validation.steps) }
+    ) {
+      $0.name.step
+    }
+    all += lists(.gradientNorm, gradientNorm.map { BySplit(train: $0.train.steps, validation: $0.validation.steps) }) {
+      $0.name.step
+    }
     return all
   }
 }

@@ -1,3 +1,5 @@
+import Host
+
 /// One value for train and one for validation data.
 public struct BySplit<Value: Codable & Equatable & Sendable>: Codable, Equatable, Sendable {
   /// On train samples.
@@ -33,6 +35,9 @@ public struct StepName: Codable, Equatable, Hashable, Sendable {
     self.projection = projection
   }
 
+  /// The numbers that steps can have; networks have at most so many.
+  static let numbers = 1...10_000
+
   /// The block as a checkpoint calls it: "stages.2.5".
   public var blockPath: String { "stages.\(stage).\(block)" }
 
@@ -50,6 +55,10 @@ public struct StepName: Codable, Equatable, Hashable, Sendable {
       // Files from before blocks could be shared do not name it.
       use: try values.decodeIfPresent(Int.self, forKey: .use) ?? 0,
       projection: try values.decode(Bool.self, forKey: .projection))
+    try decoder.require(StepName.numbers.contains(step), "step \(step) is not between 1 and \(Self.numbers.upperBound)")
+    for value in [stage, block, use] {
+      try decoder.require((0..<step).contains(value), "a stage, block or use of \(value) is not one of step \(step)")
+    }
   }
 }
 
@@ -66,6 +75,22 @@ public struct Statistic: Codable, Equatable, Sendable {
     self.mean = mean
     self.std = std
     self.count = count
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    self.init(
+      mean: try values.decode(Double.self, forKey: .mean), std: try values.decode(Double.self, forKey: .std),
+      count: try values.decode(Int.self, forKey: .count))
+    try decoder.require(!(std < 0), "std \(std) is less than 0")
+    try decoder.require(count: count)
+  }
+}
+
+extension Decoder {
+  /// - Throws: `DecodingError` for a number of samples that cannot be; sums of some of them are whole numbers still.
+  func require(count: Int) throws {
+    try require((0...1_000_000_000_000).contains(count), "count \(count) is not a number of samples")
   }
 }
 
@@ -90,10 +115,9 @@ public struct StepStatistic: Codable, Equatable, Sendable {
   enum CodingKeys: String, CodingKey { case mean, std, count }
 
   public init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
+    let statistic = try Statistic(from: decoder)
     self.init(
-      name: try StepName(from: decoder), mean: try values.decode(Double.self, forKey: .mean),
-      std: try values.decode(Double.self, forKey: .std), count: try values.decode(Int.self, forKey: .count))
+      name: try StepName(from: decoder), mean: statistic.mean, std: statistic.std, count: statistic.count)
   }
 
   public func encode(to encoder: any Encoder) throws {
@@ -133,6 +157,18 @@ public struct Score: Codable, Equatable, Sendable {
     case accuracy, loss, entropy, count
     case lossStd = "loss-std"
     case entropyStd = "entropy-std"
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    func number(_ key: CodingKeys) throws -> Double { try values.decode(Double.self, forKey: key) }
+    self.init(
+      accuracy: try number(.accuracy), loss: try number(.loss), lossStd: try number(.lossStd),
+      entropy: try number(.entropy), entropyStd: try number(.entropyStd),
+      count: try values.decode(Int.self, forKey: .count))
+    try decoder.require((0...1).contains(accuracy), "accuracy \(accuracy) is not between 0 and 1")
+    try decoder.require(!(lossStd < 0 || entropyStd < 0), "a standard deviation is less than 0")
+    try decoder.require(count: count)
   }
 }
 

@@ -31,6 +31,17 @@ public struct Unrolling: Codable, Equatable, Sendable {
     case recalibrationBatches = "recalibration-batches"
   }
 
+  /// The first field that cannot be, and why; nil where all can be.
+  var problem: String? {
+    let times = 1...100_000
+    if !times.contains(self.times) { return "times: \(self.times) is not between 1 and \(times.upperBound)" }
+    let steps = trajectories.flatMap { $0.steps.train + $0.steps.validation }
+    let last = self.times + StepName.numbers.upperBound
+    guard let step = steps.first(where: { !(1...last).contains($0.place) || !(0...self.times).contains($0.repetition) })
+    else { return nil }
+    return "trajectories: place \(step.place), repetition \(step.repetition) is none of an unrolled network"
+  }
+
   /// Whether no step of the trained network comes after the repeated one: the answer behind it is then the trained
   /// network's own.
   public var repeatsLastStep: Bool {
