@@ -1,3 +1,5 @@
+import Host
+import Results
 import Torch
 
 /// Random changes to an image in training (§4).
@@ -42,9 +44,15 @@ public struct BatchMaker {
   private let orderStream: RandomStream
   private let augmentationStream: RandomStream
 
+  /// - Throws: `ArgumentError` for statistics that cannot be (`ChannelStatistics.problem`), and a `type` that is no
+  ///   floating one.
   public init(
     statistics: ChannelStatistics, type: ElementType = .float32, seed: UInt64 = 0, device: Device = .cpu
   ) throws {
+    if let problem = statistics.problem { throw ArgumentError("statistics", problem) }
+    guard [.float32, .float64, .bfloat16].contains(type) else {
+      throw ArgumentError("type", "\(type.rawValue) is not a floating type")
+    }
     self.type = type
     self.device = device
     scale = try Tensor(statistics.scales, shape: [statistics.scales.count]).moved(to: device)
@@ -54,7 +62,9 @@ public struct BatchMaker {
   }
 
   /// Every index below `count` once, shuffled for `epoch`.
-  public func order(count: Int, epoch: Int) -> [Int] {
+  /// - Throws: `ArgumentError` for a `count` below 0.
+  public func order(count: Int, epoch: Int) throws(ArgumentError) -> [Int] {
+    try ArgumentError.check("count", count, atLeast: 0)
     let stream = orderStream.stream(epoch)
     return (0..<count).map { (key: stream.bits($0), index: $0) }
       .sorted { ($0.key, $0.index) < ($1.key, $1.index) }.map(\.index)
@@ -76,7 +86,9 @@ public struct BatchMaker {
   }
 
   /// Which images a batch is made of, and how `epoch` changes each of them: what `gatherImages` takes, on the processor.
+  /// - Throws: `ArgumentError` for a translation outside 0 … 127.
   public func selection(of indices: some Collection<Int>, augmentation: Augmentation, epoch: Int) throws -> Tensor {
+    try ArgumentError.check("translate", augmentation.translate, in: 0...127)
     let stream = augmentationStream.stream(epoch)
     let choices = 2 * augmentation.translate + 1
     var rows: [Int64] = []
@@ -84,10 +96,11 @@ public struct BatchMaker {
     for index in indices {
       let own = stream.stream(index)
       rows.append(Int64(index))
-      rows.append(augmentation.flip ? Int64(own.integer(0, below: 2)) : 0)
+      rows.append(augmentation.flip ? Int64(try own.integer(0, below: 2)) : 0)
       for axis in 0..<2 {
         rows.append(
-          augmentation.translate == 0 ? 0 : Int64(own.integer(1 + axis, below: choices) - augmentation.translate))
+          augmentation.translate == 0
+            ? 0 : Int64(try own.integer(1 + axis, below: choices) - augmentation.translate))
       }
     }
     return try Tensor(rows, shape: [indices.count, 4])

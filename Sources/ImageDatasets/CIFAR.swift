@@ -24,6 +24,26 @@ public enum CIFAR: String, CaseIterable, Sendable {
   public var classes: Int { self == .cifar10 ? 10 : 100 }
 
   static let pixels = 3 * 32 * 32
+  /// Bytes of the largest file.
+  var largestFile: Int { (trainFiles.map(\.records).max() ?? 0) * (labelBytes + Self.pixels) }
+
+  /// The folder in the archive of the Python version.
+  var pythonFolder: String { self == .cifar10 ? "cifar-10-batches-py" : "cifar-100-python" }
+  private var pythonFiles: [String] { self == .cifar10 ? ["data_batch_1", "batches.meta"] : ["train", "meta"] }
+
+  /// The error for the Python version of the data set.
+  func isPython(_ path: String) -> FileError {
+    FileError(
+      path: path, problem: "this is \(rawValue) as Python pickles, and ResLens reads its binary version",
+      remedy: "get that one: reslens data fetch \(rawValue.replacing("-", with: "")) data")
+  }
+
+  /// Whether the folder holds the Python version, or its folder.
+  private func holdsPython(_ url: URL) -> Bool {
+    [url, url.appending(path: pythonFolder)].contains { folder in
+      pythonFiles.allSatisfy { FileManager.default.fileExists(atPath: folder.appending(path: $0).path) }
+    }
+  }
 
   /// Whether `folder` holds the archive's folder with something of the data set in it.
   public func isInside(_ folder: URL) -> Bool {
@@ -54,6 +74,7 @@ public enum CIFAR: String, CaseIterable, Sendable {
         remedy: "name one: " + found.map { $0.folder.path }.joined(separator: " or "))
     }
     if let only = found.first { return try only.kind.load(folder: only.folder) }
+    if let other = allCases.first(where: { $0.holdsPython(url) }) { throw other.isPython(path) }
     throw FileError(
       path: path, problem: "there is no CIFAR-10 or CIFAR-100 in binary form here",
       remedy: "name the folder that holds \(cifar10.trainFiles[0].name) or \(cifar100.trainFiles[0].name)")
@@ -86,11 +107,18 @@ public enum CIFAR: String, CaseIterable, Sendable {
   }
 
   private func read(_ url: URL, records: Int, _ pixels: inout [UInt8], _ labels: inout [Int]) throws {
-    let data = try Files.read(url)
+    try decode(Files.read(url), path: url.path, records: records, &pixels, &labels)
+  }
+
+  /// Adds the records of a file's bytes.
+  /// - Throws: `FileError` where there are not as many, or one has a label that is no class.
+  package func decode(
+    _ data: Data, path: String, records: Int, _ pixels: inout [UInt8], _ labels: inout [Int]
+  ) throws {
     let size = labelBytes + Self.pixels
     guard data.count == records * size else {
       throw FileError(
-        path: url.path,
+        path: path,
         problem: "it has \(data.count) bytes, and \(records) records of \(size) bytes are \(records * size)",
         remedy: "remove the folder and fetch the data set again: reslens data fetch"
           // What is exported has as many records as its source.
@@ -104,7 +132,7 @@ public enum CIFAR: String, CaseIterable, Sendable {
         let label = Int(bytes[start + labelBytes - 1])
         guard label < classes else {
           throw FileError(
-            path: url.path, problem: "record \(record) has label \(label), and there are \(classes) classes",
+            path: path, problem: "record \(record) has label \(label), and there are \(classes) classes",
             remedy: "remove the folder and fetch the data set again: reslens data fetch")
         }
         labels.append(label)

@@ -18,7 +18,12 @@ extension ImageDataset {
       throw FileError(
         path: target.path, problem: "there is a data set already", remedy: "remove it, or name another folder")
     }
-    try Files.makeFolder(target)
+    // Beside it and renamed: what a full disk or a kill leaves does not look like a data set.
+    try Files.makeFolder(folder)
+    Leftovers.sweep(folder, prefix: Self.unfinished)
+    let beside = folder.appending(path: Leftovers.name(Self.unfinished))
+    try Files.makeFolder(beside)
+    defer { try? FileManager.default.removeItem(at: beside) }
     for (set, file) in [(train, "data_batch_1.bin"), (validation, CIFAR.cifar10.validationFile.name)] {
       let pixels = try set.images.bytes()
       var records = Data(capacity: pixels.count + set.count)
@@ -26,9 +31,12 @@ extension ImageDataset {
         records.append(UInt8(label))
         records.append(contentsOf: pixels[(index * CIFAR.pixels)..<((index + 1) * CIFAR.pixels)])
       }
-      try Files.write(records, to: target.appending(path: file))
+      try Files.write(records, to: beside.appending(path: file))
     }
-    try Files.write(classNames.map { $0 + "\n" }.joined(), to: target.appending(path: CIFAR.cifar10.namesFile))
+    try Files.write(classNames.map { $0 + "\n" }.joined(), to: beside.appending(path: CIFAR.cifar10.namesFile))
+    try Files.move(beside, to: target)
     return target
   }
+
+  private static let unfinished = ".exporting"
 }

@@ -1,3 +1,6 @@
+import Foundation
+import Host
+import Results
 import Torch
 
 /// Labelled byte images in memory.
@@ -20,14 +23,27 @@ public final class ImageSet {
     copies = [.cpu: (images, try Tensor(labels.map(Int64.init), shape: [labels.count]))]
   }
 
-  /// The first so many as a set of their own, on the same memory but for a GPU's.
+  /// The first so many as a set of their own, on the same memory but for a GPU's; all where there are no more.
+  /// - Throws: `ArgumentError` for fewer than one.
   public func prefix(_ count: Int) throws -> ImageSet {
+    try ArgumentError.check("count", count, atLeast: 1)
     guard count < self.count else { return self }
     return try ImageSet(images: images.rows(0..<count), labels: Array(labels.prefix(count)))
   }
 
   /// How many images there are.
   public var count: Int { labels.count }
+
+  /// SHA-256 of the first `count` images and their labels.
+  /// - Throws: `ArgumentError` for fewer than one.
+  public func fingerprint(ofFirst count: Int) throws -> String {
+    let set = try prefix(count)
+    var fingerprint = Fingerprint()
+    fingerprint.add(set.images.shape)
+    fingerprint.add(try set.images.bytes())
+    fingerprint.add(set.labels)
+    return fingerprint.digits
+  }
 
   /// The images, and the class of each (N, int64), where `device` has them at hand. They are moved there once, and stay.
   func tensors(on device: Device) throws -> (images: Tensor, labels: Tensor) {
@@ -52,7 +68,13 @@ public final class ImageDataset {
   /// Of the whole train set.
   public let statistics: ChannelStatistics
 
+  /// - Throws: `ArgumentError` for a label that is none of the classes, and where there are no train images.
   public init(name: String, classNames: [String], train: ImageSet, validation: ImageSet) throws {
+    for (name, set) in [("train", train), ("validation", validation)] {
+      if let label = set.labels.first(where: { !classNames.indices.contains($0) }) {
+        throw ArgumentError(name, "there is the label \(label), and there are \(classNames.count) classes")
+      }
+    }
     self.name = name
     self.classNames = classNames
     self.train = train
@@ -64,16 +86,14 @@ public final class ImageDataset {
   public var imageShape: [Int] { Array(train.images.shape.dropFirst()) }
 }
 
-/// Mean and standard deviation (population) of each channel, pixels scaled to 0 … 1.
-public struct ChannelStatistics: Codable, Hashable, Sendable {
-  /// A channel each, 0 … 1.
-  public var means: [Double]
-  /// A channel each, 0 … 1; 0 where a channel never changes.
-  public var deviations: [Double]
-
+extension ChannelStatistics {
   /// - Parameter images: N×C×H×W uint8
+  /// - Throws: `ArgumentError` for a tensor of another rank or type, or of no images.
   public init(of images: Tensor) throws {
     let shape = images.shape
+    guard shape.count == 4, images.elementType == .uint8, !shape.contains(0) else {
+      throw ArgumentError("images", "\(images.elementType.rawValue) of shape \(shape) is not N×C×H×W uint8")
+    }
     let (channels, area) = (shape[1], shape[2] * shape[3])
     var sums = [UInt64](repeating: 0, count: channels)
     var squares = sums
@@ -89,10 +109,11 @@ public struct ChannelStatistics: Codable, Hashable, Sendable {
       }
     }
     let count = Double(shape[0] * area)
-    means = sums.map { Double($0) / count / 255 }
-    deviations = zip(means, squares).map { mean, square in
+    let means = sums.map { Double($0) / count / 255 }
+    let deviations = zip(means, squares).map { mean, square in
       max(0, Double(square) / count / (255 * 255) - mean * mean).squareRoot()
     }
+    self.init(means: means, deviations: deviations)
   }
 
   /// A byte becomes byte·scale + offset, which has mean 0 and deviation 1 over the set. A channel that never

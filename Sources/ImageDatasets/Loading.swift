@@ -23,8 +23,14 @@ extension ImageDataset {
   }
 
   /// "synthetic" or "synthetic:SEED" for the embedded set, else a folder or archive of CIFAR.
+  /// - Parameter isNamed: whether the user has just named the source; one that a run remembers may have moved
   /// - Throws: `FileError` that names the file and what is wrong with it.
-  public static func load(_ source: String) throws -> ImageDataset {
+  public static func load(_ source: String, isNamed: Bool = true) throws -> ImageDataset {
+    if !isNamed, try Synthetic.seed(of: source) == nil, !FileManager.default.fileExists(atPath: source) {
+      throw FileError(
+        path: source, problem: "the run's data are not here any more",
+        remedy: "name the place where they lie now with --data")
+    }
     guard let seed = try Synthetic.seed(of: source) else { return try CIFAR.load(source) }
     return try Synthetic.dataset(seed: seed)
   }

@@ -1,4 +1,5 @@
 import Foundation
+import Host
 import Torch
 
 /// The embedded data set: ten shapes of random place, size, tilt and colour over a noisy background with
@@ -13,6 +14,7 @@ public enum Synthetic {
   /// - Parameters:
   ///   - train: how many images to train on
   ///   - validation: how many to judge by
+  /// - Throws: `ArgumentError` for fewer than one of either.
   public static func dataset(seed: UInt64 = 0, train: Int = 6000, validation: Int = 2000) throws -> ImageDataset {
     try ImageDataset(
       name: "synthetic", classNames: classNames,
@@ -21,8 +23,9 @@ public enum Synthetic {
   }
 
   private static func draw(_ count: Int, _ stream: RandomStream) throws -> ImageSet {
+    try ArgumentError.check("count", count, in: 1...10_000_000)
     var pixels = [UInt8](repeating: 0, count: count * 3 * side * side)
-    let labels = (0..<count).map { stream.integer($0, below: classNames.count) }
+    let labels = try (0..<count).map { try stream.integer($0, below: classNames.count) }
     pixels.withUnsafeMutableBufferPointer { pixels in
       for (index, label) in labels.enumerated() {
         var painter = Painter(stream.stream(count + index))
