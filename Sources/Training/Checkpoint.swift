@@ -17,20 +17,51 @@ public struct Checkpoint: Sendable {
   var optimizerFile: URL { url.appending(path: "optimizer.safetensors") }
   var loopFile: URL { url.appending(path: "loop.json") }
 
-  /// Where the loop was.
-  struct Loop: Codable, Equatable {
+  /// Where the loop was: the contents of `loop.json`.
+  package struct Loop: Codable, Equatable, Checked {
     /// Whole epochs done.
-    var epoch = 0
+    package var epoch = 0
     /// Steps done in the epoch that was under way.
-    var step = 0
-    /// Of those steps.
-    var lossSum = 0.0
-    var wrong = 0
-    var trainSeconds = 0.0
-    var records: [EpochRecord] = []
+    package var step = 0
+    /// The sum of the losses of those steps' images.
+    package var lossSum = 0.0
+    /// How many of those images were classified wrongly.
+    package var wrong = 0
+    /// Seconds that those steps took.
+    package var trainSeconds = 0.0
+    /// The epochs that are done.
+    package var records: [EpochRecord] = []
+
+    package init(epoch: Int = 0, records: [EpochRecord] = []) { (self.epoch, self.records) = (epoch, records) }
+
+    /// The first value that no training gives, and why; nil where all can be.
+    package var problem: String? {
+      if !(0...99_999).contains(epoch) { return "epoch: \(epoch) is not between 0 and 99999" }
+      if !(0...10_000_000).contains(step) { return "step: \(step) is not between 0 and 10000000" }
+      if !lossSum.isFinite || lossSum < 0 { return "lossSum: \(lossSum) is not a number of at least 0" }
+      // Longer than any epoch takes, and a whole number of seconds still.
+      if !(0...1e9).contains(trainSeconds) { return "trainSeconds: \(trainSeconds) is not between 0 and 1e9" }
+      if wrong < 0 { return "wrong: \(wrong) is less than 0" }
+      if records.count != epoch { return "records: there are \(records.count), and \(epoch) epochs are done" }
+      for (index, record) in records.enumerated() {
+        if record.epoch != index + 1 { return "records[\(index)]: it is of epoch \(record.epoch)" }
+        if let problem = record.problem { return "records[\(index)]: \(problem)" }
+      }
+      return nil
+    }
+
+    /// - Parameters:
+    ///   - images: those of an epoch
+    /// - Returns: what contradicts the training that the loop is to be of, or its checkpoint's name; nil where nothing does
+    func problem(in folder: String, epochs: Int, steps: Int, images: Int) -> String? {
+      if name != folder { return "it says epoch \(epoch), step \(step), and its folder is called \(folder)" }
+      if epoch > epochs { return "it says epoch \(epoch) of \(epochs)" }
+      if step > steps || epoch == epochs && step > 0 { return "it says epoch \(epoch), step \(step) of \(steps)" }
+      return wrong > images ? "wrong: \(wrong) of \(images) images" : nil
+    }
 
     /// Sorts as time does; recipes have at most 99,999 epochs.
-    var name: String { Checkpoint.name(epoch: epoch, step: step) }
+    package var name: String { Checkpoint.name(epoch: epoch, step: step) }
   }
 
   /// The name of the checkpoint after so many whole epochs and steps of the next.
@@ -55,7 +86,7 @@ public struct Checkpoint: Sendable {
     defer { try? manager.removeItem(at: beside.url) }
     try network.save(to: beside.weightsFile)
     try Safetensors(tensors: velocities).write(to: beside.optimizerFile)
-    try Files.write(JSONEncoder().encode(loop), to: beside.loopFile)
+    try Files.write(JSON.encode(loop), to: beside.loopFile)
     try Files.move(beside.url, to: checkpoint.url)
     for name in try manager.contentsOfDirectory(atPath: folder.checkpoints.path)
     where name.hasPrefix(prefix) && name < loop.name {
@@ -66,23 +97,22 @@ public struct Checkpoint: Sendable {
 
   /// - Throws: `FileError` where a file is damaged or of another architecture.
   public func network(expecting architecture: Architecture? = nil) throws -> ResidualNetwork {
-    let network = try ResidualNetwork(contentsOf: weightsFile, expecting: architecture)
-    // None is ever written.
-    if let path = try network.parameters.filter({ try !$0.value.isFinite() }).keys.min() {
-      throw FileError(
-        path: weightsFile.path, problem: "\(path) has values that are no finite numbers: the file is damaged",
-        remedy: "take it from a copy, or train anew")
-    }
-    return network
+    try ResidualNetwork(contentsOf: weightsFile, expecting: architecture)
   }
 
-  func velocities() throws -> [String: Tensor] { try Safetensors(contentsOf: optimizerFile).tensors }
+  /// The optimiser's state.
+  /// - Throws: `FileError` where the file is damaged, or has values that are not finite numbers.
+  func velocities() throws -> [String: Tensor] {
+    let tensors = try Safetensors(contentsOf: optimizerFile).tensors
+    if let path = try tensors.filter({ try !$0.value.isFinite() }).keys.min() {
+      throw FileError(
+        path: optimizerFile.path, problem: "\(path) has values that are not finite numbers: the file is damaged",
+        remedy: "take it from a copy, or train anew")
+    }
+    return tensors
+  }
 
   func loop() throws -> Loop {
-    do {
-      return try JSONDecoder().decode(Loop.self, from: Files.read(loopFile))
-    } catch is DecodingError {
-      throw FileError(path: loopFile.path, problem: "it cannot be read", remedy: "train anew into another folder")
-    }
+    try JSON.read(Loop.self, from: loopFile, remedy: "train anew into another folder")
   }
 }

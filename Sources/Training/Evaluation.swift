@@ -1,3 +1,4 @@
+import Host
 import ImageDatasets
 import ResidualNetworks
 import Results
@@ -15,12 +16,15 @@ extension ResidualNetwork {
   ///   - known: what it says of the first `known.count` of them, where that has been found out already
   ///   - group: processes that have a share of the batches each; all of them get the score that one would have found
   ///   - shouldStop: asked between batches, of every process as often; nil is returned once it says so
+  /// - Throws: `ArgumentError` for more samples than there are, or an empty batch.
   public func score(
     _ set: ImageSet, samples: Int? = nil, known: ScoreSum = ScoreSum(), maker: BatchMaker, batch: Int? = nil,
     group: ProcessGroup? = nil, shouldStop: () throws -> Bool = { false }
   ) throws -> Score? {
     let batch = batch ?? (maker.device.isAsynchronous ? 500 : 64)
     let count = samples ?? set.count
+    try ArgumentError.check("batch", batch, in: 1...1_000_000)
+    try ArgumentError.check("samples", count, in: 0...set.count)
     let starts = Array(stride(from: known.count, to: count, by: batch))
     let (rank, size) = (group?.rank ?? 0, group?.size ?? 1)
     var own: [Double] = []

@@ -1,8 +1,9 @@
+import Host
 import Results
 
 /// After which epochs a network is measured while it is trained, besides as it was initialised, on how many samples, and
 /// what. `Trainer.measureEpoch` does it; without that nothing is measured. Training itself does not depend on it.
-public struct MeasureSchedule: Codable, Hashable, Sendable {
+public struct MeasureSchedule: Codable, Hashable, Sendable, Checked {
   /// After every so many epochs, and after the last one.
   public var every: Int
   /// The first so many samples of each set.
@@ -20,14 +21,15 @@ public struct MeasureSchedule: Codable, Hashable, Sendable {
     self.mode = mode
   }
 
-  /// What is wrong with the values; nil where nothing is.
+  /// The first value that cannot be, and why; nil where all can be.
   public var problem: String? {
-    if every < 1 { return "every: \(every) is not at least 1" }
+    if !(1...99_999).contains(every) { return "every: \(every) is not between 1 and 99999" }
     if samples < 1 { return "samples: \(samples) is not at least 1" }
     return names.isEmpty ? "names: there are none" : nil
   }
 
-  /// Whether epoch `epoch` is measured, 0 being the network as it was initialised.
-  /// - Precondition: there is no `problem`.
-  public func includes(_ epoch: Int, of epochs: Int) -> Bool { epoch % every == 0 || epoch == epochs }
+  /// Whether epoch `epoch` is measured, 0 being the network as it was initialised; none where there is a `problem`.
+  public func includes(_ epoch: Int, of epochs: Int) -> Bool {
+    problem == nil && (epoch % every == 0 || epoch == epochs)
+  }
 }

@@ -4,7 +4,7 @@ import ImageDatasets
 import ResidualNetworks
 
 /// How a network is trained: stochastic gradient descent with momentum on the mean cross-entropy of batches.
-public struct Recipe: Codable, Hashable, Sendable {
+public struct Recipe: Codable, Hashable, Sendable, Checked {
   /// What it is called on the command line and in a run's configuration.
   public var name: String
   /// Passes over the train set.
@@ -77,9 +77,7 @@ extension Recipe {
           path: nameOrPath, problem: "there is no recipe of this name",
           remedy: "known are \(names.joined(separator: ", ")), or name a YAML file")
       }
-      let recipe = try YAML.read(Recipe.self, from: URL(filePath: nameOrPath))
-      if let problem = recipe.problem { throw FileError(path: nameOrPath, problem: problem, remedy: "mend the file") }
-      return recipe
+      return try YAML.read(Recipe.self, from: URL(filePath: nameOrPath))
     }
   }
 
@@ -110,7 +108,7 @@ extension Recipe {
     return recipe
   }
 
-  /// What is wrong with the values; nil where nothing is.
+  /// The first value that cannot be, and why; nil where all can be.
   public var problem: String? {
     func outside(_ name: String, _ value: Double, _ range: ClosedRange<Double>) -> String? {
       func text(_ number: Double) -> String { Int(exactly: number).map { "\($0)" } ?? "\(number)" }

@@ -1,11 +1,12 @@
 import Host
 import ImageDatasets
 import ResidualNetworks
+import Results
 import Torch
 
 /// Everything that a run's numbers depend on, save the machine, and what is measured meanwhile: `config.yaml` of a run
 /// folder.
-public struct RunConfiguration: Codable, Hashable, Sendable {
+public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
   /// The network.
   public var architecture: Architecture
   /// "synthetic", "synthetic:SEED", or a folder or archive of CIFAR.
@@ -48,6 +49,29 @@ public struct RunConfiguration: Codable, Hashable, Sendable {
     self.precision = precision
   }
 
+  /// The first value that cannot be, and why; nil where all can be.
+  public var problem: String? {
+    for (field, count) in [("train-samples", trainSamples), ("validation-samples", validationSamples)] {
+      if let count, count < 1 { return "\(field): \(count) is not at least 1" }
+    }
+    if precision != .float32, precision != .bfloat16 {
+      return "precision: \(precision.rawValue) is neither float32 nor bfloat16"
+    }
+    if let statistics {
+      if let problem = statistics.problem { return "statistics.\(problem)" }
+      if statistics.means.count != architecture.input.channels {
+        return "statistics.means: there are \(statistics.means.count), and the images have "
+          + "\(architecture.input.channels) channels"
+      }
+    }
+    return recipe.problem.map { "recipe.\($0)" } ?? measure?.problem.map { "measure.\($0)" }
+  }
+
+  /// Whether the run is trained on this data set, wherever it lies now: its channel statistics tell.
+  public func isTrained(on dataset: ImageDataset) -> Bool {
+    statistics.map { $0.isEqual(to: dataset.statistics) } ?? false
+  }
+
   /// - Throws: `FileError` where the data set does not fit the architecture or is smaller than asked for.
   public func check(against dataset: ImageDataset) throws {
     func wrong(_ problem: String, _ remedy: String) -> FileError {
@@ -68,7 +92,8 @@ public struct RunConfiguration: Codable, Hashable, Sendable {
     for (asked, count, name) in [
       (trainSamples, train, "train"), (validationSamples, validation, "validation"),
       // Train samples are those that were trained on.
-      (measure?.samples, min(trainSamples ?? train, train), "train"), (measure?.samples, validation, "validation"),
+      (measure?.samples, min(trainSamples ?? train, train), "train"),
+      (measure?.samples, min(validationSamples ?? validation, validation), "validation"),
     ] {
       guard let asked else { continue }
       guard asked >= 1, asked <= count else {

@@ -1,8 +1,18 @@
+import Results
+
+extension ChannelStatistics {
+  /// Whether both are of the same images. Files from before numbers were written exactly have 15 digits.
+  func isEqual(to other: ChannelStatistics) -> Bool {
+    means.count == other.means.count && deviations.count == other.deviations.count
+      && zip(means + deviations, other.means + other.deviations).allSatisfy { abs($0 - $1) < 1e-9 }
+  }
+}
+
 extension RunConfiguration {
   /// What the two differ in, as a message says it; nil where they are one training.
   public func firstDifference(from other: RunConfiguration) -> String? {
     if architecture != other.architecture { return "the model" }
-    if data != other.data || !hasStatistics(of: other) { return "the data" }
+    if !hasData(of: other) { return "the data" }
     if trainSamples != other.trainSamples || validationSamples != other.validationSamples {
       return "the number of samples"
     }
@@ -13,9 +23,9 @@ extension RunConfiguration {
     return precision == other.precision ? nil : "the precision"
   }
 
-  /// Whether the data under the same name are still the same. Numbers in files may be rounded.
-  private func hasStatistics(of other: RunConfiguration) -> Bool {
-    guard let own = statistics, let others = other.statistics else { return true }
-    return zip(own.means + own.deviations, others.means + others.deviations).allSatisfy { abs($0 - $1) < 1e-9 }
+  /// Whether the data are the same, wherever they lie.
+  private func hasData(of other: RunConfiguration) -> Bool {
+    guard let own = statistics, let others = other.statistics else { return data == other.data }
+    return own.isEqual(to: others)
   }
 }

@@ -44,18 +44,7 @@ public struct RunFolder: Sendable {
       throw FileError(
         path: url.path, problem: "there is no run in this folder", remedy: "name a folder that reslens train made")
     }
-    let configuration = try YAML.read(RunConfiguration.self, from: configurationFile)
-    var problem =
-      configuration.recipe.problem.map { "recipe.\($0)" } ?? configuration.measure?.problem.map { "measure.\($0)" }
-    do {
-      try configuration.architecture.validate()
-    } catch {
-      problem = "architecture.\(error)"
-    }
-    if let problem {
-      throw FileError(path: configurationFile.path, problem: problem, remedy: "mend the file")
-    }
-    return configuration
+    return try YAML.read(RunConfiguration.self, from: configurationFile)
   }
 
   /// The epochs so far; none where the first is not over.
@@ -67,7 +56,7 @@ public struct RunFolder: Sendable {
     } catch let error as MalformedResult {
       throw FileError(
         path: error.file, problem: error.problem,
-        remedy: "have it written anew from the run's checkpoint: reslens train --resume --out \(url.path)")
+        remedy: "have it written anew from the run's checkpoint: reslens train --resume --out \(url.path.shellQuoted)")
     }
   }
 
@@ -75,7 +64,7 @@ public struct RunFolder: Sendable {
   public func measures(_ mode: MeasureMode = .evaluation) throws -> MeasureResults? {
     let file = measuresFile(mode)
     guard FileManager.default.fileExists(atPath: file.path) else { return nil }
-    let remedy = "measure again: reslens measure \(url.path)"
+    let remedy = "measure again: reslens measure \(url.path.shellQuoted)"
     let found = try results(file, remedy: remedy)
     let own = holdsRun ? try configuration().architecture.name : found.architecture
     guard found.architecture == own else {
@@ -86,11 +75,20 @@ public struct RunFolder: Sendable {
 
   /// Why what was measured is not of the run as it ended, on its own data; nil where it is.
   public func mismatch(of measures: MeasureResults) throws -> String? {
-    let data = try configuration().data
-    if let newest = latestCheckpoint()?.url.lastPathComponent, measures.checkpoint != newest {
-      return "its measures are of \(measures.checkpoint), not of its newest checkpoint"
+    let provenance = measures.provenance
+    if let newest = latestCheckpoint() {
+      if measures.checkpoint != newest.url.lastPathComponent {
+        return "its measures are of \(measures.checkpoint), not of its newest checkpoint"
+      }
+      if try newest.network().fingerprint() != provenance.weights {
+        return "its measures are of other weights than those in \(newest.weightsFile.path)"
+      }
     }
-    return measures.data == data ? nil : "its measures are of other data (\(measures.data))"
+    if let statistics = try configuration().statistics, statistics != provenance.statistics {
+      return
+        "its measures are of inputs normalised by other statistics than those in \(configurationFile.lastPathComponent)"
+    }
+    return provenance.isOwnData ? nil : "its measures are of other data (\(measures.data))"
   }
 
   /// What was measured while training, in the order of the epochs.
@@ -123,52 +121,28 @@ public struct RunFolder: Sendable {
 
   private func results(_ file: URL, remedy: String) throws -> MeasureResults {
     struct Layout: Decodable { var format: Int }
-    let format = try decode(Layout.self, file, remedy: remedy).format
+    let format = try JSON.read(Layout.self, from: file, remedy: remedy).format
     guard format == MeasureResults.format else {
       throw FileError(
         path: file.path, problem: "it has format \(format), this program reads \(MeasureResults.format)", remedy: remedy
       )
     }
-    return try decode(MeasureResults.self, file, remedy: remedy)
+    return try JSON.read(MeasureResults.self, from: file, remedy: remedy)
   }
 
   /// Writes `measures.json`, or of training mode `measures-training.json`.
   public func write(_ results: MeasureResults) throws {
-    try Files.write(Self.json(results), to: measuresFile(results.mode))
+    try Files.write(JSON.encode(results, pretty: true), to: measuresFile(results.mode))
   }
 
   /// Writes what was measured after an epoch of training.
   public func writeHistory(_ results: MeasureResults) throws {
     try Files.makeFolder(historyFolder)
     let name = Self.epochPrefix + String(format: "%05d.json", results.epoch)
-    try Files.write(Self.json(results, pretty: false), to: historyFolder.appending(path: name))
+    try Files.write(JSON.encode(results), to: historyFolder.appending(path: name))
   }
 
   private static let epochPrefix = "epoch-"
-  /// JSON has no word for numbers that are not finite, as an unrolling that explodes gives.
-  private static let (infinite, negative, undefined) = ("Infinity", "-Infinity", "NaN")
-
-  /// A result as it is written into a run folder.
-  public static func json(_ value: some Encodable, pretty: Bool = true) throws -> Data {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
-    encoder.nonConformingFloatEncodingStrategy = .convertToString(
-      positiveInfinity: infinite, negativeInfinity: negative, nan: undefined)
-    return try encoder.encode(value)
-  }
-
-  private func decode<Value: Decodable>(_ type: Value.Type, _ file: URL, remedy: String) throws -> Value {
-    let decoder = JSONDecoder()
-    decoder.nonConformingFloatDecodingStrategy = .convertFromString(
-      positiveInfinity: Self.infinite, negativeInfinity: Self.negative, nan: Self.undefined)
-    do {
-      return try decoder.decode(type, from: Files.read(file))
-    } catch is DecodingError {
-      throw FileError(path: file.path, problem: "it is damaged", remedy: remedy)
-    }
-  }
-
   /// The newest whole checkpoint; nil before the first.
   public func latestCheckpoint() -> Checkpoint? {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path)) ?? []
@@ -180,13 +154,13 @@ public struct RunFolder: Sendable {
   /// The sessions that worked on this run, oldest first.
   public func sessions() throws -> [Session] {
     guard FileManager.default.fileExists(atPath: environmentFile.path) else { return [] }
-    return try decode(Environment.self, environmentFile, remedy: "remove it").sessions
+    return try JSON.read(Environment.self, from: environmentFile, remedy: "remove it").sessions
   }
 
   /// Adds a session to `environment.json`.
   public func add(_ session: Session) throws {
     try Files.write(
-      Self.json(Environment(sessions: sessions() + [session])), to: environmentFile)
+      JSON.encode(Environment(sessions: sessions() + [session]), pretty: true), to: environmentFile)
   }
 
   private struct Environment: Codable {

@@ -1,3 +1,4 @@
+import Host
 import ImageDatasets
 import ResidualNetworks
 import Torch
@@ -46,6 +47,7 @@ public final class StepTrainer {
   /// - Parameters:
   ///   - maker: makes batches on the network's device
   ///   - capturesSteps: whether a GPU's steps become graphs, where that is possible
+  /// - Throws: `ArgumentError` for a recipe that cannot be.
   public convenience init(
     _ network: ResidualNetwork, _ recipe: Recipe, maker: BatchMaker, capturesSteps: Bool = true
   ) throws {
@@ -59,6 +61,7 @@ public final class StepTrainer {
     _ network: ResidualNetwork, _ recipe: Recipe, maker: BatchMaker, velocities: [String: Tensor]?,
     processes: DataParallel? = nil, capturesSteps: Bool = true
   ) throws {
+    if let problem = recipe.problem { throw ArgumentError("recipe", problem) }
     self.network = network
     self.recipe = recipe
     self.maker = maker
@@ -115,7 +118,9 @@ public final class StepTrainer {
 
   /// Learns from the images of `indices`, augmented as `epoch` has it. From a loss on that is not finite no weight
   /// changes any more.
+  /// - Throws: `ArgumentError` for a rate below 0 or that is not finite; `TorchError`
   public func step(on set: ImageSet, _ indices: some Collection<Int>, epoch: Int, rate: Double) throws {
+    try ArgumentError.check("rate", rate, in: 0...Double.greatestFiniteMagnitude)
     let own = exchange?.share(of: Array(indices)) ?? Array(indices)
     let inputs = Inputs(
       selection: try maker.selection(of: own, augmentation: recipe.augmentation, epoch: epoch),

@@ -82,11 +82,13 @@ public final class Trainer {
   ///   - device: what computes
   ///   - capturesSteps: whether a GPU's steps become graphs, where that is possible
   ///   - processes: those that share the work; process 0 alone reads and writes the folder
-  /// - Throws: `FileError` where data, folder or checkpoint do not fit; `TrainingError.smallBatch`.
+  /// - Throws: `ArgumentError` for a configuration that cannot be; `FileError` where data, folder or checkpoint do not fit;
+  ///   `TrainingError.smallBatch`.
   public init(
     _ configuration: RunConfiguration, dataset: ImageDataset, folder: RunFolder, device: Device = .cpu,
     capturesSteps: Bool = true, processes: DataParallel? = nil
   ) throws {
+    if let problem = configuration.problem { throw ArgumentError("configuration", problem) }
     try configuration.check(against: dataset)
     self.configuration = configuration
     self.dataset = dataset
@@ -114,10 +116,10 @@ public final class Trainer {
           path: checkpoint.optimizerFile.path, problem: "\(error)", remedy: "train anew into another folder")
       }
       loop = try checkpoint.loop()
-      guard loop.epoch >= 0, (0...steps).contains(loop.step) else {
-        throw FileError(
-          path: checkpoint.loopFile.path, problem: "it says epoch \(loop.epoch), step \(loop.step) of \(steps)",
-          remedy: "train anew into another folder")
+      let problem = loop.problem(
+        in: checkpoint.url.lastPathComponent, epochs: configuration.recipe.epochs, steps: steps, images: trainCount)
+      if let problem {
+        throw FileError(path: checkpoint.loopFile.path, problem: problem, remedy: "train anew into another folder")
       }
       // A kill may have fallen between the checkpoint and the table.
       try writeEpochs()
@@ -194,7 +196,7 @@ public final class Trainer {
   /// The rest of an epoch's steps; false where it was told to stop, the state then being saved.
   private func trainEpoch(_ shouldStop: () -> Bool, _ report: (Event) -> Void) throws -> Bool {
     let batch = configuration.recipe.batch
-    let order = stepTrainer.maker.order(count: trainCount, epoch: loop.epoch)
+    let order = try stepTrainer.maker.order(count: trainCount, epoch: loop.epoch)
     var saved = ContinuousClock.now
     try stepTrainer.begin(.init(lossSum: loop.lossSum, wrong: loop.wrong, steps: loop.step))
     while loop.step < steps {
