@@ -64,7 +64,7 @@ public final class LesionScores: Measure {
       }
       let draws = stream.stream(1)
       for size in shuffles {
-        let drawn = (0..<size).map { pairs[draws.integer($0, below: pairs.count)] }
+        let drawn = (0..<size).compactMap { draws.element($0, of: pairs) }
         lesions.append(.shuffled(size: size, seed: seed, pairs: drawn))
       }
     }
@@ -112,14 +112,15 @@ public final class LesionScores: Measure {
     }
   }
 
-  public func plans(for network: ResidualNetwork) -> [Plan] {
-    [network.plan]
+  public func plans(for network: ResidualNetwork) throws -> [Plan] {
+    let plan = network.plan
+    return try [plan]
       + lesions.map { lesion in
         switch lesion {
-        case .dropped(_, _, let steps): network.plan.dropping(steps: steps)
-        case .shuffled(_, _, let pairs): pairs.reduce(network.plan) { $0.exchanging(step: $1.0, with: $1.1) }
-        case .swapped(let first, let second): network.plan.exchanging(step: first, with: second)
-        case .scaled(let step, let factor): network.plan.scaling(step: step, by: factor)
+        case .dropped(_, _, let steps): try plan.dropping(steps: steps)
+        case .shuffled(_, _, let pairs): try pairs.reduce(plan) { try $0.exchanging(step: $1.0, with: $1.1) }
+        case .swapped(let first, let second): try plan.exchanging(step: first, with: second)
+        case .scaled(let step, let factor): try plan.scaling(step: step, by: factor)
         }
       }
   }

@@ -12,7 +12,7 @@ public protocol Measure: AnyObject {
   func observe(_ step: StepReading) throws
 
   /// Plans to be run on every batch besides the network's own.
-  func plans(for network: ResidualNetwork) -> [Plan]
+  func plans(for network: ResidualNetwork) throws -> [Plan]
 
   /// How many samples the plans are run on, the first ones; nil for all.
   var plannedSamples: Int? { get }
@@ -21,7 +21,7 @@ public protocol Measure: AnyObject {
   func observe(plan: Int, _ reading: LabelledReading)
 
   /// Other ways through the network of which every step is to be seen, after the network's own steps.
-  func trajectories(for network: ResidualNetwork) -> [Trajectory]
+  func trajectories(for network: ResidualNetwork) throws -> [Trajectory]
 
   /// One step of `trajectories(for:)[trajectory]` for one batch; from the last step to the first.
   func observe(trajectory: Int, _ step: StepReading) throws

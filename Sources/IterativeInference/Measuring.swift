@@ -78,11 +78,11 @@ private struct Round {
   init(_ measures: [any Measure], on network: ResidualNetwork, _ mode: MeasureMode) throws {
     (self.network, self.mode) = (network, mode)
     self.measures = measures
-    plans = measures.flatMap { owner in
-      owner.plans(for: network).enumerated().map { Asked(owner: owner, index: $0, way: $1) }
+    plans = try measures.flatMap { owner in
+      try owner.plans(for: network).enumerated().map { Asked(owner: owner, index: $0, way: $1) }
     }
-    trajectories = measures.flatMap { owner in
-      owner.trajectories(for: network).enumerated().map { Asked(owner: owner, index: $0, way: $1) }
+    trajectories = try measures.flatMap { owner in
+      try owner.trajectories(for: network).enumerated().map { Asked(owner: owner, index: $0, way: $1) }
     }
     if mode == .training, !plans.isEmpty || !trajectories.isEmpty {
       throw MeasureError(option: "mode", problem: "in training mode there is the network's own pass alone, and no plan")

@@ -1,3 +1,4 @@
+import Host
 import ImageDatasets
 
 /// The first images of a set in file order, not augmented, in batches.
@@ -12,18 +13,21 @@ public struct Samples: BatchSource {
   public let maker: BatchMaker
 
   /// - Parameters:
-  ///   - count: the first so many, no more than there are; all where it is nil
-  ///   - batch: samples a pass
-  public init(_ set: ImageSet, count: Int? = nil, batch: Int = 128, maker: BatchMaker) {
+  ///   - count: the first so many, from 1 to as many as there are; all where it is nil
+  ///   - batch: samples a pass, at least 1
+  /// - Throws: `ArgumentError` for another `count` or `batch`.
+  public init(_ set: ImageSet, count: Int? = nil, batch: Int = 128, maker: BatchMaker) throws(ArgumentError) {
+    try ArgumentError.check("count", count ?? set.count, in: 1...max(1, set.count))
+    try ArgumentError.check("batch", batch, atLeast: 1)
     self.set = set
-    self.count = min(count ?? set.count, set.count)
+    self.count = count ?? set.count
     self.batch = batch
     self.maker = maker
   }
 
   public func forEachBatch(_ body: (LabelledBatch) throws -> Void) throws {
-    for start in stride(from: 0, to: count, by: batch) {
-      let batch = try maker.batch(set, start..<min(start + batch, count))
+    for start in stride(from: 0, to: count, by: min(batch, count)) {
+      let batch = try maker.batch(set, start..<min(start + min(batch, count), count))
       let classes = batch.indices.map { set.labels[$0] }
       try body(LabelledBatch(images: batch.images, labels: batch.labels, classes: classes, indices: batch.indices))
     }

@@ -44,7 +44,9 @@ public final class DroppedStep: Measure {
 
   public func observe(_ step: StepReading) throws { try whole.observe(step) }
 
-  public func plans(for network: ResidualNetwork) -> [Plan] { steps.map { network.plan.dropping(step: $0.step) } }
+  public func plans(for network: ResidualNetwork) throws -> [Plan] {
+    try steps.map { try network.plan.dropping(step: $0.step) }
+  }
 
   public func observe(plan: Int, _ reading: LabelledReading) { sums[plan].add(reading) }
 

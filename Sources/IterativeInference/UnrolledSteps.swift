@@ -83,13 +83,13 @@ public final class UnrolledSteps: Measure {
     if step.number == steps.count, let output = step.after { groups = Groups(try output.reading(), margin: margin) }
   }
 
-  public func trajectories(for network: ResidualNetwork) -> [Trajectory] {
-    ways.map { Trajectory(Self.plan(network.plan, repeated.step, times, $0), from: first) }
+  public func trajectories(for network: ResidualNetwork) throws -> [Trajectory] {
+    try ways.map { Trajectory(try Self.plan(network.plan, repeated.step, times, $0), from: first) }
   }
 
   /// The network's plan with the step repeated.
-  static func plan(_ plan: Plan, _ step: Int, _ times: Int, _ way: Way) -> Plan {
-    plan.unrolling(step: step, times: times, scale: way.scale, firstStatistics: way.firstStatistics)
+  static func plan(_ plan: Plan, _ step: Int, _ times: Int, _ way: Way) throws -> Plan {
+    try plan.unrolling(step: step, times: times, scale: way.scale, firstStatistics: way.firstStatistics)
   }
 
   public func observe(trajectory: Int, _ step: StepReading) throws {
@@ -134,7 +134,7 @@ extension UnrolledSteps {
     by group: ProcessGroup? = nil, progress: (Int) throws -> Void = { _ in }
   ) throws -> [Double] {
     _ = try UnrolledSteps(network.architecture, step: step, times: times, ways: ways)
-    let plans = ways.flatMap { way in (1...times).map { plan(network.plan, step, $0, way) } }
+    let plans = try ways.flatMap { way in try (1...times).map { try plan(network.plan, step, $0, way) } }
     for plan in plans { try network.check(plan) }
     var sums = ways.map { _ in Moments() }
     /// Of every plan after the other the losses of the batch.

@@ -29,7 +29,7 @@ extension MeasureSuite {
     let unscaled = ways.filter { $0.scale == 1 }.prefix(1)
     var network = network
     if let batches {
-      let plans = ways.map { UnrolledSteps.plan(network.plan, step, times, $0) }
+      let plans = try ways.map { try UnrolledSteps.plan(network.plan, step, times, $0) }
       network = try network.recalibrated(for: plans, batches: batches) { batch in
         let first = batch * MeasureOptions.recalibrationBatch
         return try train.maker.batch(train.set, first..<first + MeasureOptions.recalibrationBatch).images

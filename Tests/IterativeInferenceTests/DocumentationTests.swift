@@ -28,8 +28,8 @@ final class Alignment: Measure {
 final class DroppedPairs: Measure {
   private var sums: [Int: ScoreSum] = [:]
 
-  func plans(for network: ResidualNetwork) -> [Plan] {
-    (1..<network.architecture.steps.count).map { network.plan.dropping(steps: [$0, $0 + 1]) }
+  func plans(for network: ResidualNetwork) throws -> [Plan] {
+    try (1..<network.architecture.steps.count).map { try network.plan.dropping(steps: [$0, $0 + 1]) }
   }
 
   func observe(plan: Int, _ reading: LabelledReading) { sums[plan, default: ScoreSum()].add(reading) }
@@ -90,7 +90,7 @@ final class DroppedPairs: Measure {
     try measure([cosine], on: network, samples)
     for step in cosine.backpropagated { print(step.name.step, step.mean) }
 
-    let without = network.plan.dropping(step: 3)
+    let without = try network.plan.dropping(step: 3)
     let batch = try samples.maker.batch(data.validation, 0..<100)
     let logits = try network.logits(batch.images, plan: without)
     #expect(logits.shape == [100, 10] && printed.count == 6)
@@ -149,7 +149,7 @@ final class DroppedPairs: Measure {
     print(gradients.result?.ratio?.mean ?? .nan)
     #expect(printed.count == already + 10 && gradients.result?.ratio != nil)
 
-    let train = Samples(data.train, count: 200, maker: samples.maker)
+    let train = try Samples(data.train, count: 200, maker: samples.maker)
     let options = MeasureOptions(names: [.cosineLoss, .borderline, .unrolling])
     let suite = try MeasureSuite(network, options, train: train, validation: samples)
     let (measures, absent, _) = try suite.run { phase, done, count in print(phase.rawValue, done, count) }
@@ -178,7 +178,7 @@ final class DroppedPairs: Measure {
     let pairs = DroppedPairs()
     try measure([pairs], on: network, samples)
     #expect(pairs.accuracies.keys.sorted() == [1, 2, 3])
-    let lesion = network.plan.dropping(step: 2).dropping(step: 3)
+    let lesion = try network.plan.dropping(step: 2).dropping(step: 3)
     let right = try (0..<9).count { index in
       let sample = try SingleSample(network, samples, index)
       return try sample.isRight(sample.run(lesion.moves, sample.h0))

@@ -87,7 +87,7 @@ import Torch
       try IterativeInference.measure([measure], on: network, samples)
       return measure.result
     }
-    let whole = Samples(samples.set, count: count, batch: 8, maker: samples.maker)
+    let whole = try Samples(samples.set, count: count, batch: 8, maker: samples.maker)
     #expect(try result(samples, count) == result(whole, nil))
     #expect(try result(samples, count).baseline.count == count)
   }

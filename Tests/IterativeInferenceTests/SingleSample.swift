@@ -8,32 +8,36 @@ import Testing
 import Torch
 
 /// Two steps on two channels, small enough to take every derivative by differences.
-let tiny = Architecture(
-  name: "tiny", input: .init(channels: 1, height: 2, width: 2), classes: 2, stem: .init(width: 2),
-  stages: [.init(width: 2, blocks: 2, entry: .none)], head: .init(pooling: 2))
+let tiny = valid(
+  try Architecture(
+    name: "tiny", input: .init(channels: 1, height: 2, width: 2), classes: 2, stem: .init(width: 2),
+    stages: [.init(width: 2, blocks: 2, entry: .none)], head: .init(pooling: 2)))
 
 /// Two stages, the second entered through a projection.
-let twoStages = Architecture(
-  name: "two", input: .init(channels: 1, height: 2, width: 2), classes: 2, stem: .init(width: 2),
-  stages: [
-    .init(width: 2, blocks: 2, entry: .none), .init(width: 3, blocks: 2, entry: .projection, stride: 1),
-  ], head: .init(pooling: 2))
+let twoStages = valid(
+  try Architecture(
+    name: "two", input: .init(channels: 1, height: 2, width: 2), classes: 2, stem: .init(width: 2),
+    stages: [
+      .init(width: 2, blocks: 2, entry: .none), .init(width: 3, blocks: 2, entry: .projection, stride: 1),
+    ], head: .init(pooling: 2)))
 
 /// Two stages, the second entered through a pooling, so that the head can read what enters it.
-let pooled = Architecture(
-  name: "pooled", input: .init(channels: 1, height: 4, width: 4), classes: 3, stem: .init(width: 2),
-  stages: [
-    .init(width: 2, blocks: 3, entry: .none), .init(width: 2, blocks: 3, entry: .averagePooling),
-  ], head: .init(pooling: 2))
+let pooled = valid(
+  try Architecture(
+    name: "pooled", input: .init(channels: 1, height: 4, width: 4), classes: 3, stem: .init(width: 2),
+    stages: [
+      .init(width: 2, blocks: 3, entry: .none), .init(width: 2, blocks: 3, entry: .averagePooling),
+    ], head: .init(pooling: 2)))
 
 /// Two stages in which steps run one block together, the second entered through a projection; wide enough for no sample to
 /// be without a gradient.
-let sharedStages = Architecture(
-  name: "shared", input: .init(channels: 1, height: 2, width: 2), classes: 3, stem: .init(width: 4),
-  stages: [
-    .init(width: 4, blocks: 2, entry: .none, sharing: .init(from: 0, unsharedAffine: true)),
-    .init(width: 4, blocks: 3, entry: .projection, stride: 1, sharing: .init(from: 1, unsharedStatistics: true)),
-  ], head: .init(pooling: 2))
+let sharedStages = valid(
+  try Architecture(
+    name: "shared", input: .init(channels: 1, height: 2, width: 2), classes: 3, stem: .init(width: 4),
+    stages: [
+      .init(width: 4, blocks: 2, entry: .none, sharing: .init(from: 0, unsharedAffine: true)),
+      .init(width: 4, blocks: 3, entry: .projection, stride: 1, sharing: .init(from: 1, unsharedStatistics: true)),
+    ], head: .init(pooling: 2)))
 
 /// A network in float64 with parameters that look random.
 func network(_ architecture: Architecture) throws -> ResidualNetwork {
@@ -58,7 +62,7 @@ func samples(_ count: Int, batch: Int, of architecture: Architecture = tiny, see
   let set = try ImageSet(
     pixels: pixels, labels: (0..<count).map { $0 % architecture.classes }, channels: 1, height: input.height,
     width: input.width)
-  return Samples(
+  return try Samples(
     set, batch: batch, maker: try BatchMaker(statistics: ChannelStatistics(of: set.images), type: .float64))
 }
 

@@ -134,7 +134,7 @@ import Torch
 
   @Test("What cannot exist is absent with a reason")
   func absences() throws {
-    let single = Architecture(
+    let single = try Architecture(
       name: "steps", input: .init(channels: 1, height: 2, width: 2), classes: 2, stem: .init(width: 2),
       stages: [
         .init(width: 2, blocks: 1, entry: .none), .init(width: 3, blocks: 1, entry: .projection, stride: 1),
@@ -183,18 +183,18 @@ import Torch
   @Test("A plan that the network cannot run is refused before any work")
   func impossiblePlan() throws {
     final class Wrong: Measure {
-      func plans(for network: ResidualNetwork) -> [Plan] { [network.plan.exchanging(step: 1, with: 3)] }
+      func plans(for network: ResidualNetwork) throws -> [Plan] { [try network.plan.exchanging(step: 1, with: 3)] }
     }
     #expect(throws: PlanError.self) { try measure([Wrong()], on: network(twoStages), samples(3, batch: 3)) }
     final class Elsewhere: Measure {
-      let make: (Plan) -> Trajectory
-      init(_ make: @escaping (Plan) -> Trajectory) { self.make = make }
-      func trajectories(for network: ResidualNetwork) -> [Trajectory] { [make(network.plan)] }
+      let make: (Plan) throws -> Trajectory
+      init(_ make: @escaping (Plan) throws -> Trajectory) { self.make = make }
+      func trajectories(for network: ResidualNetwork) throws -> [Trajectory] { [try make(network.plan)] }
     }
     for (make, words) in [
-      ({ Trajectory($0.dropping(step: 1), from: 2) }, "before step 2"), ({ Trajectory($0, from: 9) }, "no step 9"),
-      ({ Trajectory($0.unrolling(step: 2, times: 1, scale: 1, firstStatistics: 5), from: 2) }, "statistics 5"),
-    ] as [((Plan) -> Trajectory, String)] {
+      ({ Trajectory(try $0.dropping(step: 1), from: 2) }, "before step 2"), ({ Trajectory($0, from: 9) }, "no step 9"),
+      ({ Trajectory(try $0.unrolling(step: 2, times: 1, scale: 1, firstStatistics: 5), from: 2) }, "statistics 5"),
+    ] as [((Plan) throws -> Trajectory, String)] {
       #expect {
         try measure([Elsewhere(make)], on: network(twoStages), samples(3, batch: 3))
       } throws: { error in error is PlanError && "\(error)".contains(words) }

@@ -152,7 +152,7 @@ import Torch
     let network = try network(tiny)
     let samples = try samples(12, batch: 4)
     let before = try network.parameters.mapValues { try $0.doubles() }
-    let plan = network.plan.unrolling(step: 2, times: 1, scale: 1, firstStatistics: 1)
+    let plan = try network.plan.unrolling(step: 2, times: 1, scale: 1, firstStatistics: 1)
     let batches = try (0..<3).map { try samples.maker.batch(samples.set, $0 * 4..<$0 * 4 + 4).images }
     let recalibrated = try network.recalibrated(for: [plan], batches: 3) { batches[$0] }
     #expect(try network.parameters.mapValues { try $0.doubles() } == before)
