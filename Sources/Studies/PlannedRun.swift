@@ -1,4 +1,5 @@
 import Foundation
+import Host
 import ImageDatasets
 import IterativeInference
 import ResidualNetworks
@@ -6,7 +7,7 @@ import Torch
 import Training
 
 /// A training of one or more studies, and what is to be measured in the trained network.
-public struct PlannedRun: Codable, Hashable, Sendable {
+public struct PlannedRun: Codable, Hashable, Sendable, Checked {
   /// What its folder is called; nil where that is to be found by what the run's numbers depend on.
   public var name: String?
   /// The training.
@@ -50,6 +51,21 @@ public struct PlannedRun: Codable, Hashable, Sendable {
     self.configuration = configuration
     self.dataset = dataset
     self.measurement = measurement
+  }
+
+  /// The first value that cannot be, and why; nil where all can be.
+  public var problem: String? {
+    if let problem = configuration.problem { return "configuration.\(problem)" }
+    // The name is that of a folder inside the study's.
+    if name?.contains("/") == true || name?.hasPrefix(".") == true || name?.isEmpty == true {
+      return "name: \"\(name ?? "")\" cannot be the name of a folder"
+    }
+    let isMeasured = !measurement.names.isEmpty
+    if isMeasured, measurement.samples < 1 { return "measurement.samples: \(measurement.samples) is not at least 1" }
+    if isMeasured, !(1...100_000).contains(measurement.unroll) {
+      return "measurement.unroll: \(measurement.unroll) is not between 1 and 100000"
+    }
+    return nil
   }
 
   /// The run folder's name: its own, or what it is and the hash of what its numbers depend on, by which it is found again.

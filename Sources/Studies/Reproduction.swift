@@ -108,6 +108,6 @@ public struct Reproduction: Sendable {
   }
 
   static func wrong(_ study: Study, _ problem: String) -> FileError {
-    FileError(path: study.name, problem: problem, remedy: "mend the study")
+    FileError(path: study.name, problem: problem, remedy: "correct the study")
   }
 }

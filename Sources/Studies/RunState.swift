@@ -45,7 +45,7 @@ extension PlannedRun {
   /// What is still to be measured in the trained network.
   public func missingMeasures(in folder: RunFolder) throws -> Set<String> {
     let asked = Set(measurement.names)
-    guard !asked.isEmpty, let found = try folder.measures(), try found.data == folder.configuration().data,
+    guard !asked.isEmpty, let found = try folder.measures(), found.provenance.isOwnData,
       found.checkpoint == folder.latestCheckpoint()?.url.lastPathComponent,
       found.samples == BySplit(train: measurement.samples, validation: measurement.samples)
     else { return asked }

@@ -1,9 +1,10 @@
+import Host
 import Results
 import Torch
 
 /// A study: which networks are trained on what, how and how often, and what is shown of them. A figure or table of the
 /// paper is one (`Study.paper`), a YAML file of the same fields is another.
-public struct Study: Codable, Hashable, Sendable {
+public struct Study: Codable, Hashable, Sendable, Checked {
   /// What it is called on the command line, and its page.
   public var name: String
   /// The page's heading.
@@ -113,7 +114,7 @@ public struct Study: Codable, Hashable, Sendable {
     figures = try values.decode([String].self, forKey: .figures).map { try values.named($0, forKey: .figures) }
   }
 
-  /// What is wrong with the values, and in which field; nil where nothing is.
+  /// The first value that cannot be, and why; nil where all can be.
   public var problem: String? {
     for (field, count) in [
       ("models", models.count), ("data", data.count), ("recipes", recipes.count), ("seeds", seeds.count),

@@ -57,18 +57,21 @@ public struct StudyFolder: Sendable {
   // MARK: plans for other processes
 
   /// Runs as a file, by which other processes know what to do.
-  public struct Plan: Codable, Sendable {
+  public struct Plan: Codable, Equatable, Sendable, Checked {
     /// A process takes one by its place here.
     public var runs: [PlannedRun]
 
     public init(runs: [PlannedRun]) { self.runs = runs }
+
+    /// The first value that cannot be, and why; nil where all can be.
+    public var problem: String? {
+      runs.enumerated().lazy.compactMap { index, run in run.problem.map { "runs[\(index)].\($0)" } }.first
+    }
   }
 
   /// Writes the runs' plan, under a name that depends on its contents alone, so that none changes while it is worked on.
   public func write(_ plan: Plan) throws -> URL {
-    let encoder = JSONEncoder()
-    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-    let data = try encoder.encode(plan)
+    let data = try JSON.encode(plan)
     let hash = String(RandomStream(seed: 0, name: String(decoding: data, as: UTF8.self)).bits(0), radix: 16)
     let folder = url.appending(path: "plans")
     try Files.makeFolder(folder)
@@ -79,11 +82,7 @@ public struct StudyFolder: Sendable {
 
   /// The folder and the runs of a plan's file.
   public static func read(_ file: URL) throws -> (folder: StudyFolder, plan: Plan) {
-    let data = try Files.read(file)
-    guard let plan = try? JSONDecoder().decode(Plan.self, from: data) else {
-      throw FileError(
-        path: file.path, problem: "this is no plan of runs", remedy: "call the study again, which writes it anew")
-    }
+    let plan = try JSON.read(Plan.self, from: file, remedy: "call the study again, which writes it anew")
     return (StudyFolder(file.deletingLastPathComponent().deletingLastPathComponent()), plan)
   }
 }

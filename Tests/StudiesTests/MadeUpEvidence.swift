@@ -172,6 +172,7 @@ struct MadeUpEvidence {
     return MeasureResults(
       run: model, architecture: model, checkpoint: "c", epoch: epoch, data: "d",
       samples: .init(train: 1, validation: 1),
-      steps: Self.steps, mode: epoch == 0 ? .training : .evaluation, measures: measures, absent: [])
+      steps: Self.steps, mode: epoch == 0 ? .training : .evaluation, provenance: .madeUp, measures: measures, absent: []
+    )
   }
 }

@@ -138,8 +138,8 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
   func impossible(model: String, figures: String, more: String, message: String) throws {
     let text = quick.replacing("resnet-8", with: model).replacing("[cosine-loss]", with: figures)
       .replacing("data: [synthetic]", with: more.hasPrefix("data") ? "" : "data: [synthetic]")
-    let study = try YAML.decode(Study.self, from: text + "\n" + more, path: "mine.yaml")
     #expect {
+      let study = try YAML.decode(Study.self, from: text + "\n" + more, path: "mine.yaml")
       // Nothing stands for CIFAR-100 where only a folder of CIFAR-10 was given.
       _ = try Reproduction([study], scale: .paper, data: DataSources([]))
     } throws: { "\($0)".contains(message) }
@@ -190,7 +190,8 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
     var results = MeasureResults(
       run: "r", architecture: "resnet-14", checkpoint: try #require(place.latestCheckpoint()).url.lastPathComponent,
       epoch: 1,
-      data: run.configuration.data, samples: .init(train: 16, validation: 16), steps: 6, measures: .init(), absent: [])
+      data: run.configuration.data, samples: .init(train: 16, validation: 16), steps: 6,
+      provenance: .madeUp, measures: .init(), absent: [])
     try place.write(results)
     #expect(try run.missingMeasures(in: place) == ["cosine-loss"])
     results.measures.cosineLoss = .init(
@@ -201,10 +202,10 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
     var moved = run
     moved.configuration.data = "/elsewhere"
     #expect(try moved.state(in: place) == .whole)
-    results.data = "synthetic:9"
+    results.provenance.isOwnData = false
     try place.write(results)
     #expect(try run.state(in: place) == .measuring)
-    results.data = run.configuration.data
+    results.provenance.isOwnData = true
     try place.write(results)
     var more = run
     more.measurement.names.append("l2-ratio")

@@ -43,7 +43,7 @@ import Testing
 
   @Test("A stage that has one block, and one that is narrow, keep them")
   func least() throws {
-    let tiny = Architecture(
+    let tiny = try Architecture(
       name: "tiny", stem: .init(width: 4),
       stages: [
         .init(width: 4, blocks: 1, entry: .none),
