@@ -3,10 +3,11 @@ struct Page {
   let report: Report
   let sections: [Section]
   let pictures: Pictures
+  let figureFolder: String
 
   var markup: Markup {
     document(
-      title: report.title,
+      title: report.title, figureFolder: figureFolder,
       """
       <header>
       <h1>\(report.title)</h1>
@@ -47,7 +48,7 @@ func factSection(_ title: Markup, _ runs: [ReportedRun]) -> Markup {
 }
 
 /// A page around what is in its body. Well-formed as XML too, so that any XML reader can take the numbers from it.
-func document(title: String, _ body: Markup) -> Markup {
+func document(title: String, figureFolder: String, _ body: Markup) -> Markup {
   """
   <!DOCTYPE html>
   <html lang="en" xmlns="http://www.w3.org/1999/xhtml">
@@ -65,7 +66,7 @@ func document(title: String, _ body: Markup) -> Markup {
   T. Che and Y. Bengio, <i>Residual Connections Encourage Iterative Inference</i>, ICLR 2018. A step t maps \
   h<sub>t−1</sub> to h<sub>t</sub> = s<sub>t</sub>(h<sub>t−1</sub>) + F<sub>t</sub>(h<sub>t−1</sub>); s<sub>t</sub> is \
   the identity, or a projection where the shape changes. Steps count from 1; stages and blocks are called as in the \
-  checkpoint. Each picture’s numbers and its gnuplot script lie in <code>figures/</code> beside this page.</p>
+  checkpoint. Each picture’s numbers and its gnuplot script lie in <code>\(figureFolder)/</code> beside this page.</p>
   </footer>
   </body>
   </html>

@@ -6,8 +6,10 @@ struct Pictures {
   private(set) var names: [String] = []
   /// By the figure's name; none where gnuplot is missing.
   private var drawn: [String: Markup] = [:]
+  private let folder: String
 
   init(of sections: [Section], _ staging: Staging, _ gnuplot: Gnuplot?) throws(FileError) {
+    folder = staging.figureFolder
     for figure in sections.flatMap(\.figures) {
       names.append(figure.name)
       guard let svg = try staging.draw(figure, gnuplot) else { continue }
@@ -56,7 +58,7 @@ struct Pictures {
       return "<div class=\"picture\">\(picture)</div>"
     }
     let sources = illustration.figures.map { figure -> Markup in
-      "<a href=\"figures/\(figure.name).csv\">\(figure.name).csv</a> <a href=\"figures/\(figure.name).gp\">.gp</a>"
+      "<a href=\"\(folder)/\(figure.name).csv\">\(figure.name).csv</a> <a href=\"\(folder)/\(figure.name).gp\">.gp</a>"
     }
     let caption: Markup = drawn.isEmpty ? "" : illustration.caption
     return

@@ -62,7 +62,8 @@ public struct Report: Equatable, Sendable {
     self.runs = runs
   }
 
-  /// Writes the page, and beside it `figures/` with each figure's `.csv`, `.gp` and `.svg`.
+  /// Writes the page, and beside it a folder with each figure's `.csv`, `.gp` and `.svg`: `report-figures` beside
+  /// `report.html`, so that several pages can lie in one folder.
   ///
   /// All is made in a hidden folder beside the page and moved into place at the end, the page last: where making
   /// anything fails, an earlier report stays as it was.
@@ -73,14 +74,17 @@ public struct Report: Equatable, Sendable {
       throw FileError(path: html.path, problem: "is a folder", remedy: "name a file, for instance report.html")
     }
     let sections = Section.all(of: runs)
-    let staging = try Staging(in: html.deletingLastPathComponent())
+    let staging = try Staging(in: html.deletingLastPathComponent(), figureFolder: figureFolder(of: html))
     defer { staging.discard() }
     let pictures = try Pictures(of: sections, staging, gnuplot)
     try staging.write(
-      Page(report: self, sections: sections, pictures: pictures).markup.text, as: html.lastPathComponent)
+      Page(report: self, sections: sections, pictures: pictures, figureFolder: staging.figureFolder).markup.text,
+      as: html.lastPathComponent)
     try staging.publish(figures: pictures.names, pictures: gnuplot != nil, pages: [html.lastPathComponent])
     return notes(on: sections, gnuplot)
   }
+
+  private func figureFolder(of html: URL) -> String { html.deletingPathExtension().lastPathComponent + "-figures" }
 }
 
 /// What the reader should know about what is not in some sections, a line each.

@@ -63,7 +63,9 @@ struct Section {
               """)
         ],
       gaps: runs.filter(\.epochs.isEmpty).map {
-        Gap(problem: "\($0.name) has no finished epoch", command: "reslens train --resume --out \($0.folders[0])")
+        Gap(
+          problem: "\($0.name) has no finished epoch",
+          command: "reslens train --resume --out \($0.folders[0].shellQuoted)")
       },
       tables: trained.map { epochTable($0, captioned: runs.count > 1) })
   }
@@ -149,7 +151,7 @@ struct Gap: CustomStringConvertible, Hashable {
     if run.folders.count > 1 { lead = Self.each }
     // What is measured where nothing is named has all that the page always shows.
     let isAmongAll = measure.isAlwaysShown && !isMeasured
-    command = "reslens measure \(run.folders[0])" + (isAmongAll ? "" : " --measures \(measure.name)")
+    command = "reslens measure \(run.folders[0].shellQuoted)" + (isAmongAll ? "" : " --measures \(measure.name)")
   }
 
   private static let each = ", and each run needs a call such as"

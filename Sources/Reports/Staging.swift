@@ -3,30 +3,21 @@ import Host
 
 /// A hidden folder in which pages and their figures are made before they take earlier ones' places.
 struct Staging {
-  /// Where the pages go; the figures go into `figures` in it.
+  /// Where the pages go.
   private let target: URL
   private let folder: URL
+  /// The name of the figures' folder beside the pages.
+  let figureFolder: String
 
-  init(in target: URL) throws(FileError) {
+  init(in target: URL, figureFolder: String) throws(FileError) {
     self.target = target
-    Self.sweep(target)
-    folder = target.appendingPathComponent(Self.prefix + "\(UUID().uuidString)")
+    self.figureFolder = figureFolder
+    Leftovers.sweep(target, prefix: Self.prefix)
+    folder = target.appendingPathComponent(Leftovers.name(Self.prefix))
     try Files.makeFolder(folder)
   }
 
-  private static let prefix = ".report-"
-  /// Longer than any report takes.
-  private static let staleSeconds = 3600.0
-
-  /// Removes what reports that were killed have left.
-  private static func sweep(_ target: URL) {
-    let keys: [URLResourceKey] = [.contentModificationDateKey]
-    let all = (try? FileManager.default.contentsOfDirectory(at: target, includingPropertiesForKeys: keys)) ?? []
-    for folder in all where folder.lastPathComponent.hasPrefix(prefix) {
-      let changed = try? folder.resourceValues(forKeys: Set(keys)).contentModificationDate
-      if let changed, -changed.timeIntervalSinceNow > staleSeconds { try? FileManager.default.removeItem(at: folder) }
-    }
-  }
+  private static let prefix = ".report"
 
   func write(_ text: String, as name: String) throws(FileError) {
     try Files.write(text, to: folder.appendingPathComponent(name))
@@ -48,7 +39,7 @@ struct Staging {
     return try picture(figure.name + ".svg")
   }
 
-  private var figures: URL { target.appendingPathComponent("figures") }
+  private var figures: URL { target.appendingPathComponent(figureFolder) }
 
   /// The picture of an earlier report; nil where it shows something else.
   private func earlier(_ name: String, csv: String, script: String) -> String? {

@@ -44,13 +44,15 @@ public struct StudyReport: Sendable {
 
   /// The file of the page of all studies.
   public static let index = "index.html"
+  /// The folder of the figures of all pages.
+  static let figureFolder = "figures"
 
   /// Writes `index.html`, a page a study, `findings.json`, a `.csv` of each table of errors, and `figures/` with each
   /// figure's `.csv`, `.gp` and `.svg`. Pages of other studies that are there already stay, but are not in the index.
   /// - Returns: what the reader should know about what is not there, a line each.
   public func write(to folder: URL, gnuplot: Gnuplot?) throws(FileError) -> [String] {
     try Files.makeFolder(folder)
-    let staging = try Staging(in: folder)
+    let staging = try Staging(in: folder, figureFolder: Self.figureFolder)
     defer { staging.discard() }
     var (figures, files): ([String], [String]) = ([], [])
     var cards: [Markup] = []
@@ -89,7 +91,7 @@ public struct StudyReport: Sendable {
     let summary: Markup =
       all.isEmpty ? "" : "<p>Of \(all.count) claims of the paper: \(Markup(joining: counts, by: " · ")).</p>"
     return document(
-      title: title,
+      title: title, figureFolder: StudyReport.figureFolder,
       """
       <header>
       <h1>\(title)</h1>
@@ -146,7 +148,7 @@ extension StudyReport.Page {
       if let errors { "<section id=\"errors\"><h2>Errors</h2>\(errors.markup)</section>" } else { "" }
     let trained: Markup = runs.isEmpty ? "" : factSection("What was trained, and how", runs)
     return document(
-      title: title,
+      title: title, figureFolder: StudyReport.figureFolder,
       """
       <header>
       <p><a href="\(StudyReport.index)">\(report.title)</a></p>
@@ -182,7 +184,7 @@ extension StudyReport.Page {
     let pictures = sections.compactMap { $0.illustrations.first?.figures.first }.map { figure -> Markup in
       hasPictures
         ? """
-        <a href="\(name).html"><img class="thumb" src="figures/\(figure.name).svg" alt="\(figure.title)"/></a>
+        <a href="\(name).html"><img class="thumb" src="\(StudyReport.figureFolder)/\(figure.name).svg" alt="\(figure.title)"/></a>
         """
         : "<p class=\"gap\">\(figure.title): there is no gnuplot to draw it</p>"
     }

@@ -12,7 +12,7 @@ struct Summary {
     guard run.isTrained else { return epochs }
     guard let measures = run.measures?.measures else { return epochs + ["What its steps do has not been measured."] }
     let sentences = [
-      descent(measures), dropping(measures), magnitude(measures), explanation(measures), gradual(measures),
+      measured, descent(measures), dropping(measures), magnitude(measures), explanation(measures), gradual(measures),
       mending(measures), iteration(measures), robustness(measures),
     ]
     return epochs + sentences.compactMap { $0 }
@@ -28,6 +28,11 @@ struct Summary {
       text += " (the lowest validation error, \(percent(best.validationError)), was after epoch \(best.epoch))"
     }
     return text + "."
+  }
+
+  /// The errors above are of other samples where fewer were measured.
+  private var measured: String? {
+    run.measures.map { "What follows was measured on the first \(counted($0.samples.validation, "validation image"))." }
   }
 
   private func descent(_ measures: MeasureResults.Measures) -> String? {

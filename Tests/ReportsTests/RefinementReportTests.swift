@@ -34,7 +34,7 @@ private let histories = [
     #expect(page.elements["svg"] == figures.count && figures.count == 7 + 11 + 12)
     #expect(Set(figures.map(\.name)).count == figures.count)
     #expect(Set(page.ids).count == page.ids.count && Set(page.ids).isSuperset(of: added + histories))
-    #expect(try scratch.names(in: "figures").count == 3 * figures.count)
+    #expect(try scratch.names(in: "report-figures").count == 3 * figures.count)
   }
 
   @Test(
@@ -44,13 +44,13 @@ private let histories = [
     let scratch = try Scratch()
     _ = try write([Samples.full()], to: scratch, gnuplot: .find())
     let name = "history-first-order-map"
-    let first = try scratch.text("figures/\(name).svg")
-    let figures = scratch.url.appendingPathComponent("figures")
+    let first = try scratch.text("report-figures/\(name).svg")
+    let figures = scratch.url.appendingPathComponent("report-figures")
     try FileManager.default.removeItem(at: figures.appendingPathComponent(name + ".svg"))
     try #require(Gnuplot.find()).draw(figures.appendingPathComponent(name + ".gp"))
-    #expect(try scratch.text("figures/\(name).svg") == first)
+    #expect(try scratch.text("report-figures/\(name).svg") == first)
     // Three steps; the first of four epochs has no ratio on validation data.
-    #expect(try scratch.text("figures/\(name).csv").split(separator: "\n").count == 1 + 3 * 3 + 3 * 4)
+    #expect(try scratch.text("report-figures/\(name).csv").split(separator: "\n").count == 1 + 3 * 3 + 3 * 4)
   }
 
   @Test("leaves out what no run has, but for the five main measures and the training") func leftOut() {
@@ -221,7 +221,7 @@ private let histories = [
     let scratch = try Scratch()
     #expect(try write([run], to: scratch, gnuplot: gnuplot).problem == nil)
     #expect(try section("unrolling", [run]).figures[2].panels[0].uprights == [7.5, 17.5])
-    #expect(try scratch.text("figures/unrolling-path.gp").contains("no finite values"))
+    #expect(try scratch.text("report-figures/unrolling-path.gp").contains("no finite values"))
   }
 
   @Test("draws lesions from their numbers: a map of many factors, curves of few") func lesions() throws {

@@ -21,14 +21,15 @@ private let figureNames = [
     let scratch = try Scratch()
     let notes = try write([Samples.run(blocks: blocks), Samples.run("other")], to: scratch, gnuplot: .find())
     #expect(notes.isEmpty)
-    #expect(try scratch.names() == ["figures", "report.html"])
+    #expect(try scratch.names() == ["report-figures", "report.html"])
     #expect(
-      try scratch.names(in: "figures") == figureNames.flatMap { [".csv", ".gp", ".svg"].map($0.appending) }.sorted())
+      try scratch.names(in: "report-figures")
+        == figureNames.flatMap { [".csv", ".gp", ".svg"].map($0.appending) }.sorted())
     let page = try ParsedPage(scratch.page)
     #expect(page.problem == nil)
     #expect(page.elements["svg"] == 7 && page.elements["script"] == nil)
     #expect(Set(page.ids).count == page.ids.count)
-    #expect(page.references.allSatisfy { $0.hasPrefix("#") || $0.hasPrefix("figures/") })
+    #expect(page.references.allSatisfy { $0.hasPrefix("#") || $0.hasPrefix("report-figures/") })
     let targets = page.references.filter { $0.hasPrefix("#") }.map { String($0.dropFirst()) }
     #expect(Set(targets).isSubset(of: page.ids))
   }
@@ -39,11 +40,11 @@ private let figureNames = [
   {
     let scratch = try Scratch()
     _ = try write([Samples.run()], to: scratch, gnuplot: .find())
-    let first = try scratch.text("figures/cosine-loss.svg")
-    let figures = scratch.url.appendingPathComponent("figures")
+    let first = try scratch.text("report-figures/cosine-loss.svg")
+    let figures = scratch.url.appendingPathComponent("report-figures")
     try FileManager.default.removeItem(at: figures.appendingPathComponent("cosine-loss.svg"))
     try #require(Gnuplot.find()).draw(figures.appendingPathComponent("cosine-loss.gp"))
-    #expect(try scratch.text("figures/cosine-loss.svg") == first)
+    #expect(try scratch.text("report-figures/cosine-loss.svg") == first)
   }
 
   @Test("shows a hostile run name as text and nothing else", arguments: [nil, Gnuplot.find()])
@@ -63,12 +64,13 @@ private let figureNames = [
   @Test("is written without gnuplot too, and says what to install; an older picture goes") func withoutGnuplot() throws
   {
     let scratch = try Scratch()
-    let figures = scratch.url.appendingPathComponent("figures")
+    let figures = scratch.url.appendingPathComponent("report-figures")
     try FileManager.default.createDirectory(at: figures, withIntermediateDirectories: true)
     try Data("old".utf8).write(to: figures.appendingPathComponent("training.svg"))
     let notes = try write([Samples.run()], to: scratch, gnuplot: nil)
     #expect(notes.count == 1 && notes[0].contains("apt-get install gnuplot"))
-    #expect(try scratch.names(in: "figures") == figureNames.flatMap { [".csv", ".gp"].map($0.appending) }.sorted())
+    #expect(
+      try scratch.names(in: "report-figures") == figureNames.flatMap { [".csv", ".gp"].map($0.appending) }.sorted())
     let page = try ParsedPage(scratch.page)
     #expect(page.problem == nil)
     #expect(page.elements["svg"] == nil && page.elements["table"] == 7)
@@ -84,7 +86,7 @@ private let figureNames = [
     #expect(notes.contains("bare has not been measured: reslens measure bare"))
     #expect(notes.contains { $0.hasPrefix("bare has no finished epoch: reslens train --resume") })
     #expect(notes.count == 3)
-    #expect(try scratch.text("figures/l2-ratio.csv").contains("train"))
+    #expect(try scratch.text("report-figures/l2-ratio.csv").contains("train"))
     #expect(try ParsedPage(scratch.page).text.contains("reslens measure bare"))
 
     let alone = try Scratch()
@@ -105,23 +107,23 @@ private let figureNames = [
     run.measures?.measures.droppedStep?.baseline.validation.accuracy = value
     _ = try write([run], to: scratch, gnuplot: gnuplot)
     #expect(try ParsedPage(scratch.page).problem == nil)
-    #expect(try !scratch.text("figures/l2-ratio.gp").contains("nan"))
-    #expect(try scratch.text("figures/l2-ratio.csv").contains(value.isNaN ? ",nan," : "inf,"))
+    #expect(try !scratch.text("report-figures/l2-ratio.gp").contains("nan"))
+    #expect(try scratch.text("report-figures/l2-ratio.csv").contains(value.isNaN ? ",nan," : "inf,"))
   }
 
   @Test("stays as it was where gnuplot fails") func atomic() throws {
     let scratch = try Scratch()
     let report = Report(title: "First", runs: [Samples.run()])
     _ = try report.write(to: scratch.page, gnuplot: nil)
-    let before = try (scratch.text("report.html"), scratch.text("figures/training.csv"))
+    let before = try (scratch.text("report.html"), scratch.text("report-figures/training.csv"))
     let broken = try scratch.gnuplot(
       "case $2 in dropped*) echo 'no room' >&2; exit 1;; *) echo '<svg></svg>' > \"${2%.gp}.svg\";; esac")
     let error = try #require(throws: FileError.self) {
       try Report(title: "Second", runs: [Samples.run(epochs: 3)]).write(to: scratch.page, gnuplot: broken)
     }
     #expect(error.path == "dropped-step.gp" && error.problem.contains("no room"))
-    #expect(try (scratch.text("report.html"), scratch.text("figures/training.csv")) == before)
-    #expect(try scratch.names() == ["fake-gnuplot", "figures", "report.html"])
+    #expect(try (scratch.text("report.html"), scratch.text("report-figures/training.csv")) == before)
+    #expect(try scratch.names() == ["fake-gnuplot", "report-figures", "report.html"])
   }
 
   @Test(
@@ -140,10 +142,10 @@ private let figureNames = [
     let report = Report(title: "A report", runs: [Samples.run()])
     let folder = try #require(throws: FileError.self) { try report.write(to: scratch.url, gnuplot: nil) }
     #expect(folder.problem == "is a folder")
-    try Data("mine".utf8).write(to: scratch.url.appendingPathComponent("figures"))
+    try Data("mine".utf8).write(to: scratch.url.appendingPathComponent("report-figures"))
     let file = try #require(throws: FileError.self) { try report.write(to: scratch.page, gnuplot: nil) }
-    #expect(file.path.hasSuffix("figures"))
-    #expect(try scratch.names() == ["figures"])
+    #expect(file.path.hasSuffix("report-figures"))
+    #expect(try scratch.names() == ["report-figures"])
   }
 
   @Test("puts runs side by side: a panel a run, one y range, boundaries between stages") func sideBySide() throws {
