@@ -19,12 +19,15 @@ these ReLUs change a number it may differ. Without --samples, as many samples ar
 """
 
 import argparse
+import hashlib
 import json
 import os
+import struct
 from pathlib import Path
 
 import torch
 import yaml
+from safetensors.torch import load_file
 
 import altered
 import compare
@@ -53,6 +56,24 @@ class Samples:
         count = count or self.count
         for images, labels in zip(self.images[:count].split(size), self.labels[:count].split(size)):
             yield data.normalise(images, *self.statistics), labels
+
+
+def fingerprint(parts):
+    """SHA-256 of parts, each with its length before it (docs/files.md)."""
+    return hashlib.sha256(b"".join(struct.pack("<Q", len(part)) + part for part in parts)).hexdigest()
+
+
+def check_provenance(found, weights, sets):
+    """Ends the program unless the results say that they are of these weights and images."""
+    sizes = lambda tensor: struct.pack(f"<{tensor.dim()}q", *tensor.shape)
+    tensors = sorted(load_file(weights).items())
+    parts = [part for name, tensor in tensors for part in (name.encode(), sizes(tensor), tensor.numpy().tobytes())]
+    if found["weights"] != fingerprint(parts):
+        raise SystemExit(f"{weights} has other weights than the results say")
+    for split, samples in sets.items():
+        images, labels = samples.images[:samples.count].contiguous(), samples.labels[:samples.count]
+        if found["images"][split] != fingerprint([sizes(images), images.numpy().tobytes(), labels.numpy().tobytes()]):
+            raise SystemExit(f"the {split} images are others than the results say")
 
 
 def newest_weights(run):
@@ -146,8 +167,8 @@ def main():
         raise SystemExit(f"{source}: no such folder; for the synthetic set: `reslens data export {source} DIR`, "
                          "then `--data DIR`")
     results = compare.clean(json.loads(file.read_text())) if file else None
-    if results and results["format"] != 2:
-        raise SystemExit(f"{file}: format {results['format']}, where this compares format 2")
+    if results and results["format"] != 3:
+        raise SystemExit(f"{file}: format {results['format']}, where this compares format 3")
     weights = options.weights or newest_weights(options.run)
     if results and results["checkpoint"] != weights.parent.name:
         raise SystemExit(f"{file} is of {results['checkpoint']}, {weights} of {weights.parent.name}: name others with --weights")
@@ -162,6 +183,9 @@ def main():
     statistics = data.channel_statistics(pixels["train"][0])
     sets = {split: Samples(*pixels[split], statistics) for split in compare.SPLITS}
 
+    if results:
+        measured = {split: sets[split].first(results["samples"][split]) for split in compare.SPLITS}
+        check_provenance(results["provenance"], weights, measured)
     settings = choose(results["measures"] if results else default_settings(net), options.measures)
     ours = measure(net, sets, settings, counted(results, options.samples), options.batch)
     if results:
@@ -173,7 +197,7 @@ def main():
                     yield measure(net, sets, settings, counted(results, options.samples), options.batch)
 
         raise SystemExit(0 if compare.compare(ours, results["measures"], undecided) else 1)
-    print(json.dumps({"format": 2, "architecture": config["architecture"].get("name"),
+    print(json.dumps({"format": 3, "architecture": config["architecture"].get("name"),
                       "steps": len(plans.steps_of(net)), "measures": compare.written(ours)}, indent=2))
 
 

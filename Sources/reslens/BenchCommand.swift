@@ -31,10 +31,10 @@ struct BenchCommand: ParsableCommand {
   @Option var model = "resnet-20"
   @Option var work = Work.train
   @Option var precision = Precision.fp32
-  @Option var batch = 128
-  @Option var warmups = 2
+  @Option(parsing: .unconditional) var batch = 128
+  @Option(parsing: .unconditional) var warmups = 2
   /// Of training, a repetition.
-  @Option var steps = 1
+  @Option(parsing: .unconditional) var steps = 1
   /// Prints the architecture, as a checkpoint has it, instead of running anything.
   @Flag var architecture = false
   /// Runs a GPU's steps operation by operation.
@@ -48,6 +48,7 @@ struct BenchCommand: ParsableCommand {
     if architecture {
       return answer(String(decoding: try JSONEncoder().encode(Architecture.find(model)), as: UTF8.self))
     }
+    try threads.apply()
     let device = try device.use()
     if device.isAsynchronous, work != .train, work != .evaluate {
       throw ValidationError("--work \(work.rawValue) is timed on the processor only")
@@ -56,7 +57,6 @@ struct BenchCommand: ParsableCommand {
       throw ValidationError(
         "steps cannot be captured, this program was built without CUDA's headers: name --plain-steps")
     }
-    try threads.apply()
     if let kernels { try KernelSet.use(kernels) }
     // What is asked for, and nothing else under its name.
     if device.isAsynchronous, kernels == nil, let why = KernelSet.problem(on: device) {
@@ -106,7 +106,7 @@ struct BenchCommand: ParsableCommand {
       let steps = architecture.steps.map(\.name.step)
       switch work {
       case .drops:
-        let plans = steps.map { network.plan.dropping(step: $0) }
+        let plans = try steps.map { try network.plan.dropping(step: $0) }
         return {
           try network.run(plans, on: network.begin(images)) { _ = try network.classify($1) }
         }
@@ -117,7 +117,7 @@ struct BenchCommand: ParsableCommand {
     case .measure, .record, .suite:
       let network = try ResidualNetwork(architecture, seed: 0).moved(to: device)
       let maker = try BatchMaker(statistics: dataset.statistics, device: device)
-      let samples = Samples(dataset.train, batch: batch, maker: maker)
+      let samples = try Samples(dataset.train, batch: batch, maker: maker)
       return { try measure(network, samples) }
     }
   }

@@ -45,12 +45,30 @@ struct CompareCommand: ParsableCommand {
         return nil
       }
     }
+    noteSamples(rows, terminal)
     switch format {
     case .text: print(text(rows))
     case .csv: print(csv(rows), terminator: "")
-    case .json: print(String(decoding: try RunFolder.json(rows), as: UTF8.self))
+    case .json: print(String(decoding: try JSON.encode(rows, pretty: true), as: UTF8.self))
     }
     if failed { throw ExitCode.failure }
+  }
+
+  /// Says where numbers that stand beside each other are of other numbers of samples.
+  private func noteSamples(_ rows: [ComparedRun], _ terminal: Terminal) {
+    let counts = rows.compactMap { $0[ComparedRun.samples] }.map { fixed($0, 0) }
+    if Set(counts).count > 1 {
+      terminal.note(
+        "note: the runs were measured on different numbers of validation samples: \(counts.joined(separator: ", "))")
+    }
+    for row in rows {
+      guard let recorded = row.recorded, let count = row[ComparedRun.samples],
+        Double(recorded.samples.validation) != count
+      else { continue }
+      terminal.note(
+        "note: \(row.run): \(recorded.names.joined(separator: ", ")) were recorded while training, on "
+          + "\(recorded.samples.validation) validation samples")
+    }
   }
 
   /// Columns that no run has a number for are left out.

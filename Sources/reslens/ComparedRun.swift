@@ -8,6 +8,8 @@ struct ComparedRun {
   let seed: UInt64
   let epochs: Int
   let ofEpochs: Int
+  /// What of the measures was recorded while training, perhaps on another number of samples.
+  let recorded: RunFolder.Recorded?
   /// By the columns' keys.
   private let values: [String: Double]
 
@@ -15,8 +17,11 @@ struct ComparedRun {
   init(_ folder: RunFolder, name: String) throws {
     let configuration = try folder.configuration()
     let records = try folder.epochs()
-    let measures = try folder.measures(recordedAfter: records.count).known?.measures ?? .init()
-    let facts = Facts(configuration: configuration, records: records, measures: measures)
+    let (known, recorded) = try folder.measures(recordedAfter: records.count)
+    let facts = Facts(
+      configuration: configuration, records: records, measures: known?.measures ?? .init(),
+      samples: known?.samples.validation)
+    self.recorded = recorded
     run = name
     architecture = configuration.architecture.name
     seed = configuration.seed
@@ -32,6 +37,8 @@ struct ComparedRun {
     var configuration: RunConfiguration
     var records: [EpochRecord]
     var measures: MeasureResults.Measures
+    /// Validation samples that were measured; nil where none were.
+    var samples: Int?
 
     /// Of every step the mean, in order; nil where there are none.
     var cosines: [Double]? { means(measures.cosineLoss?.backpropagated.validation) }
@@ -43,15 +50,15 @@ struct ComparedRun {
   }
 
   /// A number of every run: nil where a run has none.
-  struct Column {
+  struct Column: Sendable {
     var head: String
     /// In JSON; in CSV with underscores.
     var key: String
     var kind = Kind.number
-    var value: (Facts) -> Double?
+    var value: @Sendable (Facts) -> Double?
   }
 
-  enum Kind {
+  enum Kind: Sendable {
     case number, count
     /// Shown in per cent.
     case share
@@ -67,6 +74,8 @@ struct ComparedRun {
     func csv(_ value: Double) -> String { self == .count ? fixed(value, 0) : "\(value)" }
   }
 
+  static let samples = Column(head: "n", key: "samples", kind: .count) { $0.samples.map(Double.init) }
+
   static var columns: [Column] {
     [
       Column(head: "train error", key: "train-error", kind: .share) { $0.records.last?.trainError },
@@ -81,6 +90,8 @@ struct ComparedRun {
       Column(head: "seconds", key: "seconds", kind: .count) {
         $0.records.isEmpty ? nil : $0.records.map(\.seconds).reduce(0, +)
       },
+      // Validation samples of the measures.
+      samples,
       // As a share of all steps.
       Column(head: "cosine < 0", key: "cosine-loss-negative", kind: .share) {
         $0.cosines.map { Double($0.count { $0 < 0 }) / Double($0.count) }

@@ -40,8 +40,16 @@ struct DataCommand: ParsableCommand {
 
     func run() throws {
       let terminal = Terminal()
-      let folder = try name.kind.fetch(into: URL(filePath: folder), from: url, md5: md5, note: terminal.note)
-      print(folder.path)
+      Interrupt.listen(answer: "stopping the download")
+      do {
+        let folder = try name.kind.fetch(
+          into: URL(filePath: folder), from: url, md5: md5, shouldStop: { Interrupt.received }, note: terminal.note)
+        print(folder.path)
+      } catch {
+        guard Interrupt.received else { throw error }
+        terminal.note("stopped; the same call again goes on with what came")
+        throw ExitCode(Interrupt.exitCode)
+      }
     }
   }
 
@@ -55,6 +63,8 @@ struct DataCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("Writes a PNG with samples of each class.", valueName: "file.png"))
     var picture: String?
+
+    func validate() throws { if let picture { try check(picture, endsWith: "png") } }
 
     func run() throws {
       let dataset = try ImageDataset.load(source)

@@ -120,7 +120,7 @@ struct DoctorCommand: ParsableCommand {
       pictures.trouble = "reports have tables but no pictures until it is there: \(Gnuplot.installation)"
     }
     let uses = [
-      ("tar", "archives of images"), ("curl", "data fetch"), ("md5sum", "data fetch"),
+      ("tar", "archives of images"), ("curl", "data fetch"),
       ("git", "the commit in environment.json"),
     ]
     return [pictures]

@@ -47,14 +47,17 @@ extension MeasureSchedule {
 
 /// Measures a run after its epochs, into its folder.
 struct EpochMeasuring {
-  /// What results call the data: by the name that they had when the run began, wherever they lie now.
+  /// What results call the data.
   private let source: String
+  /// Of the samples of every epoch.
+  private let images: BySplit<String>
   private let network: ResidualNetwork
   private let folder: RunFolder
   private let options: MeasureOptions
   private let dataset: ImageDataset
   private let schedule: MeasureSchedule
-  private let maker: BatchMaker
+  /// In float32, whatever the training's precision.
+  private let (train, validation): (Samples, Samples)
   private let group: ProcessGroup?
 
   private struct Stopped: Error {}
@@ -69,23 +72,22 @@ struct EpochMeasuring {
     self.group = group
     guard let schedule = configuration.measure else { return nil }
     (self.network, self.folder) = (network, folder)
-    source = group.isFirst && folder.holdsRun ? try folder.configuration().data : configuration.data
+    source = configuration.data
     (self.dataset, self.schedule) = (dataset, schedule)
     var options = MeasureOptions(
       names: Set(try MeasureName.parse(schedule.names.joined(separator: ","), option: "measure")))
     options.mode = schedule.mode ?? .evaluation
     self.options = options
-    maker = try BatchMaker(statistics: dataset.statistics, device: network.device)
+    let maker = try BatchMaker(statistics: dataset.statistics, device: network.device)
+    func samples(_ set: ImageSet) throws -> Samples { try Samples(set, count: schedule.samples, maker: maker) }
+    (train, validation) = (try samples(dataset.train), try samples(dataset.validation))
+    images = try Provenance.fingerprints(of: train, validation)
     _ = try suite(options)
   }
 
   private func suite(_ options: MeasureOptions) throws -> MeasureSuite {
-    let (train, validation) = (samples(dataset.train), samples(dataset.validation))
-    return try MeasureSuite(network, options, train: train, validation: validation, by: group)
+    try MeasureSuite(network, options, train: train, validation: validation, by: group)
   }
-
-  /// In float32, whatever the training's precision.
-  private func samples(_ set: ImageSet) -> Samples { Samples(set, count: schedule.samples, maker: maker) }
 
   /// Where it was told to stop nothing is written.
   func measure(
@@ -111,7 +113,10 @@ struct EpochMeasuring {
           epoch: epoch, data: source,
           samples: .init(train: suite.train.count, validation: suite.validation.count),
           steps: network.architecture.steps.count, mode: options.mode,
-          batch: options.mode == .training ? suite.train.batch : nil, measures: measures, absent: absent))
+          batch: options.mode == .training ? suite.train.batch : nil,
+          provenance: Provenance(
+            of: network, images: images, statistics: dataset.statistics, isOwnData: true, program: Program.version),
+          measures: measures, absent: absent))
       return .done(validation: score)
     } catch is Stopped {
       return .stopped

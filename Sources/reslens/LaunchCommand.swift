@@ -23,7 +23,7 @@ struct LaunchCommand: ParsableCommand {
         torchrun --no-python --nproc-per-node 2 reslens train --model resnet-20 --data synthetic
       """)
 
-  @Option(help: ArgumentHelp("How many.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("How many.", valueName: "n"))
   var processes: Int
 
   @Argument(parsing: .postTerminator, help: ArgumentHelp("What each of them runs.", valueName: "train … | measure …"))
@@ -43,7 +43,7 @@ struct LaunchCommand: ParsableCommand {
         path: "launch", problem: "this program was built without Gloo's headers, and so for one process",
         remedy: Processes.installation)
     }
-    Interrupt.listen()
+    Interrupt.listen(answer: nil)
     let meeting = try MeetingPoint()
     let crew = try Crew(count: processes, command, port: meeting.port)
     let status = crew.watch()
@@ -76,6 +76,9 @@ private final class Crew {
     // The meeting point is this process's, as torchrun's is torchrun's.
     environment["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     environment["TORCHELASTIC_RESTART_COUNT"] = "0"
+    if environment[Surroundings.waitPolicy.name] == nil, environment["GOMP_SPINCOUNT"] == nil {
+      environment[Surroundings.waitPolicy.name] = Surroundings.waitPolicy.value
+    }
     environment[Processes.parentVariable] = "\(getpid())"
     if environment["OMP_NUM_THREADS"] == nil {
       environment["OMP_NUM_THREADS"] = "\(max(1, Libtorch.threads / count))"

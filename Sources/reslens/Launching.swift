@@ -17,6 +17,7 @@ struct LaunchArguments: ParsableArguments {
   var launcher = Kind.local
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Runs at once on this machine, a process each with its share of the threads, which --threads sets. (default: 1)",
       valueName: "n"))
@@ -28,10 +29,10 @@ struct LaunchArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Slurm's time limit for a task, for instance 24:00:00.", valueName: "limit"))
   var time: String?
 
-  @Option(help: ArgumentHelp("GPUs a task.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("GPUs a task.", valueName: "n"))
   var gpus: Int?
 
-  @Option(help: ArgumentHelp("Tasks at once, at most.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Tasks at once, at most.", valueName: "n"))
   var tasks: Int?
 
   @Option(
@@ -41,6 +42,7 @@ struct LaunchArguments: ParsableArguments {
   var sbatch: [String] = []
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "How often a task of Slurm's that got no further is submitted again. (default: 2)", valueName: "n"))
   var retries: Int?
@@ -58,10 +60,12 @@ struct LaunchArguments: ParsableArguments {
       throw ValidationError("\(option) is for --launcher slurm")
     }
     if launcher == .slurm, jobs != nil { throw ValidationError("--jobs is for --launcher local; Slurm's is --tasks") }
-    for (option, value) in [
-      ("--jobs", jobs), ("--gpus", gpus), ("--tasks", tasks), ("--retries", retries.map { $0 + 1 }),
+    for (option, value, range) in [
+      ("--jobs", jobs, 1...1024), ("--gpus", gpus, 1...1024), ("--tasks", tasks, 1...1_000_000),
+      ("--retries", retries, 0...1_000_000),
     ] {
-      if let value, value < 1 { throw ValidationError("\(option): a larger number is needed") }
+      guard let value, !range.contains(value) else { continue }
+      throw ValidationError("\(option) \(value) is not between \(range.lowerBound) and \(range.upperBound)")
     }
     if let line = (sbatch + [partition, time].compactMap { $0 }).first(where: { $0.contains("\n") || $0.isEmpty }) {
       throw ValidationError("\"\(line)\" is not one line")
@@ -98,7 +102,7 @@ struct LocalQueue: Launcher {
   let threads: Int?
 
   func launch(_ runs: [PlannedRun], in folder: StudyFolder, _ data: DataSources, _ terminal: Terminal) throws -> Bool {
-    Interrupt.listen()
+    Interrupt.listen(answer: "stopping after this step, and saving")
     let states = try folder.states(of: runs)
     let left = runs.indices.filter { states[$0].isUnfinished }
     if left.isEmpty {

@@ -21,10 +21,13 @@ struct MeasureArguments: ParsableArguments {
       """))
   var mode = MeasureMode.evaluation
 
-  @Option(help: ArgumentHelp("An example is borderline where |p_y − max p_k| is below this.", valueName: "m"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("An example is borderline where |p_y − max p_k| is below this.", valueName: "m"))
   var margin = 0.1
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Follow borderline examples along so many of the last steps. (default: 5, or as many as the head can read)",
       valueName: "n"))
@@ -34,6 +37,7 @@ struct MeasureArguments: ParsableArguments {
   var listBorderline: String?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Applies a step so many more times (§4.4). (default: 20, where --measures or another option asks for it)",
       valueName: "n")
@@ -41,23 +45,27 @@ struct MeasureArguments: ParsableArguments {
   var unroll: Int?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "The step that is repeated, from 1; any that keeps the shape of h. (default: the last)", valueName: "t"))
   var unrollStep: Int?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "What the added steps' F is multiplied by, beside 1; auto takes the lowest mean train loss.",
       valueName: "a|auto"))
   var scale = "auto"
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "What auto chooses from. (default: \(MeasureOptions.Scale.grid.map { "\($0)" }.joined(separator: ",")))",
       valueName: "a,a,…"))
   var scaleGrid: String?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       """
       Gives each added step running statistics of its own, from so many batches of \
@@ -66,22 +74,28 @@ struct MeasureArguments: ParsableArguments {
   var recalibrate: Int?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Drop so many random steps at once. (default: 1,2,4,8,16, as far as there are as many)", valueName: "k,k,…"))
   var lesionDrops: String?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "Exchange so many random pairs of steps. (default: 1,2,4,8,16, as far as there are as many)", valueName: "n,n,…"))
   var lesionShuffles: String?
 
-  @Option(help: ArgumentHelp("Multiply every single step's F by these. (default: 0.5,2)", valueName: "f,f,…"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Multiply every single step's F by these. (default: 0.5,2)", valueName: "f,f,…"))
   var lesionFactors: String?
 
-  @Option(help: ArgumentHelp("How often each random lesion is drawn. (default: 3)", valueName: "n"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("How often each random lesion is drawn. (default: 3)", valueName: "n"))
   var lesionSeeds: Int?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("Only the first so many validation samples for lesions. (default: 2000)", valueName: "n"))
   var lesionSamples: Int?
 

@@ -13,8 +13,8 @@ struct MeasureCommand: ParsableCommand {
     abstract: "Measures what every step of a trained network does.",
     discussion: """
       Writes measures.json into the run folder and prints tables. Always in float32. \
-      Measures of an earlier call on the same checkpoint, data and samples stay. What is measured in training mode goes \
-      into measures-training.json instead.
+      Measures of an earlier call on the same weights, data and samples stay; a call that would lose others needs \
+      --replace. What is measured in training mode goes into measures-training.json instead.
 
       For example:
         reslens measure runs/first --samples 2000
@@ -30,13 +30,17 @@ struct MeasureCommand: ParsableCommand {
   var data: String?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp(
       "The first so many samples of each split, in file order. (default: those that it was trained on, and those that it was scored on; of other data all)",
       valueName: "n"))
   var samples: Int?
 
-  @Option(help: ArgumentHelp("Samples a pass; more take more memory.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Samples a pass; more take more memory.", valueName: "n"))
   var batch = 128
+
+  @Flag(help: "Replaces what was measured before in another network or on other samples, where it cannot stay.")
+  var replace = false
 
   @OptionGroup var arguments: MeasureArguments
   @OptionGroup var device: DeviceOptions
@@ -59,19 +63,22 @@ struct MeasureCommand: ParsableCommand {
     if arguments.asksToUnroll && options.unrolling.step == nil {
       options.unrolling.step = run.network.architecture.steps.count
     }
-    let source = try data.map(ImageDataset.wholeName) ?? configuration.data
-    let dataset = try ImageDataset.load(source)
+    let named = try data.map(ImageDataset.wholeName) ?? configuration.data
+    let dataset = try ImageDataset.load(named, isNamed: data != nil)
+    // The run's own data keep the name that the run has for them, wherever they lie now.
+    let isOwn = named == configuration.data || configuration.isTrained(on: dataset)
+    let source = isOwn ? configuration.data : named
     var fitting = configuration
     (fitting.data, fitting.trainSamples, fitting.validationSamples, fitting.measure) = (source, samples, samples, nil)
     try fitting.check(against: dataset)
     // Other data are normalised as the network is used to.
-    let maker = try BatchMaker(statistics: configuration.statistics ?? dataset.statistics, device: device)
+    let statistics = configuration.statistics ?? dataset.statistics
+    let maker = try BatchMaker(statistics: statistics, device: device)
     // Of its own data, what the run never trained on is no train data unless it is asked for, and its errors are of the validation
     // samples that it was scored on.
-    let isOwn = source == configuration.data
     let seen = isOwn ? configuration.trainSamples ?? dataset.train.count : dataset.train.count
-    let train = Samples(try dataset.train.prefix(max(seen, samples ?? 0)), count: samples, batch: batch, maker: maker)
-    let validation = Samples(
+    let train = try Samples(dataset.train.prefix(max(seen, samples ?? 0)), count: samples, batch: batch, maker: maker)
+    let validation = try Samples(
       dataset.validation, count: samples ?? (isOwn ? configuration.validationSamples : nil), batch: batch, maker: maker)
     if let asked = arguments.lesionSamples, asked > validation.count {
       throw ValidationError("--lesion-samples \(asked): there are \(validation.count) validation samples")
@@ -82,14 +89,15 @@ struct MeasureCommand: ParsableCommand {
     if train.count > seen {
       terminal.note("note: the run was trained on the first \(seen) of these \(train.count) train images")
     }
+    Interrupt.listen(answer: group.isFirst ? "stopping after this batch; nothing of this call is written" : nil)
     Interrupt.parent = Processes.parent
     var listed = BorderlineList(classNames: dataset.classNames)
     let found = try run.measure(
-      options, source, train: train, validation: validation,
-      listBorderline: arguments.listBorderline.map { _ in { listed.add($1, isTrain: $0) } }, note: terminal.note
+      options, source, statistics: statistics, isOwnData: isOwn, train: train, validation: validation,
+      replaces: replace, listBorderline: arguments.listBorderline.map { _ in { listed.add($1, isTrain: $0) } },
+      note: terminal.note
     ) { phase, done, count in
-      // Where it was launched, it ends with who launched it.
-      if Interrupt.parent != nil, Interrupt.received { throw ExitCode(Interrupt.exitCode) }
+      if Interrupt.received { throw ExitCode(Interrupt.exitCode) }
       terminal.progress(done, of: count, phase.rawValue)
     }
     terminal.clear()
@@ -99,7 +107,7 @@ struct MeasureCommand: ParsableCommand {
       try Files.write(listed.csv, to: URL(filePath: file))
       terminal.note("\(listed.count) borderline examples listed in \(file)")
     }
-    let hint = options.mode == .evaluation ? "; see it with: reslens report \(path)" : ""
+    let hint = options.mode == .evaluation ? "; see it with: reslens report \(path.shellQuoted)" : ""
     terminal.note("written to \(folder.measuresFile(options.mode).path)\(hint)")
   }
 

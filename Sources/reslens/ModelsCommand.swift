@@ -26,7 +26,8 @@ struct ModelsCommand: ParsableCommand {
       valueName: "name"))
   var names: [String] = []
 
-  @Option(help: ArgumentHelp("Classes to tell apart; a YAML file's own, else 10.", valueName: "n"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Classes to tell apart; a YAML file's own, else 10.", valueName: "n"))
   var classes: Int?
 
   @Flag(help: "Prints JSON.")

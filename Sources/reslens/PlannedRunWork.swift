@@ -46,17 +46,17 @@ struct PlannedRunWork {
     let missing = try run.missingMeasures(in: place)
     let lock = try FolderLock(place.url, waiting: Self.lockSeconds)
     defer { withExtendedLifetime(lock) {} }
-    // By the name that they had when the run began, wherever they lie now: what was measured then stays beside it.
-    let source = try place.configuration().data
     var options = run.measurement.options
     options.names = Set(missing.compactMap(MeasureName.init(rawValue:)))
-    let maker = try BatchMaker(statistics: run.configuration.statistics ?? dataset.statistics, device: device)
-    let samples = { Samples($0, count: run.measurement.samples, maker: maker) }
+    let statistics = run.configuration.statistics ?? dataset.statistics
+    let maker = try BatchMaker(statistics: statistics, device: device)
+    let samples = { try Samples($0, count: run.measurement.samples, maker: maker) }
     let trained = try dataset.train.prefix(run.configuration.trainSamples ?? dataset.train.count)
     do {
       let measuring = try RunMeasuring(place, expecting: run.configuration.architecture, on: device)
       _ = try measuring.measure(
-        options, source, train: samples(trained), validation: samples(dataset.validation)
+        options, run.configuration.data, statistics: statistics, isOwnData: true, train: samples(trained),
+        validation: samples(dataset.validation)
       ) { phase, done, count in
         if Interrupt.received { throw Stopped() }
         terminal.progress(done, of: count, "measuring: \(phase.rawValue)")

@@ -29,7 +29,9 @@ struct ProbeCommand: ParsableCommand {
   @Option(help: ArgumentHelp("synthetic, synthetic:SEED, or a folder or archive of CIFAR.", valueName: "source"))
   var data = "synthetic"
 
-  @Option(help: ArgumentHelp("The first so many samples of each split, in one batch.", valueName: "n"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The first so many samples of each split, in one batch.", valueName: "n"))
   var samples = 128
 
   @OptionGroup var seeds: SeedArguments
@@ -47,6 +49,7 @@ struct ProbeCommand: ParsableCommand {
 
   func validate() throws {
     if models.isEmpty { throw ValidationError("name at least one model, such as resnet-110-ubn") }
+    if let out { try check(out, endsWith: "html") }
     if samples < 2 { throw ValidationError("--samples \(samples): at least two are needed to be normalised") }
   }
 
@@ -73,7 +76,8 @@ struct ProbeCommand: ParsableCommand {
     terminal.clear()
     print(
       json
-        ? String(decoding: try RunFolder.json(probed.map(\.results)), as: UTF8.self) : table(probed, dataset))
+        ? String(decoding: try JSON.encode(probed.map(\.results), pretty: true), as: UTF8.self) : table(probed, dataset)
+    )
     guard let out else { return }
     let page = URL(filePath: out)
     try Files.makeFolder(page.deletingLastPathComponent())
@@ -94,14 +98,17 @@ struct ProbeCommand: ParsableCommand {
     let maker = try BatchMaker(statistics: dataset.statistics)
     var options = MeasureOptions(names: [.activationNorm, .gradientNorm])
     options.mode = mode
-    let suite = try MeasureSuite(
-      network, options, train: Samples(dataset.train, count: samples, batch: samples, maker: maker),
-      validation: Samples(dataset.validation, count: samples, batch: samples, maker: maker))
+    let train = try Samples(dataset.train, count: samples, batch: samples, maker: maker)
+    let validation = try Samples(dataset.validation, count: samples, batch: samples, maker: maker)
+    let suite = try MeasureSuite(network, options, train: train, validation: validation)
     let (measures, absent, _) = try suite.run()
-    return MeasureResults(
+    return try MeasureResults(
       run: "\(architecture.name)-seed-\(seed)", architecture: architecture.name, checkpoint: "initialisation", epoch: 0,
       data: data, samples: .init(train: samples, validation: samples), steps: architecture.steps.count, mode: mode,
-      batch: mode == .training ? samples : nil, measures: measures, absent: absent)
+      batch: mode == .training ? samples : nil,
+      provenance: Provenance(
+        of: network, images: Provenance.fingerprints(of: train, validation), statistics: dataset.statistics,
+        isOwnData: true, program: Program.version), measures: measures, absent: absent)
   }
 
   private func reported(_ probed: Probed, _ dataset: ImageDataset) -> ReportedRun {

@@ -11,7 +11,7 @@ struct ReportCommand: ParsableCommand {
     commandName: "report",
     abstract: "Makes a page of one run, or of several side by side.",
     discussion: """
-      The page stands on its own; each figure's numbers (.csv) and gnuplot script (.gp) lie in figures/ beside it.
+      The page stands on its own; each figure's numbers (.csv) and gnuplot script (.gp) lie in report-figures/ beside it.
 
       For example: reslens report runs/first runs/second --out comparison/report.html
       """)
@@ -24,6 +24,7 @@ struct ReportCommand: ParsableCommand {
 
   func validate() throws {
     if runs.isEmpty { throw ValidationError("name at least one run folder") }
+    if let out { try check(out, endsWith: "html") }
   }
 
   func run() throws {

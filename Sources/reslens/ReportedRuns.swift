@@ -81,6 +81,6 @@ extension RunFolder {
   /// - Parameter path: what the user calls the folder
   func noteMismatch(_ path: String, _ terminal: Terminal) throws {
     guard let measures = try measures(), let why = try mismatch(of: measures) else { return }
-    terminal.note("note: \(path): \(why); measure again: reslens measure \(path)")
+    terminal.note("note: \(path): \(why); measure again: reslens measure \(path.shellQuoted)")
   }
 }

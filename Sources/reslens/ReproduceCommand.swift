@@ -97,7 +97,6 @@ struct ReproduceCommand: ParsableCommand {
         remedy: "there are \(Study.paper.map(\.name).joined(separator: ", ")), all of them as \"all\", and YAML files")
     }
     let study = try YAML.read(Study.self, from: URL(filePath: name))
-    if let problem = study.problem { throw FileError(path: name, problem: problem, remedy: "mend the file") }
     if Study.paper.contains(where: { $0.name == study.name }) || study.name == "index" {
       throw FileError(
         path: name, problem: "name: \"\(study.name)\" is taken", remedy: "give the study another name")

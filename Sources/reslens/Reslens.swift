@@ -1,5 +1,6 @@
 import ArgumentParser
 import Foundation
+import Host
 import Torch
 
 @main
@@ -25,15 +26,22 @@ struct Reslens: ParsableCommand {
   static func main() {
     // Before libtorch makes its first tensor.
     Libtorch.keepFreedMemory()
-    // A full pipe or a file-size limit is an error to report, not a reason to vanish.
-    signal(SIGPIPE, SIG_IGN)
-    signal(SIGXFSZ, SIG_IGN)
+    var command: (any ParsableCommand)?
     do {
-      var command = try parseAsRoot()
-      try command.run()
+      try Surroundings.prepare()
+      command = try parseAsRoot()
+      try command?.run()
+      try Surroundings.finishOutput()
     } catch let error as ProcessError {
-      FileHandle.standardError.write(Data("Error: \(error)\n".utf8))
+      StandardError.write("Error: \(error)\n")
       Foundation.exit(ProcessError.exitStatus)
+    } catch let error as ValidationError where command != nil {
+      // ArgumentParser would show the usage of reslens, whichever command found the error.
+      let usage = usageString(for: command.map { type(of: $0) } ?? Reslens.self)
+      let name = usage.split(separator: " ").prefix { $0.first != "<" && $0.first != "[" }.joined(separator: " ")
+      StandardError.write(
+        "Error: \(error.message)\nUsage: \(usage)\n  See '\(name) --help' for more information.\n")
+      Foundation.exit(ExitCode.validationFailure.rawValue)
     } catch {
       exit(withError: error)
     }
@@ -46,7 +54,9 @@ extension ProcessError {
 }
 
 struct ThreadOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("Threads for computing; libtorch's choice where it is left out.", valueName: "n"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Threads for computing; libtorch's choice where it is left out.", valueName: "n"))
   var threads: Int?
 
   func validate() throws {
@@ -55,7 +65,9 @@ struct ThreadOptions: ParsableArguments {
     }
   }
 
+  /// To be called before anything else is done: it may start the program anew.
   func apply() throws {
+    Surroundings.restartWithSleepingThreads()
     if let threads { try Libtorch.setThreads(threads) }
   }
 }

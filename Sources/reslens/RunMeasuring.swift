@@ -42,7 +42,7 @@ struct RunMeasuring {
     guard let checkpoint = folder.latestCheckpoint() else {
       throw FileError(
         path: folder.url.path, problem: "there is no checkpoint in this run yet",
-        remedy: "let it train for an epoch: reslens train --resume --out \(folder.url.path)")
+        remedy: "let it train for an epoch: reslens train --resume --out \(folder.url.path.shellQuoted)")
     }
     do {
       return (try checkpoint.network(expecting: architecture), checkpoint)
@@ -52,13 +52,18 @@ struct RunMeasuring {
     }
   }
 
-  /// Measures, and writes it with what an earlier call found on the same checkpoint and samples.
+  /// Measures, and writes it with what an earlier call found in the same network on the same samples.
   /// - Parameters:
   ///   - source: where the samples come from
+  ///   - statistics: by which the samples are normalised
+  ///   - isOwnData: whether the samples are of the data set that the run is trained on
+  ///   - replaces: whether measures that this call does not take anew may be lost
   ///   - note: is told, before anything is measured, of what an earlier call found and this one replaces
   /// - Returns: what this call found
+  /// - Throws: `FileError` where measures would be lost, before anything is measured.
   func measure(
-    _ options: MeasureOptions, _ source: String, train: Samples, validation: Samples,
+    _ options: MeasureOptions, _ source: String, statistics: ChannelStatistics, isOwnData: Bool, train: Samples,
+    validation: Samples, replaces: Bool = false,
     listBorderline: ((_ isTrain: Bool, BorderlineExample) -> Void)? = nil, note: (String) -> Void = { _ in },
     progress: (MeasureSuite.Phase, Int, Int) throws -> Void
   ) throws -> MeasureResults {
@@ -68,25 +73,37 @@ struct RunMeasuring {
       run: folder.name, architecture: network.architecture.name, checkpoint: name,
       epoch: epoch, data: source, samples: .init(train: train.count, validation: validation.count),
       steps: network.architecture.steps.count, mode: options.mode,
-      batch: options.mode == .training ? train.batch : nil, measures: .init(), absent: [])
+      batch: options.mode == .training ? train.batch : nil,
+      provenance: try Provenance(
+        of: network, images: Provenance.fingerprints(of: train, validation), statistics: statistics,
+        isOwnData: isOwnData, program: Program.version), measures: .init(), absent: [])
     if group.isFirst, !FileManager.default.isWritableFile(atPath: folder.url.path) {
       throw FileError(
         path: folder.measuresFile(options.mode).path, problem: "its folder cannot be written to",
-        remedy: "mend its permissions, or measure a copy of the run")
+        remedy: "fix its permissions, or measure a copy of the run")
     }
-    if let earlier = earlier(options.mode), !found.canStand(with: earlier), !earlier.measures.names.isEmpty {
+    let asked = Set(options.names.map(\.rawValue))
+    if let earlier = earlier(options.mode), !earlier.measures.names.isEmpty,
+      let difference = found.difference(from: earlier)
+    {
       let counts = earlier.samples
-      note(
-        "note: in \(folder.measuresFile(options.mode).path), \(earlier.measures.names.sorted().joined(separator: ", ")) of "
-          + "\(counts.train) train and \(counts.validation) validation images will be replaced: the samples, the data or "
-          + "the checkpoint are others now")
+      let lost =
+        "\(earlier.measures.names.sorted().joined(separator: ", ")), measured on \(counts.train) train and "
+        + "\(counts.validation) validation images on \(earlier.provenance.date), cannot stay in one file with what this call "
+        + "measures, which differs in \(difference)"
+      guard replaces || !earlier.isMore(than: asked, on: found.samples) else {
+        throw FileError(
+          path: folder.measuresFile(options.mode).path, problem: lost,
+          remedy: "replace them with --replace, or move the file away")
+      }
+      note("note: in \(folder.measuresFile(options.mode).path), \(lost)")
     }
     (found.measures, found.absent, _) = try suite.run(progress: progress)
     guard group.isFirst else { return found }
     var all = found
     // Another call may have ended meanwhile.
     if let earlier = earlier(options.mode) {
-      all.keepMeasures(of: earlier, asked: Set(options.names.map(\.rawValue)))
+      all.keepMeasures(of: earlier, asked: asked)
     }
     try folder.write(all)
     return found

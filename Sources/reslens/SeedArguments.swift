@@ -2,7 +2,8 @@ import ArgumentParser
 
 /// The seeds of commands that do the same with each.
 struct SeedArguments: ParsableArguments {
-  @Option(help: ArgumentHelp("Seeds of every network, separated by commas.", valueName: "n,n,…"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Seeds of every network, separated by commas.", valueName: "n,n,…"))
   var seeds = "0"
 
   func validate() throws { _ = try list() }

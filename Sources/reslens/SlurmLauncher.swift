@@ -20,7 +20,13 @@ struct SlurmLauncher: Launcher {
   }
 
   func launch(_ runs: [PlannedRun], in folder: StudyFolder, _ data: DataSources, _ terminal: Terminal) throws -> Bool {
-    Interrupt.listen()
+    Interrupt.listen(answer: "leaving the jobs in the queue")
+    // A line break would end the comment that the path stands in, and begin a command.
+    guard !folder.url.path.contains(where: \.isNewline) else {
+      throw FileError(
+        path: folder.url.path, problem: "a job script cannot name a folder with a line break in its name",
+        remedy: "choose another one with --out")
+    }
     let plan = try folder.write(StudyFolder.Plan(runs: runs))
     let logs = folder.url.appending(path: "slurm")
     try Files.makeFolder(logs)
@@ -52,7 +58,7 @@ struct SlurmLauncher: Launcher {
         throw FileError(
           path: logs.path,
           problem: "\(runs[index].folderName) got no further in \(options.submissionsAgain + 1) submissions",
-          remedy: "see the newest log of task \(index) there, mend what it says, and call this again")
+          remedy: "see the newest log of task \(index) there, do what it says, and call this again")
       }
     }
   }
@@ -136,7 +142,7 @@ struct SlurmLauncher: Launcher {
     let limit = options.tasks.map { "%\($0)" } ?? ""
     var head = [
       "--job-name=reslens", "--array=\(Self.ranges(indices))\(limit)", "--ntasks=1",
-      "--cpus-per-task=\(threads ?? 1)", "--output=\"\(logs.path)/%A-%a.log\"",
+      "--cpus-per-task=\(threads ?? 1)", "--output=\(Self.quotedForSbatch(logs.path + "/"))%A-%a.log",
     ]
     head += options.partition.map { ["--partition=\($0)"] } ?? []
     head += options.time.map { ["--time=\($0)"] } ?? []
@@ -145,7 +151,7 @@ struct SlurmLauncher: Launcher {
     return """
       #!/bin/sh
       \(head.map { "#SBATCH \($0)" }.joined(separator: "\n"))
-      exec \(Self.quoted(Program.path)) work \(Self.quoted(plan.path)) --index "$SLURM_ARRAY_TASK_ID" --device \(device) --threads \(threads ?? 1)
+      exec \(Program.path.shellQuoted) work \(plan.path.shellQuoted) --index "$SLURM_ARRAY_TASK_ID" --device \(device) --threads \(threads ?? 1)
 
       """
   }
@@ -163,5 +169,9 @@ struct SlurmLauncher: Launcher {
     return runs.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }.joined(separator: ",")
   }
 
-  private static func quoted(_ text: String) -> String { "'" + text.replacing("'", with: "'\\''") + "'" }
+  /// A path as sbatch reads it in a job script: `%` begins a field there, and a backslash takes what follows as it is.
+  private static func quotedForSbatch(_ path: String) -> String {
+    let escaped = path.replacing("%", with: "%%").replacing("\\", with: "\\\\").replacing("\"", with: "\\\"")
+    return "\"\(escaped)\""
+  }
 }

@@ -93,7 +93,7 @@ struct StudyCommand: ParsableCommand {
 extension RunConfiguration {
   /// Measuring before the first step and after the last epoch, on as many samples as is usual or as there are.
   fileprivate func bothEnds(of dataset: ImageDataset) -> MeasureSchedule {
-    let available = min(trainSamples ?? dataset.train.count, dataset.validation.count)
+    let available = min(trainSamples ?? dataset.train.count, validationSamples ?? dataset.validation.count)
     return MeasureSchedule(
       every: recipe.epochs, samples: min(MeasureSchedule.standardSamples, available), names: MeasureSchedule.standard)
   }

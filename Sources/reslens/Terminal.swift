@@ -1,4 +1,5 @@
 import Foundation
+import Host
 
 /// Progress and notes on standard error: one line that is redrawn on a terminal, plain lines elsewhere.
 final class Terminal {
@@ -42,13 +43,13 @@ final class Terminal {
 
   private func write(_ text: String) {
     if isQuiet { return }
-    FileHandle.standardError.write(Data(text.utf8))
+    StandardError.write(text)
   }
 }
 
 /// Seconds as a person says them: 42 s, 3 min 10 s, 2 h 5 min.
 func spoken(seconds: Double) -> String {
-  guard seconds.isFinite else { return "?" }
+  guard seconds.isFinite, abs(seconds) < 1e12 else { return "?" }
   let whole = Int(seconds.rounded())
   if whole < 60 { return "\(whole) s" }
   if whole < 3600 { return "\(whole / 60) min \(whole % 60) s" }

@@ -32,13 +32,16 @@ struct TrainCommand: ParsableCommand {
 
   @OptionGroup var training: TrainingArguments
 
-  @Option(help: ArgumentHelp("Of initial weights, order and augmentation. (default: 0)", valueName: "n"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Of initial weights, order and augmentation. (default: 0)", valueName: "n"))
   var seed: UInt64?
 
   @Option(help: ArgumentHelp("The run folder. (default: runs/MODEL-DATA-RECIPE-SEED)", valueName: "dir"))
   var out: String?
 
   @Option(
+    parsing: .unconditional,
     help: ArgumentHelp("Seconds between checkpoints within an epoch; there is one after every epoch.", valueName: "n"))
   var checkpointSeconds = 300.0
 
@@ -95,7 +98,7 @@ struct TrainCommand: ParsableCommand {
       })
     let terminal = Terminal()
     terminal.isQuiet = !isFirst
-    Interrupt.listen()
+    Interrupt.listen(answer: isFirst ? "stopping after this step, and saving" : nil)
     Interrupt.parent = Processes.parent
     let outcome: Trainer.Outcome
     do {
@@ -109,7 +112,7 @@ struct TrainCommand: ParsableCommand {
       let launch =
         group.map { Interrupt.parent == nil ? "the same launcher and " : "reslens launch --processes \($0.size) -- " }
         ?? "reslens "
-      terminal.note("stopped and saved; go on with: \(launch)train --resume --out \(folder.url.path)")
+      terminal.note("stopped and saved; go on with: \(launch)train --resume --out \(folder.url.path.shellQuoted)")
       throw ExitCode(Interrupt.exitCode)
     }
     if isFirst { print(folder.url.path) }
@@ -131,7 +134,7 @@ struct TrainCommand: ParsableCommand {
         remedy: "name the folder of one, or say with --model and --data what to begin")
     }
     let source = try training.source(stored: stored)
-    let dataset = try ImageDataset.load(source)
+    let dataset = try ImageDataset.load(source, isNamed: training.data != nil)
     guard let architecture = try model.map({ try .find($0, fitting: dataset) }) ?? stored?.architecture else {
       throw ValidationError("--model is missing: resnet-20, for instance (reslens models lists them)")
     }

@@ -19,19 +19,19 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: ArgumentHelp("paper, paper-likely, quick, or a YAML file. (default: quick)", valueName: "name|file"))
   var recipe: String?
 
-  @Option(help: ArgumentHelp("Epochs instead of the recipe's.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Epochs instead of the recipe's.", valueName: "n"))
   var epochs: Int?
 
-  @Option(help: ArgumentHelp("Images a step instead of the recipe's.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Images a step instead of the recipe's.", valueName: "n"))
   var batch: Int?
 
   @Option(help: ArgumentHelp("fp32, or bf16 for activations in bfloat16. (default: fp32)", valueName: "type"))
   var precision: Precision?
 
-  @Option(help: ArgumentHelp("Only the first so many train images.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Only the first so many train images.", valueName: "n"))
   var trainSamples: Int?
 
-  @Option(help: ArgumentHelp("Only the first so many validation images.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Only the first so many validation images.", valueName: "n"))
   var validationSamples: Int?
 
   @Option(

@@ -77,7 +77,7 @@ struct TrainingSession {
     }
     // What may change where a run is gone on with.
     guard
-      stored == nil || stored?.measure != configuration.measure
+      stored == nil || stored?.data != configuration.data || stored?.measure != configuration.measure
         || stored?.synchronisesStatistics != configuration.synchronisesStatistics
     else { return lock }
     try Files.write(YAML.encode(configuration), to: folder.configurationFile)

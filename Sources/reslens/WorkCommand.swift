@@ -13,24 +13,26 @@ struct WorkCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("The plan.", valueName: "file.json"))
   var plan: String
 
-  @Option(help: ArgumentHelp("The run's place in it, from 0.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("The run's place in it, from 0.", valueName: "n"))
   var index: Int
 
-  @Option(help: ArgumentHelp("Stops, as on an interrupt, once this process is its parent no more.", valueName: "pid"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Stops, as on an interrupt, once this process is its parent no more.", valueName: "pid"))
   var parent: Int32?
 
   @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
   func run() throws {
-    let device = try device.use()
     try threads.apply()
+    let device = try device.use()
     let (folder, plan) = try StudyFolder.read(URL(filePath: plan))
     guard plan.runs.indices.contains(index) else {
       throw ValidationError("--index \(index): the plan has the runs 0 to \(plan.runs.count - 1)")
     }
     let run = plan.runs[index]
-    Interrupt.listen()
+    Interrupt.listen(answer: nil)
     Interrupt.parent = parent
     let terminal = Terminal()
     let dataset = try ImageDataset.load(run.configuration.data)

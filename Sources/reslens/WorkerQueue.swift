@@ -29,7 +29,7 @@ struct WorkerQueue: Launcher {
   }
 
   func launch(_ runs: [PlannedRun], in folder: StudyFolder, _ data: DataSources, _ terminal: Terminal) throws -> Bool {
-    Interrupt.listen()
+    Interrupt.listen(answer: "stopping the runs at their next step and saving them")
     let plan = try folder.write(StudyFolder.Plan(runs: runs))
     let logs = folder.url.appending(path: "logs")
     try Files.makeFolder(logs)
@@ -69,7 +69,7 @@ struct WorkerQueue: Launcher {
       let last = said.split(separator: "\n").last.map(String.init) ?? "status \(worker.process.terminationStatus)"
       throw FileError(
         path: worker.log.path, problem: "\(runs[worker.index].folderName) failed: \(last)",
-        remedy: "mend what the log says and call this again")
+        remedy: "do what the log says and call this again")
     }
     return true
   }

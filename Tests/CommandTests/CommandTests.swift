@@ -110,7 +110,7 @@ struct Reslens {
     let measured = try Reslens.run(["measure", run.path, "--samples", "150", "--batch", "64"])
     try #require(measured.status == 0, Comment(rawValue: measured.errors))
     let results = try #require(try folder.measures())
-    #expect(results.format == 2 && results.run == "run" && results.architecture == "resnet-8")
+    #expect(results.format == 3 && results.run == "run" && results.architecture == "resnet-8")
     #expect(results.measures.cosineLoss?.backpropagated.validation.map(\.count) == [150, 150, 150])
 
     let reported = try Reslens.run(["report", run.path])
@@ -201,7 +201,7 @@ struct Reslens {
     var altered = try #require(try RunFolder(run).measures(.training))
     altered.measures.gradientNorm?.train.steps[0].mean *= 1.003
     let alteredFile = scratch.file("altered.json")
-    try Files.write(RunFolder.json(altered), to: alteredFile)
+    try Files.write(JSON.encode(altered), to: alteredFile)
     let refused = try Checkout.reference(
       "measure.py", [run.path, "--data", scratch.file("data").path, "--file", alteredFile.path])
     #expect(refused.status == 1 && refused.text.contains("gradient-norm differs: steps[0].mean"))
@@ -228,7 +228,15 @@ struct Reslens {
     _ = try measure(["--samples", "20", "--measures", "intermediate"])
     let absent = try #require(try RunFolder(run).measures()).absent
     #expect(absent.contains { $0.measure == "unrolling" } && absent.count { $0.measure == "intermediate" } == 1)
-    let third = try measure(["--samples", "21", "--measures", "intermediate"])
+    // What would be lost is named, and is lost only where that is asked for.
+    let before = try Data(contentsOf: RunFolder(run).measuresFile)
+    let narrower = ["measure", run.path, "--samples", "21", "--measures", "intermediate"]
+    let refused = try Reslens.run(narrower)
+    #expect(
+      refused.status != 0 && refused.errors.contains("cosine-loss, intermediate, l2-ratio")
+        && refused.errors.contains("--replace"), "\(refused.errors)")
+    #expect(try Data(contentsOf: RunFolder(run).measuresFile) == before)
+    let third = try measure(["--samples", "21", "--measures", "intermediate", "--replace"])
     #expect(third.l2Ratio == nil && third.cosineLoss == nil && third.intermediate != nil)
   }
 
@@ -279,7 +287,7 @@ struct Reslens {
     try call(["report", run.path], says: "it is of resnet-14, the run is of resnet-8")
     try own.write(to: folder.measuresFile)
     let others = try Reslens.run([
-      "measure", run.path, "--data", "synthetic:3", "--samples", "20", "--measures", "l2-ratio",
+      "measure", run.path, "--data", "synthetic:3", "--samples", "20", "--measures", "l2-ratio", "--replace",
     ])
     #expect(others.status == 0, "\(others.errors)")
     #expect(try Reslens.run(["compare", run.path]).errors.contains("its measures are of other data (synthetic:3)"))
@@ -292,7 +300,7 @@ struct Reslens {
     let bias = try #require(network.parameters["stem.bias"])
     try bias.copy(from: .full(bias.shape, .nan))
     try network.save(to: weights)
-    try call(["measure", run.path, "--samples", "20"], says: "stem.bias has values that are no finite numbers")
+    try call(["measure", run.path, "--samples", "20"], says: "stem.bias has values that are not finite numbers")
   }
 
   @Test("What was recorded while training stays in sight beside what is measured later")
@@ -312,9 +320,10 @@ struct Reslens {
     let report = try Reslens.run(["report", run.path])
     #expect(report.status == 0 && !report.errors.contains("has no values"), "\(report.errors)")
     // Other samples do not stand in the same file, which is said before they are measured.
-    let other = try Reslens.run(["measure", run.path, "--samples", "30", "--measures", "l2-ratio"])
+    let other = try Reslens.run(["measure", run.path, "--samples", "30", "--measures", "l2-ratio", "--replace"])
     #expect(
-      other.errors.contains("dropped-step, intermediate of 20 train and 20 validation images will be replaced"),
+      other.status == 0
+        && other.errors.contains("dropped-step, intermediate, measured on 20 train and 20 validation images"),
       "\(other.errors)")
   }
 
@@ -332,10 +341,11 @@ struct Reslens {
     #expect(hits >= 3, "seed \(seed)")
     var (a, b) = (try RunFolder(whole).history(), try RunFolder(killed).history())
     #expect(a.map(\.epoch) == [0, 1, 2, 3, 4, 5])
-    // Only the folder's name may differ.
-    for index in a.indices { a[index].run = "" }
-    for index in b.indices { b[index].run = "" }
-    #expect(a == b, "seed \(seed)")
+    // Only the folder's name and the time may differ.
+    for index in a.indices { (a[index].run, a[index].provenance.date) = ("", "") }
+    for index in b.indices { (b[index].run, b[index].provenance.date) = ("", "") }
+    let isSame = a == b
+    #expect(isSame, "seed \(seed)")
     #expect(a[0].mode == .training && a[0].measures.l2Ratio != nil && a[0].measures.droppedStep == nil)
     #expect(a[5].measures.droppedStep != nil && a[5].samples == .init(train: 150, validation: 150))
 

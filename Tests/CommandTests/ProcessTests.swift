@@ -131,11 +131,11 @@ struct ProcessTests {
 
   @Test("Measures are those of one process, to the bit, while training and afterwards")
   func measures() throws {
-    let measured = ["--measure", "every=1,samples=300"]
+    let measured = ["--measure", "every=1,samples=200"]
     let call = try launch(2, gentle("run") + measured)
     #expect(call.status == 0, "\(call.errors)")
     let folder = RunFolder(scratch.file("run"))
-    let arguments = ["measure", folder.url.path, "--samples", "300"]
+    let arguments = ["measure", folder.url.path, "--samples", "200"]
     func measures() throws -> MeasureResults { try #require(try folder.measures()) }
     let shared = try launch(2, arguments)
     #expect(shared.status == 0 && shared.output.contains("cosine"), "\(shared.errors)")

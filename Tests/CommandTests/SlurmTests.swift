@@ -168,7 +168,7 @@ private final class TestCluster {
   func realSlurm() throws {
     let file = scratch.file("study.yaml")
     try Files.write(Self.study, to: file)
-    let (local, cluster) = (scratch.file("local"), scratch.file("cluster"))
+    let (local, cluster) = (scratch.file("local"), scratch.file("a \"cluster\" of 100%'s"))
     func call(_ out: URL) -> [String] {
       ["reproduce", file.path, "--data", "synthetic", "--threads", "1", "--out", out.path]
     }
@@ -207,6 +207,8 @@ private final class TestCluster {
     #expect(text.components(separatedBy: "submitted job").count - 1 >= 2, Comment(rawValue: text))
     #expect(try ReproduceTests.numbers(in: cluster) == ReproduceTests.numbers(in: local))
     #expect(FileManager.default.fileExists(atPath: cluster.appending(path: "index.html").path))
+    let logs = try FileManager.default.contentsOfDirectory(atPath: cluster.appending(path: "slurm").path)
+    #expect(logs.contains { $0.hasSuffix("-0.log") }, "\(logs)")
 
     // And one training in two processes of a step.
     let shared = scratch.file("shared")
