@@ -1,12 +1,13 @@
 # make run   trains a small network on the embedded data set, measures it and makes a report
 # make test  checks the format and runs all tests
+# make fuzz  gives every reader of files a million damaged ones (make test gives each two thousand)
 # make bench times ours and PyTorch side by side; make bench-scaling, how ours grows with depth, width and batch;
 #            make bench-processes, several processes; make bench-gpu, steps on a GPU
 RESLENS := .build/release/reslens
 RUN := runs/resnet-20-synthetic
 PYTHON := PYTHONPATH=$(CURDIR)/.deps/python python3
 
-.PHONY: setup build run test lint bench bench-scaling bench-processes bench-gpu docs clean
+.PHONY: setup build run test fuzz lint bench bench-scaling bench-processes bench-gpu docs clean
 
 setup:
 	@scripts/setup
@@ -30,6 +31,11 @@ test: setup lint
 	swift build -c release --product reslens
 	swift build -c release --build-tests
 	swift test -c release --skip-build --no-parallel
+
+# Readers side by side, as none of them shares anything.
+fuzz: setup
+	swift build -c release --build-tests
+	MUTATIONS=$${MUTATIONS:-1000000} swift test -c release --skip-build --filter MutationTests
 
 bench: build
 	$(PYTHON) benchmarks/run.py

@@ -1,0 +1,117 @@
+import Foundation
+import Host
+import ImageDatasets
+import ResidualNetworks
+import Results
+import Studies
+import Testing
+import Torch
+import Training
+
+/// A reader of files that users or other programs may have damaged.
+struct Reader: Sendable, CustomTestStringConvertible {
+  let name: String
+  /// Valid files.
+  let originals: @Sendable () throws -> [[UInt8]]
+  /// Reads a file.
+  /// - Returns: what is wrong with what was read: it does not read back; nil where nothing is
+  /// - Throws: the reader's error
+  let problem: @Sendable ([UInt8]) throws -> String?
+
+  var testDescription: String { name }
+
+  static let all = [
+    yaml("configuration", RunConfiguration.self) { $0.configuration() },
+    yaml("architecture", Architecture.self) { $0.architecture() },
+    yaml("recipe", Recipe.self) { $0.recipe() },
+    yaml("study", Study.self) { $0.study() },
+    json("loop", Checkpoint.Loop.self) { $0.loop() },
+    json("measures", MeasureResults.self) { $0.measures() },
+    epochs, safetensors, cifar,
+  ]
+
+  private static let seeds = 0..<6
+
+  private static func yaml<Value: Codable & Equatable>(
+    _ name: String, _ type: Value.Type, _ draw: @escaping @Sendable (inout AwkwardValues) -> Value
+  ) -> Reader {
+    Reader(name: name) {
+      try seeds.map { seed in
+        var values = AwkwardValues(seed: seed)
+        return try Array(YAML.encode(draw(&values)).utf8)
+      }
+    } problem: { bytes in
+      let value = try YAML.decode(type, from: Data(bytes), path: "mutated.yaml")
+      let text = try YAML.encode(value)
+      return try YAML.decode(type, from: text, path: "again.yaml") == value
+        ? nil : "it reads back as another value: \(text)"
+    }
+  }
+
+  private static func json<Value: Codable & Equatable>(
+    _ name: String, _ type: Value.Type, _ draw: @escaping @Sendable (inout AwkwardValues) -> Value
+  ) -> Reader {
+    Reader(name: name) {
+      try seeds.map { seed in
+        var values = AwkwardValues(seed: seed)
+        return try Array(JSON.encode(draw(&values)))
+      }
+    } problem: { bytes in
+      let value = try JSON.decode(type, from: Data(bytes), path: "mutated.json", remedy: "none")
+      let data = try JSON.encode(value)
+      let again = try JSON.decode(type, from: data, path: "again.json", remedy: "none")
+      if let measures = value as? MeasureResults {
+        // What is accepted is averaged over seeds.
+        _ = MeasureResults.mean(of: [measures, measures], called: "two")
+      }
+      return try again == value || JSON.encode(again) == data
+        ? nil : "it reads back as another value: \(String(decoding: data, as: UTF8.self))"
+    }
+  }
+
+  private static let epochs = Reader(name: "epochs") {
+    seeds.map { seed in
+      var values = AwkwardValues(seed: seed)
+      return Array(EpochRecord.csv(values.records()).utf8)
+    }
+  } problem: { bytes in
+    let records = try EpochRecord.records(csv: String(decoding: bytes, as: UTF8.self), file: "epochs.csv")
+    return try EpochRecord.records(csv: EpochRecord.csv(records), file: "again.csv") == records
+      ? nil : "it reads back as other records"
+  }
+
+  private static let safetensors = Reader(name: "safetensors") {
+    let tensors: [String: Tensor] = [
+      "stem.weight": try Tensor([Float(1), 2, 3, 4, 5, 6], shape: [2, 3]),
+      "stem.bias": try Tensor([Float(7)], shape: [1]),
+      "bytes": try Tensor([UInt8(1), 2, 3], shape: [3]), "scalar": try Tensor([Double(8)], shape: []),
+      "none": try Tensor([Float](), shape: [0]),
+    ]
+    return [
+      try Array(Safetensors(tensors: tensors, metadata: ["architecture": "{\"name\": \"a\"}"]).encoded()),
+      try Array(Safetensors(tensors: tensors.filter { $0.key.hasPrefix("stem") }).encoded()),
+    ]
+  } problem: { bytes in
+    let file = try Safetensors(decoding: Data(bytes), path: "mutated.safetensors")
+    let again = try Safetensors(decoding: file.encoded(), path: "again.safetensors")
+    guard again.metadata == file.metadata, again.tensors.keys == file.tensors.keys else {
+      return "names do not read back"
+    }
+    // Bit by bit, as NaN equals nothing.
+    return try file.tensors.allSatisfy { name, tensor in
+      guard let other = again.tensors[name] else { return false }
+      return try tensor.shape == other.shape && tensor.elementType == other.elementType
+        && tensor.bytes() == other.bytes()
+    } ? nil : "tensors do not read back"
+  }
+
+  private static let records = 3
+  private static let cifar = Reader(name: "CIFAR") {
+    [(0..<(records * 3073)).map { $0 % 3073 == 0 ? UInt8($0 / 3073) : UInt8(truncatingIfNeeded: $0) }]
+  } problem: { bytes in
+    var (pixels, labels): ([UInt8], [Int]) = ([], [])
+    try CIFAR.cifar10.decode(Data(bytes), path: "mutated.bin", records: records, &pixels, &labels)
+    let written = labels.enumerated().flatMap { [UInt8($1)] + pixels[($0 * 3072)..<(($0 + 1) * 3072)] }
+    return written == bytes ? nil : "its records do not read back"
+  }
+}
