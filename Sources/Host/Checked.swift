@@ -9,17 +9,19 @@ public protocol Checked {
 }
 
 extension DecodingError {
+  /// A field as messages call it, for instance "stages[1].width".
+  static func path(_ keys: [any CodingKey]) -> String {
+    keys.reduce("") { text, key in
+      if let index = key.intValue { return text + "[\(index)]" }
+      return text + (text.isEmpty ? "" : ".") + key.stringValue
+    }
+  }
+
   /// The field, as a path, and what is wrong with it.
   var fieldAndProblem: String {
-    func path(_ keys: [any CodingKey]) -> String {
-      keys.reduce("") { text, key in
-        if let index = key.intValue { return text + "[\(index)]" }
-        return text + (text.isEmpty ? "" : ".") + key.stringValue
-      }
-    }
-    func at(_ keys: [any CodingKey]) -> String { keys.isEmpty ? "" : path(keys) + ": " }
+    func at(_ keys: [any CodingKey]) -> String { keys.isEmpty ? "" : Self.path(keys) + ": " }
     return switch self {
-    case .keyNotFound(let key, let context): path(context.codingPath + [key]) + " is missing"
+    case .keyNotFound(let key, let context): Self.path(context.codingPath + [key]) + " is missing"
     case .typeMismatch(let type, let context): at(context.codingPath) + "not of type \(type)"
     case .valueNotFound(_, let context): at(context.codingPath) + "it is empty"
     case .dataCorrupted(let context):

@@ -50,11 +50,9 @@ public enum YAML {
       value = try YAMLDecoder().decode(type, from: given)
     } catch DecodingError.keyNotFound(let key, let context) {
       // The likely cause of a key that is missing is one that is misspelt.
-      if let stray = strayKey(beside: key, in: given, at: context.codingPath[...]) {
-        throw wrong(
-          DecodingError.keyNotFound(key, context).fieldAndProblem + ", and \(stray) means nothing here")
-      }
-      throw wrong(DecodingError.keyNotFound(key, context).fieldAndProblem)
+      let missing = DecodingError.keyNotFound(key, context).fieldAndProblem
+      guard let stray = strayKey(beside: key, in: given, at: context.codingPath[...]) else { throw wrong(missing) }
+      throw wrong("\(DecodingError.path(context.codingPath + [stray])) means nothing here, and \(missing)")
     } catch let error as DecodingError {
       throw wrong(error.fieldAndProblem)
     } catch {
@@ -197,10 +195,10 @@ public enum YAML {
   /// A key of the mapping in which `key` is missing that its type does not know.
   private static func strayKey(
     beside key: any CodingKey, in node: Node, at path: ArraySlice<any CodingKey>
-  ) -> String? {
+  ) -> (any CodingKey)? {
     guard let next = path.first else {
       let type = type(of: key)
-      return node.mapping?.keys.compactMap(\.string).first { type.init(stringValue: $0) == nil }
+      return node.mapping?.keys.compactMap(\.string).first { type.init(stringValue: $0) == nil }.map(StrayKey.init)
     }
     let inner = next.intValue.flatMap { index in node.sequence.flatMap { $0.indices.contains(index) ? $0[index] : nil }
     }
@@ -209,6 +207,16 @@ public enum YAML {
     }
     return strayKey(beside: key, in: child, at: path.dropFirst())
   }
+}
+
+/// A key of a file that no type knows.
+private struct StrayKey: CodingKey {
+  let stringValue: String
+  var intValue: Int? { nil }
+
+  init(_ name: String) { stringValue = name }
+  init?(stringValue: String) { self.init(stringValue) }
+  init?(intValue: Int) { nil }
 }
 
 extension Node.Scalar {

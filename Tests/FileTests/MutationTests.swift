@@ -8,17 +8,18 @@ import Testing
 /// Damaged files: each is refused by an error that names it, or what is read of it reads back.
 ///
 /// `make fuzz` runs the same with a million inputs a reader (MUTATIONS), and with another seed where MUTATION_SEED names one. Where
-/// a reader traps, the test says at which input, and MUTATION_START begins there.
+/// a reader traps, the test says at which input, and MUTATION_START begins there. MUTATION_READER names one reader.
 @Suite struct MutationTests {
   private static let environment = ProcessInfo.processInfo.environment
   private static let count = environment["MUTATIONS"].flatMap { Int($0) } ?? 2000
   private static let start = environment["MUTATION_START"].flatMap { Int($0) } ?? 0
   private static let seed = environment["MUTATION_SEED"].flatMap { UInt64($0) } ?? 1
+  private static let chosen = Reader.all.filter { [$0.name, nil].contains(environment["MUTATION_READER"]) }
   private static let mostSeconds = 2.0
   private static let mostBytes = 1_000_000_000
 
   @Test(
-    "A reader refuses a damaged file, or what it accepts reads back; it neither traps nor hangs", arguments: Reader.all)
+    "A reader refuses a damaged file, or what it accepts reads back; it neither traps nor hangs", arguments: chosen)
   func mutations(_ reader: Reader) throws {
     let originals = try reader.originals()
     for original in originals { #expect(try reader.problem(original) == nil, "an original of \(reader.name)") }

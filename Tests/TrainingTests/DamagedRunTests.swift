@@ -59,8 +59,8 @@ import Training
       ("means:\n  - ", "means:\n  - .nan\n  - ", "statistics.means: nan"),
       ("means:\n  - ", "means:\n  - 0.5\n  - ", "statistics.deviations: there are 3, and 4 means"),
       ("epochs: 2", "epochs: 0", "recipe.epochs: 0"), ("width: 16", "width: 0", "architecture.stem.width: 0"),
-      ("  epochs: 2\n", "  epoks: 2\n", "recipe.epochs is missing, and epoks means nothing here"),
-      ("seed: 0", "sead: 0", "seed is missing, and sead means nothing here"),
+      ("  epochs: 2\n", "  epoks: 2\n", "recipe.epoks means nothing here, and recipe.epochs is missing"),
+      ("seed: 0", "sead: 0", "sead means nothing here, and seed is missing"),
       ("seed: 0", "seed: 0\nsede: 1", "sede means nothing here (known: "),
     ])
   func configuration(_ old: String, _ new: String, _ words: String) throws {
