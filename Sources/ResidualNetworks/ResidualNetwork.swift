@@ -27,7 +27,8 @@ public final class ResidualNetwork {
     let type = try parameters.required("stem.weight").elementType
     guard type == .float32 || type == .float64 else {
       throw ParameterError(
-        path: "stem.weight", problem: "it is \(type.rawValue) where float32 or float64 is needed: save the weights as float32")
+        path: "stem.weight",
+        problem: "it is \(type.rawValue) where float32 or float64 is needed: save the weights as float32")
     }
     for specification in specifications {
       let parameter = try parameters.required(specification.path)
