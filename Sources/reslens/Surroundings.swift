@@ -44,7 +44,7 @@ enum Surroundings {
   static let waitPolicy = (name: "OMP_WAIT_POLICY", value: "passive")
 
   /// Starts the program anew in its own place with that variable, unless the user has set it or libgomp's own: libgomp reads
-  /// it once, before `main`. A program alone is as fast with it, and two at once take half as long (docs/performance.md).
+  /// it once, before `main`. Two programs at once then take half as long (docs/performance.md says what it costs one alone).
   static func restartWithSleepingThreads() {
     #if os(Linux)
       guard getenv(waitPolicy.name) == nil, getenv("GOMP_SPINCOUNT") == nil else { return }
