@@ -98,7 +98,7 @@ private final class PipeReader: Sendable {
     }
   }
 
-  /// What has come so far.
+  /// The bytes that have come so far.
   var data: Data { collected.withLock { $0 } }
 }
 

@@ -58,7 +58,7 @@ public enum YAML {
     } catch {
       throw wrong("not YAML: \(error)")
     }
-    // What the value has to say about itself is everything that was understood.
+    // Encoding the value again gives everything that was understood of the file.
     let understood = try node(of: value)
     if let difference = difference(given, understood, at: "") { throw wrong(difference) }
     if let problem = (value as? any Checked)?.problem { throw wrong(problem) }
@@ -220,6 +220,6 @@ private struct StrayKey: CodingKey {
 }
 
 extension Node.Scalar {
-  /// Whether it stands without quotes, as numbers do.
+  /// True of a scalar without quotes, as numbers are written.
   fileprivate var isPlain: Bool { style == .plain || style == .any }
 }

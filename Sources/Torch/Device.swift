@@ -8,7 +8,7 @@ public enum Device: Hashable, Sendable {
   /// A GPU, by its index among those that CUDA shows.
   case cuda(Int)
 
-  /// What the C interface calls it.
+  /// The device's number in the C interface.
   /// - Throws: `ArgumentError` for an index that no GPU can have.
   func code() throws(ArgumentError) -> ctorch_device {
     switch self {

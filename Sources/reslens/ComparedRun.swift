@@ -8,7 +8,7 @@ struct ComparedRun {
   let seed: UInt64
   let epochs: Int
   let ofEpochs: Int
-  /// What of the measures was recorded while training, perhaps on another number of samples.
+  /// The measures that were recorded while training, perhaps on another number of samples.
   let recorded: RunFolder.Recorded?
   /// By the columns' keys.
   private let values: [String: Double]

@@ -47,9 +47,9 @@ extension MeasureSchedule {
 
 /// Measures a run after its epochs, into its folder.
 struct EpochMeasuring {
-  /// What results call the data.
+  /// The name of the data in results.
   private let source: String
-  /// Of the samples of every epoch.
+  /// The fingerprints of the samples, which are every epoch's.
   private let images: BySplit<String>
   private let network: ResidualNetwork
   private let folder: RunFolder

@@ -3,7 +3,7 @@ import Foundation
 /// Whether the user or the system asked the program to leave (SIGINT, SIGTERM, SIGHUP). A second signal ends it at once.
 enum Interrupt {
   nonisolated(unsafe) private static var number: Int32 = 0
-  /// What the user is told as soon as the first signal comes; the handler may do no more than write it.
+  /// The line that the handler writes at the first signal; a handler may do little more.
   nonisolated(unsafe) private static var answer = (text: UnsafePointer<CChar>?.none, count: 0)
 
   /// - Parameter answer: what the program does before it leaves, for instance "stopping after this step"; nil where another

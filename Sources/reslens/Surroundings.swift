@@ -1,7 +1,7 @@
 import Foundation
 import Host
 
-/// What the program was started with and in, made such that nothing it does later can fail of it.
+/// The arguments, folder and standard streams that the program was started with, checked before anything else is done.
 enum Surroundings {
   /// - Throws: `FileError` for names of files that are not UTF-8, which would become others on the way.
   static func prepare() throws(FileError) {
