@@ -198,7 +198,7 @@ public enum YAML {
   ) -> (any CodingKey)? {
     guard let next = path.first else {
       let type = type(of: key)
-      return node.mapping?.keys.compactMap(\.string).first { type.init(stringValue: $0) == nil }.map(StrayKey.init)
+      return node.mapping?.keys.compactMap(\.string).first { type.init(stringValue: $0) == nil }.map(AnyKey.init)
     }
     let inner = next.intValue.flatMap { index in node.sequence.flatMap { $0.indices.contains(index) ? $0[index] : nil }
     }
@@ -207,16 +207,6 @@ public enum YAML {
     }
     return strayKey(beside: key, in: child, at: path.dropFirst())
   }
-}
-
-/// A key of a file that no type knows.
-private struct StrayKey: CodingKey {
-  let stringValue: String
-  var intValue: Int? { nil }
-
-  init(_ name: String) { stringValue = name }
-  init?(stringValue: String) { self.init(stringValue) }
-  init?(intValue: Int) { nil }
 }
 
 extension Node.Scalar {

@@ -18,18 +18,8 @@ extension Architecture {
       try validate()
     } catch {
       throw DecodingError.dataCorrupted(
-        .init(codingPath: decoder.codingPath + [FieldKey(error.field)], debugDescription: error.problem))
+        .init(codingPath: decoder.codingPath + [AnyKey(error.field)], debugDescription: error.problem))
     }
-  }
-
-  /// A field of the architecture's file as a place in an error.
-  private struct FieldKey: CodingKey {
-    let stringValue: String
-    var intValue: Int? { nil }
-
-    init(_ field: String) { stringValue = field }
-    init?(stringValue: String) { self.init(stringValue) }
-    init?(intValue: Int) { nil }
   }
 
   /// An architecture by its name, or from a YAML file where `nameOrPath` looks like one; behind either, `-shared` and so on

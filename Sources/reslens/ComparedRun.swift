@@ -1,3 +1,4 @@
+import Host
 import Results
 import Training
 
@@ -131,22 +132,13 @@ struct ComparedRun {
 }
 
 extension ComparedRun: Encodable {
-  private struct Key: CodingKey {
-    let stringValue: String
-    var intValue: Int? { nil }
-
-    init(_ name: String) { stringValue = name }
-    init?(stringValue: String) { self.init(stringValue) }
-    init?(intValue: Int) { nil }
-  }
-
   func encode(to encoder: any Encoder) throws {
-    var object = encoder.container(keyedBy: Key.self)
-    try object.encode(run, forKey: Key("run"))
-    try object.encode(architecture, forKey: Key("architecture"))
-    try object.encode(seed, forKey: Key("seed"))
-    try object.encode(epochs, forKey: Key("epochs"))
-    try object.encode(ofEpochs, forKey: Key("of-epochs"))
-    for (key, value) in values { try object.encode(value, forKey: Key(key)) }
+    var object = encoder.container(keyedBy: AnyKey.self)
+    try object.encode(run, forKey: AnyKey("run"))
+    try object.encode(architecture, forKey: AnyKey("architecture"))
+    try object.encode(seed, forKey: AnyKey("seed"))
+    try object.encode(epochs, forKey: AnyKey("epochs"))
+    try object.encode(ofEpochs, forKey: AnyKey("of-epochs"))
+    for (key, value) in values { try object.encode(value, forKey: AnyKey(key)) }
   }
 }

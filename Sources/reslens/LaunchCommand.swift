@@ -76,9 +76,7 @@ private final class Crew {
     // The meeting point is this process's, as torchrun's is torchrun's.
     environment["TORCHELASTIC_USE_AGENT_STORE"] = "True"
     environment["TORCHELASTIC_RESTART_COUNT"] = "0"
-    if environment[Surroundings.waitPolicy.name] == nil, environment["GOMP_SPINCOUNT"] == nil {
-      environment[Surroundings.waitPolicy.name] = Surroundings.waitPolicy.value
-    }
+    if let spinCount = Surroundings.spinCount { environment[spinCount.name] = spinCount.value }
     environment[Processes.parentVariable] = "\(getpid())"
     if environment["OMP_NUM_THREADS"] == nil {
       environment["OMP_NUM_THREADS"] = "\(max(1, Libtorch.threads / count))"

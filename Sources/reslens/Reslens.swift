@@ -67,7 +67,7 @@ struct ThreadOptions: ParsableArguments {
 
   /// To be called before anything else is done: it may start the program anew.
   func apply() throws {
-    Surroundings.restartWithSleepingThreads()
+    Surroundings.restartWithSpinCount()
     if let threads { try Libtorch.setThreads(threads) }
   }
 }

@@ -39,16 +39,19 @@ enum Surroundings {
       remedy: "make room where it goes")
   }
 
-  /// The environment variable by which OpenMP's threads sleep while they wait, instead of turning on a core that another
-  /// process could use.
-  static let waitPolicy = (name: "OMP_WAIT_POLICY", value: "passive")
+  /// The environment variable that says how often OpenMP's threads look for new work before they sleep, or nil where the
+  /// user has set it or `OMP_WAIT_POLICY`. 5000 times is about 0.1 ms: longer than the pauses within a training step, and
+  /// short enough to leave the core to another process (docs/performance.md has the figures).
+  static var spinCount: (name: String, value: String)? {
+    let name = "GOMP_SPINCOUNT"
+    return getenv(name) == nil && getenv("OMP_WAIT_POLICY") == nil ? (name, "5000") : nil
+  }
 
-  /// Starts the program anew in its own place with that variable, unless the user has set it or libgomp's own: libgomp reads
-  /// it once, before `main`. Two programs at once then take half as long (docs/performance.md says what it costs one alone).
-  static func restartWithSleepingThreads() {
+  /// Starts the program anew in its own place with `spinCount`: libgomp reads the variable once, before `main`.
+  static func restartWithSpinCount() {
     #if os(Linux)
-      guard getenv(waitPolicy.name) == nil, getenv("GOMP_SPINCOUNT") == nil else { return }
-      setenv(waitPolicy.name, waitPolicy.value, 1)
+      guard let spinCount else { return }
+      setenv(spinCount.name, spinCount.value, 1)
       // Where that cannot be done, the program goes on as it is.
       execv("/proc/self/exe", CommandLine.unsafeArgv)
     #endif
