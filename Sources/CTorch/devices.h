@@ -1,4 +1,4 @@
-// What the other files ask of devices.
+// Functions on devices that the other files of CTorch use.
 #ifndef CTORCH_DEVICES_H
 #define CTORCH_DEVICES_H
 

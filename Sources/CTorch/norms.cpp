@@ -143,7 +143,7 @@ NormGradient::NormGradient(const ctorch_norm &norm, const Statistics &statistics
   std::vector<double> abd(3 * apart), dgamma(channels), dbeta(channels);
   for (int64_t c = 0; c < channels; ++c) {
     const double inverse = statistics.inverse_deviation[c];
-    // Of this process's images: those of all are added up with every parameter's.
+    // This is the sum over this process's images. Gradients of all parameters are added over processes later.
     dbeta[c] = own[c];
     dgamma[c] = own[apart + c] * inverse;
     // γ/σ·(g − Σg/N − x̂·Σg·x̂/N) with x̂ = (x − mean)/σ

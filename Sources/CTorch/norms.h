@@ -19,9 +19,10 @@ std::vector<float> lined_up(const at::Tensor &tensor, int64_t channels);
 struct Statistics {
   std::vector<double> mean, inverse_deviation;
 
-  /// Those of a way back: what the forward returned, or the running ones.
+  /// Statistics for a backward pass: those that the forward pass returned, or the running ones.
   static Statistics of(const ctorch_norm &norm, ctorch_tensor batch);
-  /// Those of a forward; moves the running ones where it should. `known_sums`, where not null, are x's.
+  /// Statistics for a forward pass. Updates the running statistics where `norm` says so. `known_sums`, where not null, are
+  /// the channel sums of x.
   static Statistics of(const kernels::Kernels &run, const at::Tensor &x, ctorch_tensor known_sums,
                        const ctorch_norm &norm, ctorch_statistics kind, double momentum);
   /// As a forward returns them.

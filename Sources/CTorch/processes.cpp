@@ -41,7 +41,7 @@ struct ctorch_group_impl {
   c10::intrusive_ptr<c10d::Store> store;
   c10::intrusive_ptr<c10d::Backend> gloo, nccl;
 
-  /// What exchanges tensors that lie where this one does.
+  /// The backend that exchanges tensors on this tensor's device.
   c10d::Backend &backend(const at::Tensor &tensor);
   /// NCCL can only be left by all processes together, and one that fails leaves alone: it is left to the process's end.
   ~ctorch_group_impl() { (void)nccl.release(); }
@@ -176,7 +176,7 @@ void ctorch_store_free(ctorch_store store) { delete store; }
 
 int ctorch_group_join(ctorch_meeting meeting, ctorch_group *out) {
   return guarded([&] {
-    // What c10d keeps for itself is made outside of inference mode.
+    // c10d must create its own tensors outside of inference mode.
     c10::InferenceMode off(false);
     c10d::TCPStoreOptions options;
     options.port = static_cast<uint16_t>(meeting.port);

@@ -1,4 +1,4 @@
-// What the other files ask of processes that compute together.
+// Functions on processes that compute together, for the other files of CTorch.
 #ifndef CTORCH_PROCESSES_H
 #define CTORCH_PROCESSES_H
 

@@ -54,7 +54,7 @@ at::Tensor cross_entropy(const Labelled &rows, double smoothing, const Places &t
     const double *row = rows.row(n);
     const int64_t y = rows.target(n);
     int64_t best = 0;
-    // What is no number counts as the largest, as in libtorch.
+    // NaN counts as the largest value, as in libtorch.
     for (int64_t k = 1; k < classes; ++k) best = row[k] <= row[best] || std::isnan(row[best]) ? best : k;
     double total = 0;
     for (int64_t k = 0; k < classes; ++k) total += p[k] = std::exp(row[k] - row[best]);

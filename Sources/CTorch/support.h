@@ -1,4 +1,4 @@
-// What every file of CTorch shares: the handle, the guard and the loop over threads.
+// Declarations that every file of CTorch shares: the handle, the guard and the loop over threads.
 #ifndef CTORCH_SUPPORT_H
 #define CTORCH_SUPPORT_H
 

@@ -82,7 +82,8 @@ struct PendingTensors {
   }
 };
 
-/// What a pending gradient comes to, and `kept` added where it is defined; into `out`, which may be the gradient's memory.
+/// Computes a pending gradient and adds `kept` where it is defined. The result goes to `out`, which may share the gradient's
+/// memory.
 void resolve(const PendingTensors &pending, const at::Tensor &kept, const at::Tensor &out) {
   if (device::launches(pending.gradient)) {
     device::resolve({pending.gradient, pending.normed, pending.coefficients}, kept, out);
@@ -120,7 +121,7 @@ struct UnitForward {
   int stride;
   double scale;
   bool keeps_residual, wants_sums;
-  // What comes of it.
+  // Results.
   at::Tensor residual, sum, sums, squares, batch, normed;
 
   void by_kernels(const Kernels &run, const Statistics &statistics, const ctorch_norm &norm) {
@@ -183,7 +184,7 @@ struct UnitBackward {
   const at::Tensor x, weight, kept, beside;
   int stride;
   bool wants_parameters;
-  // What comes of it.
+  // Results.
   at::Tensor out, coefficients, products, norm_weight, norm_bias, grad_weight, grad_bias;
 
   void by_kernels(const Kernels &run, const ctorch_norm &norm, ctorch_tensor batch) {

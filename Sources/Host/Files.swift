@@ -2,11 +2,11 @@ import Foundation
 
 /// A file or folder that could not be used: which, why, and what to do about it.
 public struct FileError: Error, CustomStringConvertible, Equatable {
-  /// What could not be used, as the user would name it.
+  /// The file or other thing that could not be used, as the user would name it.
   public var path: String
-  /// What is wrong with it, in a clause.
+  /// The problem, as a clause.
   public var problem: String
-  /// What to do, in a clause.
+  /// The remedy, as a clause.
   public var remedy: String
 
   /// - Parameters:

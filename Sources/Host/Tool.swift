@@ -21,9 +21,9 @@ public struct Tool: Sendable {
   public struct Outcome: Sendable {
     /// The exit status.
     public var status: Int32
-    /// What it wrote to standard output.
+    /// Everything that the program wrote to standard output.
     public var output: Data
-    /// What it wrote to standard error.
+    /// Everything that the program wrote to standard error.
     public var errors: String
   }
 

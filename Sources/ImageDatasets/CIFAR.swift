@@ -121,7 +121,7 @@ public enum CIFAR: String, CaseIterable, Sendable {
         path: path,
         problem: "it has \(data.count) bytes, and \(records) records of \(size) bytes are \(records * size)",
         remedy: "remove the folder and fetch the data set again: reslens data fetch"
-          // What is exported has as many records as its source.
+          // An exported set has as many records as its source.
           + (data.count.isMultiple(of: size)
             ? "; in place of what reslens data export wrote, name the source that it was of" : ""))
     }

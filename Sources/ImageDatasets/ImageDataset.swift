@@ -59,13 +59,13 @@ public final class ImageSet {
 public final class ImageDataset {
   /// For instance "cifar-10".
   public let name: String
-  /// What each class is called; a label is a place in this list.
+  /// The names of the classes; a label is an index into this list.
   public let classNames: [String]
-  /// Those to train on.
+  /// The training images.
   public let train: ImageSet
-  /// Those to judge by, never trained on; CIFAR's test set.
+  /// The validation images, which are never trained on. For CIFAR this is the test set.
   public let validation: ImageSet
-  /// Of the whole train set.
+  /// The channel statistics of the whole training set.
   public let statistics: ChannelStatistics
 
   /// - Throws: `ArgumentError` for a label that is none of the classes, and where there are no train images.

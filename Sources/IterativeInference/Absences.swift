@@ -2,7 +2,8 @@ import ResidualNetworks
 import Results
 
 extension MeasureOptions {
-  /// What is asked for and cannot exist in a network of this architecture; nothing needs to be built to know it.
+  /// The values that are asked for and cannot exist in a network of this architecture. The network need not be built
+  /// for this.
   public func absences(in architecture: Architecture) -> [MeasureResults.Absence] {
     let steps = architecture.steps.map(\.name)
     let last = architecture.stages.count - 1

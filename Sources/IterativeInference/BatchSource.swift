@@ -86,12 +86,12 @@ public struct LabelledBatch {
 
 /// A batch that contradicts itself.
 public struct BatchError: Error, CustomStringConvertible, Equatable {
-  /// What does not fit together.
+  /// The contradiction between the arguments.
   public var problem: String
   public var description: String { "a batch cannot be: \(problem)" }
 }
 
-/// What a classifier says about a batch, with the truth beside it.
+/// A classifier's predictions for a batch, together with the labels.
 public struct LabelledReading {
   /// Loss, entropy, margin and answer of each sample.
   public let reading: CrossEntropy

@@ -1,8 +1,8 @@
 import ResidualNetworks
 import Results
 
-/// What the last steps do to examples near the border between right and wrong, to those that were right already, and
-/// to all (§4.3, Fig. 6). The groups are fixed by what the head says of one state, the reference.
+/// Scores along the last steps of the examples near the decision boundary, of those that were correct already, and of
+/// all (§4.3, Fig. 6). The groups are determined by the head's predictions at one state, the reference.
 public final class BorderlineGroups: Measure {
   /// An example is borderline where |p_y − max_{k≠y} p_k| is below this at the reference.
   public let margin: Double
@@ -10,10 +10,10 @@ public final class BorderlineGroups: Measure {
   public let reference: Int
 
   private let steps: [StepName]
-  /// Of the states after `reference`, `reference + 1`, … steps.
+  /// The groups' sums after `reference`, `reference + 1`, … steps.
   private var sums: [GroupSums]
   private var turns: [TurnedExamples]
-  /// What the head says after the steps of the batch at hand that were seen, the last one first.
+  /// The head's predictions after the steps of the current batch that were seen, the last step first.
   private var later: [LabelledReading] = []
   private let tell: ((BorderlineExample) -> Void)?
 
@@ -78,7 +78,7 @@ public final class BorderlineGroups: Measure {
     sums.enumerated().map { GroupedState(step: reference + $0, groups: $1.scores) }
   }
 
-  /// What each step after the reference does to borderline examples.
+  /// The flipped predictions of borderline examples at each step after the reference.
   public var turned: [TurnedExamples] { turns }
 }
 

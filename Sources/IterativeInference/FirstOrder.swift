@@ -4,7 +4,7 @@ import Results
 /// How much of each step's change of loss its first-order term tells (§3, eq. 4): the mean of L(h_t) − L(h_{t−1})
 /// beside that of F_t(h_{t−1}) · ∂L/∂h_{t−1}, L being the plugged head's; the steps of the last stage.
 public final class FirstOrder: Measure {
-  /// Of term and change.
+  /// The moments of term and change.
   private var sums: [StepName: PairMoments] = [:]
 
   public init() {}
@@ -19,7 +19,7 @@ public final class FirstOrder: Measure {
     }
   }
 
-  /// Those of the last stage's steps.
+  /// The results of the last stage's steps.
   public var result: [FirstOrderTerm] {
     sums.compactMap { name, moments in
       guard let term = moments.first.statistic, let change = moments.second.statistic else { return nil }

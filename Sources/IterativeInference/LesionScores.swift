@@ -2,14 +2,14 @@ import ResidualNetworks
 import Results
 import Torch
 
-/// What the trained network loses when its steps run otherwise (Veit et al. 2016): random steps dropped, random pairs
-/// exchanged, adjacent steps swapped, what one step adds scaled. Steps that change h's shape stay where they are, and
-/// steps move within their stage only.
+/// Scores of the trained network when its steps run differently (Veit et al. 2016): random steps dropped, random pairs
+/// exchanged, adjacent steps swapped, or the F of one step scaled. Steps that change h's shape stay in place, and steps
+/// move only within their stage.
 public final class LesionScores: Measure {
   public let plannedSamples: Int?
   private let steps: [StepName]
   private let lesions: [Lesion]
-  /// Of the undamaged network, then of each lesion.
+  /// The sums of the undamaged network, then those of each lesion.
   private var sums: [ScoreSum]
 
   /// Which lesions, how many and on how many samples.
@@ -19,7 +19,7 @@ public final class LesionScores: Measure {
     /// How many random pairs to exchange; 1, 2, 4, 8, 16 as far as there are as many where it is nil: the same pair again and
     /// again would only undo itself.
     public var shuffles: [Int]?
-    /// What to multiply every single step's F by.
+    /// The factors by which every single step's F is multiplied.
     public var factors: [Double]
     /// How often each random lesion is drawn.
     public var seeds: Int

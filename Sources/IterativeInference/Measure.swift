@@ -17,7 +17,7 @@ public protocol Measure: AnyObject {
   /// How many samples the plans are run on, the first ones; nil for all.
   var plannedSamples: Int? { get }
 
-  /// What the head says after `plans(for:)[plan]` for one batch.
+  /// Receives the head's predictions after `plans(for:)[plan]` for one batch.
   func observe(plan: Int, _ reading: LabelledReading)
 
   /// Other ways through the network of which every step is to be seen, after the network's own steps.
@@ -38,7 +38,7 @@ extension Measure {
 
 /// A plan that begins as the network's own does, and of which the steps from one on are to be seen.
 public struct Trajectory {
-  /// What is run.
+  /// The plan that is run.
   public var plan: Plan
   /// The first step that is seen, from 1. Until then `plan` is the network's own, so that its state is known already.
   public var first: Int
@@ -110,13 +110,13 @@ public final class StepReading {
 
   /// For each sample ‖∂u_n/∂h_{t−1}‖², at a projection too; that of ∂L/∂h_{t−1} is `doubts[n]²` times as large.
   public func inputGradientSquares() throws -> [Double] {
-    // What other measures have asked for anyway.
+    // Other measures need these products anyway.
     guard layout.name.projection else { return try products().otherSquares }
     return try numbers { [try $0.inputGradient.sampleSquares()] }[0]
   }
 
-  /// Of F (`squares`) and the gradient (`otherSquares`): ∂u_n/∂h_{t−1}, or where the step has a projection the one with
-  /// respect to its output.
+  /// The products of F (`squares`) and the gradient (`otherSquares`): ∂u_n/∂h_{t−1}, or at a projection the gradient
+  /// with respect to the projection's output.
   public func products() throws -> SampleProducts {
     if let knownProducts { return knownProducts }
     let products: SampleProducts = try numbers.ask {
@@ -127,7 +127,8 @@ public final class StepReading {
     return products
   }
 
-  /// Of F (`squares`) and the plugged head's gradient at `before` (`otherSquares`); nil before the last stage.
+  /// The products of F (`squares`) and the plugged head's gradient at `before` (`otherSquares`); nil before the last
+  /// stage.
   public func pluggedProducts() throws -> SampleProducts? {
     guard let before else { return nil }
     if let knownPluggedProducts { return knownPluggedProducts }
@@ -136,7 +137,7 @@ public final class StepReading {
     return products
   }
 
-  /// Of a later step's F (`squares`) and this one's (`otherSquares`), of one shape.
+  /// The products of a later step's F (`squares`) and this step's F (`otherSquares`), which have the same shape.
   func products(withResidualOf later: StepReading) throws -> SampleProducts {
     try numbers.ask { try later.tensors().residual.sampleProducts(tensors().residual) }
   }
@@ -191,7 +192,7 @@ public final class ReadableState {
     (self.batch, self.numbers, self.said) = (batch, numbers, said)
   }
 
-  /// What the head says.
+  /// The head's predictions.
   public func reading() throws -> LabelledReading {
     if let known { return known }
     let reading = batch.labelled(try numbers.ask { try said ?? head().reading })

@@ -12,19 +12,18 @@ public enum MeasureName: String, CaseIterable, Sendable {
   case activationNorm = "activation-norm"
   case gradientNorm = "gradient-norm"
 
-  /// Those that are recorded while training where nothing else is said: numbers a step that ride on the pass which is made
-  /// anyway.
+  /// The measures that are recorded during training by default: numbers for each step that need no pass of their own.
   public static let ridingOnTraining = [
     cosineLoss, l2Ratio, firstOrder, intermediate, activationNorm, gradientNorm,
   ]
 
-  /// Those that a network running by the batch's own statistics has: what looks at its own pass alone.
+  /// The measures that exist in training mode: they need only the network's own pass.
   public static let inTrainingMode: Set = [cosineLoss, l2Ratio, activationNorm, gradientNorm]
 }
 
 /// Which measures a `MeasureSuite` takes, and how.
 public struct MeasureOptions: Sendable {
-  /// What is measured.
+  /// The measures to take.
   public var names: Set<MeasureName>
   /// By which statistics the network runs; in training mode only `MeasureName.inTrainingMode` can be measured.
   public var mode = MeasureMode.evaluation
@@ -52,7 +51,7 @@ public struct MeasureOptions: Sendable {
     public var step: Int?
     /// How many steps are added.
     public var times = 20
-    /// What the added steps' F is multiplied by, beside 1.
+    /// The factor of the added steps' F, which is tried beside 1.
     public var scale = Scale.chosen(from: Scale.grid)
     /// On how many train batches each added step's own running statistics are taken; nil to use the block's.
     public var recalibrationBatches: Int?
@@ -64,10 +63,11 @@ public struct MeasureOptions: Sendable {
   public enum Scale: Equatable, Sendable {
     /// This one; finite and not 0.
     case given(Double)
-    /// That of these with the lowest mean train loss over the added steps; of equals the first.
+    /// The scale among these with the lowest mean training loss over the added steps; the first one of several equal
+    /// scales.
     case chosen(from: [Double])
 
-    /// What is chosen from where nothing else is said.
+    /// The scales to choose from by default.
     public static let grid = [1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01]
 
     var candidates: [Double] {

@@ -6,14 +6,14 @@ import Torch
 public struct MeasureSuite {
   let network: ResidualNetwork
   let options: MeasureOptions
-  /// Of images that were trained on; what α is chosen and statistics are taken anew by.
+  /// Training images. The scale α is chosen and statistics are recomputed with these.
   public let train: Samples
-  /// Of images that were not.
+  /// Images that were not used for training.
   public let validation: Samples
   private let listBorderline: ((_ isTrain: Bool, BorderlineExample) -> Void)?
   let group: ProcessGroup?
 
-  /// What the suite is at.
+  /// The current phase of the suite.
   public enum Phase: String, Sendable {
     case scale = "samples of the train set for the scale"
     case train = "samples of the train set"
@@ -69,7 +69,7 @@ public struct MeasureSuite {
   private func results(
     _ train: SplitMeasures, _ validation: SplitMeasures, _ unrolling: PreparedUnrolling?
   ) -> MeasureResults.Measures {
-    /// What both splits have.
+    /// The value of both splits; nil where a split has none.
     func both<Kind, Value>(_ measure: (SplitMeasures) -> Kind?, _ value: (Kind) -> Value) -> BySplit<Value>? {
       guard let train = measure(train), let validation = measure(validation) else { return nil }
       return BySplit(train: value(train), validation: value(validation))

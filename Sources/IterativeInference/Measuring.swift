@@ -59,7 +59,7 @@ public func measure<Measures>(
   return told
 }
 
-/// What is done with every batch.
+/// The work to do with every batch.
 private struct Round {
   private let network: ResidualNetwork
   private let mode: MeasureMode
@@ -164,7 +164,7 @@ private struct Round {
     func meet(_ step: Met, _ visited: Pass.VisitedStep?) throws {
       let stage = step.layout.name.stage
       let before = isReadable && stage == lastStage ? readable(visited?.kept) : nil
-      // What the later step adds to is what this one ends with, unless a projection or a pooling lies between.
+      // The later step adds to the state that this step ends with, unless a projection or a pooling lies between them.
       let after = later.stage == stage ? later.state : nil
       let made = step.isTaken ? following : nil
       let taken = normed(visited?.input, visited?.inputSquares)
@@ -183,8 +183,8 @@ private struct Round {
     }
   }
 
-  /// What goes back through a pass, by what each sample's part of it is to be multiplied to be ∂L/∂h, and what the head
-  /// says.
+  /// The start of the backward pass: the gradient to propagate, the factor that turns each sample's part of it into
+  /// ∂L/∂h, and the head's predictions.
   private func start(
     _ pass: Pass, _ batch: LabelledBatch, _ mode: MeasureMode
   ) throws -> (gradient: Tensor, doubts: [Double], said: CrossEntropy) {
@@ -222,7 +222,7 @@ private struct Round {
 }
 
 extension Optional {
-  /// What this process has of a batch that it runs.
+  /// The values of a batch that this process runs.
   /// - Throws: `PassError` where another one runs it.
   fileprivate func wanted() throws -> Wrapped {
     guard let self else { throw PassError.goneBack }

@@ -5,17 +5,18 @@ import Torch
 /// They are found by looking at tensors. Where several processes share the work, the one that runs a batch keeps them, and
 /// the others, which have no tensors of it, are told the same when they ask the same.
 final class Numbers {
-  /// What was found so far: of each question how many vectors, and of each vector its length and its elements.
+  /// The numbers found so far: for each question the number of vectors, and for each vector its length and its
+  /// elements.
   private(set) var kept: [Double] = []
   private let keeps: Bool
   private let sent: [Double]?
   private var place = 0
 
-  /// Those of a batch that this process runs.
+  /// Numbers of a batch that this process runs.
   /// - Parameter keeps: whether `kept` is wanted
   init(keeps: Bool) { (self.keeps, sent) = (keeps, nil) }
 
-  /// Those of a batch that another process has run, which kept these.
+  /// Numbers of a batch that another process has run and kept.
   init(sent: [Double]) { (keeps, self.sent) = (false, sent) }
 
   /// Whether there are no tensors.
@@ -54,7 +55,7 @@ final class Numbers {
   /// - Throws: `UnlikeMeasures` where something was sent that nobody has asked for.
   func checkAllAsked() throws { if let sent, place != sent.count { throw UnlikeMeasures() } }
 
-  /// What the head says.
+  /// The head's predictions.
   func ask(_ find: () throws -> CrossEntropy) throws -> CrossEntropy {
     var own: CrossEntropy?
     let vectors = try ask(4) {

@@ -25,7 +25,7 @@ public final class GradientNorm: Measure {
   private let firstOfLastStage: Int?
   private var sums = StepMoments()
   private var ratios = Moments()
-  /// Of the batch at hand, where the last stage begins.
+  /// The numbers of the current batch where the last stage begins.
   private var atLastStage: [Double] = []
 
   public init(_ architecture: Architecture) {

@@ -3,13 +3,13 @@ import ImageDatasets
 
 /// The first images of a set in file order, not augmented, in batches.
 public struct Samples: BatchSource {
-  /// What the samples are of.
+  /// The set that the samples are taken from.
   public let set: ImageSet
   /// How many of the set's images, from the first on.
   public let count: Int
   /// Samples a pass; the last one may have fewer.
   public let batch: Int
-  /// What makes a network's inputs of them.
+  /// Makes the network's inputs from the samples.
   public let maker: BatchMaker
 
   /// - Parameters:

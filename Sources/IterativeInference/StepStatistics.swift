@@ -54,7 +54,7 @@ extension Moments {
   }
 }
 
-/// Of numbers a sample, by step.
+/// The moments of one number a sample, for each step.
 struct StepMoments {
   private var sums: [StepName: Moments] = [:]
 

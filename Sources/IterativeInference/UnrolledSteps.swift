@@ -17,7 +17,7 @@ public final class UnrolledSteps: Measure {
   private let first: Int
   /// By way and place behind `first`.
   private var sums: [[Sums]]
-  /// Of the batch at hand, by the trained network's own output.
+  /// The groups of the current batch, determined by the trained network's own output.
   private var groups: Groups?
   /// The step that was seen last, which is the later one.
   private var later: (trajectory: Int, step: StepReading)?
@@ -137,7 +137,7 @@ extension UnrolledSteps {
     let plans = try ways.flatMap { way in try (1...times).map { try plan(network.plan, step, $0, way) } }
     for plan in plans { try network.check(plan) }
     var sums = ways.map { _ in Moments() }
-    /// Of every plan after the other the losses of the batch.
+    /// The losses of the batch, one plan after the other.
     func look(_ batch: LabelledBatch, _ earlier: Int) throws -> [Double] {
       var losses: [Double] = []
       try network.run(plans, on: network.begin(batch.images)) { _, h in

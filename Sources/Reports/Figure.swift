@@ -2,7 +2,7 @@
 public struct Figure: Equatable, Sendable {
   /// The stem of the figure's file names.
   public var name: String
-  /// What the picture shows, for readers who do not see it.
+  /// The subject of the picture, for readers who do not see it.
   public var title: String
   /// Filled row by row. Panels whose y axes have the same label share one y range, so that they can be compared.
   public var panels: [Panel]
@@ -63,7 +63,7 @@ public struct Figure: Equatable, Sendable {
     public var scale: Scale
     /// Values beyond are not shown: a few far ones would hide what the rest do.
     public var bounds: ClosedRange<Double>?
-    /// What stands at 1, 2, 3, … instead of numbers; empty for numbers.
+    /// The labels at 1, 2, 3, … in place of numbers; empty for numbers.
     public var names: [String]
 
     public init(_ label: String, scale: Scale = .linear, bounds: ClosedRange<Double>? = nil, names: [String] = []) {

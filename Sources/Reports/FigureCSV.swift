@@ -2,7 +2,7 @@ import Host
 
 extension Figure {
   public static let csvHeader = "curve,x,y,low,high,marked,quantity,panel,series"
-  /// Of figures with maps: a cell has a value and four edges, and its `quantity` is the value's.
+  /// The header for figures with maps. A cell has a value and four edges, and its `quantity` is the value's.
   public static let mapHeader = "curve,x,y,low,high,marked,value,left,right,bottom,top,quantity,panel,series"
 
   /// Every point or cell of the figure, a line each. `curve` numbers series and maps through the whole figure, from 1;

@@ -11,7 +11,7 @@ struct Layout {
   private let top: Int
   private let rowHeight: Int
   private static let (left, right, bottom) = (86, 14, 54)
-  /// What a colour bar takes at a panel's right: its distance, its width, and the rest for its numbers and label.
+  /// The space of a colour bar at a panel's right: its distance, its width, and the rest for its numbers and label.
   private static let (barGap, barWidth, barText) = (10, 13, 70)
 
   init(_ figure: Figure) {
@@ -33,7 +33,7 @@ struct Layout {
     }
   }
 
-  /// What sets a panel's plotting area.
+  /// The commands that set a panel's plotting area.
   func margins(of index: Int) -> [String] {
     let upper = upper(of: index)
     return [
@@ -44,7 +44,7 @@ struct Layout {
     ]
   }
 
-  /// What sets the colour bar beside a panel's plotting area.
+  /// The commands that set the colour bar beside a panel's plotting area.
   func bar(of index: Int) -> String {
     let left = horizontal(rightEdge(of: index) + Self.barGap)
     let lower = vertical(upper(of: index) - figure.panelHeight)

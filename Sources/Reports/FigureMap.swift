@@ -1,7 +1,8 @@
 extension Figure {
   /// Cells whose colours are numbers: a heat map.
   public struct Map: Equatable, Sendable {
-    /// What the colours tell. Maps whose colours have the same label share one range, so that they can be compared.
+    /// The quantity that the colours show. Maps whose colours have the same label share one range, so that they can be
+    /// compared.
     public var colour: Axis
     /// The value of the palette's neutral middle, from where blue goes down and red up; nil for a palette that only
     /// goes from dark to bright.
@@ -49,7 +50,7 @@ extension Figure {
     /// Where the value was taken.
     public var x: Double
     public var y: Double
-    /// What the cell covers.
+    /// The area that the cell covers.
     public var width: ClosedRange<Double>
     public var height: ClosedRange<Double>
     /// A cell without a finite value stays empty.

@@ -7,7 +7,7 @@ public struct Gnuplot: Equatable, Sendable {
 
   public init(executable: URL) { self.executable = executable }
 
-  /// What to do where there is none.
+  /// How to install gnuplot.
   public static let installation =
     "install gnuplot (Debian and Ubuntu: sudo apt-get install gnuplot-nox; Fedora: sudo dnf install gnuplot; "
     + "macOS: brew install gnuplot) or name it in the environment variable GNUPLOT"

@@ -1,6 +1,6 @@
 import Results
 
-/// What the head says of three groups of examples, at one place of the network.
+/// The scores of three groups of examples at one state of the network.
 struct PlacedGroups {
   var place: Int
   var groups: GroupScores
@@ -63,5 +63,5 @@ struct ExampleGroup {
   }
 }
 
-/// What stands above one of several tables of a run.
+/// The caption above one of several tables of a run.
 func tableCaption(_ run: String?, _ part: String) -> String { run.map { "\($0), \(part)" } ?? part }

@@ -5,12 +5,12 @@ struct HistoryMeasure {
   /// A section's and a figure's name.
   var id: String
   var title: String
-  /// What the values are, and their axis.
+  /// The quantity of the values, and their axis.
   var quantity: Figure.Axis
   /// Where blue turns to red in the map.
   var centre: Double?
   var rules: [Double] = []
-  /// What is to be looked for.
+  /// How to read the figure.
   var reading: Markup
   /// A value a step; nil where the epoch was measured without it.
   var values: (MeasureResults.Measures) -> BySplit<[StepValue]>?
@@ -80,7 +80,7 @@ struct HistoryMeasure {
   }
 }
 
-/// What one run's history gives for one measure.
+/// The history of one measure in one run.
 struct RunHistory {
   var run: ReportedRun
   /// Epochs with values, in order.

@@ -79,6 +79,6 @@ extension RunHistory {
 }
 
 extension String {
-  /// What stands before the colon of a title.
+  /// The part of a title before the colon.
   var subject: String { String(prefix { $0 != ":" }) }
 }

@@ -1,6 +1,6 @@
 import Results
 
-// What activations and gradients do before the first step of training (§4.5, Fig. 8 and 9).
+// Activations and gradients before the first training step (§4.5, Fig. 8 and 9).
 
 extension ReportedRun {
   /// The network as it was initialised; nil where that was not measured.

@@ -3,7 +3,7 @@ import Results
 /// A measure as a report explains and shows it.
 struct Measure {
   var id: String
-  /// What `measures.json` and `reslens measure --measures` call it.
+  /// The name in `measures.json` and in `reslens measure --measures`.
   var name: String
   /// The part of what has that name, where it is not the whole; as in `Absence.measure` behind a point.
   var part: String?
@@ -18,7 +18,7 @@ struct Measure {
   var place: String
   var finding: Markup
   var isPresent: (MeasureResults.Measures) -> Bool
-  /// What a reader must know of one run's measurement.
+  /// Facts about one run's measurement that a reader must know.
   var details: (MeasureResults.Measures) -> Markup? = { _ in nil }
   var pictures: (Subjects) -> [Picture]
   /// The numbers of a run, under its name where it is given.

@@ -39,7 +39,7 @@ struct Page {
   }
 }
 
-/// What was trained and how, under a title.
+/// The facts about the runs and their training, under a title.
 func factSection(_ title: Markup, _ runs: [ReportedRun]) -> Markup {
   let table = factTable(runs)
   let shown: Markup =

@@ -2,7 +2,7 @@ import Host
 
 /// The drawn figures of some sections, and the sections with them.
 struct Pictures {
-  /// Of all figures, drawn or not.
+  /// The names of all figures, drawn or not.
   private(set) var names: [String] = []
   /// By the figure's name; none where gnuplot is missing.
   private var drawn: [String: Markup] = [:]

@@ -4,19 +4,19 @@ import Results
 
 /// A trained network as a report shows it.
 public struct ReportedRun: Equatable, Sendable {
-  /// What the run is called in pictures and tables.
+  /// The name of the run in pictures and tables.
   public var name: String
   /// The run's folder, which `reslens measure` is to be called with; of a mean over seeds each one's.
   public var folders: [String]
-  /// What it is called together with the runs that differ in nothing but their seed; nil where it stands alone.
+  /// The name that the run shares with the runs that differ only in their seed; nil where there are none.
   public var group: String?
-  /// What was trained and how, in the order in which it is shown.
+  /// The facts about the run and its training, in the order in which they are shown.
   public var facts: [Fact]
   public var epochs: [EpochRecord]
   /// nil where the run has not been measured.
   public var measures: MeasureResults?
-  /// What was measured while the network was trained: an entry a measured epoch, in their order; epoch 0 is the network
-  /// as it was initialised.
+  /// The results recorded during training: one entry for each measured epoch, in order. Epoch 0 is the initialised
+  /// network.
   public var history: [MeasureResults]
   /// Whether it was trained at all; of one that was not, only what its initialisation shows is on the page.
   public var isTrained: Bool
@@ -87,7 +87,7 @@ public struct Report: Equatable, Sendable {
   private func figureFolder(of html: URL) -> String { html.deletingPathExtension().lastPathComponent + "-figures" }
 }
 
-/// What the reader should know about what is not in some sections, a line each.
+/// Notes for the reader on values that are missing from some sections, one on each line.
 func notes(on sections: [Section], _ gnuplot: Gnuplot?) -> [String] {
   var notes = gnuplot == nil ? ["there are no pictures: \(Gnuplot.installation)"] : []
   for note in sections.flatMap(\.gaps).map(\.description) where !notes.contains(note) { notes.append(note) }

@@ -44,7 +44,7 @@ struct RunGroup {
     return mean
   }
 
-  /// What the group is called in a picture: with the number of its runs where they are several.
+  /// The name of the group in a picture, with the number of its runs if there are several.
   var label: String { runs.count == 1 ? name : "\(name) (\(runs.count) seeds)" }
 
   /// Mean over the runs at each place that at least one of them has, with their standard deviation where they are
@@ -79,7 +79,7 @@ struct RunGroup {
   }
 }
 
-/// What a band means where a curve is a mean over seeds.
+/// The meaning of a band where a curve is a mean over seeds.
 func seedsCaption(_ groups: [RunGroup], of curves: String) -> Markup {
   groups.contains { $0.runs.count > 1 }
     ? "A curve of several seeds is their mean; band: one standard deviation over seeds (n − 1)\(curves)." : ""

@@ -11,7 +11,7 @@ struct Section {
   var overview: Markup = ""
   var illustrations: [Illustration] = []
   var gaps: [Gap] = []
-  /// What is not there and cannot be, a paragraph each.
+  /// Values that cannot exist, one paragraph for each.
   var notes: [Markup] = []
   var tables: [Markup] = []
 
@@ -109,7 +109,7 @@ extension Measure {
   }
 }
 
-/// What a run does not have of a measure, and why.
+/// The values of a measure that a run does not have, and the reason.
 private func note(on absences: [MeasureResults.Absence], run: String?) -> Markup {
   let sentences = absences.map { absence -> Markup in
     let steps = absence.steps ?? []
@@ -124,12 +124,12 @@ private func note(on absences: [MeasureResults.Absence], run: String?) -> Markup
   return run.map { run -> Markup in "<b>\(run)</b>. \(sentences)" } ?? "\(sentences)"
 }
 
-/// What is missing from a section, and the command that makes it.
+/// A value that is missing from a section, and the command that makes it.
 struct Gap: CustomStringConvertible, Hashable {
-  /// What is missing.
+  /// The missing value.
   var problem: String
   var command: String
-  /// What leads from the one to the other.
+  /// The words between the problem and the command.
   private var lead = ""
 
   init(problem: String, command: String) {
@@ -149,7 +149,7 @@ struct Gap: CustomStringConvertible, Hashable {
     let isMeasured = run.measures != nil
     problem = "\(run.name) \(isMeasured ? "has no values of this measure" : "has not been measured")"
     if run.folders.count > 1 { lead = Self.each }
-    // What is measured where nothing is named has all that the page always shows.
+    // The default of `reslens measure` contains everything that the page always shows.
     let isAmongAll = measure.isAlwaysShown && !isMeasured
     command = "reslens measure \(run.folders[0].shellQuoted)" + (isAmongAll ? "" : " --measures \(measure.name)")
   }

@@ -56,7 +56,7 @@ struct Staging {
     svg.trimmingCharacters(in: .whitespacesAndNewlines).hasSuffix("</svg>")
   }
 
-  /// What gnuplot drew. On a full disk it leaves half a picture and says nothing.
+  /// Reads the picture that gnuplot drew. On a full disk gnuplot leaves half a picture and reports no error.
   private func picture(_ name: String) throws(FileError) -> String {
     let text = (try? String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)) ?? ""
     guard Self.isWhole(text) else {

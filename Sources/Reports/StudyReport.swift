@@ -5,7 +5,7 @@ import Results
 /// Pages of several studies, one each, and an index of them all.
 public struct StudyReport: Sendable {
   public var title: String
-  /// What a reader must know of all pages, a sentence each: the scale, the data.
+  /// Sentences that a reader of any page must know: the scale, the data.
   public var notes: [String]
   public var pages: [Page]
 
@@ -15,7 +15,7 @@ public struct StudyReport: Sendable {
     public var name: String
     public var title: String
     public var findings: [Finding]
-    /// What is different here from what the study asked for, or missing, a sentence each.
+    /// Sentences about what is missing here, or differs from the study's description.
     public var notes: [String]
     public var exhibits: [Exhibit]
     /// Runs of one group are shown as their mean.
@@ -127,7 +127,7 @@ extension StudyReport.Page {
     let groups = RunGroup.all(of: runs)
     return exhibits.compactMap { exhibit -> Section? in
       guard var section = Section(exhibit, of: runs, groups.map(\.mean)) else { return nil }
-      // What is missing here is not made by a command of its own, but by the study's.
+      // The study's own command makes what is missing, so no other command is named.
       section.notes += section.gaps.map { gap -> Markup in "\(gap.problem)." }
       section.gaps = []
       if groups.contains(where: { $0.runs.count > 1 }), exhibit.isOfSteps {

@@ -1,7 +1,7 @@
 import Results
 
-/// What a run's numbers say, in sentences that follow from them by a stated rule. Validation data unless said
-/// otherwise; of equal steps the lowest counts.
+/// Sentences about a run's numbers that follow by stated rules. They are about validation data unless they say
+/// otherwise; of steps with equal values the lowest counts.
 struct Summary {
   let run: ReportedRun
 

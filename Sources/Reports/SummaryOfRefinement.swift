@@ -100,7 +100,7 @@ extension Summary {
   private func share(_ part: Int, of whole: Int) -> Double { Double(part) / Double(whole) }
 }
 
-/// What the head says of all examples at one place of an unrolled network.
+/// The scores of all examples at one state of an unrolled network.
 private struct Outcome {
   var train: Score
   var validation: Score

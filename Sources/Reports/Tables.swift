@@ -1,6 +1,6 @@
 import Results
 
-/// What was trained and how: a row a fact, a column a run.
+/// The facts about the runs and their training: one row for each fact, one column for each run.
 func factTable(_ runs: [ReportedRun]) -> Markup {
   var labels: [String] = []
   for fact in runs.flatMap(\.facts) where !labels.contains(fact.label) { labels.append(fact.label) }

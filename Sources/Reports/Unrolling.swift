@@ -29,7 +29,7 @@ extension Unrolling {
   /// The one with another scale; nil where 1 is the scale that was given or chosen.
   var scaled: Trajectory? { trajectories.last { $0.scale != 1 } }
 
-  /// What was repeated, how often and how scaled, and why so.
+  /// The repeated step, the number of repetitions, the scale, and how it was chosen.
   fileprivate var explanation: Markup {
     let scale = scaled?.scale ?? 1
     var origin = "as was asked"

@@ -7,22 +7,22 @@ import Results
 /// Stem: 3×3 convolution. Blocks: BatchNorm, ReLU, 3×3 convolution, twice. Head: BatchNorm, ReLU, average pooling,
 /// fully connected. Every convolution has a bias.
 public struct Architecture: Codable, Hashable, Sendable {
-  /// What it is called on the command line and in messages; `name` of a file.
+  /// The name on the command line and in messages; `name` in a file.
   public package(set) var name: String
   /// The shape of the images.
   public package(set) var input: Input
   /// Classes that the head tells apart; at least 2.
   public package(set) var classes: Int
-  /// What makes h_0 of the images.
+  /// The layer that makes h_0 from the images.
   public package(set) var stem: Stem
   /// In the order in which h goes through them; at least one.
   public package(set) var stages: [Stage]
-  /// What makes logits of the last h.
+  /// The layers that make logits from the last h.
   public package(set) var head: Head
 
   /// The images: channels × height × width.
   public struct Input: Codable, Hashable, Sendable {
-    /// Of an image; 3 for red, green and blue.
+    /// The channels of an image; 3 for red, green and blue.
     public var channels = 3
     /// In pixels.
     public var height = 32
@@ -126,9 +126,9 @@ public struct StepLayout: Hashable, Sendable {
   public var input: Shape
   /// The shape of h after the step.
   public var output: Shape
-  /// Of the block's first convolution, and of its projection where it has one.
+  /// The stride of the block's first convolution, and of its projection where it has one.
   public var stride: Int
-  /// Of the block's steps; nil where the block is this step's own.
+  /// The sharing among the block's steps; nil where the block belongs to this step alone.
   public var sharing: Architecture.Sharing?
 }
 
@@ -178,7 +178,7 @@ extension Architecture.Entry {
   public var isPooling: Bool { self == .averagePooling || self == .maximumPooling }
 }
 
-/// What contradicts itself in an architecture: which field and why.
+/// A contradiction in an architecture: the field and the reason.
 public struct ArchitectureError: Error, CustomStringConvertible, Equatable {
   /// As in the architecture's file, for instance "stages[1].width".
   public var field: String

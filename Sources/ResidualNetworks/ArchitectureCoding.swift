@@ -1,7 +1,7 @@
 import Host
 import Foundation
 
-// What a user may leave out of an architecture's YAML.
+// Fields that a user may leave out of an architecture's YAML.
 
 extension Architecture {
   enum CodingKeys: String, CodingKey { case name, input, classes, stem, stages, head }

@@ -25,7 +25,7 @@ final class Block {
     let second: NormLayer
   }
 
-  /// What the backward of F needs: both units' inputs, and by what their normalisations ran.
+  /// The values that F's backward pass needs: both units' inputs, and the statistics of their normalisations.
   struct Tape {
     let norms: Norms
     let h: Tensor
@@ -38,9 +38,9 @@ final class Block {
   struct Output {
     /// scale·F(h); nil where only the sum was wanted.
     let residual: Tensor?
-    /// What it was added to, and scale·F(h); nil where nothing was.
+    /// The skip plus scale·F(h); nil where nothing was added.
     let sum: Tensor?
-    /// Those of the sum, in training.
+    /// The channel sums of `sum`, in training.
     let sums: NormReLU.ChannelSums?
     /// ‖scale·F(h)‖² and that of the sum, a sample each, where F was kept and they came of the same pass.
     let squares: (residual: [Double], sum: [Double])?

@@ -4,7 +4,8 @@ import Torch
 public enum Mode {
   /// The batch's own, which also move the running ones.
   case training
-  /// Those of a batch that these processes share, each of them running its part of it; they move the running ones.
+  /// The statistics of a batch that these processes share, each running its part of it. The running statistics are
+  /// updated.
   case synchronised(ProcessGroup)
   /// The batch's own; the running ones stay as they are.
   case batchStatistics
@@ -86,11 +87,11 @@ struct ConvolutionLayer {
 
 /// A normalisation with the ReLU behind it.
 struct NormLayer {
-  /// Of γ and β.
+  /// The path of γ and β.
   let path: String
   let parameters: NormReLU.Parameters
 
-  /// What the backward needs.
+  /// The values that the backward pass needs.
   struct Tape {
     let input: Tensor
     let output: Tensor
@@ -113,7 +114,7 @@ struct NormLayer {
         runningVariance: try parameters.required(statistics + ".running_var"), epsilon: Normalisation.epsilon))
   }
 
-  /// The same γ and β with running statistics that nothing was counted in yet.
+  /// A layer with the same γ and β and with initial running statistics.
   func withStatisticsOfItsOwn() throws -> NormLayer {
     let (shape, type) = (parameters.runningMean.shape, parameters.runningMean.elementType)
     let device = parameters.runningMean.device
@@ -152,7 +153,7 @@ extension [String: Tensor] {
 public struct ParameterError: Error, CustomStringConvertible, Equatable {
   /// The parameter's path, for instance "stages.2.0.conv1.weight".
   public var path: String
-  /// What is wrong with it.
+  /// The problem with the parameter.
   public var problem: String
 
   public init(path: String, problem: String) {

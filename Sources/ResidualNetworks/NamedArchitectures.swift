@@ -111,7 +111,7 @@ struct SharedName {
     }
   }
 
-  /// The same where there is to be one.
+  /// The single architecture that the name stands for.
   func one(of architecture: Architecture) throws(ArchitectureError) -> Architecture {
     if case .ablation = variant {
       throw ArchitectureError(

@@ -3,17 +3,17 @@ import Foundation
 /// One stored tensor of an architecture: its path, shape and what it is for. The paths are the same in memory, in a
 /// checkpoint and in messages.
 public struct ParameterSpecification: Hashable, Sendable {
-  /// What a tensor is for, and so how it begins and whether it is decayed.
+  /// The purpose of a tensor, which determines its initial value and whether weight decay applies.
   public enum Role: Hashable, Sendable {
-    /// Of a convolution or the fully connected layer; drawn He-normal by its fan-in.
+    /// The weight of a convolution or of the fully connected layer. Its initial values are He-normal with this fan-in.
     case weight(fanIn: Int)
-    /// Of a convolution or the fully connected layer; begins at 0.
+    /// The bias of a convolution or of the fully connected layer. It starts at 0.
     case bias
     /// γ of a normalisation; begins at `initial`.
     case normWeight(initial: Double)
     /// β of a normalisation.
     case normBias
-    /// Of a normalisation's input; begins at 0.
+    /// The running mean of a normalisation's input. It starts at 0.
     case runningMean
     /// The unbiased one; begins at 1.
     case runningVariance
@@ -23,7 +23,7 @@ public struct ParameterSpecification: Hashable, Sendable {
   public var path: String
   /// PyTorch's: O×I×K×K of a convolution, O×I of the fully connected layer, C of a normalisation.
   public var shape: [Int]
-  /// What it is for.
+  /// The purpose of the tensor.
   public var role: Role
 
   /// Its elements.

@@ -9,7 +9,7 @@ public final class Pass {
   public let features: Tensor
   /// N×classes
   public let logits: Tensor
-  /// What the first move took: h_0, the stem's output, unless the pass began later.
+  /// The input of the first move: h_0, the stem's output, unless the pass began later.
   public let h0: Tensor
   /// nil where the pass began behind the stem.
   private let images: Tensor?
@@ -35,7 +35,7 @@ public final class Pass {
     public let gradient: Tensor
     /// ∂L/∂h_{t−1}, at a projection too.
     public let inputGradient: Tensor
-    /// Of `residual` and `gradient`, where the pass had both at hand.
+    /// The products of `residual` and `gradient`, where the pass computed them anyway.
     public let products: SampleProducts?
     /// ‖h_{t−1}‖² and ‖h_t‖² of each sample, where the pass had them at hand.
     public let inputSquares: [Double]?

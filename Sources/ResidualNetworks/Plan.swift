@@ -16,7 +16,7 @@ public struct Plan: Codable, Hashable, Sendable {
 
   /// h ← s(h) + scale·F(h) with the s and F of a block. With scale 0, F is not computed.
   public struct Step: Codable, Hashable, Sendable {
-    /// Of the block, from 0.
+    /// The stage of the block, from 0.
     public var stage: Int
     /// The block's place in its stage, from 0.
     public var block: Int
@@ -26,7 +26,7 @@ public struct Plan: Codable, Hashable, Sendable {
     /// Which running statistics that use's normalisations have: 0 the trained ones, others those that
     /// `ResidualNetwork.recalibrated(for:batches:images:)` took.
     public var statistics: Int
-    /// What F is multiplied by; finite.
+    /// The factor of F; finite.
     public var scale: Double
 
     public init(stage: Int, block: Int, use: Int = 0, statistics: Int = 0, scale: Double = 1) {

@@ -3,7 +3,7 @@ import Torch
 /// The head applied straight to a state of the last stage's shape, in evaluation mode, as if the network ended there
 /// (appendix C).
 public final class PluggedHead {
-  /// What the head says.
+  /// The head's predictions.
   public let reading: CrossEntropy
   /// The odds against each sample's class.
   public let odds: LogOdds

@@ -87,7 +87,7 @@ public final class ResidualNetwork {
     return try ResidualNetwork(architecture, parameters: parameters.mapValues { try $0.moved(to: device) })
   }
 
-  /// What computes it.
+  /// The device that computes the network.
   public var device: Device { stem.weight.device }
 
   /// h_0, the stem's output, of images N×C×H×W.
@@ -140,13 +140,13 @@ public final class ResidualNetwork {
   /// h on its way through the moves.
   struct State {
     let h: Tensor
-    /// What the next normalisation by the batch's statistics begins with, where the move that made h knew it.
+    /// The channel sums for the next normalisation with batch statistics, where the move that made h computed them.
     let sums: NormReLU.ChannelSums?
 
     init(_ h: Tensor, sums: NormReLU.ChannelSums? = nil) { (self.h, self.sums) = (h, sums) }
   }
 
-  /// What came of one move, and what its way back needs.
+  /// The results of one move, and the values that its backward pass needs.
   struct Record {
     let move: Plan.Move
     /// h before the move.

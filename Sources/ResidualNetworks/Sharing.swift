@@ -9,7 +9,7 @@ extension Architecture {
     public var unsharedStatistics: Bool
     /// Whether each has γ and β of its own.
     public var unsharedAffine: Bool
-    /// What γ of these steps begins at.
+    /// The initial value of γ in these steps.
     public var initialGamma: Double
 
     public init(

@@ -5,7 +5,7 @@ public func median(_ values: some Collection<Double>) -> Double {
   return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
 }
 
-/// What can be averaged over runs that differ in their seed: numbers, place by place.
+/// A value whose numbers can be averaged, one by one, over runs that differ in their seed.
 public protocol Averageable {
   /// The mean of several of one kind (the same steps, the same places); nil of none, or where they do not agree in what
   /// they are of.
@@ -26,7 +26,7 @@ private func mean<Value, Part: Averageable>(_ all: [Value], _ part: (Value) -> P
   Part.mean(of: all.compactMap(part))
 }
 
-/// What all agree in; nil where they do not.
+/// The value that all agree in, or nil where they differ.
 private func common<Value, Part: Equatable>(_ all: [Value], _ part: (Value) -> Part) -> Part? {
   guard let first = all.first.map(part), all.allSatisfy({ part($0) == first }) else { return nil }
   return first
@@ -54,7 +54,7 @@ extension BySplit: Averageable where Value: Averageable {
 }
 
 extension Statistic: Averageable {
-  /// Of deviations and counts too.
+  /// The mean of the means, of the deviations and of the counts.
   public static func mean(of all: [Statistic]) -> Statistic? {
     all.isEmpty
       ? nil
@@ -182,7 +182,7 @@ extension Unrolling: Averageable {
 }
 
 extension MeasureResults.Measures: Averageable {
-  /// Of each measure the mean over those that have it. Lesions, which each run draws for itself, are left out.
+  /// The mean of each measure over the results that have it. Lesions are left out, because each run draws its own.
   public static func mean(of all: [Self]) -> Self? {
     guard !all.isEmpty else { return nil }
     var mean = Self()

@@ -1,4 +1,4 @@
-/// What the last steps do to examples near the border between right and wrong (§4.3, Fig. 6).
+/// The effect of the last steps on examples near the decision boundary (§4.3, Fig. 6).
 public struct BorderlineExamples: Codable, Equatable, Sendable {
   /// An example is borderline where |p_y − max_{k≠y} p_k| is below this, y being its class.
   public var margin: Double
@@ -6,7 +6,7 @@ public struct BorderlineExamples: Codable, Equatable, Sendable {
   public var reference: Int
   /// The states from the reference on.
   public var states: BySplit<[GroupedState]>
-  /// What each later step does to borderline examples.
+  /// Flipped predictions of borderline examples at each later step.
   public var turns: BySplit<[TurnedExamples]>
 
   public init(
@@ -21,9 +21,10 @@ public struct BorderlineExamples: Codable, Equatable, Sendable {
 
 /// How three groups of examples fare. An example can be in several.
 public struct GroupScores: Codable, Equatable, Sendable {
-  /// Those that were borderline at the reference; nil where there are none.
+  /// The scores of the examples that were borderline at the reference; nil where there are none.
   public var borderline: Score?
-  /// Those that were classified rightly at the reference, borderline or not; nil where there are none.
+  /// The scores of the examples that were classified correctly at the reference, borderline or not; nil where there are
+  /// none.
   public var alreadyCorrect: Score?
   /// Every example.
   public var all: Score
@@ -40,7 +41,7 @@ public struct GroupScores: Codable, Equatable, Sendable {
   }
 }
 
-/// What the head says of one state.
+/// The scores of the groups at one state.
 public struct GroupedState: Codable, Equatable, Sendable {
   /// The state after so many steps.
   public var step: Int
@@ -53,7 +54,7 @@ public struct GroupedState: Codable, Equatable, Sendable {
   }
 }
 
-/// What one step does to the borderline examples.
+/// The borderline examples whose prediction flips at one step.
 public struct TurnedExamples: Codable, Equatable, Sendable {
   /// The step.
   public var name: StepName

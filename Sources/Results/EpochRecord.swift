@@ -1,6 +1,6 @@
 import Host
 
-/// What one epoch of training gave: a row of a run folder's `epochs.csv`.
+/// The results of one epoch of training: a row of a run folder's `epochs.csv`.
 public struct EpochRecord: Codable, Equatable, Sendable {
   /// Counted from 1.
   public var epoch: Int

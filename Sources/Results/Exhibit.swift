@@ -33,7 +33,7 @@ public enum Exhibit: String, Codable, CaseIterable, Sendable {
   private static let history = "history-"
   private static let propagation: Set = ["activation-norm", "gradient-norm"]
 
-  /// What must be measured in a trained network, by the names in `measures.json`.
+  /// The measures of a trained network that the figure needs, by their names in `measures.json`.
   public var measured: Set<String> {
     switch self {
     case .errors, .training, .initialisation, .gradientNormRatio: []
@@ -43,7 +43,7 @@ public enum Exhibit: String, Codable, CaseIterable, Sendable {
     }
   }
 
-  /// What must be recorded while training, the initialisation included.
+  /// The measures that must be recorded during training, at initialisation too.
   public var recorded: Set<String> {
     switch self {
     case .initialisation, .gradientNormRatio: Self.propagation

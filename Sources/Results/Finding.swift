@@ -2,16 +2,16 @@
 public struct Finding: Codable, Equatable, Sendable {
   /// The claim, in one sentence.
   public var claim: String
-  /// Who made it, and where.
+  /// The author of the claim, and its place in the text.
   public var source: String
-  /// What a part must fulfil to hold.
+  /// The condition that a part must fulfil.
   public var rule: String
-  /// What came of it, by the parts.
+  /// The verdict on the claim, which follows from the parts.
   public var verdict: Verdict
-  /// What was looked at one by one.
+  /// The parts that were examined, one by one.
   public var parts: [Part]
 
-  /// What came of a claim.
+  /// The verdict on a claim.
   public enum Verdict: String, Codable, Sendable {
     /// Every part was looked at and holds.
     case holds
@@ -23,7 +23,7 @@ public struct Finding: Codable, Equatable, Sendable {
 
   /// One thing that was looked at.
   public struct Part: Codable, Equatable, Sendable {
-    /// What it is about, for instance a network.
+    /// The subject of the part, for instance a network.
     public var subject: String
     /// nil where there are no numbers for it.
     public var holds: Bool?

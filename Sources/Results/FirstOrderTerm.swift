@@ -1,4 +1,4 @@
-/// What one step does to the loss, and what the first-order term of Taylor's series says it does (§3, eq. 4).
+/// The change of the loss at one step, and the first-order term of its Taylor series (§3, eq. 4).
 ///
 /// L is that of the head plugged straight in. At a projection h_{t−1} is the projection's output.
 public struct FirstOrderTerm: Codable, Equatable, Sendable {

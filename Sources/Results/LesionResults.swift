@@ -1,4 +1,4 @@
-/// What the trained network loses when its steps run otherwise (Veit et al. 2016), on validation data.
+/// The scores of the trained network when its steps run differently (Veit et al. 2016), on validation data.
 ///
 /// Only steps that keep h's shape are dropped or moved, and only within their stage.
 public struct Lesions: Codable, Equatable, Sendable {
@@ -41,11 +41,11 @@ public struct Lesions: Codable, Equatable, Sendable {
 
   /// One drawing of a random lesion.
   public struct Trial: Codable, Equatable, Sendable {
-    /// What it was drawn by.
+    /// The seed of the random draw.
     public var seed: Int
     /// The steps that add their F, in the order in which they ran.
     public var order: [Int]
-    /// Of the network as it runs then, on validation samples.
+    /// The score of the altered network on validation samples.
     public var score: Score
 
     public init(seed: Int, order: [Int], score: Score) {
@@ -61,7 +61,7 @@ public struct Lesions: Codable, Equatable, Sendable {
     public var first: StepName
     /// The one after it.
     public var second: StepName
-    /// Of the network as it runs then, on validation samples.
+    /// The score of the altered network on validation samples.
     public var score: Score
 
     public init(first: StepName, second: StepName, score: Score) {
@@ -75,9 +75,9 @@ public struct Lesions: Codable, Equatable, Sendable {
   public struct ScaledStep: Codable, Equatable, Sendable {
     /// The step.
     public var name: StepName
-    /// What its F is multiplied by.
+    /// The factor that multiplies F.
     public var factor: Double
-    /// Of the network as it runs then, on validation samples.
+    /// The score of the altered network on validation samples.
     public var score: Score
 
     public init(name: StepName, factor: Double, score: Score) {

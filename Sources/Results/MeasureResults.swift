@@ -1,6 +1,6 @@
 import Host
 
-/// What was measured in one network: the contents of `measures.json`, and of one epoch's file while training.
+/// The results of measuring one network: the contents of `measures.json`, and of one epoch's file during training.
 public struct MeasureResults: Codable, Equatable, Sendable {
   /// The version of this layout that this program writes and reads.
   public static let format = 3
@@ -14,7 +14,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
   public var checkpoint: String
   /// Whole epochs that the network was trained for.
   public var epoch: Int
-  /// What the samples came from, as `reslens` was told.
+  /// The source of the samples, as it was given to `reslens`.
   public var data: String
   /// The first so many images of each set were measured; a measure that looks at fewer says so by its counts.
   public var samples: BySplit<Int>
@@ -28,7 +28,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
   public var provenance: Provenance
   /// The numbers.
   public var measures: Measures
-  /// What was asked for and cannot exist in this network.
+  /// The values that were asked for and cannot exist in this network.
   public var absent: [Absence]
 
   public init(
@@ -82,7 +82,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
     public var droppedStep: DroppedStep?
     /// The head applied to h_t for every step of the last stage (§4.2, Fig. 5).
     public var intermediate: BySplit<[StepScore]>?
-    /// What the last steps do to examples near the border (§4.3, Fig. 6).
+    /// The effect of the last steps on examples near the decision boundary (§4.3, Fig. 6).
     public var borderline: BorderlineExamples?
     /// One step repeated past its training (§4.4, Fig. 7, 20).
     public var unrolling: Unrolling?
@@ -95,7 +95,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
 
     public init() {}
 
-    /// What there is, as `measures.json` calls it.
+    /// The names of the measures that have results, as in `measures.json`.
     public var names: Set<String> {
       let present: [(CodingKeys, Bool)] = [
         (.cosineLoss, cosineLoss != nil), (.l2Ratio, l2Ratio != nil), (.firstOrder, firstOrder != nil),

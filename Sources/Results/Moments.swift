@@ -18,7 +18,7 @@ public struct Moments: Sendable {
   /// Population standard deviation; 0 without numbers.
   public var deviation: Double { count == 0 ? 0 : (squares / Double(count)).squareRoot() }
 
-  /// What was counted; nil without numbers.
+  /// The mean, deviation and count of the numbers; nil without numbers.
   public var statistic: Statistic? {
     count == 0 ? nil : Statistic(mean: mean, std: deviation, count: count)
   }
@@ -26,9 +26,9 @@ public struct Moments: Sendable {
 
 /// Means, deviations and correlation of pairs of numbers that come one at a time, in float64.
 public struct PairMoments: Sendable {
-  /// Of each pair the first.
+  /// The moments of each pair's first number.
   public private(set) var first = Moments()
-  /// Of each pair the second.
+  /// The moments of each pair's second number.
   public private(set) var second = Moments()
   private var products = 0.0
 
@@ -89,7 +89,7 @@ public struct ScoreSum: Sendable {
   /// Samples so far.
   public var count: Int { losses.count }
 
-  /// Of all samples so far.
+  /// The score of all samples so far.
   public var score: Score {
     Score(
       accuracy: losses.count == 0 ? 0 : Double(right) / Double(losses.count), loss: losses.mean,

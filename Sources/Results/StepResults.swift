@@ -176,7 +176,7 @@ public struct Score: Codable, Equatable, Sendable {
 public struct StepScore: Codable, Equatable, Sendable {
   /// The step.
   public var name: StepName
-  /// What belongs to it.
+  /// The score of the step.
   public var score: Score
 
   public init(name: StepName, score: Score) {

@@ -63,7 +63,7 @@ public struct Unrolling: Codable, Equatable, Sendable {
     }
   }
 
-  /// What every step does from the first one of the repeated step's stage to the end.
+  /// The results of every step from the first one of the repeated step's stage to the end.
   public struct Trajectory: Codable, Equatable, Sendable {
     /// α of the added steps.
     public var scale: Double
@@ -85,7 +85,7 @@ public struct UnrolledStep: Codable, Equatable, Sendable {
   public var name: StepName
   /// 0 for a step of the trained network; 1, 2, … for those that were added.
   public var repetition: Int
-  /// What the head says after the step; nil before the last stage.
+  /// The scores of the head's predictions after the step; nil before the last stage.
   public var groups: GroupScores?
   /// With the gradient that comes back from the end of the unrolled network; nil where no sample has an angle.
   public var cosineLoss: Statistic?

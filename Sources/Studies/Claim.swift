@@ -1,15 +1,15 @@
 import Foundation
 import Results
 
-/// What was said of a figure or table, and the rule by which numbers bear it out or do not.
+/// A claim about a figure or table, and the rule that decides from numbers whether it holds.
 public struct Claim: Sendable {
   /// One sentence.
   public var statement: String
   /// Where it was said.
   public var source: String
-  /// What each part must fulfil.
+  /// The condition that each part must fulfil.
   public var rule: String
-  /// What is looked at, one by one.
+  /// The parts that are examined, one by one.
   var parts: @Sendable (Evidence) -> [Finding.Part]
 
   init(
@@ -18,7 +18,7 @@ public struct Claim: Sendable {
     (self.statement, self.source, self.rule, self.parts) = (statement, source, rule, parts)
   }
 
-  /// What the numbers say of it.
+  /// The finding: what the numbers say about the claim.
   public func finding(in evidence: Evidence) -> Finding {
     Finding(claim: statement, source: source, rule: rule, parts: parts(evidence))
   }
@@ -41,7 +41,7 @@ extension Claim {
 }
 
 extension Evidence.Subject {
-  /// What a part calls it.
+  /// The name of the network in a part.
   var title: String { architecture == model ? model : "\(model) (as \(architecture))" }
 }
 

@@ -60,7 +60,7 @@ public final class DataSources {
     return dataset
   }
 
-  /// What stands in for those data sets of the paper that studies asked for, a sentence each.
+  /// The data sets that replace those of the paper that studies asked for, one sentence for each.
   public var substitutions: [String] {
     asked.sorted().compactMap { name in
       guard let source = sources[name], (try? Synthetic.seed(of: source)) != nil else { return nil }

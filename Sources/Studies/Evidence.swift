@@ -1,6 +1,6 @@
 import Results
 
-/// What the runs of a study gave, as claims are checked against it.
+/// The results of a study's runs, by which claims are checked.
 public struct Evidence: Sendable {
   /// A network each, in the study's order.
   public var subjects: [Subject]
@@ -15,7 +15,7 @@ public struct Evidence: Sendable {
     public var architecture: String
     /// Trainable ones.
     public var parameters: Int
-    /// What came of each seed's training.
+    /// The results of each seed's training.
     public var runs: [Run]
     /// The mean over the seeds that were measured.
     public var measures: MeasureResults.Measures?
@@ -24,7 +24,7 @@ public struct Evidence: Sendable {
     public struct Run: Sendable {
       /// In order.
       public var epochs: [EpochRecord]
-      /// What was measured as it was initialised and after epochs, in order.
+      /// The results recorded at initialisation and after epochs, in order.
       public var history: [MeasureResults]
 
       public init(epochs: [EpochRecord], history: [MeasureResults]) {

@@ -1,7 +1,7 @@
 import Results
 
 extension Study {
-  /// What the paper says of its figure or table of this study's name; nothing of a study of the user's own.
+  /// The paper's claims about the figure or table with this study's name; none for a study of the user's own.
   public var claims: [Claim] {
     let (all, shallow, projected) = (
       ["resnet-110", "single-representation", "avg-pooling", "wide"], ["single-representation", "avg-pooling"],
@@ -159,7 +159,7 @@ extension Evidence.Subject {
   fileprivate struct Losses {
     struct Step {
       var name: StepName
-      /// Of accuracy.
+      /// The loss of accuracy.
       var loss: Double
     }
     var whole: Double
@@ -167,7 +167,7 @@ extension Evidence.Subject {
     var first: Step? { steps.first }
   }
 
-  /// What accuracy is lost without each step, on validation samples.
+  /// The accuracy that is lost without each step, on validation samples.
   fileprivate var losses: Losses? {
     guard let dropped = measures?.droppedStep, !dropped.validation.isEmpty else { return nil }
     let whole = dropped.baseline.validation.accuracy

@@ -73,7 +73,7 @@ extension Study {
       "resnet-32", "resnet-38", "resnet-110-ubn", "resnet-146-ubn", "resnet-182-ubn", "resnet-56", "resnet-110",
     ], data: ["cifar-10", "cifar-100"], seeds: [0, 1, 2, 3], figures: [.errors])
 
-  /// What Table 1 prints: train and test error in per cent, means of four runs.
+  /// The numbers of Table 1: training and test error in per cent, means of four runs.
   public static let table1Errors: [String: [String: (train: Double, test: Double)]] = [
     "cifar-10": [
       "resnet-32": (1.53, 7.14), "resnet-38": (1.20, 6.99), "resnet-110-ubn": (0.63, 6.62),

@@ -8,16 +8,16 @@ import Training
 
 /// A training of one or more studies, and what is to be measured in the trained network.
 public struct PlannedRun: Codable, Hashable, Sendable, Checked {
-  /// What its folder is called; nil where that is to be found by what the run's numbers depend on.
+  /// The name of the run's folder; nil where it follows from the configuration that the run's numbers depend on.
   public var name: String?
   /// The training.
   public var configuration: RunConfiguration
   /// The data set's own name.
   public var dataset: String
-  /// What is measured once it is trained.
+  /// The measures to take after training.
   public var measurement: Measurement
 
-  /// What is measured after the last epoch.
+  /// The measures to take after the last epoch.
   public struct Measurement: Codable, Hashable, Sendable {
     /// In order, as `measures.json` calls them.
     public var names: [String]

@@ -103,7 +103,7 @@ extension Claim {
         return last.distance.mean / first.distance.mean
       }
       guard let unscaled = growth(scaled: false), let scaled = growth(scaled: true) else { return nil }
-      // What is no number any more has exploded.
+      // A value that is NaN has exploded.
       return (
         !(unscaled <= 10) && scaled < 2, "\(number(unscaled, 1)) times unscaled, \(number(scaled, 2)) times scaled"
       )

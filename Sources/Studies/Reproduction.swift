@@ -18,7 +18,7 @@ public struct Reproduction: Sendable {
 
   /// A study and the runs that it looks at.
   public struct PlannedStudy: Sendable {
-    /// What was asked for.
+    /// The study that was asked for.
     public var study: Study
     /// By data set, network and recipe, in this order.
     public var subjects: [Subject]

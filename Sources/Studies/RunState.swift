@@ -42,7 +42,7 @@ extension PlannedRun {
     }
   }
 
-  /// What is still to be measured in the trained network.
+  /// The measures that the trained network still lacks.
   public func missingMeasures(in folder: RunFolder) throws -> Set<String> {
     let asked = Set(measurement.names)
     guard !asked.isEmpty, let found = try folder.measures(), found.provenance.isOwnData,

@@ -10,9 +10,9 @@ public enum Scale: String, CaseIterable, Codable, Sendable {
   case smoke
 
   struct Rules {
-    /// What the blocks of a stage, and the first shared one, are divided by.
+    /// The divisor of the number of blocks of a stage, and of the first shared block.
     var blocks = 1
-    /// What channels are divided by, as long as no stage gets fewer than `leastWidth`.
+    /// The divisor of channels; no stage gets fewer than `leastWidth`.
     var width = 1
     var trainSamples: Int?
     var validationSamples: Int?
@@ -45,7 +45,7 @@ public enum Scale: String, CaseIterable, Codable, Sendable {
     }
   }
 
-  /// What is less than the study says, a sentence each; nothing where all is done.
+  /// Reductions compared with the study's description, one sentence for each; empty at full scale.
   public var reductions: [String] {
     let rules = rules
     guard self != .paper else { return [] }

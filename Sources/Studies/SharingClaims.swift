@@ -132,7 +132,7 @@ extension Claim {
 
   private static func datasets(_ evidence: Evidence) -> [String] { Set(evidence.subjects.map(\.data)).sorted() }
 
-  /// What comes of the validation errors of two networks; nil where one of them has none.
+  /// The comparison of two networks' validation errors; nil where one of them has none.
   private static func outcome(
     _ evidence: Evidence, _ model: String, _ other: String, data: String? = nil,
     _ check: (Double, Double) -> (Bool, String)

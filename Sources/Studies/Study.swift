@@ -5,7 +5,7 @@ import Torch
 /// A study: which networks are trained on what, how and how often, and what is shown of them. A figure or table of the
 /// paper is one (`Study.paper`), a YAML file of the same fields is another.
 public struct Study: Codable, Hashable, Sendable, Checked {
-  /// What it is called on the command line, and its page.
+  /// The name of the study on the command line and of its page.
   public var name: String
   /// The page's heading.
   public var title: String
@@ -25,9 +25,9 @@ public struct Study: Codable, Hashable, Sendable, Checked {
   public var trainSamples: Int?
   /// Only the first so many images.
   public var validationSamples: Int?
-  /// Of activations: float32, which nil is too, or bfloat16.
+  /// The precision of activations: bfloat16 or float32, which is the default.
   public var precision: ElementType?
-  /// What is measured while training; as the scale has it where it is nil.
+  /// The measures to record during training; the scale's where it is nil.
   public var record: Recording?
   /// How the trained networks are measured; as the scale has it where it is nil.
   public var measure: Measuring?

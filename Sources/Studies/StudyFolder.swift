@@ -22,7 +22,7 @@ public struct StudyFolder: Sendable {
     try runs.map { try $0.state(in: folder(of: $0)) }
   }
 
-  /// What the runs of a study gave. Those that are not at their last epoch say nothing about how it ends.
+  /// The results of a study's runs. Runs that have not reached their last epoch do not count.
   public func evidence(for study: Reproduction.PlannedStudy, _ runs: [PlannedRun]) throws -> Evidence {
     Evidence(
       subjects: try study.subjects.map { subject in

@@ -25,7 +25,7 @@ public enum Device: Hashable, Sendable {
   /// Whether it works on by itself while the program prepares what comes next.
   public var isAsynchronous: Bool { self != .cpu }
 
-  /// What tells a GPU from every other on any machine, 16 bytes; nil for the processor.
+  /// The 16 bytes that identify a GPU uniquely among all machines; nil for the processor.
   /// - Throws: `TorchError` where this program was built without CUDA's headers.
   public func uuid() throws -> [UInt8]? {
     guard self != .cpu else { return nil }

@@ -2,11 +2,11 @@ import CTorch
 
 /// A failure inside libtorch, in its own words.
 public struct TorchError: Error, CustomStringConvertible, Equatable {
-  /// What went wrong, mostly in libtorch's own words.
+  /// The description of the error, mostly in libtorch's own words.
   public let message: String
   public var description: String { "libtorch: \(message)" }
 
-  /// Of a call that said it succeeded and gave nothing.
+  /// The error of a call that reported success and gave no result.
   static let missingResult = TorchError(message: "a call succeeded without its result")
 }
 

@@ -25,8 +25,8 @@ public enum NormReLU {
     var group: ProcessGroup? { if case .batchMoving(_, let group) = self { group } else { nil } }
   }
 
-  /// What the backward of a forward by the batch's statistics needs besides its input: mean and 1/deviation, 2×C, and
-  /// whatever else the kernels that made it want again.
+  /// The values that the backward pass needs after a forward pass with batch statistics, besides its input: mean and
+  /// 1/deviation (2×C), and whatever else the kernels of that pass need.
   public struct BatchStatistics {
     let tensor: Tensor
     /// Whose images the batch was.
@@ -47,11 +47,11 @@ public enum NormReLU {
     public let weight: Tensor
     /// β
     public let bias: Tensor
-    /// Of the input; moved by training.
+    /// The running mean of the input; training updates it.
     public let runningMean: Tensor
     /// The unbiased one; moved by training.
     public let runningVariance: Tensor
-    /// What is added to a variance.
+    /// The number that is added to a variance.
     public let epsilon: Double
 
     public init(weight: Tensor, bias: Tensor, runningMean: Tensor, runningVariance: Tensor, epsilon: Double) {

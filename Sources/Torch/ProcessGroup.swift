@@ -12,9 +12,9 @@ public final class ProcessGroup {
 
   /// Where processes meet, and as which of them this one comes.
   public struct Meeting: Sendable, Equatable {
-    /// Of the meeting point: process 0's machine, or that of the program which serves it.
+    /// The host of the meeting point: process 0's machine, or that of the program which serves it.
     public var host: String
-    /// Of TCP, 1 … 65535.
+    /// The TCP port of the meeting point, 1 … 65535.
     public var port: Int
     /// 0 ..< size
     public var rank: Int
@@ -101,7 +101,7 @@ public final class ProcessGroup {
     try ProcessError.check(ctorch_group_broadcast(handle, tensors.map(\.handle), Int32(tensors.count)))
   }
 
-  /// What each process brings, in their order.
+  /// Gathers the bytes of all processes, in the order of the processes.
   public func gather(_ bytes: [UInt8]) throws -> [[UInt8]] {
     let counts = try gathered(Tensor([Int64(bytes.count)], shape: [1])).doubles().map { Int($0) }
     let most = max(1, counts.max() ?? 0)
@@ -110,7 +110,7 @@ public final class ProcessGroup {
     return counts.enumerated().map { Array(all[($0.offset * most)..<($0.offset * most + $0.element)]) }
   }
 
-  /// What each process brings, in their order; every number keeps its bits.
+  /// Gathers the numbers of all processes, in the order of the processes. Every number keeps its bits.
   public func gather(_ values: [Double]) throws -> [[Double]] {
     try gather(values.withUnsafeBytes { Array($0) }).map { bytes in
       bytes.withUnsafeBytes { Array($0.bindMemory(to: Double.self)) }

@@ -24,13 +24,14 @@ public enum ResidualUnit {
     }
   }
 
-  /// What comes of a forward. Tensors are N×O×H×W.
+  /// The results of a forward pass. Tensors are N×O×H×W.
   public struct Output {
     /// The unit's own result F, times the scale; nil where only the sum was wanted.
     public let residual: Tensor?
     /// F + kept; nil where nothing was to be added.
     public let sum: Tensor?
-    /// Those of `sum`, or of `residual` where there is none; nil where they were not wanted or are not known.
+    /// The channel sums of `sum`, or of `residual` where there is no `sum`; nil where they were not wanted or are not
+    /// known.
     public let channelSums: NormReLU.ChannelSums?
     /// ‖F‖² and ‖F + kept‖² of each sample where F was kept beside the sum; nil where they are not known.
     public let squares: (residual: [Double], sum: [Double])?
@@ -102,13 +103,13 @@ public enum ResidualUnit {
 
   /// Gradients of a unit's parameters, in the parameters' element type.
   public struct ParameterGradients {
-    /// Of γ; nil after a forward by running statistics.
+    /// The gradient of γ; nil after a forward pass with running statistics.
     public let normWeight: Tensor?
-    /// Of β, likewise.
+    /// The gradient of β; nil after a forward pass with running statistics.
     public let normBias: Tensor?
-    /// Of the convolution.
+    /// The gradient of the convolution's weight.
     public let weight: Tensor?
-    /// Of the convolution.
+    /// The gradient of the convolution's bias.
     public let bias: Tensor?
   }
 
@@ -188,7 +189,7 @@ public enum KernelSet {
     return size
   }
 
-  /// What `body` comes to on another one, for the whole process too; afterwards the one before runs again.
+  /// Runs `body` with another kernel set, for the whole process, and restores the previous set afterwards.
   /// - Throws: `TorchError` where there is none of that name; what `body` throws.
   public static func using<Outcome>(_ name: String, _ body: () throws -> Outcome) throws -> Outcome {
     let before = current

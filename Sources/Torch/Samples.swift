@@ -1,7 +1,7 @@
 import CTorch
 import Host
 
-/// What a softmax classifier says about each sample of a batch.
+/// The results of a softmax classifier for each sample of a batch.
 public struct CrossEntropy {
   /// −log p_y a sample, in nats; with label smoothing against the smoothed target.
   public let losses: [Double]
@@ -54,7 +54,7 @@ public struct CrossEntropy {
   }
 }
 
-/// What training needs of a batch's cross-entropy. A device is not waited for.
+/// The values of a batch's cross-entropy that training needs. A device is not waited for.
 public struct BatchLoss {
   /// Σ loss over the samples in nats, and how many of them were classified wrongly: 2, float64.
   public let sums: Tensor

@@ -103,7 +103,7 @@ public final class Tensor {
 
   /// Its sizes, the outermost dimension first.
   public var shape: [Int] { (0..<ctorch_rank(handle)).map { Int(ctorch_size(handle, $0)) } }
-  /// What its elements are.
+  /// The type of the tensor's elements.
   public var elementType: ElementType { ElementType(code: ctorch_dtype_of(handle)) }
   /// Where it lies.
   public var device: Device { Device(code: ctorch_device_of(handle)) }
@@ -128,12 +128,12 @@ public final class Tensor {
 
   // MARK: copies and views
 
-  /// The same elements in another type; the tensor itself where it has that type already.
+  /// The tensor converted to another element type; the tensor itself where it has that type already.
   public func converted(to type: ElementType) throws -> Tensor {
     type == elementType ? self : try .make { ctorch_convert(handle, type.code, $0) }
   }
 
-  /// The same elements on another device; the tensor itself where it is there already. A device is not waited for.
+  /// The tensor on another device; the tensor itself where it is there already. A device is not waited for.
   public func moved(to device: Device) throws -> Tensor {
     guard device != self.device else { return self }
     let code = try device.code()

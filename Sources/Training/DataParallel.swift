@@ -40,7 +40,7 @@ final class GradientExchange {
   /// Large enough that the exchange of one is not all latency, small enough that there are several.
   private static let bucketBytes = 1 << 20
 
-  // Of the step at hand.
+  // The gradients of the current step.
   private var gradients = Gradients()
   private var missing: [String: Int] = [:]
   private var bucket: [Tensor] = []

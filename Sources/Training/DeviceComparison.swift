@@ -4,21 +4,24 @@ import Torch
 
 /// Whether a device computes what the processor does: a small network on made-up images.
 public struct DeviceComparison: Sendable {
-  /// Of the logits in float32: the size of the difference, relative to theirs.
+  /// The size of the difference of the logits in float32, relative to the size of the logits.
   public let outputs: Double
-  /// Of all parameters' gradients together in float32, of the network with its ReLUs held open and shut (`held`).
+  /// The relative difference of all parameters' gradients together in float32, with the network's ReLUs held open and
+  /// shut (`held`).
   public let gradients: Double
-  /// The same of our kernels and libtorch's operations, both on the device; 0 where it has none of ours.
+  /// The relative difference between our kernels and libtorch's operations, both on the device; 0 where the device has
+  /// no kernels of ours.
   public let kernels: Double
   /// How far the gradients of a network as it begins are in bfloat16 from float32's: by our kernels, over what it is by libtorch's
   /// operations.
   public let kernelsInHalf: Double
-  /// Of all weights after a few steps, captured and not; nil where steps are not captured.
+  /// The relative difference of all weights after a few steps with and without capture; nil where steps are not
+  /// captured.
   public let captured: Double?
 
   /// Above this a device cannot be trusted: rounding leaves less.
   public static let tolerance = 1e-4
-  /// The same of `kernelsInHalf`: the rounding is libtorch's too.
+  /// The tolerance for `kernelsInHalf`. The rounding of libtorch's operations is part of that difference.
   public static let halfTolerance = 1.5
 
   /// Whether all agrees.

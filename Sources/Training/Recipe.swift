@@ -5,7 +5,7 @@ import ResidualNetworks
 
 /// How a network is trained: stochastic gradient descent with momentum on the mean cross-entropy of batches.
 public struct Recipe: Codable, Hashable, Sendable, Checked {
-  /// What it is called on the command line and in a run's configuration.
+  /// The name of the recipe on the command line and in a run's configuration.
   public var name: String
   /// Passes over the train set.
   public var epochs: Int
@@ -57,7 +57,7 @@ public struct Recipe: Codable, Hashable, Sendable, Checked {
 }
 
 extension Recipe {
-  /// Those that `find(_:for:)` knows.
+  /// The names that `find(_:for:)` knows.
   public static let names = ["paper", "paper-likely", "quick"]
 
   /// A recipe by its name, or from a YAML file.

@@ -26,7 +26,7 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
   /// Whether several processes normalise a batch by the statistics of the whole of it, as one process does, instead of each its
   /// part by that part's; nil is no. A run that is gone on with may change it, as it may the number of processes.
   public var synchronisesStatistics: Bool?
-  /// What is measured while training; nil for nothing. It changes nothing of the training.
+  /// The measures to take during training; nil for none. They do not change the training.
   public var measure: MeasureSchedule?
 
   enum CodingKeys: String, CodingKey {

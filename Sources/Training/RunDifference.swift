@@ -9,7 +9,8 @@ extension ChannelStatistics {
 }
 
 extension RunConfiguration {
-  /// What the two differ in, as a message says it; nil where they are one training.
+  /// The first difference between the two configurations, as a message states it; nil where they describe the same
+  /// training.
   public func firstDifference(from other: RunConfiguration) -> String? {
     if architecture != other.architecture { return "the model" }
     if !hasData(of: other) { return "the data" }

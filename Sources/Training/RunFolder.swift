@@ -19,7 +19,7 @@ public struct RunFolder: Sendable {
   public var epochsFile: URL { url.appending(path: "epochs.csv") }
   /// `MeasureResults` in evaluation mode, in JSON.
   public var measuresFile: URL { measuresFile(.evaluation) }
-  /// What was measured in training mode does not take the place of the rest.
+  /// The file for measures in this mode. Results in training mode have a file of their own.
   public func measuresFile(_ mode: MeasureMode) -> URL {
     url.appending(path: mode == .evaluation ? "measures.json" : "measures-training.json")
   }
@@ -29,7 +29,7 @@ public struct RunFolder: Sendable {
   public var reportFile: URL { url.appending(path: "report.html") }
   /// Says of a study's run why it cannot be trained to its end.
   public var divergenceFile: URL { url.appending(path: "diverged.txt") }
-  /// What that says; nil where nothing does.
+  /// The reason why the run could not be trained to its end; nil where it has none.
   public var divergence: String? {
     (try? String(contentsOf: divergenceFile, encoding: .utf8))?.trimmingCharacters(in: .whitespacesAndNewlines)
   }
@@ -60,7 +60,7 @@ public struct RunFolder: Sendable {
     }
   }
 
-  /// What was measured; nil where nothing was.
+  /// The results of measuring in this mode; nil where there are none.
   public func measures(_ mode: MeasureMode = .evaluation) throws -> MeasureResults? {
     let file = measuresFile(mode)
     guard FileManager.default.fileExists(atPath: file.path) else { return nil }
@@ -91,7 +91,7 @@ public struct RunFolder: Sendable {
     return provenance.isOwnData ? nil : "its measures are of other data (\(measures.data))"
   }
 
-  /// What was measured while training, in the order of the epochs.
+  /// The results recorded during training, in the order of the epochs.
   public func history() throws -> [MeasureResults] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: historyFolder.path)) ?? []
     return try names.filter { $0.hasPrefix(Self.epochPrefix) && $0.hasSuffix(".json") }.sorted().map {
@@ -99,8 +99,8 @@ public struct RunFolder: Sendable {
     }
   }
 
-  /// What was measured, completed by what else was recorded of the same checkpoint, perhaps on other samples; where nothing was
-  /// measured, what was recorded.
+  /// The results of measuring, completed by results that were recorded for the same checkpoint, perhaps on other
+  /// samples. Where nothing was measured, these are the recorded results.
   /// - Parameter epoch: after which it was recorded
   /// - Returns: nil where there is nothing; and what of it was recorded beside what was measured
   public func measures(recordedAfter epoch: Int) throws -> (known: MeasureResults?, recorded: Recorded?) {
@@ -167,7 +167,7 @@ public struct RunFolder: Sendable {
     var sessions: [Session]
   }
 
-  /// What one process that trained here ran on.
+  /// The circumstances of one process that trained here.
   public struct Session: Codable, Equatable, Sendable {
     /// The program and its arguments, as they were called.
     public var command: [String]
@@ -177,9 +177,9 @@ public struct RunFolder: Sendable {
     public var commit: String?
     /// libtorch's version.
     public var libtorch: String
-    /// What libtorch uses of the processor, for instance "AVX512".
+    /// The instruction set that libtorch uses, for instance "AVX512".
     public var cpuCapability: String
-    /// What computed: "cpu".
+    /// The device that computed: "cpu".
     public var device: String
     /// libtorch's, of each process.
     public var threads: Int

@@ -8,7 +8,7 @@ import Torch
 /// A GPU is never waited for: it does one step while the next ones are prepared, and what came of them is known some steps
 /// later. A step that has come twice is captured, and from then on one launch.
 public final class StepTrainer {
-  /// What is trained: every step changes its parameters.
+  /// The network that is trained: every step changes its parameters.
   public let network: ResidualNetwork
   let optimizer: Optimizer
   let maker: BatchMaker
@@ -22,7 +22,7 @@ public final class StepTrainer {
   private var captured: [Kind: CapturedStep] = [:]
   private var plain: [Kind: (set: ImageSet, times: Int)] = [:]
 
-  /// What the network said of batches before it learnt from them.
+  /// The scores of batches before the network learnt from them.
   public struct Outcome: Sendable, Equatable {
     /// Sum of the samples' losses; not finite where the training has run away.
     public var lossSum: Double
@@ -40,8 +40,8 @@ public final class StepTrainer {
     }
   }
 
-  /// What came of the steps since `begin`, as far as it is known: on the processor of all of them, on a GPU of all but the
-  /// last few.
+  /// The outcome of the steps since `begin`, as far as it is known: of all steps on the processor, of all but the last
+  /// few on a GPU.
   public private(set) var latest = Outcome()
 
   /// - Parameters:
@@ -68,7 +68,7 @@ public final class StepTrainer {
     optimizer = try Optimizer(network, recipe, stored: velocities)
     exchange = processes.map { GradientExchange($0, network) }
     totals = try .zeros([3], .float64).moved(to: maker.device)
-    // What processes exchange is no part of a graph.
+    // Exchanges between processes cannot be part of a graph.
     self.capturesSteps = capturesSteps && exchange == nil && DeviceGraph.isPossible(on: maker.device)
   }
 
@@ -80,7 +80,7 @@ public final class StepTrainer {
     (latest, readings, stepsUnread) = (outcome, [], 0)
   }
 
-  /// What came of all steps since `begin`, once the last of them is done.
+  /// The outcome of all steps since `begin`. Waits for the last of them.
   public func outcome() throws -> Outcome {
     latest = Outcome(try Reading(totals).values())
     (readings, stepsUnread) = ([], 0)
@@ -105,7 +105,7 @@ public final class StepTrainer {
 
   // MARK: steps
 
-  /// What differs from one step to the next.
+  /// The inputs of a step that differ from step to step.
   private struct Inputs {
     /// This process's images.
     let selection: Tensor
@@ -196,7 +196,7 @@ public final class StepTrainer {
 
 /// A step that a GPU did not capture as a graph; it can be run without, operation by operation.
 public struct CaptureError: Error, CustomStringConvertible {
-  /// What libtorch said.
+  /// The error that libtorch reported.
   public var cause: TorchError
 
   public var description: String { "a step could not be captured as a CUDA graph: \(cause)" }

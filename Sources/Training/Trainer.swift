@@ -7,7 +7,7 @@ import Torch
 
 /// Trains one run in its folder, from its start or from its last checkpoint.
 public final class Trainer {
-  /// What a training tells while it runs.
+  /// An event that training reports while it runs.
   public enum Event {
     /// One more step; numbers of the epoch so far.
     case step(Progress)
@@ -19,17 +19,17 @@ public final class Trainer {
   public struct Progress: Sendable {
     /// Counted from 1.
     public var epoch: Int
-    /// Of the whole training.
+    /// The epochs of the whole training.
     public var epochs: Int
     /// Steps done in this epoch, and in it all.
     public var step: Int
-    /// Of an epoch.
+    /// The steps of an epoch.
     public var steps: Int
     /// Means over the epoch so far, as far as they are known; a GPU tells them some steps later.
     public var loss: Double?
     /// The share of samples that were classified wrongly, 0 … 1, likewise.
     public var error: Double?
-    /// Of this epoch so far, without validation.
+    /// The speed of this epoch so far, without validation.
     public var imagesPerSecond: Double
     /// Estimated seconds to the end of the training; nil before anything is known.
     public var secondsLeft: Double?
@@ -43,11 +43,11 @@ public final class Trainer {
     case stopped
   }
 
-  /// What is trained, and how.
+  /// The configuration of the training.
   public let configuration: RunConfiguration
   /// Where its state and its results are written.
   public let folder: RunFolder
-  /// What is trained.
+  /// The network that is trained.
   public var network: ResidualNetwork { stepTrainer.network }
   /// The epochs that are done.
   public var records: [EpochRecord] { loop.records }
@@ -183,8 +183,8 @@ public final class Trainer {
     return score.map { ($0, began.seconds) }
   }
 
-  /// What is known of the validation set by measuring the network, where this epoch is measured; nil where that was told
-  /// to stop.
+  /// The scores of the validation set as far as measuring the network gives them, in epochs that are measured; nil
+  /// where measuring was stopped.
   private func measured(_ epoch: Int, _ shouldStop: () throws -> Bool) throws -> ScoreSum? {
     guard let measureEpoch, configuration.measure?.includes(epoch, of: configuration.recipe.epochs) == true else {
       return ScoreSum()

@@ -18,7 +18,7 @@ struct BenchCommand: ParsableCommand {
 
   enum Work: String, ExpressibleByArgument, CaseIterable {
     case train, evaluate, measure
-    /// What is recorded after an epoch of training.
+    /// The recording after an epoch of training.
     case record
     /// As many forward passes as there are steps.
     case forwards
@@ -33,7 +33,7 @@ struct BenchCommand: ParsableCommand {
   @Option var precision = Precision.fp32
   @Option(parsing: .unconditional) var batch = 128
   @Option(parsing: .unconditional) var warmups = 2
-  /// Of training, a repetition.
+  /// Steps of training in each repetition.
   @Option(parsing: .unconditional) var steps = 1
   /// Prints the architecture, as a checkpoint has it, instead of running anything.
   @Flag var architecture = false
@@ -58,7 +58,7 @@ struct BenchCommand: ParsableCommand {
         "steps cannot be captured, this program was built without CUDA's headers: name --plain-steps")
     }
     if let kernels { try KernelSet.use(kernels) }
-    // What is asked for, and nothing else under its name.
+    // The benchmark must measure what was asked for, not something else under its name.
     if device.isAsynchronous, kernels == nil, let why = KernelSet.problem(on: device) {
       throw ValidationError("\(device) does not run ResLens's kernels (\(why)): name --kernels libtorch")
     }

@@ -33,7 +33,7 @@ struct ComparedRun {
 
   subscript(_ column: Column) -> Double? { values[column.key] }
 
-  /// What the numbers are taken from.
+  /// The facts from which the columns are computed.
   struct Facts {
     var configuration: RunConfiguration
     var records: [EpochRecord]
@@ -41,7 +41,7 @@ struct ComparedRun {
     /// Validation samples that were measured; nil where none were.
     var samples: Int?
 
-    /// Of every step the mean, in order; nil where there are none.
+    /// The mean cosine loss of every step, in order; nil where there are none.
     var cosines: [Double]? { means(measures.cosineLoss?.backpropagated.validation) }
     var ratios: [Double]? { means(measures.l2Ratio?.validation) }
 
@@ -87,7 +87,7 @@ struct ComparedRun {
       Column(head: "parameters", key: "parameters", kind: .count) {
         Double($0.configuration.architecture.trainableParameters)
       },
-      // Of all epochs so far.
+      // The seconds of all epochs so far.
       Column(head: "seconds", key: "seconds", kind: .count) {
         $0.records.isEmpty ? nil : $0.records.map(\.seconds).reduce(0, +)
       },
@@ -106,7 +106,7 @@ struct ComparedRun {
           dropped.validation.map(\.score.accuracy).min().map { dropped.baseline.validation.accuracy - $0 }
         }
       },
-      // Of the head after the last stage's first step.
+      // The head's accuracy after the last stage's first step.
       Column(head: "first exit", key: "intermediate-first", kind: .share) {
         $0.measures.intermediate?.validation.first?.score.accuracy
       },

@@ -2,12 +2,12 @@ import ArgumentParser
 import Foundation
 import Torch
 
-/// What was asked to compute.
+/// The device that was asked for.
 enum DeviceChoice: ExpressibleByArgument {
   /// A GPU where there is one.
   case automatic
   case cpu
-  /// Of several processes on a machine each takes the GPU of its own number there, where none is named.
+  /// A GPU. Without an index, each of several processes on a machine takes the GPU with its local rank.
   case cuda(index: Int?)
 
   init?(argument: String) {

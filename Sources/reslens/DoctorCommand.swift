@@ -20,7 +20,7 @@ struct DoctorCommand: ParsableCommand {
   private struct Finding {
     var name: String
     var state: String
-    /// What is wrong and what to do; nil where nothing is.
+    /// The problem and its remedy; nil where there is none.
     var trouble: String?
     /// Whether nothing works without it.
     var isNeeded = true

@@ -44,6 +44,6 @@ enum Interrupt {
   /// A parent that was killed could not ask: that it is gone is asking enough.
   static var received: Bool { number != 0 || parent.map { getppid() != $0 } ?? false }
 
-  /// What a shell expects of a program that a signal ended.
+  /// The exit status that a shell expects from a program that a signal ended.
   static var exitCode: Int32 { 128 + number }
 }

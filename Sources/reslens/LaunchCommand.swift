@@ -57,7 +57,7 @@ private final class Crew {
   private struct Member {
     let rank: Int
     let process: Process
-    /// What it says, where that is not shown at once; process 0 speaks for itself.
+    /// The output of the process, where it is not shown at once. Process 0 writes to the terminal itself.
     let log: URL?
   }
 
@@ -171,7 +171,7 @@ private final class Crew {
     }
     terminal.note(
       "process \(member.rank) of \(members.count) \(how), and the others were stopped"
-        // What one says of itself names its own remedy.
+        // An error that a process reports itself contains its own remedy.
         + (trains && process.terminationReason == .uncaughtSignal
           ? "; go on with --resume, with any number of processes" : ""))
   }

@@ -89,7 +89,7 @@ struct LaunchArguments: ParsableArguments {
   }
 }
 
-/// What gets runs done.
+/// An object that gets runs done.
 protocol Launcher {
   /// Does what is not whole of the runs.
   /// - Returns: false where there is nothing to show for it
@@ -129,7 +129,7 @@ struct LocalQueue: Launcher {
     return true
   }
 
-  /// What progress is counted in: images through the network, weighed by its size.
+  /// The unit of progress: images through the network, weighted by the network's size.
   private func images(_ run: PlannedRun, _ data: DataSources) throws -> Int {
     try run.images(in: data.load(run.configuration.data)) * (run.configuration.architecture.multiplyAccumulates / 1000)
   }

@@ -124,7 +124,7 @@ struct MeasureArguments: ParsableArguments {
     unroll != nil || unrollStep != nil || scale != "auto" || scaleGrid != nil || recalibrate != nil
   }
 
-  /// What `--measures` names, and whatever other options are about.
+  /// The measures that `--measures` names, and those that other options imply.
   private func names() throws -> Set<MeasureName> {
     let all = mode == .training ? MeasureName.inTrainingMode : Set(MeasureName.allCases)
     var names = measures == "all" ? all : Self.standard.intersection(all)

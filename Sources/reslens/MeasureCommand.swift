@@ -74,8 +74,8 @@ struct MeasureCommand: ParsableCommand {
     // Other data are normalised as the network is used to.
     let statistics = configuration.statistics ?? dataset.statistics
     let maker = try BatchMaker(statistics: statistics, device: device)
-    // Of its own data, what the run never trained on is no train data unless it is asked for, and its errors are of the validation
-    // samples that it was scored on.
+    // Images of the run's own data set that it never trained on are not training data unless this is asked for. Its
+    // errors are those of the validation samples that it was scored on.
     let seen = isOwn ? configuration.trainSamples ?? dataset.train.count : dataset.train.count
     let train = try Samples(dataset.train.prefix(max(seen, samples ?? 0)), count: samples, batch: batch, maker: maker)
     let validation = try Samples(

@@ -1,7 +1,8 @@
 import Foundation
 import Results
 
-/// What `reslens measure` prints: validation data, a table a measure that is not a number a step.
+/// The output of `reslens measure`: validation data, with a table for each measure that is not one number for each
+/// step.
 struct MeasureSummary {
   private let results: MeasureResults
   private var measures: MeasureResults.Measures { results.measures }

@@ -17,7 +17,7 @@ extension Architecture {
     return all
   }
 
-  /// What a page says of it.
+  /// The facts that a page states about the model.
   var facts: [Fact] {
     let shared = Set(stages.map(\.sharing))
     let stages = stages.map { stage in

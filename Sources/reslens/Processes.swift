@@ -18,7 +18,7 @@ enum Processes {
   static let parentVariable = "RESLENS_PARENT"
   static var parent: pid_t? { ProcessInfo.processInfo.environment[parentVariable].flatMap { pid_t($0) } }
 
-  /// What to do where a program was built for one process.
+  /// The remedy where the program was built for one process only.
   static let installation =
     "install Gloo's headers (Debian, Ubuntu: apt-get install libgloo-dev), then make clean build"
 
@@ -46,7 +46,7 @@ enum Processes {
   }
 
   private static func slurm(_ environment: [String: String]) throws -> ProcessGroup.Meeting? {
-    // Those of a step, which srun sets: a job script is one process, whatever the job's size.
+    // Only srun sets the variables of a step. A job script is one process, whatever the job's size.
     guard environment["SLURM_STEP_NUM_TASKS"] != nil else { return nil }
     let size = try number("SLURM_STEP_NUM_TASKS", environment)
     guard size > 1 else { return nil }

@@ -49,7 +49,8 @@ struct Reslens: ParsableCommand {
 }
 
 extension ProcessError {
-  /// Of a process that lost the others (EX_TEMPFAIL): what started them looks for the one that has something to say.
+  /// The exit status of a process that lost the others (EX_TEMPFAIL). The launcher then looks for the process that
+  /// knows the reason.
   static let exitStatus: Int32 = 75
 }
 

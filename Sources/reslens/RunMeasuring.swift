@@ -109,7 +109,7 @@ struct RunMeasuring {
     return found
   }
 
-  /// What earlier calls found; a damaged file is no loss.
+  /// The results of earlier calls; nil where the file is damaged.
   private func earlier(_ mode: MeasureMode) -> MeasureResults? {
     group.isFirst ? try? folder.measures(mode) : nil
   }

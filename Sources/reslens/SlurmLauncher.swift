@@ -45,7 +45,8 @@ struct SlurmLauncher: Launcher {
         return true
       }
       let before = try progress(left, runs, folder)
-      // What an earlier call left in the queue may be other runs: these are not to blame for getting no further.
+      // An earlier call may have left other runs in the queue. Runs that wait for these are not counted as making no
+      // progress.
       let earlier = try running(logs)
       let job = try earlier ?? submit(left, plan, logs, terminal)
       try wait(for: job, runs, folder, terminal)
@@ -68,7 +69,7 @@ struct SlurmLauncher: Launcher {
     return runs.indices.filter { states[$0].isUnfinished }
   }
 
-  /// What tells whether a run got further.
+  /// A value for each run that changes when the run makes progress.
   private func progress(_ indices: [Int], _ runs: [PlannedRun], _ folder: StudyFolder) throws -> [Int: String] {
     Dictionary(
       uniqueKeysWithValues: try indices.map { index in

@@ -49,7 +49,7 @@ struct StudyCommand: ParsableCommand {
     let runs = try plannedRuns(data)
     let folder = StudyFolder(URL(filePath: out).standardizedFileURL)
     let terminal = Terminal()
-    // What cannot be gone on with is said before anything is trained.
+    // Runs that cannot be resumed are reported before anything is trained.
     for (run, state) in zip(runs, try folder.states(of: runs)) where state == .whole {
       if try folder.folder(of: run).configuration().measure != run.configuration.measure {
         terminal.note("note: \(run.folderName) is done already, and was measured as it was asked for then")

@@ -6,7 +6,7 @@ import Studies
 import Torch
 import Training
 
-/// What studies are and cost: runs, epochs, images, and hours on this machine from a short timing.
+/// A list of studies with their cost: runs, epochs, images, and hours on this machine, estimated from a short timing.
 struct StudyList {
   private let reproduction: Reproduction
   private let folder: StudyFolder
@@ -83,7 +83,7 @@ struct StudyList {
     return hours
   }
 
-  /// What a step's time depends on.
+  /// The properties of a run on which a step's time depends.
   private struct Kind: Hashable {
     let architecture: Architecture
     let batch: Int
@@ -95,7 +95,8 @@ struct StudyList {
     }
   }
 
-  /// What a run still takes, in images that are trained on: a forward pass is a third of that, one with its way back two.
+  /// The work that a run still needs, in trained images. A forward pass counts a third, a forward and backward pass two
+  /// thirds.
   private func work(of run: PlannedRun) throws -> Double {
     let (configuration, dataset) = (run.configuration, try data.load(run.configuration.data))
     let place = folder.folder(of: run)

@@ -51,7 +51,7 @@ struct StudyPages {
       errors: study.figures.contains(.errors) ? errors(of: planned, evidence) : nil)
   }
 
-  /// What is not as the study asked for it.
+  /// Differences between the study's description and what was done.
   private func notes(on planned: Reproduction.PlannedStudy) -> [String] {
     var names: [String] = []
     for subject in planned.subjects where subject.architecture.name != subject.model {

@@ -3,7 +3,7 @@ import Host
 
 /// Progress and notes on standard error: one line that is redrawn on a terminal, plain lines elsewhere.
 final class Terminal {
-  /// Of several processes one speaks.
+  /// Only one of several processes writes to the terminal.
   var isQuiet = false
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private var drawn = false

@@ -126,7 +126,7 @@ struct TrainCommand: ParsableCommand {
     return folder.holdsRun ? try folder.configuration() : nil
   }
 
-  /// What to train: the options, with a stored run's values for those that are left out.
+  /// The configuration to train: the options, with a stored run's values for those that were not given.
   private func resolve(_ stored: RunConfiguration?) throws -> (RunConfiguration, ImageDataset) {
     if resume, stored == nil, training.data == nil, let out {
       throw FileError(

@@ -44,7 +44,7 @@ struct TrainingArguments: ParsableArguments {
       """, valueName: "every=n,samples=n[,mode=m][,names]"))
   var measure: String?
 
-  /// What to train on.
+  /// The data to train on.
   /// - Throws: `ValidationError` where nothing says it.
   func source(stored: RunConfiguration? = nil) throws -> String {
     guard let source = data ?? stored?.data else {
@@ -53,7 +53,7 @@ struct TrainingArguments: ParsableArguments {
     return try ImageDataset.wholeName(of: source)
   }
 
-  /// What the options say of a training, with a stored run's values for those that are left out.
+  /// The configuration from the options, with a stored run's values for those that were not given.
   func configuration(
     _ architecture: Architecture, _ dataset: ImageDataset, source: String, seed: UInt64?,
     stored: RunConfiguration? = nil

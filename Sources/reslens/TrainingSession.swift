@@ -10,7 +10,7 @@ struct TrainingSession {
   private let configuration: RunConfiguration
   private let dataset: ImageDataset
   private let folder: RunFolder
-  /// Those that were asked for; nil where the run keeps its own.
+  /// The number of threads that was asked for; nil where the run keeps its own.
   private let threads: Int?
   private let checkpointSeconds: Double
   private let lockSeconds: Double
@@ -75,7 +75,7 @@ struct TrainingSession {
           "there is a checkpoint here, but no \(folder.configurationFile.lastPathComponent) that says of what run",
         remedy: "put that back into the folder, or train into another one")
     }
-    // What may change where a run is gone on with.
+    // Only these may change when a run is resumed.
     guard
       stored == nil || stored?.data != configuration.data || stored?.measure != configuration.measure
         || stored?.synchronisesStatistics != configuration.synchronisesStatistics

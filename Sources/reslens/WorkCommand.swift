@@ -4,7 +4,7 @@ import Host
 import ImageDatasets
 import Studies
 
-/// What `reslens reproduce` and `reslens study` start elsewhere, a process a run.
+/// The command that `reslens reproduce` and `reslens study` start in other processes, one for each run.
 struct WorkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "work", abstract: "Does one run of a plan that reslens reproduce or study has written.",

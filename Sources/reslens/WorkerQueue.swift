@@ -9,7 +9,7 @@ import Torch
 struct WorkerQueue: Launcher {
   let jobs: Int
   private let device: DeviceOptions
-  /// Of each process.
+  /// The number of threads of each process.
   let threads: Int
 
   /// - Parameters:
@@ -50,7 +50,7 @@ struct WorkerQueue: Launcher {
       let ended = Set(working.filter { !$0.process.isRunning }.map(\.index))
       failed += working.filter { ended.contains($0.index) && $0.process.terminationStatus != 0 }
       working.removeAll { ended.contains($0.index) }
-      // What failed would fail again: the others come to their end, and nothing new is begun.
+      // A failed run would fail again. The others finish, and no new run is started.
       if !failed.isEmpty { waiting = [] }
       if Interrupt.received {
         for worker in working { worker.process.terminate() }

@@ -1,4 +1,4 @@
-// What the kernels of a GPU are given, and what both sides count by: read by the host's compiler and by CUDA's.
+// Arguments of the GPU kernels, and the constants that both sides share. The host's compiler and CUDA's both read this file.
 //
 // Tensors are N×H×W×C in memory (channels-last), of float or bfloat; a convolution's filter is O×3×3×I. All are of stride 1
 // and padded to keep the size, and channels come in sixteens.
@@ -6,10 +6,10 @@ DEVICE_CODE(
 
 // Channels come in as many as a warp makes at a time.
 constexpr int channel_step = 16;
-// What lies between neighbouring lines of shared memory, so that the lanes of a warp read from different banks: bytes where
-// they are read along, elements where they are read across.
+// Padding between neighbouring lines of shared memory, so that the lanes of a warp read from different banks: in bytes for
+// reads along a line, in elements for reads across lines.
 constexpr int padding_bytes = 16, padding_across = 8;
-// Of a filter's gradient, the floats of one output in a warp's room.
+// Number of floats that one output takes in a warp's part of shared memory, in a filter's gradient.
 constexpr int gradient_line = 9 * channel_step + 4;
 // Channels of a block that adds up rows of sums.
 constexpr int total_channels = 4;
@@ -36,7 +36,7 @@ struct Forward {
   float factor;
   const void *kept;
   void *residual, *sum;
-  // Of `sum`, or of `residual` where there is none; null where they are not wanted.
+  // Channel sums of `sum`, or of `residual` where there is no `sum`; null where they are not wanted.
   double *sums;
 };
 
@@ -84,7 +84,8 @@ struct ChannelSums {
   Sums sums;
 };
 
-// What a normalisation runs by, from the sums of its input; by the running statistics where `sums` has no parts.
+// The statistics of a normalisation, computed from the sums of its input, or the running statistics where `sums` has no
+// parts.
 struct Statistics {
   int channels;
   Sums sums;
@@ -97,7 +98,7 @@ struct Statistics {
   float *out;
 };
 
-// What is left of the way back through a normalisation, from Σg and Σg·(x − mean).
+// The remaining backward pass of a normalisation, computed from Σg and Σg·(x − mean).
 struct NormGradient {
   int channels;
   Sums sums;

@@ -22,8 +22,8 @@ struct Case {
   int64_t images, inputs, outputs, edge;
 };
 
-/// Of the networks' stages, and with so many images that blocks take several tiles; of channels too, each way, that kernels have
-/// no code of their own for.
+/// Shapes of the networks' stages, with so many images that a block takes several tiles, and numbers of channels in both
+/// directions for which kernels have no special code.
 constexpr Case cases[] = {{4, 16, 16, 32}, {4, 32, 32, 16}, {65, 64, 64, 5}, {2, 48, 16, 9}, {2, 16, 48, 9}};
 
 /// Numbers between −1 and 1 that look drawn.

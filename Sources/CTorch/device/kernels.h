@@ -28,7 +28,7 @@ __device__ inline bfloat narrow<bfloat>(float value) {
   return {static_cast<unsigned short>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
 }
 
-// What is not a number stays none.
+// A value that is NaN stays NaN.
 __device__ inline float rectified(float value) { return value < 0 ? 0 : value; }
 
 // Neighbours in memory, brought by one load, or by few.
@@ -170,7 +170,7 @@ __device__ inline int tiles(const Images &images, int rows) { return images.coun
 // max(0, scale·x + shift). The way back asks for the sign in the same words.
 __device__ inline float normalised(float x, float scale, float shift) { return fmaf(scale, x, shift); }
 
-// What is brought into shared memory, a chunk at a time: what of it is loaded, and what is made of that.
+// A source of what is brought into shared memory, a chunk at a time: the elements to load, and the value made of each.
 template <class T>
 struct Normalised {
   const T *x;
@@ -247,7 +247,7 @@ __device__ inline void stage_around(T *to, int apart, const Source &from, const 
       });
 }
 
-// The same without the pixels around it; from the last pixel on, up to `most`, are zeros.
+// Loads a tile without the pixels around it. From the last pixel on, up to `most`, it writes zeros.
 template <class T, int ahead, class Source>
 __device__ inline void stage(T *to, int apart, const Source &from, const Images &images, const Tile &tile, int most,
                              int channels, int channel, int count) {
@@ -313,8 +313,8 @@ struct FilterAlong {
   }
 };
 
-// The same memory on the way back: a line for each channel that is summed over and each tap, of the channels that are made;
-// and turned by half a turn.
+// The filter in shared memory for the backward pass: a line for each channel that is summed over and each tap, holding the
+// channels that are made, rotated by half a turn.
 template <class T>
 struct FilterAcross {
   const T *from[Product<T>::places];
@@ -664,7 +664,7 @@ __device__ inline void total(const Sums &sums, int channels, double (&found)[2])
   for (int apart = 8; apart < 32; apart *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
   if (lane < 8) room[8 * warp + lane] = sum;
   __syncthreads();
-  // Of the warps' eight sums each a warp adds up one.
+  // Each warp adds up one of the warps' eight sums.
   double *totals = room + 8 * warps;
   if (warp < 8) {
     sum = lane < warps ? room[8 * lane + warp] : 0;

@@ -31,7 +31,7 @@ int64_t pixels_of(const Images &images) { return int64_t{images.count} * images.
 /// How images are cut into tiles of whole rows, of at most so many pixels where a row is not more.
 struct Tiling {
   int64_t rows, count;
-  /// Of a tile, and those around it too.
+  /// Number of pixels of a tile, without and with those around it.
   int64_t pixels, around;
 
   Tiling(const Images &images, int64_t most_pixels)
@@ -47,7 +47,7 @@ int64_t line_bytes_across(int64_t length, int64_t element) { return (length + pa
 /// How a convolution is divided among blocks and their warps, each of which makes 32 pixels of 16 channels at a time.
 struct ConvolutionBlocks {
   Tiling tiling;
-  /// Of what the convolution makes; 0 where not even the fewest fit into shared memory.
+  /// Number of channels that the convolution makes; 0 where not even the fewest fit into shared memory.
   int64_t channels = 0;
   int64_t shared = 0, threads = 0;
 
@@ -62,8 +62,8 @@ struct ConvolutionBlocks {
                             9 * (across ? from * line_bytes_across(step, element) : step * line_bytes(from, element));
       if (to % step != 0 || bytes > most_shared) continue;
       const int64_t warps = columns * std::min(divided(tiles.pixels, warp), most_groups);
-      // What a multiprocessor has at once, of which some wait while others compute: as many blocks as its shared memory
-      // holds, 1 KB of CUDA's in each, and as many warps as its registers do.
+      // Warps that are resident on a multiprocessor, some of which wait while others compute. Shared memory limits the blocks
+      // (CUDA takes 1 KB in each), and registers limit the warps.
       const int64_t resident = std::min<int64_t>((most_shared + 1024) / (bytes + 1024) * warps, 24);
       if (resident <= most_resident) continue;
       most_resident = resident;
@@ -181,7 +181,7 @@ bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weigh
                        stride == 1 && weight.size(2) == 3 && weight.scalar_type() == at::kFloat &&
                        weight.device() == x.device() && x.size(1) % channel_step == 0 &&
                        weight.size(0) % channel_step == 0 && std::max(x.size(1), weight.size(0)) <= most_channels &&
-                       // Of one pixel a channel there is no variance.
+                       // One pixel for each channel has no variance.
                        x.numel() > x.size(1) && !norm.group;
   if (!is_kind || !launches(x)) return false;
   for (auto value : {norm.weight, norm.bias, norm.running_mean, norm.running_var}) {

@@ -41,7 +41,8 @@ struct Gradient {
 /// As `ctorch_unit_backward` has it, after a forward by the batch's statistics; `out` is pending.
 UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters);
 
-/// What a pending gradient comes to, and `kept` added where it is defined; into `out`, which may be the gradient's memory.
+/// Computes a pending gradient and adds `kept` where it is defined. The result goes to `out`, which may share the gradient's
+/// memory.
 void resolve(const Gradient &gradient, const at::Tensor &kept, const at::Tensor &out);
 
 }  // namespace ctorch::device

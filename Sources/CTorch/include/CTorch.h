@@ -47,7 +47,7 @@ bool ctorch_has_cuda(void);
 bool ctorch_built_with_cuda(void);
 /// The number of CUDA devices; 0 where libtorch has no CUDA or no device answers.
 int ctorch_cuda_device_count(void);
-/// What tells a CUDA device from every other, on any machine: 16 bytes. Only where this was built with CUDA's headers.
+/// Gives the 16 bytes that identify a CUDA device uniquely among all machines. Available only in builds with CUDA's headers.
 int ctorch_cuda_uuid(ctorch_device device, uint8_t *uuid) CTORCH_CHECKED;
 /// Makes a device the one that this process works on: exact float32 products, and the same bits every time.
 int ctorch_use_cuda(ctorch_device device) CTORCH_CHECKED;
@@ -79,9 +79,9 @@ int ctorch_rank(ctorch_tensor tensor);
 int64_t ctorch_size(ctorch_tensor tensor, int dimension);
 ctorch_dtype ctorch_dtype_of(ctorch_tensor tensor);
 ctorch_device ctorch_device_of(ctorch_tensor tensor);
-/// The same elements on another device; a new handle on the same storage where they are there.
+/// Copies a tensor to another device. If it is already there, gives a new handle to the same storage.
 int ctorch_to_device(ctorch_tensor tensor, ctorch_device device, ctorch_tensor *out) CTORCH_CHECKED;
-/// The same elements in another element type; a new handle on the same storage where nothing changes.
+/// Converts a tensor to another element type. If nothing changes, gives a new handle to the same storage.
 int ctorch_convert(ctorch_tensor tensor, ctorch_dtype dtype, ctorch_tensor *out) CTORCH_CHECKED;
 /// Rows `start ..< end` along dimension 0, sharing storage.
 int ctorch_rows(ctorch_tensor tensor, int64_t start, int64_t end, ctorch_tensor *out) CTORCH_CHECKED;
@@ -174,8 +174,7 @@ int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm,
 int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_norm norm, ctorch_tensor batch,
                          ctorch_tensor normed, ctorch_tensor weight, int stride, ctorch_tensor kept, ctorch_tensor beside,
                          ctorch_pending *out, ctorch_tensor *products, ctorch_unit_gradients *gradients) CTORCH_CHECKED;
-/// What a pending gradient comes to, and `kept` added where it is not null. The pending gradient's own elements may be
-/// overwritten.
+/// Computes a pending gradient and adds `kept` where it is not null. It may overwrite the pending gradient's own elements.
 int ctorch_resolve(ctorch_pending gradient, ctorch_tensor kept, ctorch_tensor *out) CTORCH_CHECKED;
 
 /// The kernels that run here, the fastest first, and "libtorch", which is none of ours: names separated by commas.
@@ -234,8 +233,8 @@ int ctorch_cross_entropy(ctorch_tensor logits, ctorch_tensor labels, double smoo
                          double *losses, double *entropies, double *margins, int64_t *predictions,
                          ctorch_tensor *grad_logits) CTORCH_CHECKED;
 
-/// What training needs of a batch's cross-entropy, without waiting for a device: `sums` is Σ loss and the number of wrong
-/// predictions (2, float64), `grad_logits` as of `ctorch_cross_entropy`.
+/// Computes what training needs of a batch's cross-entropy, without waiting for a device: `sums` is Σ loss and the number of
+/// wrong predictions (2, float64), and `grad_logits` is as in `ctorch_cross_entropy`.
 int ctorch_batch_loss(ctorch_tensor logits, ctorch_tensor labels, double smoothing, double grad_scale,
                       ctorch_tensor *sums, ctorch_tensor *grad_logits) CTORCH_CHECKED;
 
@@ -312,7 +311,7 @@ void ctorch_store_free(ctorch_store store);
 typedef struct {
   const char *host;
   int port;
-  /// Of `size`, from 0.
+  /// The number of this process, from 0, and the number of all processes.
   int rank, size;
   /// Under what name to meet where another program serves the meeting point; null where process 0 does.
   const char *prefix;

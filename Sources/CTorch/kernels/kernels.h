@@ -31,7 +31,7 @@ struct Images {
   int64_t tiles_a_row() const { return (width + edge - 1) / edge; }
   int64_t tile_rows_an_image() const { return (height + edge - 1) / edge; }
   int64_t tile_rows() const { return count * tile_rows_an_image(); }
-  /// What a convolution of that stride, 1 or 2, makes of them, in as many tiles.
+  /// The images that a convolution with this stride, 1 or 2, makes, in as many tiles.
   Images after(int64_t stride) const {
     return {count, (height + stride - 1) / stride, (width + stride - 1) / stride, is_bfloat16, edge / stride};
   }
@@ -39,7 +39,7 @@ struct Images {
 
 /// F = factor·(conv3×3(ReLU(scale·x + shift)) + bias), and F + kept.
 struct Forward {
-  /// Those of x.
+  /// The images of x.
   Images images;
   int64_t inputs, outputs;
   /// 1, or of float32 2.
@@ -64,7 +64,7 @@ struct Forward {
 /// of the normalisation that follows, is not null: that normalisation's own way back, made while it is loaded. Else it
 /// is `gradient`.
 struct Backward {
-  /// Those of x.
+  /// The images of x.
   Images images;
   int64_t inputs, outputs, stride;
   const void *gradient, *normed;
@@ -92,8 +92,8 @@ struct Pixels {
   bool is_bfloat16;
 };
 
-/// What an instruction set has. `begin ..< end` are tile rows (of x's `Images`) or pixels; whatever sums are given are added
-/// to. Calls for parts that do not overlap may run at once, each with sums of its own.
+/// The functions of one instruction set. `begin ..< end` are tile rows (of x's `Images`) or pixels. Sums are added to those
+/// that are given. Calls for parts that do not overlap may run at the same time, each with its own sums.
 struct Kernels {
   const char *name;
 

@@ -15,9 +15,10 @@ constexpr const char *libtorch = "libtorch";
 /// The name by which it takes a GPU's kernels, emulated on the processor. Only tests offer that.
 constexpr const char *emulated = "emulated";
 
-/// What this processor can run, the fastest first.
+/// Kernels that this processor can run, the fastest first.
 std::vector<const Kernels *> available();
-/// What runs on the processor; null where libtorch's operations were chosen, or a GPU is emulated. At first the fastest.
+/// Kernels in use on the processor; null where libtorch's operations were chosen, or where a GPU is emulated. Initially the
+/// fastest.
 const Kernels *chosen();
 /// Takes another set from now on. Returns whether there is one of that name that runs here.
 bool choose(const std::string &name);
