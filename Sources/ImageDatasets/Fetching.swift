@@ -101,8 +101,8 @@ package struct Download {
     guard status == 0 else {
       let why = status == 28 ? "the server sent nothing for \(stallSeconds) s" : "curl's exit status \(status)"
       throw FileError(
-        path: address, problem: "the download failed (\(why)); what came is kept",
-        remedy: "check the address and the network and call again: it goes on where it stopped")
+        path: address, problem: "the download failed (\(why)); the part that arrived is kept",
+        remedy: "check the address and the network, and run the command again: it continues where it stopped")
     }
   }
 

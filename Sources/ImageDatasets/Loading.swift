@@ -28,8 +28,8 @@ extension ImageDataset {
   public static func load(_ source: String, isNamed: Bool = true) throws -> ImageDataset {
     if !isNamed, try Synthetic.seed(of: source) == nil, !FileManager.default.fileExists(atPath: source) {
       throw FileError(
-        path: source, problem: "the run's data are not here any more",
-        remedy: "name the place where they lie now with --data")
+        path: source, problem: "the run's data are no longer here",
+        remedy: "name their new place with --data")
     }
     guard let seed = try Synthetic.seed(of: source) else { return try CIFAR.load(source) }
     return try Synthetic.dataset(seed: seed)

@@ -16,7 +16,7 @@ public struct MeasureError: Error, CustomStringConvertible, Equatable {
   static func check<Value: Hashable>(distinct values: [Value], option: String) throws(MeasureError) {
     var seen: Set<Value> = []
     for value in values where !seen.insert(value).inserted {
-      throw MeasureError(option: option, problem: "\(value) is there twice")
+      throw MeasureError(option: option, problem: "\(value) occurs twice")
     }
   }
 }

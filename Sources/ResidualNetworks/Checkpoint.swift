@@ -48,7 +48,7 @@ extension ResidualNetwork {
     }
     if let problem = try impossibleValue {
       throw FileError(
-        path: url.path, problem: "\(problem): the file is damaged", remedy: "take it from a copy, or train anew")
+        path: url.path, problem: "\(problem): the file is damaged", remedy: "use a copy of it, or train again")
     }
   }
 

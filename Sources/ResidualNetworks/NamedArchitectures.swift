@@ -25,7 +25,7 @@ extension Architecture {
     for (index, architecture) in all.enumerated() {
       let name = architecture.name
       if all[..<index].contains(where: { $0.name == name }) {
-        return "\(name) is there twice: every network needs a name of its own"
+        return "\(name) occurs twice: every network needs a name of its own"
       }
       if name.contains("/") || name.hasPrefix(".") {
         return "\"\(name)\" cannot be the name of a folder: give the network another one in its file"

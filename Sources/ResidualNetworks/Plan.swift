@@ -163,7 +163,7 @@ extension Plan {
             move: index, problem: "\(step.path) takes \(layout.input), h is \(shape) there")
         }
         guard step.scale.isFinite else {
-          throw PlanError(move: index, problem: "a scale of \(step.scale) is no number")
+          throw PlanError(move: index, problem: "a scale of \(step.scale) is not a finite number")
         }
         shape = layout.output
       }

@@ -34,7 +34,7 @@ extension Architecture {
           problem: "block 0 changes the shape of h by its projection and cannot be run again; share from block 1 on")
       }
       guard initialGamma.isFinite else {
-        throw ArchitectureError(field: field + ".initial-gamma", problem: "\(initialGamma) is no number")
+        throw ArchitectureError(field: field + ".initial-gamma", problem: "\(initialGamma) is not a finite number")
       }
     }
   }

@@ -26,7 +26,7 @@ extension PlannedRun {
     same.data = stored?.data ?? configuration.data
     if let stored, let field = same.firstDifference(from: stored) {
       throw FileError(
-        path: folder.configurationFile.path, problem: "it is of a run in which \(field) is another one",
+        path: folder.configurationFile.path, problem: "it belongs to a run in which \(field) differs",
         remedy: "ask for the same as before, or move the folder away")
     }
     if let reason = folder.divergence { return .diverged(reason) }

@@ -124,7 +124,7 @@ public struct Study: Codable, Hashable, Sendable, Checked {
       ("models", models), ("data", data), ("recipes", recipes), ("seeds", seeds.map { "\($0)" }),
       ("figures", figures.map(\.rawValue)),
     ]
-    where Set(list).count < list.count { return "\(field): one of them is there twice" }
+    where Set(list).count < list.count { return "\(field): one of them occurs twice" }
     // The name is that of files, in links and in gnuplot's scripts.
     if name.wholeMatch(of: /[A-Za-z0-9][A-Za-z0-9._-]*/) == nil {
       return "name: \"\(name)\" cannot be the name of a page: letters, digits, \"-\", \"_\" and \".\" can"

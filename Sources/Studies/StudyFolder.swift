@@ -82,7 +82,7 @@ public struct StudyFolder: Sendable {
 
   /// The folder and the runs of a plan's file.
   public static func read(_ file: URL) throws -> (folder: StudyFolder, plan: Plan) {
-    let plan = try JSON.read(Plan.self, from: file, remedy: "call the study again, which writes it anew")
+    let plan = try JSON.read(Plan.self, from: file, remedy: "run the study again, which writes it")
     return (StudyFolder(file.deletingLastPathComponent().deletingLastPathComponent()), plan)
   }
 }

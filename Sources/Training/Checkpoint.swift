@@ -4,7 +4,7 @@ import ResidualNetworks
 import Results
 import Torch
 
-/// A moment of a training that can be gone on from: a folder with the weights, and next to them the optimiser's and
+/// A state of a training that can be resumed: a folder with the weights, and next to them the optimiser's and
 /// the loop's state. It appears whole, by a rename.
 public struct Checkpoint: Sendable {
   /// Its folder.
@@ -107,12 +107,12 @@ public struct Checkpoint: Sendable {
     if let path = try tensors.filter({ try !$0.value.isFinite() }).keys.min() {
       throw FileError(
         path: optimizerFile.path, problem: "\(path) has values that are not finite numbers: the file is damaged",
-        remedy: "take it from a copy, or train anew")
+        remedy: "use a copy of it, or train again")
     }
     return tensors
   }
 
   func loop() throws -> Loop {
-    try JSON.read(Loop.self, from: loopFile, remedy: "train anew into another folder")
+    try JSON.read(Loop.self, from: loopFile, remedy: "train again into another folder")
   }
 }

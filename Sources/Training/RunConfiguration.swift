@@ -24,7 +24,7 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
   /// The element type of activations: float32, or bfloat16 with float32 parameters.
   public var precision: ElementType
   /// Whether several processes normalise a batch by the statistics of the whole of it, as one process does, instead of each its
-  /// part by that part's; nil is no. A run that is gone on with may change it, as it may the number of processes.
+  /// part by that part's; nil is no. A run that is resumed may change it, as it may the number of processes.
   public var synchronisesStatistics: Bool?
   /// The measures to take during training; nil for none. They do not change the training.
   public var measure: MeasureSchedule?

@@ -56,7 +56,7 @@ public struct RunFolder: Sendable {
     } catch let error as MalformedResult {
       throw FileError(
         path: error.file, problem: error.problem,
-        remedy: "have it written anew from the run's checkpoint: reslens train --resume --out \(url.path.shellQuoted)")
+        remedy: "write it again from the run's checkpoint: reslens train --resume --out \(url.path.shellQuoted)")
     }
   }
 

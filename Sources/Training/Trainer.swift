@@ -113,13 +113,13 @@ public final class Trainer {
           capturesSteps: capturesSteps)
       } catch let error as ParameterError {
         throw FileError(
-          path: checkpoint.optimizerFile.path, problem: "\(error)", remedy: "train anew into another folder")
+          path: checkpoint.optimizerFile.path, problem: "\(error)", remedy: "train again into another folder")
       }
       loop = try checkpoint.loop()
       let problem = loop.problem(
         in: checkpoint.url.lastPathComponent, epochs: configuration.recipe.epochs, steps: steps, images: trainCount)
       if let problem {
-        throw FileError(path: checkpoint.loopFile.path, problem: problem, remedy: "train anew into another folder")
+        throw FileError(path: checkpoint.loopFile.path, problem: problem, remedy: "train again into another folder")
       }
       // A kill may have fallen between the checkpoint and the table.
       try writeEpochs()

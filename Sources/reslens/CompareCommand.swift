@@ -8,10 +8,11 @@ import Training
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "compare",
-    abstract: "Makes a table of runs: how they ended, and what their steps do.",
+    abstract: "Prints a table of runs with their errors and measures.",
     discussion: """
-      A row a run: errors after its last epoch, trainable parameters, seconds of training, and a number or two of \
-      most measures in its measures.json, and of what else was recorded of the same network, on validation samples.
+      Each row is a run: errors after its last epoch, number of trainable parameters, seconds of training, and one or \
+      two numbers of most measures on validation samples. They are from its measures.json and from measures that were \
+      recorded for the same network during training.
 
       For example:
         reslens compare runs/first runs/second

@@ -6,7 +6,7 @@ import ImageDatasets
 struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "data",
-    abstract: "Gets and describes image sets.",
+    abstract: "Downloads, describes and exports image sets.",
     discussion: """
       For example:
         reslens data fetch cifar10 data
@@ -16,7 +16,7 @@ struct DataCommand: ParsableCommand {
 
   struct Fetch: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Downloads CIFAR-10 or CIFAR-100, checks and unpacks it.",
+      abstract: "Downloads CIFAR-10 or CIFAR-100, verifies its checksum and unpacks it.",
       discussion: "For example: reslens data fetch cifar10 data")
 
     enum Name: String, ExpressibleByArgument, CaseIterable {
@@ -24,18 +24,18 @@ struct DataCommand: ParsableCommand {
       var kind: CIFAR { self == .cifar10 ? .cifar10 : .cifar100 }
     }
 
-    @Argument(help: "Which one.")
+    @Argument(help: "The data set.")
     var name: Name
 
-    @Argument(help: ArgumentHelp("The folder to put it into.", valueName: "dir"))
+    @Argument(help: ArgumentHelp("The folder for the data set.", valueName: "dir"))
     var folder: String
 
-    @Option(help: ArgumentHelp("Another address of the archive.", valueName: "address"))
+    @Option(help: ArgumentHelp("Another URL of the archive.", valueName: "address"))
     var url: String?
 
     @Option(
       help: ArgumentHelp(
-        "The MD5 that the archive must have; the official one's where it is left out.", valueName: "sum"))
+        "The MD5 that the archive must have. (default: the official one)", valueName: "sum"))
     var md5: String?
 
     func run() throws {
@@ -47,7 +47,7 @@ struct DataCommand: ParsableCommand {
         print(folder.path)
       } catch {
         guard Interrupt.received else { throw error }
-        terminal.note("stopped; the same call again goes on with what came")
+        terminal.note("stopped; the same command continues the download")
         throw ExitCode(Interrupt.exitCode)
       }
     }
@@ -55,7 +55,7 @@ struct DataCommand: ParsableCommand {
 
   struct Describe: ParsableCommand {
     static let configuration = CommandConfiguration(
-      abstract: "Counts classes, gives channel means and draws samples.",
+      abstract: "Prints the number of images in each class and the channel statistics, and draws samples.",
       discussion: "For example: reslens data describe data/cifar-10-batches-bin --picture samples.png")
 
     @Argument(help: ArgumentHelp("A folder or archive of CIFAR, or \"synthetic\".", valueName: "dir"))
@@ -95,7 +95,7 @@ struct DataCommand: ParsableCommand {
       help: ArgumentHelp("\"synthetic\", \"synthetic:SEED\", or a folder or archive of CIFAR-10.", valueName: "source"))
     var source: String
 
-    @Argument(help: ArgumentHelp("The folder to put it into.", valueName: "dir"))
+    @Argument(help: ArgumentHelp("The folder for the data set.", valueName: "dir"))
     var folder: String
 
     func run() throws {

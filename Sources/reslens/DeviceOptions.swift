@@ -65,7 +65,7 @@ extension DeviceChoice: CustomStringConvertible {
 }
 
 struct DeviceOptions: ParsableArguments {
-  @Option(help: ArgumentHelp("auto (a GPU where there is one), cpu or cuda[:N].", valueName: "device"))
+  @Option(help: ArgumentHelp("auto (a GPU if there is one), cpu, or cuda[:N].", valueName: "device"))
   var device = DeviceChoice.automatic
 
   /// The device of the worker in one of several places, which know nothing of each other: the GPUs in turn.

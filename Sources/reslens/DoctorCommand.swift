@@ -8,9 +8,9 @@ import Training
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "doctor",
-    abstract: "Says what ResLens found on this machine, and what is wrong with it.",
+    abstract: "Checks this machine and says what is missing.",
     discussion: """
-      Its exit status is 1 where something that is needed is missing.
+      The exit status is 1 if something necessary is missing.
 
       For example:
         reslens doctor

@@ -31,7 +31,8 @@ extension MeasureSchedule {
       default:
         let name = try MeasureName.parse(String(part), option: "measure")[0]
         if [.borderline, .unrolling, .lesions].contains(name) {
-          throw ValidationError("--measure \(part): it is no number a step; measure the trained run for it")
+          throw ValidationError(
+            "--measure \(part): it does not give one number for each step; measure the trained run instead")
         }
         names.append(name.rawValue)
       }

@@ -8,9 +8,10 @@ struct LaunchCommand: ParsableCommand {
     commandName: "launch",
     abstract: "Trains or measures in several processes of this machine.",
     discussion: """
-      In training each process runs its part of every batch, and all learn from the sum of their gradients; in measuring each \
-      runs some of the batches. Process 0 alone writes. One that dies takes the others down; --resume goes on with a training, \
-      with any number of processes. On a machine with GPUs each process takes one.
+      In training, each process works on its part of every batch, and the processes add up their gradients. In \
+      measuring, each process works on some of the batches. Only process 0 writes files. If one process dies, the \
+      others are stopped; a training can be resumed with --resume and any number of processes. On a machine with GPUs \
+      each process uses one.
 
       For example:
         reslens launch --processes 2 -- train --model resnet-20 --data synthetic --out runs/first
@@ -23,10 +24,12 @@ struct LaunchCommand: ParsableCommand {
         torchrun --no-python --nproc-per-node 2 reslens train --model resnet-20 --data synthetic
       """)
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("How many.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Number of processes.", valueName: "n"))
   var processes: Int
 
-  @Argument(parsing: .postTerminator, help: ArgumentHelp("What each of them runs.", valueName: "train … | measure …"))
+  @Argument(
+    parsing: .postTerminator,
+    help: ArgumentHelp("The command that each process runs.", valueName: "train … | measure …"))
   var command: [String]
 
   func validate() throws {
@@ -173,6 +176,6 @@ private final class Crew {
       "process \(member.rank) of \(members.count) \(how), and the others were stopped"
         // An error that a process reports itself contains its own remedy.
         + (trains && process.terminationReason == .uncaughtSignal
-          ? "; go on with --resume, with any number of processes" : ""))
+          ? "; continue with --resume and any number of processes" : ""))
   }
 }

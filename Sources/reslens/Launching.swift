@@ -11,15 +11,15 @@ struct LaunchArguments: ParsableArguments {
 
   @Option(
     help: """
-      local: here, one run after the other or --jobs at once. slurm: a job array, a task a run, each of one thread where \
-      --threads says nothing else.
+      local: on this machine, one run after the other, or --jobs runs at once. slurm: a job array with one task for \
+      each run; a task uses one thread unless --threads is given.
       """)
   var launcher = Kind.local
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Runs at once on this machine, a process each with its share of the threads, which --threads sets. (default: 1)",
+      "Number of runs at once on this machine. Each is a process with an equal part of --threads. (default: 1)",
       valueName: "n"))
   var jobs: Int?
 
@@ -29,22 +29,22 @@ struct LaunchArguments: ParsableArguments {
   @Option(help: ArgumentHelp("Slurm's time limit for a task, for instance 24:00:00.", valueName: "limit"))
   var time: String?
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("GPUs a task.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Number of GPUs for each task.", valueName: "n"))
   var gpus: Int?
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("Tasks at once, at most.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Largest number of tasks at once.", valueName: "n"))
   var tasks: Int?
 
   @Option(
     help: ArgumentHelp(
-      "A line more for the job script's head, for instance --sbatch=--mem=8G; may be given more than once.",
+      "Additional #SBATCH line, for instance --sbatch=--mem=8G. May be given more than once.",
       valueName: "line"))
   var sbatch: [String] = []
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "How often a task of Slurm's that got no further is submitted again. (default: 2)", valueName: "n"))
+      "How often a Slurm task that makes no progress is submitted again. (default: 2)", valueName: "n"))
   var retries: Int?
   var submissionsAgain: Int { retries ?? 2 }
 

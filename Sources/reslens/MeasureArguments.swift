@@ -9,37 +9,37 @@ struct MeasureArguments: ParsableArguments {
   @Option(
     help: ArgumentHelp(
       """
-      What to measure: all, or names out of \(MeasureName.allCases.map(\.rawValue).joined(separator: ", ")). \
-      (default: all but unrolling and lesions, or all that training mode has)
+      Measures to take: all, or any of \(MeasureName.allCases.map(\.rawValue).joined(separator: ", ")). \
+      (default: all except unrolling and lesions; in --mode training all that exist there)
       """, valueName: "names"))
   var measures: String?
 
   @Option(
     help: ArgumentHelp(
       """
-      By which statistics the batch normalisations run: evaluation for the running ones, training for each batch's own (\(MeasureName.allCases.filter(MeasureName.inTrainingMode.contains).map(\.rawValue).joined(separator: ", "))).
+      Statistics of the batch normalisations: the running ones (evaluation) or each batch's own (training). In training mode only these measures exist: \(MeasureName.allCases.filter(MeasureName.inTrainingMode.contains).map(\.rawValue).joined(separator: ", ")).
       """))
   var mode = MeasureMode.evaluation
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("An example is borderline where |p_y − max p_k| is below this.", valueName: "m"))
+    help: ArgumentHelp("An example is borderline if |p_y − max p_k| is below this.", valueName: "m"))
   var margin = 0.1
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Follow borderline examples along so many of the last steps. (default: 5, or as many as the head can read)",
+      "Number of last steps along which borderline examples are followed. (default: 5, or as many as the head can read)",
       valueName: "n"))
   var lastSteps: Int?
 
-  @Option(help: ArgumentHelp("Names the borderline examples in a table.", valueName: "file.csv"))
+  @Option(help: ArgumentHelp("Writes a table of the borderline examples.", valueName: "file.csv"))
   var listBorderline: String?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Applies a step so many more times (§4.4). (default: 20, where --measures or another option asks for it)",
+      "Applies a step this many more times (§4.4). (default: 20, where --measures or another option asks for it)",
       valueName: "n")
   )
   var unroll: Int?
@@ -47,20 +47,20 @@ struct MeasureArguments: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The step that is repeated, from 1; any that keeps the shape of h. (default: the last)", valueName: "t"))
+      "The step to repeat, from 1. It must keep the shape of h. (default: the last)", valueName: "t"))
   var unrollStep: Int?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "What the added steps' F is multiplied by, beside 1; auto takes the lowest mean train loss.",
+      "Factor of F in the added steps, which is measured beside 1. auto selects the factor with the lowest mean training loss.",
       valueName: "a|auto"))
   var scale = "auto"
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "What auto chooses from. (default: \(MeasureOptions.Scale.grid.map { "\($0)" }.joined(separator: ",")))",
+      "Factors that auto tries. (default: \(MeasureOptions.Scale.grid.map { "\($0)" }.joined(separator: ",")))",
       valueName: "a,a,…"))
   var scaleGrid: String?
 
@@ -68,35 +68,37 @@ struct MeasureArguments: ParsableArguments {
     parsing: .unconditional,
     help: ArgumentHelp(
       """
-      Gives each added step running statistics of its own, from so many batches of \
-      \(MeasureOptions.recalibrationBatch) train images.
+      Gives each added step its own running statistics, computed from this many batches of \
+      \(MeasureOptions.recalibrationBatch) training images.
       """, valueName: "n"))
   var recalibrate: Int?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Drop so many random steps at once. (default: 1,2,4,8,16, as far as there are as many)", valueName: "k,k,…"))
+      "Numbers of random steps to drop at once. (default: 1,2,4,8,16, where the network has as many)",
+      valueName: "k,k,…"))
   var lesionDrops: String?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Exchange so many random pairs of steps. (default: 1,2,4,8,16, as far as there are as many)", valueName: "n,n,…"))
+      "Numbers of random pairs of steps to exchange. (default: 1,2,4,8,16, where the network has as many)",
+      valueName: "n,n,…"))
   var lesionShuffles: String?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Multiply every single step's F by these. (default: 0.5,2)", valueName: "f,f,…"))
+    help: ArgumentHelp("Factors for the F of every single step. (default: 0.5,2)", valueName: "f,f,…"))
   var lesionFactors: String?
 
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("How often each random lesion is drawn. (default: 3)", valueName: "n"))
+    parsing: .unconditional, help: ArgumentHelp("Number of draws of each random lesion. (default: 3)", valueName: "n"))
   var lesionSeeds: Int?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Only the first so many validation samples for lesions. (default: 2000)", valueName: "n"))
+    help: ArgumentHelp("Number of validation samples for lesions. (default: 2000)", valueName: "n"))
   var lesionSamples: Int?
 
   static let standard = Set(MeasureName.allCases).subtracting([.unrolling, .lesions])

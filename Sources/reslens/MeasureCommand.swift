@@ -12,9 +12,9 @@ struct MeasureCommand: ParsableCommand {
     commandName: "measure",
     abstract: "Measures what every step of a trained network does.",
     discussion: """
-      Writes measures.json into the run folder and prints tables. Always in float32. \
-      Measures of an earlier call on the same weights, data and samples stay; a call that would lose others needs \
-      --replace. What is measured in training mode goes into measures-training.json instead.
+      Writes measures.json to the run folder and prints tables. All measures are computed in float32. Results of \
+      earlier calls on the same weights, data and samples are kept; a call that would discard other results needs \
+      --replace. Results of --mode training are written to measures-training.json instead.
 
       For example:
         reslens measure runs/first --samples 2000
@@ -26,20 +26,21 @@ struct MeasureCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("A run folder.", valueName: "run"))
   var path: String
 
-  @Option(help: ArgumentHelp("Other data than the run's.", valueName: "source"))
+  @Option(help: ArgumentHelp("The data to measure on. (default: the run's)", valueName: "source"))
   var data: String?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "The first so many samples of each split, in file order. (default: those that it was trained on, and those that it was scored on; of other data all)",
+      "Number of samples of each split, in file order. (default: all that it was trained or scored on; all of other data)",
       valueName: "n"))
   var samples: Int?
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("Samples a pass; more take more memory.", valueName: "n"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Samples in each pass. More samples need more memory.", valueName: "n"))
   var batch = 128
 
-  @Flag(help: "Replaces what was measured before in another network or on other samples, where it cannot stay.")
+  @Flag(help: "Replaces earlier results of another network or of other samples.")
   var replace = false
 
   @OptionGroup var arguments: MeasureArguments

@@ -5,12 +5,13 @@ import ResidualNetworks
 struct ModelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "models",
-    abstract: "Lists architectures with their sizes.",
+    abstract: "Prints the sizes of architectures.",
     discussion: """
-      With -shared behind its name a network runs, in every stage, one block in all steps from block 5 on (or in the last \
-      two of a stage of fewer than seven), with @F from block F on; 16×(5+1·13) in the table are 5 blocks of their own and \
-      one that 13 steps run. +statistics, +affine and +gamma give each of these steps running statistics, γ and β of its \
-      own, and let γ begin at 0.1; -ubn is all three (§4.5). The same goes behind the name of a YAML file.
+      Suffixes of a name, which also work for YAML files, select shared blocks (§4.5). -shared: in every stage, all \
+      steps from block 5 on run the same block (in stages of fewer than seven blocks, the last two steps); @F sets \
+      another first block. +statistics and +affine give each of these steps its own running statistics, and its own γ \
+      and β; +gamma starts their γ at 0.1. -ubn stands for all three. In the table, 16×(5+1·13) means 16 channels, 5 \
+      blocks that are not shared and one block that 13 steps share.
 
       For example:
         reslens models resnet-20 wide my-network.yaml --classes 100 --json
@@ -20,14 +21,14 @@ struct ModelsCommand: ParsableCommand {
   @Argument(
     help: ArgumentHelp(
       """
-      Names or YAML files, with -ablation behind them for the eight of Fig. 9; the paper's and some of its family where \
-      none is given.
+      Names or YAML files; with the suffix -ablation, the eight networks of Fig. 9. (default: the paper's networks and \
+      some similar ones)
       """,
       valueName: "name"))
   var names: [String] = []
 
   @Option(
-    parsing: .unconditional, help: ArgumentHelp("Classes to tell apart; a YAML file's own, else 10.", valueName: "n"))
+    parsing: .unconditional, help: ArgumentHelp("Number of classes. (default: the YAML file's, or 10)", valueName: "n"))
   var classes: Int?
 
   @Flag(help: "Prints JSON.")

@@ -11,11 +11,11 @@ import Training
 struct ProbeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "probe",
-    abstract: "Shows how activations and gradients fare in networks as they are initialised.",
+    abstract: "Shows the norms of activations and gradients in networks at initialisation.",
     discussion: """
-      Nothing is trained: a forward and a backward pass a model, by each batch's own statistics, as the first step of a \
-      training makes it. Prints how large h is along the network, and how much larger the gradient is at the first \
-      block of the first stage than at that of the last (§4.5, Fig. 8).
+      Nothing is trained. Each model runs one forward and one backward pass with the batch's own statistics, as in the \
+      first training step. The command prints the norm of h along the network, and the ratio of the gradient's norms \
+      at the first block of the first stage and at the first block of the last stage (§4.5, Fig. 8).
 
       For example:
         reslens probe resnet-110 resnet-110-shared resnet-110-ubn
@@ -23,7 +23,8 @@ struct ProbeCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: ArgumentHelp("Names or YAML files, with -ablation behind them for the eight of Fig. 9.", valueName: "model"))
+    help: ArgumentHelp(
+      "Names or YAML files; with the suffix -ablation, the eight networks of Fig. 9.", valueName: "model"))
   var models: [String]
 
   @Option(help: ArgumentHelp("synthetic, synthetic:SEED, or a folder or archive of CIFAR.", valueName: "source"))
@@ -31,18 +32,18 @@ struct ProbeCommand: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("The first so many samples of each split, in one batch.", valueName: "n"))
+    help: ArgumentHelp("Number of samples of each split, taken from its beginning, in one batch.", valueName: "n"))
   var samples = 128
 
   @OptionGroup var seeds: SeedArguments
 
-  @Option(help: "By which statistics the batch normalisations run: training, each batch's own, or evaluation.")
+  @Option(help: "Statistics of the batch normalisations: each batch's own (training) or the running ones (evaluation).")
   var mode = MeasureMode.training
 
-  @Option(help: ArgumentHelp("Makes a page of it, with the figures.", valueName: "file.html"))
+  @Option(help: ArgumentHelp("Writes a page with figures.", valueName: "file.html"))
   var out: String?
 
-  @Flag(help: "Prints JSON: every step of every model.")
+  @Flag(help: "Prints every step of every model as JSON.")
   var json = false
 
   @OptionGroup var threads: ThreadOptions

@@ -63,7 +63,7 @@ enum Processes {
     let named = try Tool("scontrol").run(["show", "hostnames", list])
     guard let first = String(decoding: named.output, as: UTF8.self).split(separator: "\n").first else {
       throw FileError(
-        path: "SLURM_STEP_NODELIST", problem: "scontrol tells no host of \(list)",
+        path: "SLURM_STEP_NODELIST", problem: "scontrol lists no host for \(list)",
         remedy: "name the first process's machine in MASTER_ADDR")
     }
     return String(first)

@@ -9,9 +9,10 @@ import Training
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "report",
-    abstract: "Makes a page of one run, or of several side by side.",
+    abstract: "Makes a page about one run, or about several side by side.",
     discussion: """
-      The page stands on its own; each figure's numbers (.csv) and gnuplot script (.gp) lie in report-figures/ beside it.
+      The page is self-contained. The numbers (.csv) and the gnuplot script (.gp) of each figure are written to \
+      report-figures/ beside it.
 
       For example: reslens report runs/first runs/second --out comparison/report.html
       """)
@@ -19,7 +20,8 @@ struct ReportCommand: ParsableCommand {
   @Argument(help: ArgumentHelp("Run folders.", valueName: "run"))
   var runs: [String]
 
-  @Option(help: ArgumentHelp("The page. (default: report.html in the first run's folder)", valueName: "file.html"))
+  @Option(
+    help: ArgumentHelp("The file to write. (default: report.html in the first run's folder)", valueName: "file.html"))
   var out: String?
 
   func validate() throws {

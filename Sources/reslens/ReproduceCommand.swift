@@ -14,9 +14,9 @@ struct ReproduceCommand: ParsableCommand {
     commandName: "reproduce",
     abstract: "Reproduces figures and tables of the paper, or studies of your own.",
     discussion: """
-      Trains what the studies need, each run once however many of them look at it, measures it, and writes a page a \
-      study and an index: our pictures, what the paper claims, and by a stated rule whether our numbers bear it out. \
-      The same call again does only what is not whole yet; it may be stopped or killed at any moment.
+      Trains and measures the runs that the studies need; a run that several studies need is trained once. Writes an \
+      index and a page for each study, with figures, the paper's claims, and verdicts by stated rules. The command may \
+      be stopped or killed at any moment; repeating it does only what is missing.
 
       For example:
         reslens reproduce all --scale smoke --data synthetic
@@ -32,27 +32,27 @@ struct ReproduceCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "all, names out of \(Study.paper.map(\.name).joined(separator: ", ")), or YAML files.", valueName: "study"))
+      "all, any of \(Study.paper.map(\.name).joined(separator: ", ")), or YAML files.", valueName: "study"))
   var studies: [String]
 
-  @Option(help: "How much of the work is done: paper, small or smoke. (default: small; of YAML files alone paper)")
+  @Option(help: "Size of the work: paper, small or smoke. (default: small; paper if only YAML files are given)")
   var scale: Scale?
 
   @Option(
     help: ArgumentHelp(
       """
-      synthetic, or a folder or archive of CIFAR, or a folder with both CIFAR-10 and CIFAR-100 in it; may be given more \
-      than once.
+      synthetic, a folder or archive of CIFAR, or a folder with both CIFAR-10 and CIFAR-100. May be given more than \
+      once.
       """, valueName: "source"))
   var data: [String] = []
 
   @Option(
     help: ArgumentHelp(
-      "The folder of runs and pages. (default: reproduction/SCALE, or of YAML files alone reproduction/NAME)",
+      "The folder for runs and pages. (default: reproduction/SCALE, or reproduction/NAME if only YAML files are given)",
       valueName: "dir"))
   var out: String?
 
-  @Flag(help: "Says what the studies are and what they cost on this machine, and does nothing.")
+  @Flag(help: "Prints the studies and estimates their cost on this machine, without running them.")
   var list = false
 
   @OptionGroup var launching: LaunchArguments

@@ -9,7 +9,7 @@ struct Reslens: ParsableCommand {
     commandName: "reslens",
     abstract: "Trains residual networks and shows what each of their steps does.",
     discussion: """
-      After "Residual Connections Encourage Iterative Inference" (ICLR 2018). The main job, in three commands:
+      Implements "Residual Connections Encourage Iterative Inference" (ICLR 2018). Train, measure and report:
 
         reslens train --model resnet-20 --data synthetic --recipe quick --out runs/first
         reslens measure runs/first
@@ -57,7 +57,7 @@ extension ProcessError {
 struct ThreadOptions: ParsableArguments {
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Threads for computing; libtorch's choice where it is left out.", valueName: "n"))
+    help: ArgumentHelp("Number of computing threads. (default: libtorch's choice)", valueName: "n"))
   var threads: Int?
 
   func validate() throws {

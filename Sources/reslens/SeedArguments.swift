@@ -16,7 +16,7 @@ struct SeedArguments: ParsableArguments {
       }
       return seed
     }
-    guard Set(list).count == list.count else { throw ValidationError("--seeds \(seeds): a seed is there twice") }
+    guard Set(list).count == list.count else { throw ValidationError("--seeds \(seeds): a seed occurs twice") }
     return list
   }
 }

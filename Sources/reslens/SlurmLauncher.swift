@@ -58,8 +58,8 @@ struct SlurmLauncher: Launcher {
       if let index = try unfinished(runs, folder).first(where: { strikes[$0, default: 0] > options.submissionsAgain }) {
         throw FileError(
           path: logs.path,
-          problem: "\(runs[index].folderName) got no further in \(options.submissionsAgain + 1) submissions",
-          remedy: "see the newest log of task \(index) there, do what it says, and call this again")
+          problem: "\(runs[index].folderName) made no progress in \(options.submissionsAgain + 1) submissions",
+          remedy: "follow the newest log of task \(index) there, and run this command again")
       }
     }
   }
@@ -115,7 +115,7 @@ struct SlurmLauncher: Launcher {
       guard outcome.errors.contains("Invalid job id") else {
         throw FileError(
           path: "squeue", problem: "it failed: \(outcome.errors.trimmingCharacters(in: .whitespacesAndNewlines))",
-          remedy: "see whether Slurm runs; the job goes on, and the same call again waits for it")
+          remedy: "check that Slurm runs; the job continues, and the same command waits for it")
       }
       return 0
     }

@@ -11,11 +11,11 @@ import Training
 struct StudyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "study",
-    abstract: "Trains several networks with several seeds in the same way, and reports them side by side.",
+    abstract: "Trains several networks with several seeds and reports them side by side.",
     discussion: """
-      Each training has a folder of its own under --out, and all of them a page at the end. The same call again goes on \
-      where it was cut off: what is whole, or could not be trained to its end, is not done twice. Where --measure says \
-      nothing else, every network is measured as it is initialised and as it is at the end.
+      Each training has its own folder under --out, and one page reports all of them. Repeating the command continues \
+      where it was cut off: runs that are finished, or that diverged, are not trained again. Without --measure, every \
+      network is measured at initialisation and at the end.
 
       For example:
         reslens study resnet-20 resnet-20-shared resnet-20-ubn --data synthetic --seeds 0,1 --out studies/sharing
@@ -25,14 +25,15 @@ struct StudyCommand: ParsableCommand {
       """)
 
   @Argument(
-    help: ArgumentHelp("Names or YAML files, with -ablation behind them for the eight of Fig. 9.", valueName: "model"))
+    help: ArgumentHelp(
+      "Names or YAML files; with the suffix -ablation, the eight networks of Fig. 9.", valueName: "model"))
   var models: [String]
 
   @OptionGroup var training: TrainingArguments
 
   @OptionGroup var seeds: SeedArguments
 
-  @Option(help: ArgumentHelp("The study's folder: the runs, and report.html.", valueName: "dir"))
+  @Option(help: ArgumentHelp("The folder for the runs and report.html.", valueName: "dir"))
   var out: String
 
   @OptionGroup var launching: LaunchArguments

@@ -10,7 +10,7 @@ import Training
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
     commandName: "train",
-    abstract: "Trains a network into a run folder.",
+    abstract: "Trains a network and writes a run folder.",
     discussion: """
       For example:
         reslens train --model resnet-20 --data synthetic --recipe quick
@@ -18,15 +18,15 @@ struct TrainCommand: ParsableCommand {
         reslens train --model resnet-20 --data synthetic --measure every=1,samples=1000
         reslens train --resume --out runs/r110
 
-      A run that was cut off goes on with --resume and gives the same weights, bit for bit, on the same machine with
-      the same number of threads.
+      A run that was cut off continues with --resume. It ends with the same weights, bit for bit, on the same machine \
+      with the same number of threads.
       """)
 
   @Option(
     help: ArgumentHelp(
       """
-      resnet-N, single-representation, avg-pooling, max-pooling, wide, each also with -shared or -ubn behind it (reslens \
-      models --help), or a YAML file.
+      resnet-N, single-representation, avg-pooling, max-pooling or wide; any of these followed by -shared or -ubn (see \
+      reslens models --help); or a YAML file.
       """, valueName: "name|file"))
   var model: String?
 
@@ -34,7 +34,8 @@ struct TrainCommand: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Of initial weights, order and augmentation. (default: 0)", valueName: "n"))
+    help: ArgumentHelp(
+      "Seed of the initial weights, the order of images and the augmentation. (default: 0)", valueName: "n"))
   var seed: UInt64?
 
   @Option(help: ArgumentHelp("The run folder. (default: runs/MODEL-DATA-RECIPE-SEED)", valueName: "dir"))
@@ -42,21 +43,22 @@ struct TrainCommand: ParsableCommand {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Seconds between checkpoints within an epoch; there is one after every epoch.", valueName: "n"))
+    help: ArgumentHelp(
+      "Seconds between checkpoints within an epoch. A checkpoint is always written after an epoch.", valueName: "n"))
   var checkpointSeconds = 300.0
 
-  @Flag(help: "Goes on with the run in the folder; begins it where there is none.")
+  @Flag(help: "Continues the run in the folder, or starts it if there is none.")
   var resume = false
 
   @Flag(
     inversion: .prefixedNo,
     help: """
-      Where several processes train: normalises by the statistics of the whole batch instead of each one's part. (default: \
-      each one's part, or as the run did that is gone on with)
+      With several processes: normalises by the statistics of the whole batch instead of those of each process's part. \
+      (default: no, or the setting of the resumed run)
       """)
   var syncBatchNorm: Bool?
 
-  @Flag(help: "Runs a GPU's steps operation by operation, instead of each as one captured launch.")
+  @Flag(help: "Runs the steps on a GPU operation by operation instead of as captured graphs.")
   var plainSteps = false
 
   @OptionGroup var device: DeviceOptions
@@ -87,7 +89,7 @@ struct TrainCommand: ParsableCommand {
     if isFirst, folder.holdsRun, !resume {
       throw FileError(
         path: folder.url.path, problem: "there is a run in this folder already",
-        remedy: "go on with it by --resume, or choose another folder with --out")
+        remedy: "continue it with --resume, or choose another folder with --out")
     }
     try configuration.check(against: dataset)
     let session = TrainingSession(
@@ -106,7 +108,7 @@ struct TrainCommand: ParsableCommand {
     } catch let error as CaptureError {
       throw FileError(
         path: "--device \(device)", problem: "\(error)",
-        remedy: "go on by --resume with --plain-steps, which runs steps operation by operation")
+        remedy: "continue with --resume --plain-steps, which runs steps operation by operation")
     }
     guard outcome == .finished else {
       let launch =
@@ -118,7 +120,7 @@ struct TrainCommand: ParsableCommand {
     if isFirst { print(folder.url.path) }
   }
 
-  /// The configuration of the run that is to be gone on with; nil for a new one.
+  /// The configuration of the run that is to be resumed; nil for a new one.
   private func storedConfiguration() throws -> RunConfiguration? {
     guard resume else { return nil }
     guard let out else { throw ValidationError("--resume needs the run's folder: --out DIR") }
@@ -130,8 +132,8 @@ struct TrainCommand: ParsableCommand {
   private func resolve(_ stored: RunConfiguration?) throws -> (RunConfiguration, ImageDataset) {
     if resume, stored == nil, training.data == nil, let out {
       throw FileError(
-        path: out, problem: "there is no run in this folder to go on with",
-        remedy: "name the folder of one, or say with --model and --data what to begin")
+        path: out, problem: "there is no run in this folder to resume",
+        remedy: "name the folder of a run, or start one with --model and --data")
     }
     let source = try training.source(stored: stored)
     let dataset = try ImageDataset.load(source, isNamed: training.data != nil)

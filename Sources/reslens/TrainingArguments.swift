@@ -19,27 +19,32 @@ struct TrainingArguments: ParsableArguments {
   @Option(help: ArgumentHelp("paper, paper-likely, quick, or a YAML file. (default: quick)", valueName: "name|file"))
   var recipe: String?
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("Epochs instead of the recipe's.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("Number of epochs. (default: the recipe's)", valueName: "n"))
   var epochs: Int?
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("Images a step instead of the recipe's.", valueName: "n"))
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Number of images in a batch. (default: the recipe's)", valueName: "n"))
   var batch: Int?
 
-  @Option(help: ArgumentHelp("fp32, or bf16 for activations in bfloat16. (default: fp32)", valueName: "type"))
+  @Option(help: ArgumentHelp("fp32, or bf16 for bfloat16 activations. (default: fp32)", valueName: "type"))
   var precision: Precision?
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("Only the first so many train images.", valueName: "n"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Number of training images, taken from the beginning. (default: all)", valueName: "n"))
   var trainSamples: Int?
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("Only the first so many validation images.", valueName: "n"))
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Number of validation images, taken from the beginning. (default: all)", valueName: "n"))
   var validationSamples: Int?
 
   @Option(
     help: ArgumentHelp(
       """
-      Records measures at initialisation and after every so many epochs, on the first so many train and validation \
-      samples; for instance every=1,samples=2000 or every=5,samples=1000,l2-ratio,dropped-step. mode=training \
-      normalises by each batch's own statistics, as at initialisation always. (default of names: \
+      Records measures at initialisation and after every n-th epoch, on the first samples of both splits; for instance \
+      every=1,samples=2000 or every=5,samples=1000,l2-ratio,dropped-step. mode=training normalises by each batch's own \
+      statistics, as is always done at initialisation. (default of names: \
       \(MeasureSchedule.standard.joined(separator: ",")))
       """, valueName: "every=n,samples=n[,mode=m][,names]"))
   var measure: String?
@@ -60,7 +65,7 @@ struct TrainingArguments: ParsableArguments {
   ) throws -> RunConfiguration {
     var recipe =
       try recipe.map { try Recipe.find($0, for: architecture) } ?? stored?.recipe ?? .find("quick", for: architecture)
-    // A run that is gone on with keeps what --epochs and --batch made of its recipe, also where that is named again.
+    // A run that is resumed keeps what --epochs and --batch made of its recipe, also where that is named again.
     if let epochs = epochs ?? stored?.recipe.epochs { recipe.epochs = epochs }
     if let batch = batch ?? stored?.recipe.batch { recipe.batch = batch }
     if let problem = recipe.problem { throw ValidationError(problem) }
@@ -72,7 +77,7 @@ struct TrainingArguments: ParsableArguments {
     configuration.measure = try measure.map { try MeasureSchedule(parsing: $0) } ?? stored?.measure
     if let stored, let field = configuration.firstDifference(from: stored) {
       throw ValidationError(
-        "--resume goes on with the run as it was, and \(field) is another one now; leave the option out, or train into "
+        "--resume continues the run as it was, but \(field) differs; leave the option out, or train into "
           + "another folder")
     }
     return configuration

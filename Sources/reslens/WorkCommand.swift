@@ -7,18 +7,18 @@ import Studies
 /// The command that `reslens reproduce` and `reslens study` start in other processes, one for each run.
 struct WorkCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
-    commandName: "work", abstract: "Does one run of a plan that reslens reproduce or study has written.",
+    commandName: "work", abstract: "Does one run of a plan that reslens reproduce or reslens study has written.",
     discussion: "For example: reslens work reproduction/small/plans/1f0c.json --index 3", shouldDisplay: false)
 
   @Argument(help: ArgumentHelp("The plan.", valueName: "file.json"))
   var plan: String
 
-  @Option(parsing: .unconditional, help: ArgumentHelp("The run's place in it, from 0.", valueName: "n"))
+  @Option(parsing: .unconditional, help: ArgumentHelp("The run's index in the plan, from 0.", valueName: "n"))
   var index: Int
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Stops, as on an interrupt, once this process is its parent no more.", valueName: "pid"))
+    help: ArgumentHelp("Stops, as on an interrupt, when this process is no longer its parent.", valueName: "pid"))
   var parent: Int32?
 
   @OptionGroup var device: DeviceOptions

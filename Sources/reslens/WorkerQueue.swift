@@ -69,7 +69,7 @@ struct WorkerQueue: Launcher {
       let last = said.split(separator: "\n").last.map(String.init) ?? "status \(worker.process.terminationStatus)"
       throw FileError(
         path: worker.log.path, problem: "\(runs[worker.index].folderName) failed: \(last)",
-        remedy: "do what the log says and call this again")
+        remedy: "follow the log, and run this command again")
     }
     return true
   }

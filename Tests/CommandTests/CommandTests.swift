@@ -275,8 +275,8 @@ struct Reslens {
     #expect(!folder.holdsRun)
     try configuration.write(to: folder.configurationFile)
     try call(
-      ["train", "--resume", "--out", scratch.file("none").path], says: "there is no run in this folder to go on with")
-    try call(["train", "--resume", "--epochs", "3", "--out", run.path], says: "the number of epochs is another one")
+      ["train", "--resume", "--out", scratch.file("none").path], says: "there is no run in this folder to resume")
+    try call(["train", "--resume", "--epochs", "3", "--out", run.path], says: "the number of epochs differs")
     try call(["study", "resnet-8", "--data", "synthetic", "--out", run.path], says: "there is a run in this folder")
     // Another network's measures.
     for path in [run, other] {
@@ -390,7 +390,7 @@ struct Reslens {
     process.waitUntilExit()
     #expect(process.terminationStatus == 128 + SIGTERM && text.contains("--resume"))
     let resumed = try Reslens.run(["train", "--resume", "--out", run.path, "--epochs", "60"])
-    #expect(resumed.status != 0 && resumed.errors.contains("the number of epochs is another one"))
+    #expect(resumed.status != 0 && resumed.errors.contains("the number of epochs differs"))
   }
 
   @Test("A run folder in use, one that holds a run, and one of another run are refused")

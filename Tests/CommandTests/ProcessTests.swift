@@ -60,7 +60,7 @@ struct ProcessTests {
       let found = try distance(expected, weights("of-\(processes)"))
       #expect(found < 2e-4 && found < moved / 50, "\(processes) processes: \(found) of \(moved)")
     }
-    // What is gone on with keeps whose statistics it normalises by, unless it is told otherwise.
+    // A resumed run keeps whose statistics it normalises by, unless the option is given.
     _ = try launchAndKill(rank: 1, gentle("killed") + ["--sync-batch-norm", "--checkpoint-seconds", "0"])
     let end = try launch(2, ["train", "--resume", "--out", scratch.file("killed").path])
     #expect(end.status == 0 && !end.errors.contains("normalised in"), "\(end.errors)")

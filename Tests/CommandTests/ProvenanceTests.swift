@@ -147,7 +147,7 @@ import Training
     #expect(try !Reslens.run(["compare", more.path]).errors.contains("other data"))
     // Other images are another run's.
     let other = try Reslens.run(["train", "--resume", "--data", "synthetic:1", "--out", more.path])
-    #expect(other.status != 0 && other.errors.contains("the data is another one"), "\(other.errors)")
+    #expect(other.status != 0 && other.errors.contains("the data differs"), "\(other.errors)")
     // Data that are gone are asked for.
     var configuration = try RunFolder(more).configuration()
     configuration.data = "/nowhere/cifar"
@@ -155,7 +155,7 @@ import Training
     for arguments in [["train", "--resume", "--out", more.path], ["measure", more.path]] {
       let gone = try Reslens.run(arguments)
       #expect(
-        gone.status == 1 && gone.errors.contains("name the place where they lie now with --data"), "\(gone.errors)")
+        gone.status == 1 && gone.errors.contains("name their new place with --data"), "\(gone.errors)")
     }
   }
 

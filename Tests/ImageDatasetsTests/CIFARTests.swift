@@ -168,7 +168,7 @@ private func makeCIFAR10(in folder: URL) throws {
     #expect {
       try CIFAR.cifar10.fetch(into: target, from: address, md5: "0123") { _ in }
     } throws: { ($0 as? FileError)?.problem.contains("MD5") ?? false }
-    // A wrong download is thrown away; half of a right one is gone on with.
+    // A wrong download is thrown away; half of a right one is continued.
     let part = target.appending(path: "cifar-10.tar.gz.part")
     #expect(!FileManager.default.fileExists(atPath: part.path))
     let whole = try Data(contentsOf: archive)

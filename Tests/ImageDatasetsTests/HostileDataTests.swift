@@ -40,7 +40,7 @@ import Testing
     try body("http://127.0.0.1:\(port.trimmingCharacters(in: .newlines))")
   }
 
-  @Test("A server that stalls is left, and what came is kept")
+  @Test("A server that stalls is left, and the part that arrived is kept")
   func stall() throws {
     try withServer { (address: String) throws in
       var download = Download(address: address + "/stall", target: scratch.file("part"))

@@ -125,7 +125,7 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
       ("resnet-8", "[errors]", "measure: {measures: [cosine]}", "no measure \"cosine\""),
       ("resnet-14", "[unrolling]", "measure: {scale: 0}", "scale"),
       ("resnet-14", "[unrolling]", "measure: {recalibrate: 5000}", "recalibrate"),
-      ("resnet-8", "[errors, errors]", "", "figures: one of them is there twice"),
+      ("resnet-8", "[errors, errors]", "", "figures: one of them occurs twice"),
       // Two images more than sixteen batches have, of which fewer are trained on.
       (
         "resnet-14", "[unrolling]", "measure: {recalibrate: 16}\ntrain-samples: 2000",
@@ -154,7 +154,7 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
       return scratch.file(name).path
     }
     var mine = try study(replacing: ("[cosine-loss]", "[errors]"))
-    for (second, message) in [("same", "models: same is there twice"), ("../up", "cannot be the name of a folder")] {
+    for (second, message) in [("same", "models: same occurs twice"), ("../up", "cannot be the name of a folder")] {
       mine.models = [try file("a.yaml", calling: "same", width: 4), try file("b.yaml", calling: second, width: 6)]
       #expect { try plan([mine]) } throws: { "\($0)".contains(message) }
     }

@@ -35,7 +35,7 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
 }
 
 @Suite struct TrainerTests {
-  @Test("Stopped after any step and gone on with, a run ends bit-identical to an undisturbed one")
+  @Test("Stopped after any step and resumed, a run ends bit-identical to an undisturbed one")
   func resume() throws {
     let dataset = try dataset()
     let (whole, parts) = (try Scratch(), try Scratch())
