@@ -65,6 +65,9 @@ public struct PlannedRun: Codable, Hashable, Sendable, Checked {
     if isMeasured, !(1...100_000).contains(measurement.unroll) {
       return "measurement.unroll: \(measurement.unroll) is not between 1 and 100000"
     }
+    if let scale = measurement.scale, !scale.isFinite || scale == 0 {
+      return "measurement.scale: \(scale) is not a finite number other than 0"
+    }
     return nil
   }
 

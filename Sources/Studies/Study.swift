@@ -140,6 +140,9 @@ public struct Study: Codable, Hashable, Sendable, Checked {
     ] {
       if let value, value < 1 { return "\(field): \(value) is not at least 1" }
     }
+    if let scale = measure?.scale, !scale.isFinite || scale == 0 {
+      return "measure.scale: \(scale) is not a finite number other than 0"
+    }
     return nil
   }
 }

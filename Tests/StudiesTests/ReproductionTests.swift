@@ -123,7 +123,8 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
       ("resnet-8", "[errors]", "seeds: [1, 1]", "twice"), ("resnet-8", "[errors]", "epochs: 0", "epochs: 0"),
       ("resnet-8", "[errors]", "train-samples: 60000000", "60000000"),
       ("resnet-8", "[errors]", "measure: {measures: [cosine]}", "no measure \"cosine\""),
-      ("resnet-14", "[unrolling]", "measure: {scale: 0}", "scale"),
+      ("resnet-14", "[unrolling]", "measure: {scale: 0}", "measure.scale: 0.0 is not a finite number"),
+      ("resnet-14", "[unrolling]", "measure: {scale: .nan}", "measure.scale: nan is not a finite number"),
       ("resnet-14", "[unrolling]", "measure: {recalibrate: 5000}", "recalibrate"),
       ("resnet-8", "[errors, errors]", "", "figures: one of them occurs twice"),
       // Two images more than sixteen batches have, of which fewer are trained on.
