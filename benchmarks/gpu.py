@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from run import (Model, PRECISIONS, add_program, check_program, names, python, run_main, take_turns, write_results)
+from run import PRECISIONS, Model, add_program, check_program, names, python, run_main, take_turns, write_results
 
 # Ours, and what each is called with beside the rest.
 OURS = {"captured": [], "plain": ["--plain-steps"], "operations": ["--kernels", "libtorch"]}

@@ -318,7 +318,7 @@ def run_main(main):
     try:
         main()
     except KeyboardInterrupt:
-        raise SystemExit("interrupted")
+        raise SystemExit("interrupted") from None
 
 
 def main():
@@ -358,8 +358,9 @@ def main():
             model, work, precision = case
             file = Path(folder) / "architecture.json"
             file.write_text(json.dumps(model.architecture))
+            name = f"{model.name} {work} {precision}"
             workers = take_turns(commands_of(case, options, str(file)), repeats_of(case, options),
-                                 lambda text: say(f"{model.name} {work} {precision}: {text}"))
+                                 lambda text, name=name: say(f"{name}: {text}"))
             say("")
             print(row(case, workers, batch_of(case, options), batch_of((model, "train", precision), options)),
                   flush=True)

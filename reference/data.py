@@ -2,6 +2,7 @@
 
 import os
 import tarfile
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -26,14 +27,14 @@ def load(path):
                 names = archive.getnames()
                 if f"{folder}/{train[0]}" not in names:
                     continue
-                read = lambda names: [archive.extractfile(f"{folder}/{n}").read() for n in names]
-                return {"train": _records(read(train), label_bytes), "validation": _records(read(validation), label_bytes)}
+                parts = [[archive.extractfile(f"{folder}/{n}").read() for n in files] for files in (train, validation)]
+                return {split: _records(part, label_bytes) for split, part in zip(("train", "validation"), parts)}
         for base in (path, os.path.join(path, folder)):
             if os.path.exists(os.path.join(base, train[0])):
                 # A smaller set, such as `reslens data export` writes, may fill fewer files.
                 train = [n for n in train if os.path.exists(os.path.join(base, n))]
-                read = lambda names: [open(os.path.join(base, n), "rb").read() for n in names]
-                return {"train": _records(read(train), label_bytes), "validation": _records(read(validation), label_bytes)}
+                parts = [[Path(base, n).read_bytes() for n in files] for files in (train, validation)]
+                return {split: _records(part, label_bytes) for split, part in zip(("train", "validation"), parts)}
     raise SystemExit(f"{path}: no CIFAR-10 or CIFAR-100 in binary layout here")
 
 

@@ -11,7 +11,6 @@ import torch.nn.functional as F
 
 import plans
 
-
 # Numbers of single samples, as float64 vectors.
 
 def norms(tensor):

@@ -37,7 +37,8 @@ def main():
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--train-samples", type=int)
     options = parser.parse_args()
-    config = yaml.safe_load(open(options.config))
+    with open(options.config) as file:
+        config = yaml.safe_load(file)
     recipe, precision = config["recipe"], config["precision"]
     seed = options.seed if options.seed is not None else config["seed"]
     epochs = options.epochs or recipe["epochs"]
@@ -51,7 +52,7 @@ def main():
     validation = (data.normalise(sets["validation"][0], mean, std), sets["validation"][1])
 
     # As torchrun says.
-    processes, rank = int(os.environ.get("WORLD_SIZE", 1)), int(os.environ.get("RANK", 0))
+    processes, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
     net = network.ResidualNetwork(config["architecture"]).to(memory_format=torch.channels_last)
     if processes > 1:
         torch.distributed.init_process_group("gloo")
