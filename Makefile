@@ -1,5 +1,5 @@
 # make run   trains a small network on the embedded data set, measures it and makes a report
-# make test  checks the format and runs all tests
+# make test  checks the format and runs all tests; make lint checks the format alone
 # make fuzz  gives every reader of files a million damaged ones (make test gives each two thousand)
 # make bench times ours and PyTorch side by side; make bench-scaling, how ours grows with depth, width and batch;
 #            make bench-processes, several processes; make bench-gpu, steps on a GPU
@@ -23,7 +23,7 @@ run: build
 	@echo "Open $(CURDIR)/$(RUN)/report.html"
 
 lint:
-	swift format lint --strict --recursive Sources Tests Package.swift
+	@scripts/lint
 
 # One after the other: some tests count the process's tensors or set its threads.
 test: setup lint

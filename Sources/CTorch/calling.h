@@ -16,8 +16,7 @@ inline bool ours(const at::Tensor &tensor) { return kernels::chosen() != nullptr
 
 /// Whether our kernels run on this tensor.
 inline bool takes(const at::Tensor &input) {
-  return ours(input) && input.dim() == 4 &&
-         (input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16);
+  return ours(input) && input.dim() == 4 && (input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16);
 }
 
 /// Whether they run this convolution of it. At stride 2 ours saves passes over memory, but no multiplications: from 256
@@ -42,15 +41,14 @@ inline at::Tensor like(const at::Tensor &tensor, int64_t channels, int64_t strid
                    tensor.options().memory_format(at::MemoryFormat::ChannelsLast));
 }
 
-/// The equal pieces that 0 ..< count is worked on in, a thread each. They, and so the order in which sums of theirs are added
-/// up, depend on `count` and the thread count only; where they are cut between groups of so many, the sums of a group do
-/// not depend on the threads either.
+/// The equal pieces that 0 ..< count is worked on in, a thread each. They, and so the order in which sums of theirs are
+/// added up, depend on `count` and the thread count only; where they are cut between groups of so many, the sums of a
+/// group do not depend on the threads either.
 struct Pieces {
   int64_t count, group, number;
 
   Pieces(int64_t count, int64_t group = 1)
-      : count(count), group(group),
-        number(std::max<int64_t>(1, std::min<int64_t>(count / group, ctorch_threads()))) {}
+      : count(count), group(group), number(std::max<int64_t>(1, std::min<int64_t>(count / group, ctorch_threads()))) {}
 
   int64_t begin(int64_t piece) const { return count / group * piece / number * group; }
 };

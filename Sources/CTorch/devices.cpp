@@ -1,5 +1,5 @@
-// Devices: where tensors lie, and work that a device does later. Whatever kind of device it is: what needs CUDA's headers
-// is in graphs.cpp.
+// Devices: where tensors lie, and work that a device does later. Whatever kind of device it is: what needs CUDA's
+// headers is in graphs.cpp.
 #include <ATen/Context.h>
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <ATen/ops/empty.h>
@@ -82,7 +82,8 @@ int ctorch_read_finish(ctorch_reading reading, double *values, size_t count) {
     const std::unique_ptr<ctorch_reading_impl> owned(reading);
     if (owned->arrived) owned->arrived->synchronize();
     const auto found = owned->values.contiguous();
-    TORCH_CHECK(static_cast<size_t>(found.numel()) == count, "room for ", count, " values where there are ", found.numel());
+    TORCH_CHECK(static_cast<size_t>(found.numel()) == count, "room for ", count, " values where there are ",
+                found.numel());
     std::copy_n(elements<double>(found), count, values);
   });
 }

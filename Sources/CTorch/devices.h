@@ -4,8 +4,8 @@
 
 #include <c10/core/Device.h>
 
-// Whether CUDA's headers are here, of which torch's wheels leave out crt and nv, and a libtorch with CUDA: the last of these
-// is in no other.
+// Whether CUDA's headers are here, of which torch's wheels leave out crt and nv, and a libtorch with CUDA: the last of
+// these is in no other.
 #if __has_include(<cuda_runtime.h>) && __has_include(<crt/host_config.h>) && __has_include(<nv/target>) && \
     __has_include(<c10/cuda/impl/cuda_cmake_macros.h>)
 #define CTORCH_CUDA

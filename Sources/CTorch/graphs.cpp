@@ -1,8 +1,8 @@
-// CUDA graphs: what a training step asks of the device, captured once and replayed as one launch; and what else only CUDA
-// knows.
+// CUDA graphs: what a training step asks of the device, captured once and replayed as one launch; and what else only
+// CUDA knows.
 //
-// This and NCCL, in processes.cpp, are all that needs CUDA's headers. Where they are not, or libtorch is without CUDA, it is built without, says so
-// when asked, and steps are run one operation after the other.
+// This and NCCL, in processes.cpp, are all that needs CUDA's headers. Where they are not, or libtorch is without CUDA,
+// it is built without, says so when asked, and steps are run one operation after the other.
 #include "devices.h"
 #include "support.h"
 

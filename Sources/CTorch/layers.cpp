@@ -29,12 +29,11 @@ int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorc
   return guarded([&] {
     auto &w = get(weight);
     auto backward = [&](const at::Tensor &x, int64_t stride, std::array<bool, 3> wanted) {
-      return at::convolution_backward(
-          get(grad_output), x, w.to(get(grad_output).scalar_type()), w.sizes().slice(0, 1), {stride, stride},
-          {padding, padding}, {1, 1}, false, {0, 0}, 1, wanted);
+      return at::convolution_backward(get(grad_output), x, w.to(get(grad_output).scalar_type()), w.sizes().slice(0, 1),
+                                      {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0}, 1, wanted);
     };
-    // oneDNN's AVX2 kernel for this gradient adds up memory that nobody has written where the input has fewer than eight
-    // channels (torch 2.13.0). With the pixels that the stride leaves taken out first, another kernel runs.
+    // oneDNN's AVX2 kernel for this gradient adds up memory that nobody has written where the input has fewer than
+    // eight channels (torch 2.13.0). With the pixels that the stride leaves taken out first, another kernel runs.
     bool picks = grad_weight && stride > 1 && padding == 0 && w.size(1) < 8 && w.size(2) == 1 && w.size(3) == 1;
     auto gradients = backward(get(input), stride, {grad_input != nullptr, grad_weight && !picks, grad_bias != nullptr});
     if (picks) {
@@ -56,8 +55,7 @@ int ctorch_average_pool(ctorch_tensor input, int size, ctorch_tensor *out) {
   return guarded([&] { *out = wrap(channels_last(at::avg_pool2d(get(input), size))); });
 }
 
-int ctorch_average_pool_backward(ctorch_tensor grad_output, ctorch_tensor input, int size,
-                                 ctorch_tensor *grad_input) {
+int ctorch_average_pool_backward(ctorch_tensor grad_output, ctorch_tensor input, int size, ctorch_tensor *grad_input) {
   return guarded([&] {
     // With one pixel left both layouts are the same memory, and libtorch would take the other one, and copy.
     auto &grad = get(grad_output);

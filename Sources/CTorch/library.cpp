@@ -47,7 +47,7 @@ void run_pieces(void *context) {
   auto &work = *static_cast<Pieces *>(context);
   for (int64_t piece = work.next++; piece < work.pieces; piece = work.next++) {
     try {
-      (*work.body)(work.count * piece / work.pieces, work.count * (piece + 1) / work.pieces);
+      (*work.body)(work.count *piece / work.pieces, work.count * (piece + 1) / work.pieces);
     } catch (...) {
       std::lock_guard<std::mutex> hold(work.lock);
       work.failure = std::current_exception();

@@ -16,8 +16,8 @@
 
 #if defined(__GLIBC__)
 namespace {
-/// Memory by malloc, aligned by hand. libtorch's own asks for aligned memory, for which glibc wants room to move in: the hole
-/// that a tensor leaves is then too small for the next one of its size, and the heap grows over holes.
+/// Memory by malloc, aligned by hand. libtorch's own asks for aligned memory, for which glibc wants room to move in:
+/// the hole that a tensor leaves is then too small for the next one of its size, and the heap grows over holes.
 class ReusingAllocator final : public c10::Allocator {
  public:
   c10::DataPtr allocate(size_t size) override {
@@ -28,7 +28,8 @@ class ReusingAllocator final : public c10::Allocator {
     TORCH_CHECK_WITH(OutOfMemoryError, whole, "there is no memory for a tensor of ", size, " bytes");
     // Behind `whole` by at least the alignment of malloc, which is room for a pointer.
     take_huge_pages(reinterpret_cast<uintptr_t>(whole), size);
-    void *aligned = reinterpret_cast<void *>((reinterpret_cast<uintptr_t>(whole) / c10::gAlignment + 1) * c10::gAlignment);
+    void *aligned =
+        reinterpret_cast<void *>((reinterpret_cast<uintptr_t>(whole) / c10::gAlignment + 1) * c10::gAlignment);
     start(aligned) = whole;
     return {aligned, aligned, &give_back, cpu};
   }

@@ -1,7 +1,7 @@
 // Batch normalisation and ReLU, each with its backward.
 //
-// In float32 and bfloat16 by our kernels; in float64, and where "libtorch" is chosen, by libtorch's operations: the plain
-// composition, which the tests hold the other against.
+// In float32 and bfloat16 by our kernels; in float64, and where "libtorch" is chosen, by libtorch's operations: the
+// plain composition, which the tests hold the other against.
 #include "norms.h"
 
 #include <ATen/Dispatch.h>
@@ -22,17 +22,15 @@ namespace ctorch {
 std::vector<double> values(const at::Tensor &tensor) {
   const auto dense = tensor.contiguous();
   std::vector<double> found(dense.numel());
-  AT_DISPATCH_FLOATING_TYPES(dense.scalar_type(), "values", [&] {
-    std::copy_n(elements<scalar_t>(dense), found.size(), found.begin());
-  });
+  AT_DISPATCH_FLOATING_TYPES(dense.scalar_type(), "values",
+                             [&] { std::copy_n(elements<scalar_t>(dense), found.size(), found.begin()); });
   return found;
 }
 
 namespace {
 void put_into(const at::Tensor &tensor, const double *from) {
-  AT_DISPATCH_FLOATING_TYPES(tensor.scalar_type(), "put_into", [&] {
-    std::copy_n(from, tensor.numel(), tensor.mutable_data_ptr<scalar_t>());
-  });
+  AT_DISPATCH_FLOATING_TYPES(tensor.scalar_type(), "put_into",
+                             [&] { std::copy_n(from, tensor.numel(), tensor.mutable_data_ptr<scalar_t>()); });
 }
 }  // namespace
 
@@ -54,8 +52,8 @@ std::vector<float> lined_up(const at::Tensor &tensor, int64_t channels) {
 Statistics Statistics::of(const ctorch_norm &norm, ctorch_tensor batch) {
   if (batch) {
     const auto both = values(get(batch));
-    TORCH_CHECK(static_cast<int64_t>(both.size()) == 2 * get(norm.weight).numel(), "statistics of shape ", get(batch).sizes(),
-                " for a normalisation of ", get(norm.weight).numel(), " channels");
+    TORCH_CHECK(static_cast<int64_t>(both.size()) == 2 * get(norm.weight).numel(), "statistics of shape ",
+                get(batch).sizes(), " for a normalisation of ", get(norm.weight).numel(), " channels");
     const auto middle = both.begin() + both.size() / 2;
     return {{both.begin(), middle}, {middle, both.end()}};
   }
@@ -79,9 +77,10 @@ std::vector<double> over_processes(ctorch_group group, std::vector<double> own) 
 
 std::vector<double> sums_of(const kernels::Kernels &run, const at::Tensor &x) {
   const auto pixels = pixels_of(x);
-  return summed(pixels.count, 2 * kernels::padded(pixels.channels), [&](int64_t, int64_t begin, int64_t end, double *sums) {
-    run.channel_sums(pixels, x.const_data_ptr(), begin, end, sums);
-  });
+  return summed(pixels.count, 2 * kernels::padded(pixels.channels),
+                [&](int64_t, int64_t begin, int64_t end, double *sums) {
+                  run.channel_sums(pixels, x.const_data_ptr(), begin, end, sums);
+                });
 }
 
 /// running ← running + momentum·(value − running)
@@ -172,14 +171,15 @@ at::Tensor norm_relu(const kernels::Kernels &run, const at::Tensor &x, const Aff
 std::vector<double> through_relu(const kernels::Kernels &run, const at::Tensor &gradient, const at::Tensor &x,
                                  const Affine &affine) {
   const auto pixels = pixels_of(x);
-  return summed(pixels.count, 2 * kernels::padded(pixels.channels), [&](int64_t, int64_t begin, int64_t end, double *sums) {
-    run.norm_relu_backward(pixels, gradient.const_data_ptr(), x.const_data_ptr(), affine.scale.data(),
-                           affine.shift.data(), affine.mean.data(), gradient.mutable_data_ptr(), begin, end, sums);
-  });
+  return summed(
+      pixels.count, 2 * kernels::padded(pixels.channels), [&](int64_t, int64_t begin, int64_t end, double *sums) {
+        run.norm_relu_backward(pixels, gradient.const_data_ptr(), x.const_data_ptr(), affine.scale.data(),
+                               affine.shift.data(), affine.mean.data(), gradient.mutable_data_ptr(), begin, end, sums);
+      });
 }
 
-void resolve(const kernels::Kernels &run, const at::Tensor &gradient, const at::Tensor &x, const float *a, const float *b,
-             const float *d, const at::Tensor &kept, const at::Tensor &out) {
+void resolve(const kernels::Kernels &run, const at::Tensor &gradient, const at::Tensor &x, const float *a,
+             const float *b, const float *d, const at::Tensor &kept, const at::Tensor &out) {
   const auto pixels = pixels_of(gradient);
   in_pieces(pixels.count, [&](int64_t, int64_t begin, int64_t end) {
     run.norm_gradient(pixels, kept.defined() ? kept.const_data_ptr() : nullptr, gradient.const_data_ptr(),
@@ -255,9 +255,9 @@ PlainNormGradient::PlainNormGradient(const at::Tensor &gradient, const at::Tenso
   }
   auto &both = get(batch);
   if (!norm.group) {
-    std::tie(input, weight, bias) = at::native_batch_norm_backward(
-        through, x, get(norm.weight), get(norm.running_mean), get(norm.running_var), both[0], both[1], true,
-        norm.epsilon, {true, true, true});
+    std::tie(input, weight, bias) =
+        at::native_batch_norm_backward(through, x, get(norm.weight), get(norm.running_mean), get(norm.running_var),
+                                       both[0], both[1], true, norm.epsilon, {true, true, true});
     return;
   }
   // γ/σ·(g − Σg/N − x̂·Σg·x̂/N), its sums over the processes; those of γ and β are of this one's images.
@@ -318,11 +318,13 @@ int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ct
   return guarded([&] {
     at::Tensor gi, gw, gb;
     check_fits(get(input), norm);
-    TORCH_CHECK(get(grad_output).sizes() == get(input).sizes() && get(grad_output).scalar_type() == get(input).scalar_type(),
-                "a gradient of shape ", get(grad_output).sizes(), " and type ", get(grad_output).scalar_type(),
-                " for an input of shape ", get(input).sizes(), " and type ", get(input).scalar_type());
+    TORCH_CHECK(
+        get(grad_output).sizes() == get(input).sizes() && get(grad_output).scalar_type() == get(input).scalar_type(),
+        "a gradient of shape ", get(grad_output).sizes(), " and type ", get(grad_output).scalar_type(),
+        " for an input of shape ", get(input).sizes(), " and type ", get(input).scalar_type());
     if (!takes(get(input))) {
-      const PlainNormGradient found(get(grad_output), PlainNorm::again(get(input), norm, batch), get(input), norm, batch);
+      const PlainNormGradient found(get(grad_output), PlainNorm::again(get(input), norm, batch), get(input), norm,
+                                    batch);
       gi = found.input;
       gw = found.weight;
       gb = found.bias;

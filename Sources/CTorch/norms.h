@@ -21,8 +21,8 @@ struct Statistics {
 
   /// Statistics for a backward pass: those that the forward pass returned, or the running ones.
   static Statistics of(const ctorch_norm &norm, ctorch_tensor batch);
-  /// Statistics for a forward pass. Updates the running statistics where `norm` says so. `known_sums`, where not null, are
-  /// the channel sums of x.
+  /// Statistics for a forward pass. Updates the running statistics where `norm` says so. `known_sums`, where not null,
+  /// are the channel sums of x.
   static Statistics of(const kernels::Kernels &run, const at::Tensor &x, ctorch_tensor known_sums,
                        const ctorch_norm &norm, ctorch_statistics kind, double momentum);
   /// As a forward returns them.
@@ -35,8 +35,8 @@ struct Affine {
   Affine(const ctorch_norm &norm, const Statistics &statistics);
 };
 
-/// a, b and d of a pending gradient, and the gradients of γ and β, from this process's Σg and Σg·(x − mean) of its `pixels`
-/// a channel.
+/// a, b and d of a pending gradient, and the gradients of γ and β, from this process's Σg and Σg·(x − mean) of its
+/// `pixels` a channel.
 struct NormGradient {
   at::Tensor coefficients, weight, bias;
   NormGradient(const ctorch_norm &norm, const Statistics &statistics, const double *own, double pixels);
@@ -70,7 +70,8 @@ struct PlainNormGradient {
                     ctorch_tensor batch);
 };
 
-/// Throws where a normalisation is of other channels: the kernels read by x's shape, and nothing behind them looks again.
+/// Throws where a normalisation is of other channels: the kernels read by x's shape, and nothing behind them looks
+/// again.
 void check_fits(const at::Tensor &x, const ctorch_norm &norm);
 
 /// The unbiased variance, by which the running one moves, is of two values at least.

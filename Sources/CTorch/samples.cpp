@@ -22,9 +22,9 @@ struct Labelled {
 
   Labelled(ctorch_tensor z, ctorch_tensor y)
       : logits(get(z).to(at::kDouble).cpu().contiguous()), labels(get(y).cpu().contiguous()) {
-    TORCH_CHECK(logits.dim() == 2 && labels.dim() == 1 && labels.scalar_type() == at::kLong &&
-                    labels.size(0) == logits.size(0),
-                "logits of shape ", logits.sizes(), " and labels of shape ", labels.sizes());
+    TORCH_CHECK(
+        logits.dim() == 2 && labels.dim() == 1 && labels.scalar_type() == at::kLong && labels.size(0) == logits.size(0),
+        "logits of shape ", logits.sizes(), " and labels of shape ", labels.sizes());
     samples = logits.size(0);
     classes = logits.size(1);
   }
@@ -45,7 +45,8 @@ struct Places {
 };
 
 /// Returns the gradients with respect to the logits, where they are wanted, in float64.
-at::Tensor cross_entropy(const Labelled &rows, double smoothing, const Places &to, bool wants_gradient, double grad_scale) {
+at::Tensor cross_entropy(const Labelled &rows, double smoothing, const Places &to, bool wants_gradient,
+                         double grad_scale) {
   const int64_t samples = rows.samples, classes = rows.classes;
   auto gradient = wants_gradient ? at::empty_like(rows.logits) : at::Tensor();
   double *grads = wants_gradient ? gradient.mutable_data_ptr<double>() : nullptr;

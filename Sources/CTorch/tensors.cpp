@@ -17,11 +17,16 @@ namespace ctorch {
 
 at::ScalarType scalar_type(ctorch_dtype dtype) {
   switch (dtype) {
-    case CTORCH_UINT8: return at::kByte;
-    case CTORCH_INT64: return at::kLong;
-    case CTORCH_BFLOAT16: return at::kBFloat16;
-    case CTORCH_FLOAT32: return at::kFloat;
-    case CTORCH_FLOAT64: return at::kDouble;
+    case CTORCH_UINT8:
+      return at::kByte;
+    case CTORCH_INT64:
+      return at::kLong;
+    case CTORCH_BFLOAT16:
+      return at::kBFloat16;
+    case CTORCH_FLOAT32:
+      return at::kFloat;
+    case CTORCH_FLOAT64:
+      return at::kDouble;
   }
   TORCH_CHECK(false, "unknown element type ", static_cast<int>(dtype));
 }
@@ -83,11 +88,16 @@ int64_t ctorch_size(ctorch_tensor tensor, int dimension) { return tensor->value.
 
 ctorch_dtype ctorch_dtype_of(ctorch_tensor tensor) {
   switch (tensor->value.scalar_type()) {
-    case at::kByte: return CTORCH_UINT8;
-    case at::kLong: return CTORCH_INT64;
-    case at::kBFloat16: return CTORCH_BFLOAT16;
-    case at::kDouble: return CTORCH_FLOAT64;
-    default: return CTORCH_FLOAT32;
+    case at::kByte:
+      return CTORCH_UINT8;
+    case at::kLong:
+      return CTORCH_INT64;
+    case at::kBFloat16:
+      return CTORCH_BFLOAT16;
+    case at::kDouble:
+      return CTORCH_FLOAT64;
+    default:
+      return CTORCH_FLOAT32;
   }
 }
 
@@ -98,8 +108,7 @@ int ctorch_convert(ctorch_tensor tensor, ctorch_dtype dtype, ctorch_tensor *out)
 int ctorch_rows(ctorch_tensor tensor, int64_t start, int64_t end, ctorch_tensor *out) {
   return guarded([&] {
     auto &whole = get(tensor);
-    TORCH_CHECK(0 <= start && start <= end && end <= whole.size(0), "rows ", start, " to ", end, " of ",
-                whole.size(0));
+    TORCH_CHECK(0 <= start && start <= end && end <= whole.size(0), "rows ", start, " to ", end, " of ", whole.size(0));
     *out = wrap(whole.narrow(0, start, end - start));
   });
 }
@@ -114,9 +123,10 @@ int ctorch_column(ctorch_tensor tensor, int64_t column, ctorch_tensor *out) {
 
 int ctorch_copy_into(ctorch_tensor target, ctorch_tensor source) {
   return guarded([&] {
-    TORCH_CHECK(get(target).sizes() == get(source).sizes(), "a tensor of shape ", get(source).sizes(),
-                " where shape ", get(target).sizes(), " belongs");
-    // Into a device nothing is waited for: what comes from here is copied at once, and what is done there next comes after.
+    TORCH_CHECK(get(target).sizes() == get(source).sizes(), "a tensor of shape ", get(source).sizes(), " where shape ",
+                get(target).sizes(), " belongs");
+    // Into a device nothing is waited for: what comes from here is copied at once, and what is done there next comes
+    // after.
     get(target).copy_(get(source), /*non_blocking=*/!get(target).is_cpu());
   });
 }

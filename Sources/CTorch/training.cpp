@@ -45,8 +45,7 @@ at::Tensor gathered(const at::Tensor &images, const at::Tensor &selection, const
             const bool inside = from_y >= 0 && from_y < height && moved >= 0 && moved < width;
             const int64_t from_x = flips ? width - 1 - moved : moved;
             for (int64_t c = 0; c < channels; ++c) {
-              pixel[c] = inside ? static_cast<scalar_t>(
-                                      table[c * 256 + image[(c * height + from_y) * width + from_x]])
+              pixel[c] = inside ? static_cast<scalar_t>(table[c * 256 + image[(c * height + from_y) * width + from_x]])
                                 : static_cast<scalar_t>(0);
             }
           }
@@ -70,7 +69,8 @@ at::Tensor gathered_by_libtorch(const at::Tensor &images, const at::Tensor &sele
   const auto places = from.view({count, 1, height * width}).expand({count, channels, height * width});
   const auto bytes = images.index_select(0, selection.select(1, 0)).flatten(2).gather(2, places);
   const auto pixels = bytes.to(at::kFloat).mul(scale.view({1, channels, 1})).add(offset.view({1, channels, 1}));
-  return channels_last(pixels.mul(inside.view({count, 1, height * width})).view({count, channels, height, width}).to(type));
+  return channels_last(
+      pixels.mul(inside.view({count, 1, height * width})).view({count, channels, height, width}).to(type));
 }
 }  // namespace
 
@@ -83,8 +83,8 @@ int ctorch_gather_images(ctorch_tensor images, ctorch_tensor selection, ctorch_t
     const auto chosen = get(selection).contiguous(), slope = get(scale).contiguous(), shift = get(offset).contiguous();
     TORCH_CHECK(chosen.dim() == 2 && chosen.size(1) == 4 && chosen.scalar_type() == at::kLong,
                 "a selection of images is of shape N x 4 and of int64");
-    TORCH_CHECK(slope.numel() == source.size(1) && shift.numel() == source.size(1) && slope.scalar_type() == at::kFloat &&
-                    shift.scalar_type() == at::kFloat,
+    TORCH_CHECK(slope.numel() == source.size(1) && shift.numel() == source.size(1) &&
+                    slope.scalar_type() == at::kFloat && shift.scalar_type() == at::kFloat,
                 "scale and offset are a float32 a channel");
     const auto by = ours(source) ? gathered : gathered_by_libtorch;
     *out = wrap(by(source, chosen, slope, shift, scalar_type(dtype)));

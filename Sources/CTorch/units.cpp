@@ -1,9 +1,9 @@
 // Batch normalisation, ReLU and convolution: the units that residual functions are made of, each with its backward.
 //
-// Three ways lead through a unit. A 3×3 convolution of stride 1, and a narrow one of stride 2 in float32, is one pass of
-// ours, with the normalisation in it (kernels/winograd.h). Other convolutions are libtorch's, between passes of ours for the
-// normalisation (kernels/pointwise.h). In float64, and where "libtorch" is chosen, all of it is libtorch's: the plain
-// composition, which the tests hold the other two against.
+// Three ways lead through a unit. A 3×3 convolution of stride 1, and a narrow one of stride 2 in float32, is one pass
+// of ours, with the normalisation in it (kernels/winograd.h). Other convolutions are libtorch's, between passes of ours
+// for the normalisation (kernels/pointwise.h). In float64, and where "libtorch" is chosen, all of it is libtorch's: the
+// plain composition, which the tests hold the other two against.
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty_like.h>
@@ -69,11 +69,12 @@ struct PendingTensors {
   at::Tensor gradient, normed, coefficients;
 
   explicit PendingTensors(const ctorch_pending &from)
-      : gradient(channels_last(get(from.gradient))), normed(get_or_undefined(from.normed)),
+      : gradient(channels_last(get(from.gradient))),
+        normed(get_or_undefined(from.normed)),
         coefficients(get_or_undefined(from.coefficients)) {
     if (normed.defined()) normed = channels_last(normed);
-    TORCH_CHECK(!coefficients.defined() || (coefficients.dim() == 2 && coefficients.size(0) == 3 && gradient.dim() == 4 &&
-                                            coefficients.size(1) >= gradient.size(1)),
+    TORCH_CHECK(!coefficients.defined() || (coefficients.dim() == 2 && coefficients.size(0) == 3 &&
+                                            gradient.dim() == 4 && coefficients.size(1) >= gradient.size(1)),
                 "coefficients of shape ", coefficients.sizes(), " for a gradient of shape ", gradient.sizes());
   }
 
@@ -82,8 +83,8 @@ struct PendingTensors {
   }
 };
 
-/// Computes a pending gradient and adds `kept` where it is defined. The result goes to `out`, which may share the gradient's
-/// memory.
+/// Computes a pending gradient and adds `kept` where it is defined. The result goes to `out`, which may share the
+/// gradient's memory.
 void resolve(const PendingTensors &pending, const at::Tensor &kept, const at::Tensor &out) {
   if (device::launches(pending.gradient)) {
     device::resolve({pending.gradient, pending.normed, pending.coefficients}, kept, out);
@@ -91,7 +92,7 @@ void resolve(const PendingTensors &pending, const at::Tensor &kept, const at::Te
   }
   TORCH_CHECK(takes(pending.gradient), "a pending gradient of kernels that do not run any more");
   ctorch::resolve(*kernels::chosen(), pending.gradient, pending.normed, pending.coefficient(0), pending.coefficient(1),
-          pending.coefficient(2), kept, out);
+                  pending.coefficient(2), kept, out);
 }
 
 at::Tensor resolved(const PendingTensors &pending) {
@@ -106,11 +107,12 @@ at::Tensor plain_convolution(const at::Tensor &x, const at::Tensor &weight, cons
   return channels_last(at::conv2d(x, weight.to(type), bias.to(type), stride, weight.size(2) / 2));
 }
 
-/// Sums of squares, an image each, and what goes with them, or none at all: they were summed in float32, in which squares of
-/// what is very large or small are no numbers or nothing. Who needs them takes them in float64 then.
+/// Sums of squares, an image each, and what goes with them, or none at all: they were summed in float32, in which
+/// squares of what is very large or small are no numbers or nothing. Who needs them takes them in float64 then.
 at::Tensor per_image(const double *from, const double *squares, int64_t count, int64_t images) {
-  const bool holds = std::all_of(squares, squares + count, [](double sum) { return sum > 1e-20 && std::isfinite(sum); }) &&
-                     std::all_of(from, from + 2 * images, [](double sum) { return std::isfinite(sum); });
+  const bool holds =
+      std::all_of(squares, squares + count, [](double sum) { return sum > 1e-20 && std::isfinite(sum); }) &&
+      std::all_of(from, from + 2 * images, [](double sum) { return std::isfinite(sum); });
   return holds ? tensor_of(from, {2, images}, at::kDouble) : at::Tensor();
 }
 
@@ -235,7 +237,8 @@ struct UnitBackward {
       norm_bias = found.bias;
     }
     if (!wants_parameters) return;
-    const auto filter = at::empty(weight.sizes(), at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
+    const auto filter =
+        at::empty(weight.sizes(), at::TensorOptions(at::kFloat).memory_format(at::MemoryFormat::ChannelsLast));
     in_pieces(padded(outputs) / kernels::most_lanes, [&](int64_t, int64_t begin, int64_t end) {
       run.unpack_gradient(memory, pieces.number, inputs, outputs, filter.mutable_data_ptr<float>(), begin, end);
     });
@@ -300,17 +303,18 @@ void check_output(const at::Tensor &tensor, const at::Tensor &x, const at::Tenso
 }  // namespace
 
 int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm, ctorch_statistics statistics,
-                double momentum, ctorch_tensor weight, ctorch_tensor bias, int stride, double scale,
-                ctorch_tensor kept, bool keeps_residual, ctorch_tensor *residual, ctorch_tensor *sum,
-                ctorch_tensor *sums, ctorch_tensor *squares, ctorch_tensor *batch, ctorch_tensor *normed) {
+                double momentum, ctorch_tensor weight, ctorch_tensor bias, int stride, double scale, ctorch_tensor kept,
+                bool keeps_residual, ctorch_tensor *residual, ctorch_tensor *sum, ctorch_tensor *sums,
+                ctorch_tensor *squares, ctorch_tensor *batch, ctorch_tensor *normed) {
   return guarded([&] {
     const auto x = channels_last(get(input));
     const auto k = kept ? channels_last(get(kept)) : at::Tensor();
-    UnitForward unit{x, get(weight), get(bias), k, stride, scale, keeps_residual, sums != nullptr, {}, {}, {}, {}, {}, {}};
+    UnitForward unit{x,  get(weight), get(bias), k,  stride, scale, keeps_residual, sums != nullptr,
+                     {}, {},          {},        {}, {},     {}};
     check_fits(x, norm, unit.weight, stride);
     check_moving(x, norm, statistics);
-    TORCH_CHECK(unit.bias.numel() == unit.weight.size(0), "a bias of ", unit.bias.numel(), " values for a convolution of shape ",
-                unit.weight.sizes());
+    TORCH_CHECK(unit.bias.numel() == unit.weight.size(0), "a bias of ", unit.bias.numel(),
+                " values for a convolution of shape ", unit.weight.sizes());
     check_output(k, x, unit.weight, stride, "what is kept");
     if (device::takes(x, norm, unit.weight, stride)) {
       unit.on_device(norm, statistics, momentum, get_or_undefined(input_sums));
@@ -339,14 +343,15 @@ int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm,
 }
 
 int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_norm norm, ctorch_tensor batch,
-                         ctorch_tensor normed, ctorch_tensor weight, int stride, ctorch_tensor kept, ctorch_tensor beside,
-                         ctorch_pending *out, ctorch_tensor *products, ctorch_unit_gradients *gradients) {
+                         ctorch_tensor normed, ctorch_tensor weight, int stride, ctorch_tensor kept,
+                         ctorch_tensor beside, ctorch_pending *out, ctorch_tensor *products,
+                         ctorch_unit_gradients *gradients) {
   return guarded([&] {
     const auto x = channels_last(get(input));
     const auto k = kept ? channels_last(get(kept)) : at::Tensor();
     const auto other = beside ? channels_last(get(beside)) : at::Tensor();
-    UnitBackward unit{PendingTensors(gradient), x, get(weight), k, other, stride, gradients != nullptr, {}, {}, {}, {},
-                      {}, {}, {}};
+    UnitBackward unit{
+        PendingTensors(gradient), x, get(weight), k, other, stride, gradients != nullptr, {}, {}, {}, {}, {}, {}, {}};
     TORCH_CHECK(!other.defined() || (other.sizes() == x.sizes() && other.scalar_type() == x.scalar_type()),
                 "products of a gradient of shape ", x.sizes(), " with a tensor of shape ", other.sizes());
     TORCH_CHECK(!k.defined() || (k.sizes() == x.sizes() && k.scalar_type() == x.scalar_type()),

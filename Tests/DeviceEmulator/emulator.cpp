@@ -40,7 +40,8 @@ struct Meeting {
 };
 
 constexpr unsigned warp_size = 32;
-/// What a warp's lanes show each other: twice, since a lane may come to the next exchange before others have read this one.
+/// What a warp's lanes show each other: twice, since a lane may come to the next exchange before others have read this
+/// one.
 struct Exchange {
   Meeting meeting;
   alignas(32) char shown[2][warp_size][32];
@@ -172,8 +173,8 @@ struct Operands {
   unsigned left[4], right[2];
 };
 
-/// sum += left·right, as a float that was not rounded, where element(register's bits, which of its elements) is a number: as the instruction set's manual
-/// (PTX, mma.m16n8k16 and m16n8k8) spreads the elements over lanes.
+/// sum += left·right, as a float that was not rounded, where element(register's bits, which of its elements) is a
+/// number: as the instruction set's manual (PTX, mma.m16n8k16 and m16n8k8) spreads the elements over lanes.
 template <int depth, class Element>
 void multiply(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right)[2], const Element &element) {
   constexpr int half = depth / 2, in_register = depth / 8;
@@ -200,9 +201,8 @@ void multiply(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right
 }
 
 void multiply_bfloat(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right)[2]) {
-  multiply<16>(sum, left, right, [](unsigned bits, int which) {
-    return __uint_as_float(which == 0 ? bits << 16 : bits & 0xffff0000u);
-  });
+  multiply<16>(sum, left, right,
+               [](unsigned bits, int which) { return __uint_as_float(which == 0 ? bits << 16 : bits & 0xffff0000u); });
 }
 
 /// The instruction reads 19 bits of each operand, and does not round.

@@ -1,7 +1,9 @@
-// Arguments of the GPU kernels, and the constants that both sides share. The host's compiler and CUDA's both read this file.
+// Arguments of the GPU kernels, and the constants that both sides share. The host's compiler and CUDA's both read this
+// file.
 //
-// Tensors are N×H×W×C in memory (channels-last), of float or bfloat; a convolution's filter is O×3×3×I. All are of stride 1
-// and padded to keep the size, and channels come in sixteens.
+// Tensors are N×H×W×C in memory (channels-last), of float or bfloat; a convolution's filter is O×3×3×I. All are of
+// stride 1 and padded to keep the size, and channels come in sixteens.
+// clang-format off: this is the argument of a macro, which clang-format does not read as declarations.
 DEVICE_CODE(
 
 // Channels come in as many as a warp makes at a time.

@@ -22,14 +22,19 @@ struct Case {
   int64_t images, inputs, outputs, edge;
 };
 
-/// Shapes of the networks' stages, with so many images that a block takes several tiles, and numbers of channels in both
-/// directions for which kernels have no special code.
+/// Shapes of the networks' stages, with so many images that a block takes several tiles, and numbers of channels in
+/// both directions for which kernels have no special code.
 constexpr Case cases[] = {{4, 16, 16, 32}, {4, 32, 32, 16}, {65, 64, 64, 5}, {2, 48, 16, 9}, {2, 16, 48, 9}};
 
 /// Numbers between −1 and 1 that look drawn.
 at::Tensor wave(at::IntArrayRef shape, double from, c10::Device device) {
   const int64_t count = c10::multiply_integers(shape);
-  return at::arange(count, at::TensorOptions(at::kDouble).device(device)).add(from).mul(12.9898).sin().mul(43.5453).sin()
+  return at::arange(count, at::TensorOptions(at::kDouble).device(device))
+      .add(from)
+      .mul(12.9898)
+      .sin()
+      .mul(43.5453)
+      .sin()
       .view(shape);
 }
 
@@ -55,12 +60,14 @@ class Norm {
 class Check {
  public:
   Check(const Case &of, at::ScalarType type, c10::Device device)
-      : of(of), type(type),
+      : of(of),
+        type(type),
         x(activation({of.images, of.inputs, of.edge, of.edge}, 5, device)),
         kept(activation({of.images, of.outputs, of.edge, of.edge}, 6, device)),
         gradient(activation({of.images, of.outputs, of.edge, of.edge}, 7, device)),
         weight(channels_last(parameter({of.outputs, of.inputs, 3, 3}, 8, 0, 0.1, device))),
-        bias(parameter({of.outputs}, 9, 0, 1, device)), norm({of.inputs}, at::kFloat, device),
+        bias(parameter({of.outputs}, 9, 0, 1, device)),
+        norm({of.inputs}, at::kFloat, device),
         wide_norm({of.inputs}, at::kDouble, device) {}
 
   void run() {
@@ -74,7 +81,8 @@ class Check {
     back({gradient, {}, {}}, wide(gradient), made, plain);
     const auto coefficients = parameter({3, of.outputs}, 10, 0, 1, x.device());
     const auto row = [&](int which) { return wide(coefficients[which]).view({1, -1, 1, 1}); };
-    back({gradient, kept, coefficients}, wide(gradient).mul(row(0)).add(wide(kept).mul(row(1))).add(row(2)), made, plain);
+    back({gradient, kept, coefficients}, wide(gradient).mul(row(0)).add(wide(kept).mul(row(1))).add(row(2)), made,
+         plain);
   }
 
  private:
@@ -120,8 +128,9 @@ class Check {
     const double apart = at::norm(wide(found).sub(wanted)).item<double>() / at::norm(wanted).item<double>();
     // bfloat16 has 8 bits, and what is rounded is summed up again.
     const double most = type == at::kFloat ? in_float : 2e-2;
-    TORCH_CHECK(apart <= most, "ResLens's kernels and libtorch's operations differ in ", type == at::kFloat ? "float32" : "bfloat16", " by ", apart, " of the ", what,
-                " where ", most, " is rounding (", of.inputs, " to ", of.outputs, " channels)");
+    TORCH_CHECK(apart <= most, "ResLens's kernels and libtorch's operations differ in ",
+                type == at::kFloat ? "float32" : "bfloat16", " by ", apart, " of the ", what, " where ", most,
+                " is rounding (", of.inputs, " to ", of.outputs, " channels)");
   }
 };
 

@@ -1,5 +1,5 @@
-// CUDA's run-time compiler, which libtorch with CUDA brings. It is loaded when it is needed, and needs no GPU; neither does
-// this file need its header.
+// CUDA's run-time compiler, which libtorch with CUDA brings. It is loaded when it is needed, and needs no GPU; neither
+// does this file need its header.
 #include "compiling.h"
 
 #include <c10/util/Exception.h>

@@ -1,11 +1,12 @@
 // A GPU's kernels of a unit: normalisation, ReLU and 3×3 convolution in one pass, there and back, on its tensor cores.
 //
-// Tiles of an image, with what lies around them, are brought into shared memory once, normalised on the way; nine shifted
-// views of them are multiplied with the filter's nine taps; sums for the next normalisation are taken while the result is
-// written. All sums are in an order that depends on the shapes alone, and on how the host cut them into blocks.
+// Tiles of an image, with what lies around them, are brought into shared memory once, normalised on the way; nine
+// shifted views of them are multiplied with the filter's nine taps; sums for the next normalisation are taken while the
+// result is written. All sums are in an order that depends on the shapes alone, and on how the host cut them into
+// blocks.
 //
-// This is CUDA C++ between DEVICE_CODE's brackets: text for CUDA's run-time compiler (source.cpp), which puts cuda.h before it,
-// and code for the tests, which run it on the processor. So it has no preprocessor lines.
+// This is CUDA C++ between DEVICE_CODE's brackets: text for CUDA's run-time compiler (source.cpp), which puts cuda.h
+// before it, and code for the tests, which run it on the processor. So it has no preprocessor lines.
 DEVICE_CODE(
 
 // MARK: elements
@@ -14,13 +15,16 @@ struct bfloat {
   unsigned short bits;
 };
 
-__device__ inline float wide(float value) { return value; }
-__device__ inline float wide(bfloat value) { return __uint_as_float(static_cast<unsigned>(value.bits) << 16); }
+__device__ inline float wide(float value) {
+  return value; }
+__device__ inline float wide(bfloat value) {
+  return __uint_as_float(static_cast<unsigned>(value.bits) << 16); }
 
 template <class T>
 __device__ T narrow(float value);
 template <>
-__device__ inline float narrow<float>(float value) { return value; }
+__device__ inline float narrow<float>(float value) {
+  return value; }
 template <>
 __device__ inline bfloat narrow<bfloat>(float value) {
   const unsigned bits = __float_as_uint(value);
@@ -29,7 +33,8 @@ __device__ inline bfloat narrow<bfloat>(float value) {
 }
 
 // A value that is NaN stays NaN.
-__device__ inline float rectified(float value) { return value < 0 ? 0 : value; }
+__device__ inline float rectified(float value) {
+  return value < 0 ? 0 : value; }
 
 // Neighbours in memory, brought by one load, or by few.
 template <class T, int count>
@@ -37,7 +42,7 @@ struct alignas(count * sizeof(T) < 16 ? count * sizeof(T) : 16) Run {
   T values[count];
 
   __device__ static Run at(const T *place) { return *reinterpret_cast<const Run *>(place); }
-  __device__ void put(T *place) const { *reinterpret_cast<Run *>(place) = *this; }
+  __device__ void put(T * place) const { *reinterpret_cast<Run *>(place) = *this; }
 };
 
 // As many channels as one load brings.
@@ -101,12 +106,12 @@ struct Product<bfloat> {
   static constexpr int places = 1;
   __device__ static int pixel(int lane, int) { return lane % 16; }
   __device__ static int channel(int lane) { return lane / 16 * 8; }
-  __device__ static void load_across(Operand (&to)[2][2], const bfloat *const (&from)[places], int offset) {
+  __device__ static void load_across(Operand(&to)[2][2], const bfloat *const(&from)[places], int offset) {
     unsigned parts[4];
     load_transposed(parts, from[0] + offset);
     for (int i = 0; i < 4; ++i) to[i / 2][i % 2] = parts[i];
   }
-  __device__ static void add(float (&sum)[4], const Operand (&left)[4], const Operand (&right)[2]) {
+  __device__ static void add(float (&sum)[4], const Operand(&left)[4], const Operand(&right)[2]) {
     multiply_bfloat(sum, left, right);
   }
 };
@@ -128,10 +133,10 @@ struct Product<float> {
   static constexpr int places = 2;
   __device__ static int pixel(int lane, int which) { return lane % 4 + 4 * which; }
   __device__ static int channel(int lane) { return lane / 4; }
-  __device__ static void load_across(Operand (&to)[2][2], const float *const (&from)[places], int offset) {
+  __device__ static void load_across(Operand(&to)[2][2], const float *const(&from)[places], int offset) {
     for (int i = 0; i < 4; ++i) to[i / 2][i % 2] = load(from[i % 2] + offset + i / 2 * 8);
   }
-  __device__ static void add(float (&sum)[4], const Operand (&left)[4], const Operand (&right)[2]) {
+  __device__ static void add(float (&sum)[4], const Operand(&left)[4], const Operand(&right)[2]) {
     const unsigned large[4] = {left[0].large, left[1].large, left[2].large, left[3].large};
     const unsigned small[4] = {left[0].small, left[1].small, left[2].small, left[3].small};
     const unsigned right_large[2] = {right[0].large, right[1].large}, right_small[2] = {right[0].small, right[1].small};
@@ -165,10 +170,12 @@ struct Tile {
   __device__ int tap(int tap) const { return tap / 3 * (width + 2) + tap % 3; }
 };
 
-__device__ inline int tiles(const Images &images, int rows) { return images.count * ((images.height + rows - 1) / rows); }
+__device__ inline int tiles(const Images &images, int rows) {
+  return images.count * ((images.height + rows - 1) / rows); }
 
 // max(0, scale·x + shift). The way back asks for the sign in the same words.
-__device__ inline float normalised(float x, float scale, float shift) { return fmaf(scale, x, shift); }
+__device__ inline float normalised(float x, float scale, float shift) {
+  return fmaf(scale, x, shift); }
 
 // A source of what is brought into shared memory, a chunk at a time: the elements to load, and the value made of each.
 template <class T>
@@ -199,7 +206,11 @@ struct Pending {
   const float *d;
 
   __device__ explicit Pending(const PendingGradient &of)
-      : gradient(static_cast<const T *>(of.gradient)), normed(static_cast<const T *>(of.normed)), a(of.a), b(of.b), d(of.d) {}
+      : gradient(static_cast<const T *>(of.gradient)),
+        normed(static_cast<const T *>(of.normed)),
+        a(of.a),
+        b(of.b),
+        d(of.d) {}
 
   struct Loaded {
     Chunk<T> gradient, normed;
@@ -308,8 +319,9 @@ struct FilterAlong {
       from[i] = filter + (16 * work.column + 8 * i + work.lane / 4) * 9 * apart + Product<T>::first(work.lane);
     }
   }
-  __device__ void load(typename Product<T>::Operand (&to)[2][2], int tap, int k) const {
-    for (int i = 0; i < 4; ++i) to[i / 2][i % 2] = Product<T>::load(from[i / 2] + tap * apart + k + i % 2 * (Product<T>::depth / 2));
+  __device__ void load(typename Product<T>::Operand(&to)[2][2], int tap, int k) const {
+    for (int i = 0; i < 4; ++i)
+      to[i / 2][i % 2] = Product<T>::load(from[i / 2] + tap * apart + k + i % 2 * (Product<T>::depth / 2));
   }
 };
 
@@ -322,10 +334,11 @@ struct FilterAcross {
 
   __device__ FilterAcross(const T *filter, int apart, const Work &work) : apart(apart) {
     for (int i = 0; i < Product<T>::places; ++i) {
-      from[i] = filter + Product<T>::pixel(work.lane, i) * 9 * apart + 16 * work.column + Product<T>::channel(work.lane);
+      from[i] =
+          filter + Product<T>::pixel(work.lane, i) * 9 * apart + 16 * work.column + Product<T>::channel(work.lane);
     }
   }
-  __device__ void load(typename Product<T>::Operand (&to)[2][2], int tap, int k) const {
+  __device__ void load(typename Product<T>::Operand(&to)[2][2], int tap, int k) const {
     Product<T>::load_across(to, from, (9 * k + 8 - tap) * apart);
   }
 };
@@ -391,7 +404,8 @@ struct LaneSums {
     values[pair][which][1] += other;
   }
 
-  // Into row `part` of the sums of `channels`, of which the block made `count` from `channel` on. Overwrites shared memory.
+  // Into row `part` of the sums of `channels`, of which the block made `count` from `channel` on. Overwrites shared
+  // memory.
   __device__ void write(double *rows, int part, int channels, int channel, int count, const Work &work) {
     float *room = reinterpret_cast<float *>(shared_memory());
     __syncthreads();
@@ -453,8 +467,8 @@ __device__ inline void forward_of(const Forward &args, int inputs) {
   T *staged = reinterpret_cast<T *>(shared_memory());
   T *filter = staged + (args.rows + 2) * (tile.width + 2) * apart;
   stage_filter(filter, apart, args.filter + channel * 9 * inputs, inputs, args.block_outputs * 9, inputs);
-  stage_around<T, 4>(staged, apart, Normalised<T>{static_cast<const T *>(args.x), args.scale, args.shift}, args.images, tile,
-                     inputs, 0, inputs);
+  stage_around<T, 4>(staged, apart, Normalised<T>{static_cast<const T *>(args.x), args.scale, args.shift}, args.images,
+                     tile, inputs, 0, inputs);
   __syncthreads();
   const Work work(args.block_outputs / 16);
   FinishForward<T> finish{args, tile.first(args.images), channel};
@@ -466,10 +480,14 @@ __device__ inline void forward_of(const Forward &args, int inputs) {
 template <class Body>
 __device__ inline void with_constant(int channels, const Body &body) {
   switch (channels) {
-    case 16: return body(16);
-    case 32: return body(32);
-    case 64: return body(64);
-    default: return body(channels);
+    case 16:
+      return body(16);
+    case 32:
+      return body(32);
+    case 64:
+      return body(64);
+    default:
+      return body(channels);
   }
 }
 
@@ -565,7 +583,8 @@ __device__ void filter_gradient(const FilterGradient &args) {
         const int own = pixel + Product<T>::pixel(lane, i);
         from[i] = gradients + own * apart + Product<T>::channel(lane);
         // Behind the tile the gradient is 0; what it is multiplied with must be a number.
-        shifted[i] = staged + tile.place(own < tile.pixels() ? own : tile.pixels() - 1) * apart + Product<T>::channel(lane);
+        shifted[i] =
+            staged + tile.place(own < tile.pixels() ? own : tile.pixels() - 1) * apart + Product<T>::channel(lane);
       }
       Operand outputs[2][2];
       Product<T>::load_across(outputs, from, 0);
@@ -631,7 +650,8 @@ __device__ void channel_sums(const ChannelSums &args) {
   double *room = reinterpret_cast<double *>(shared_memory());
   const int channel = blockIdx.y * 16 + threadIdx.x % 16, parts = args.sums.parts;
   const long long pixels = args.pixels;
-  const int begin = static_cast<int>(pixels * blockIdx.x / parts), end = static_cast<int>(pixels * (blockIdx.x + 1) / parts);
+  const int begin = static_cast<int>(pixels * blockIdx.x / parts),
+            end = static_cast<int>(pixels * (blockIdx.x + 1) / parts);
   const T *x = static_cast<const T *>(args.x);
   double sum = 0, squares = 0;
   for (int pixel = begin + threadIdx.x / 16; pixel < end; pixel += blockDim.x / 16) {
@@ -737,7 +757,8 @@ __device__ void resolve(const Resolve &args) {
 
 // The most threads of a block, and how many blocks should share a multiprocessor.
 extern "C" {
-__global__ void __launch_bounds__(256, 3) forward_float(Forward args) { forward<float>(args); }
+__global__ void __launch_bounds__(256, 3) forward_float(Forward args) { forward<float>(args);
+}
 __global__ void __launch_bounds__(256, 3) forward_bfloat(Forward args) { forward<bfloat>(args); }
 __global__ void __launch_bounds__(256, 3) backward_float(Backward args) { backward<float>(args); }
 __global__ void __launch_bounds__(256, 3) backward_bfloat(Backward args) { backward<bfloat>(args); }

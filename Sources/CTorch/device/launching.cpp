@@ -76,8 +76,8 @@ class Loaded {
   explicit Loaded(c10::Device device) {
     const auto &properties = *at::cuda::getDeviceProperties(device.index());
     most_shared = static_cast<int64_t>(properties.sharedMemPerBlockOptin);
-    TORCH_CHECK(properties.major >= 8, "its tensor cores are older than Ampere's (compute capability ", properties.major,
-                ".", properties.minor, ")");
+    TORCH_CHECK(properties.major >= 8, "its tensor cores are older than Ampere's (compute capability ",
+                properties.major, ".", properties.minor, ")");
     const OnDevice on(device);
     const auto code = compiled(properties.major, properties.minor);
     // Never unloaded: it lives as long as the process.
@@ -108,7 +108,8 @@ class Loaded {
   }
 
   static void set(CUfunction function, CUfunction_attribute attribute, int value) {
-    check(driver<decltype(cuFuncSetAttribute)>("cuFuncSetAttribute")(function, attribute, value), "a kernel's shared memory");
+    check(driver<decltype(cuFuncSetAttribute)>("cuFuncSetAttribute")(function, attribute, value),
+          "a kernel's shared memory");
   }
 };
 
@@ -142,7 +143,8 @@ Attempt &attempt(c10::Device device) {
   try {
     c10::impl::VirtualGuardImpl(at::kCUDA).synchronizeDevice(device.index());
   } catch (const c10::Error &) {
-    TORCH_CHECK(false, device, " failed when ResLens's kernels were tried on it, and does nothing more for this process: ",
+    TORCH_CHECK(false, device,
+                " failed when ResLens's kernels were tried on it, and does nothing more for this process: ",
                 made.problem, "; use --device cpu, and tell us of this GPU");
   }
   return made;
@@ -184,7 +186,8 @@ void launch_named(const at::Tensor &on, ctorch_launch launch, bool typed) {
   void *arguments[] = {const_cast<void *>(launch.arguments)};
   check(driver<decltype(cuLaunchKernel)>("cuLaunchKernel")(
             attempt(on.device()).kernels->function(name), launch.blocks[0], launch.blocks[1], 1, launch.threads, 1, 1,
-            static_cast<unsigned>(launch.shared), at::cuda::getCurrentCUDAStream(on.device().index()), arguments, nullptr),
+            static_cast<unsigned>(launch.shared), at::cuda::getCurrentCUDAStream(on.device().index()), arguments,
+            nullptr),
         name.c_str());
 #endif
 }

@@ -31,8 +31,11 @@ template <class Arguments>
 void launch(const at::Tensor &on, const char *kernel, bool typed, int64_t blocks_x, int64_t blocks_y, int threads,
             int64_t shared, const Arguments &arguments) {
   launch_named(on,
-               {kernel, {static_cast<uint32_t>(blocks_x), static_cast<uint32_t>(blocks_y)}, static_cast<uint32_t>(threads),
-                static_cast<size_t>(shared), &arguments},
+               {kernel,
+                {static_cast<uint32_t>(blocks_x), static_cast<uint32_t>(blocks_y)},
+                static_cast<uint32_t>(threads),
+                static_cast<size_t>(shared),
+                &arguments},
                typed);
 }
 

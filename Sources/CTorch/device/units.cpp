@@ -36,7 +36,8 @@ struct Tiling {
 
   Tiling(const Images &images, int64_t most_pixels)
       : rows(std::clamp<int64_t>(most_pixels / images.width, 1, images.height)),
-        count(images.count * divided(images.height, rows)), pixels(rows * images.width),
+        count(images.count * divided(images.height, rows)),
+        pixels(rows * images.width),
         around((rows + 2) * (images.width + 2)) {}
 };
 
@@ -62,8 +63,8 @@ struct ConvolutionBlocks {
                             9 * (across ? from * line_bytes_across(step, element) : step * line_bytes(from, element));
       if (to % step != 0 || bytes > most_shared) continue;
       const int64_t warps = columns * std::min(divided(tiles.pixels, warp), most_groups);
-      // Warps that are resident on a multiprocessor, some of which wait while others compute. Shared memory limits the blocks
-      // (CUDA takes 1 KB in each), and registers limit the warps.
+      // Warps that are resident on a multiprocessor, some of which wait while others compute. Shared memory limits the
+      // blocks (CUDA takes 1 KB in each), and registers limit the warps.
       const int64_t resident = std::min<int64_t>((most_shared + 1024) / (bytes + 1024) * warps, 24);
       if (resident <= most_resident) continue;
       most_resident = resident;
@@ -75,7 +76,8 @@ struct ConvolutionBlocks {
   }
 };
 
-/// How the gradient of a filter is: pairs of 16 outputs and 16 inputs, and for each of them blocks that take tiles in turn.
+/// How the gradient of a filter is: pairs of 16 outputs and 16 inputs, and for each of them blocks that take tiles in
+/// turn.
 struct FilterBlocks {
   Tiling tiling;
   int64_t pairs, parts, threads, shared;
@@ -94,11 +96,12 @@ struct FilterBlocks {
   }
 };
 
-/// Where a tensor's elements are, for a kernel that works where `x` lies and reads 16 bytes at a time: it does not look.
+/// Where a tensor's elements are, for a kernel that works where `x` lies and reads 16 bytes at a time: it does not
+/// look.
 void *checked(const at::Tensor &tensor, const at::Tensor &x) {
   void *place = const_cast<void *>(tensor.const_data_ptr());
-  TORCH_CHECK(tensor.device() == x.device() && reinterpret_cast<uintptr_t>(place) % 16 == 0,
-              "a tensor on ", tensor.device(), ", or in the middle of another, for kernels on ", x.device());
+  TORCH_CHECK(tensor.device() == x.device() && reinterpret_cast<uintptr_t>(place) % 16 == 0, "a tensor on ",
+              tensor.device(), ", or in the middle of another, for kernels on ", x.device());
   return place;
 }
 
@@ -118,9 +121,7 @@ at::Tensor made(at::IntArrayRef shape, const at::Tensor &like, at::ScalarType ty
   return at::empty(shape, like.options().dtype(type).memory_format(at::MemoryFormat::Contiguous));
 }
 
-Sums sums_in(const at::Tensor &tensor) {
-  return {static_cast<int>(tensor.size(0)), tensor.mutable_data_ptr<double>()};
-}
+Sums sums_in(const at::Tensor &tensor) { return {static_cast<int>(tensor.size(0)), tensor.mutable_data_ptr<double>()}; }
 
 /// Room for a row of sums of each of `parts` blocks.
 at::Tensor room_for_sums(int64_t parts, int64_t channels, const at::Tensor &like) {
@@ -160,8 +161,9 @@ void filter_gradients(UnitGradients &found, const Unit &unit, const Backward &ba
          FilterGradient{back.images, static_cast<int>(blocks.tiling.rows), back.inputs, back.outputs,
                         static_cast<int>(blocks.parts), back.gradient, back.x, back.scale, back.shift,
                         partial.mutable_data_ptr<float>()});
-  launch(unit.x, "add_rows", false, divided(size, warp), 1, total_threads, total_threads * sizeof(float),
-         AddRows{static_cast<int>(blocks.parts), static_cast<int>(size), floats(partial), all.mutable_data_ptr<float>()});
+  launch(
+      unit.x, "add_rows", false, divided(size, warp), 1, total_threads, total_threads * sizeof(float),
+      AddRows{static_cast<int>(blocks.parts), static_cast<int>(size), floats(partial), all.mutable_data_ptr<float>()});
   found.weight = all.narrow(0, 0, size - outputs).view({outputs, 3, 3, inputs}).permute({0, 3, 1, 2});
   found.bias = all.narrow(0, size - outputs, outputs);
 }
@@ -192,20 +194,20 @@ bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weigh
 }
 
 UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statistics statistics, double momentum,
-                   const at::Tensor &bias, double factor, const at::Tensor &kept, bool keeps_residual, bool wants_sums) {
+                   const at::Tensor &bias, double factor, const at::Tensor &kept, bool keeps_residual,
+                   bool wants_sums) {
   const auto &x = unit.x;
   const int64_t inputs = x.size(1), outputs = unit.weight.size(0);
   const auto images = images_of(x);
   const auto both = made({4, inputs}, x, at::kFloat);
   const bool by_batch = statistics != CTORCH_RUNNING;
-  TORCH_CHECK(!input_sums.defined() || (input_sums.dim() == 3 && input_sums.size(1) == 2 && input_sums.size(2) == inputs &&
-                                         input_sums.device() == x.device()),
+  TORCH_CHECK(!input_sums.defined() || (input_sums.dim() == 3 && input_sums.size(1) == 2 &&
+                                        input_sums.size(2) == inputs && input_sums.device() == x.device()),
               "sums of kernels that do not run any more");
   const auto sums = !by_batch ? at::Tensor() : input_sums.defined() ? input_sums : sums_of(x);
   launch(x, "statistics", false, inputs / total_channels, 1, total_threads, total_shared,
-         Statistics{static_cast<int>(inputs), by_batch ? sums_in(sums) : Sums{},
-                    static_cast<double>(pixels_of(images)), unit.norm.epsilon,
-                    statistics == CTORCH_BATCH_MOVING ? momentum : 0, floats(get(unit.norm.weight)),
+         Statistics{static_cast<int>(inputs), by_batch ? sums_in(sums) : Sums{}, static_cast<double>(pixels_of(images)),
+                    unit.norm.epsilon, statistics == CTORCH_BATCH_MOVING ? momentum : 0, floats(get(unit.norm.weight)),
                     floats(get(unit.norm.bias)), get(unit.norm.running_mean).mutable_data_ptr<float>(),
                     get(unit.norm.running_var).mutable_data_ptr<float>(), both.mutable_data_ptr<float>()});
 
@@ -218,8 +220,8 @@ UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statis
   if (!kept.defined() || keeps_residual) found.residual = room();
   if (by_batch) found.batch = both;
   const auto filter = channels_last(unit.weight), offset = bias.contiguous();
-  TORCH_CHECK(offset.numel() == outputs && is_readable(offset, x), "a bias of ", offset.numel(), " values for ", outputs,
-              " outputs");
+  TORCH_CHECK(offset.numel() == outputs && is_readable(offset, x), "a bias of ", offset.numel(), " values for ",
+              outputs, " outputs");
   const ConvolutionBlocks blocks(images, inputs, outputs, false, x.element_size(), most_shared(x));
   if (wants_sums) found.sums = room_for_sums(blocks.tiling.count, outputs, x);
   Forward args{};

@@ -8,8 +8,9 @@
 
 namespace ctorch::device {
 
-/// Whether a GPU's kernels run this unit: a 3×3 convolution of stride 1, of channels in sixteens up to 128, in float32 or
-/// bfloat16 with parameters in float32, whose batch is this process's alone; and what a block needs fits into its shared memory.
+/// Whether a GPU's kernels run this unit: a 3×3 convolution of stride 1, of channels in sixteens up to 128, in float32
+/// or bfloat16 with parameters in float32, whose batch is this process's alone; and what a block needs fits into its
+/// shared memory.
 bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride);
 
 /// Whether a block has enough shared memory for it.
@@ -41,8 +42,8 @@ struct Gradient {
 /// As `ctorch_unit_backward` has it, after a forward by the batch's statistics; `out` is pending.
 UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters);
 
-/// Computes a pending gradient and adds `kept` where it is defined. The result goes to `out`, which may share the gradient's
-/// memory.
+/// Computes a pending gradient and adds `kept` where it is defined. The result goes to `out`, which may share the
+/// gradient's memory.
 void resolve(const Gradient &gradient, const at::Tensor &kept, const at::Tensor &out);
 
 }  // namespace ctorch::device

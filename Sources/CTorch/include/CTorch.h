@@ -47,7 +47,8 @@ bool ctorch_has_cuda(void);
 bool ctorch_built_with_cuda(void);
 /// The number of CUDA devices; 0 where libtorch has no CUDA or no device answers.
 int ctorch_cuda_device_count(void);
-/// Gives the 16 bytes that identify a CUDA device uniquely among all machines. Available only in builds with CUDA's headers.
+/// Gives the 16 bytes that identify a CUDA device uniquely among all machines. Available only in builds with CUDA's
+/// headers.
 int ctorch_cuda_uuid(ctorch_device device, uint8_t *uuid) CTORCH_CHECKED;
 /// Makes a device the one that this process works on: exact float32 products, and the same bits every time.
 int ctorch_use_cuda(ctorch_device device) CTORCH_CHECKED;
@@ -133,9 +134,9 @@ typedef enum {
   CTORCH_BATCH_MOVING = 2,
 } ctorch_statistics;
 
-/// The gradient with respect to the input of a normalisation, of which the normalisation's own way back may still have to
-/// be gone: a·gradient + b·normed + d, with a, b and d a channel each in `coefficients`. Where `coefficients` is null it
-/// is `gradient`, and `normed` is null too.
+/// The gradient with respect to the input of a normalisation, of which the normalisation's own way back may still have
+/// to be gone: a·gradient + b·normed + d, with a, b and d a channel each in `coefficients`. Where `coefficients` is
+/// null it is `gradient`, and `normed` is null too.
 typedef struct {
   ctorch_tensor gradient, normed, coefficients;
 } ctorch_pending;
@@ -155,26 +156,31 @@ int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ct
                               ctorch_tensor *grad_input, ctorch_tensor *grad_weight,
                               ctorch_tensor *grad_bias) CTORCH_CHECKED;
 
-/// One unit of a residual function in one pass: F = scale·conv(max(0, normalised input)), a square kernel padded to keep
-/// the size at stride 1.
+/// One unit of a residual function in one pass: F = scale·conv(max(0, normalised input)), a square kernel padded to
+/// keep the size at stride 1.
 /// - `kept`: where not null, F + kept is returned in `sum`; F itself then only where `keeps_residual`
-/// - `sums`: where not null, receives what the normalisation of the result (of `sum` where there is one) begins with; it
+/// - `sums`: where not null, receives what the normalisation of the result (of `sum` where there is one) begins with;
+/// it
 ///   may stay null
 /// - `squares`: receives ΣF² and Σ(F + kept)² of each sample (2×N, float64) where `keeps_residual`; it may stay null
 /// - `batch`: as of `ctorch_norm_relu`; more rows may follow, for the way back
-/// - `normed`: receives max(0, normalised input) where the way back reads it instead of making it again; it may stay null
+/// - `normed`: receives max(0, normalised input) where the way back reads it instead of making it again; it may stay
+/// null
 int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm, ctorch_statistics statistics,
-                double momentum, ctorch_tensor weight, ctorch_tensor bias, int stride, double scale,
-                ctorch_tensor kept, bool keeps_residual, ctorch_tensor *residual, ctorch_tensor *sum,
-                ctorch_tensor *sums, ctorch_tensor *squares, ctorch_tensor *batch, ctorch_tensor *normed) CTORCH_CHECKED;
-/// The way back through `ctorch_unit` of scale 1, with the gradient with respect to F; `batch` and `normed` are what that
-/// returned. `out` is pending where the unit ran by the batch's statistics; else it is whole, with `kept` added where that is not null, and its products with
-/// `beside`, where that is not null, go to `products` (2×N, float64: Σ beside·out and Σ out² of each sample), which may stay
-/// null. `gradients` may be null; those of a normalisation by running statistics are not computed.
+                double momentum, ctorch_tensor weight, ctorch_tensor bias, int stride, double scale, ctorch_tensor kept,
+                bool keeps_residual, ctorch_tensor *residual, ctorch_tensor *sum, ctorch_tensor *sums,
+                ctorch_tensor *squares, ctorch_tensor *batch, ctorch_tensor *normed) CTORCH_CHECKED;
+/// The way back through `ctorch_unit` of scale 1, with the gradient with respect to F; `batch` and `normed` are what
+/// that returned. `out` is pending where the unit ran by the batch's statistics; else it is whole, with `kept` added
+/// where that is not null, and its products with `beside`, where that is not null, go to `products` (2×N, float64: Σ
+/// beside·out and Σ out² of each sample), which may stay null. `gradients` may be null; those of a normalisation by
+/// running statistics are not computed.
 int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_norm norm, ctorch_tensor batch,
-                         ctorch_tensor normed, ctorch_tensor weight, int stride, ctorch_tensor kept, ctorch_tensor beside,
-                         ctorch_pending *out, ctorch_tensor *products, ctorch_unit_gradients *gradients) CTORCH_CHECKED;
-/// Computes a pending gradient and adds `kept` where it is not null. It may overwrite the pending gradient's own elements.
+                         ctorch_tensor normed, ctorch_tensor weight, int stride, ctorch_tensor kept,
+                         ctorch_tensor beside, ctorch_pending *out, ctorch_tensor *products,
+                         ctorch_unit_gradients *gradients) CTORCH_CHECKED;
+/// Computes a pending gradient and adds `kept` where it is not null. It may overwrite the pending gradient's own
+/// elements.
 int ctorch_resolve(ctorch_pending gradient, ctorch_tensor kept, ctorch_tensor *out) CTORCH_CHECKED;
 
 /// The kernels that run here, the fastest first, and "libtorch", which is none of ours: names separated by commas.
@@ -184,8 +190,8 @@ const char *ctorch_kernel_set(void);
 /// Takes another one from now on, for the whole process.
 int ctorch_use_kernel_set(const char *name) CTORCH_CHECKED;
 
-/// One launch of a GPU's kernel: its name, how many blocks of how many threads, the bytes of shared memory of a block, and
-/// the kernel's argument.
+/// One launch of a GPU's kernel: its name, how many blocks of how many threads, the bytes of shared memory of a block,
+/// and the kernel's argument.
 typedef struct {
   const char *kernel;
   uint32_t blocks[2], threads;
@@ -194,13 +200,15 @@ typedef struct {
 } ctorch_launch;
 /// Does the launch at once, and returns null; where it could not, what was wrong.
 typedef const char *(*ctorch_launcher)(const ctorch_launch *launch);
-/// For tests: offers one more kernel set, "emulated", by which what a GPU's kernels would do on a GPU is done by `launcher` on
-/// the processor's tensors. `most_shared` is what a block can have.
+/// For tests: offers one more kernel set, "emulated", by which what a GPU's kernels would do on a GPU is done by
+/// `launcher` on the processor's tensors. `most_shared` is what a block can have.
 void ctorch_emulate_device(ctorch_launcher launcher, size_t most_shared);
-/// Compiles the kernels for GPUs of a compute capability, for which none has to be here; `size` is that of what came of it.
+/// Compiles the kernels for GPUs of a compute capability, for which none has to be here; `size` is that of what came of
+/// it.
 int ctorch_compile_device_kernels(int major, int minor, size_t *size) CTORCH_CHECKED;
-/// Compiles and loads them for a GPU that is here, where that has not been done, and holds them against libtorch's operations
-/// there. Its error says why that GPU works by libtorch's operations alone. Of the processor: does so with an emulated GPU.
+/// Compiles and loads them for a GPU that is here, where that has not been done, and holds them against libtorch's
+/// operations there. Its error says why that GPU works by libtorch's operations alone. Of the processor: does so with
+/// an emulated GPU.
 int ctorch_load_device_kernels(ctorch_device device) CTORCH_CHECKED;
 
 /// Average over windows of size×size that touch but do not overlap.
@@ -217,8 +225,7 @@ int ctorch_flatten(ctorch_tensor input, ctorch_tensor *out) CTORCH_CHECKED;
 int ctorch_unflatten(ctorch_tensor input, ctorch_tensor like, ctorch_tensor *out) CTORCH_CHECKED;
 
 /// input · weightᵀ + bias; `weight` is O×I.
-int ctorch_linear(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias,
-                  ctorch_tensor *out) CTORCH_CHECKED;
+int ctorch_linear(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias, ctorch_tensor *out) CTORCH_CHECKED;
 /// Gradients of `ctorch_linear`; a null `grad_weight` with a null `grad_bias` is not computed.
 int ctorch_linear_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorch_tensor weight,
                            ctorch_tensor *grad_input, ctorch_tensor *grad_weight,
@@ -233,8 +240,8 @@ int ctorch_cross_entropy(ctorch_tensor logits, ctorch_tensor labels, double smoo
                          double *losses, double *entropies, double *margins, int64_t *predictions,
                          ctorch_tensor *grad_logits) CTORCH_CHECKED;
 
-/// Computes what training needs of a batch's cross-entropy, without waiting for a device: `sums` is Σ loss and the number of
-/// wrong predictions (2, float64), and `grad_logits` is as in `ctorch_cross_entropy`.
+/// Computes what training needs of a batch's cross-entropy, without waiting for a device: `sums` is Σ loss and the
+/// number of wrong predictions (2, float64), and `grad_logits` is as in `ctorch_cross_entropy`.
 int ctorch_batch_loss(ctorch_tensor logits, ctorch_tensor labels, double smoothing, double grad_scale,
                       ctorch_tensor *sums, ctorch_tensor *grad_logits) CTORCH_CHECKED;
 
@@ -254,19 +261,19 @@ int ctorch_sample_squares(ctorch_tensor a, double *aa) CTORCH_CHECKED;
 // MARK: batches and optimisation
 
 /// A normalised batch out of byte images (M×C×H×W uint8). Row i of `selection` (N×4 int64) says which image is the
-/// result's i-th, whether it is mirrored (0 or 1), and by how many rows and columns it is then moved; what moves in from
-/// outside is 0. A pixel becomes byte·scale[c] + offset[c] (C each, float32).
+/// result's i-th, whether it is mirrored (0 or 1), and by how many rows and columns it is then moved; what moves in
+/// from outside is 0. A pixel becomes byte·scale[c] + offset[c] (C each, float32).
 int ctorch_gather_images(ctorch_tensor images, ctorch_tensor selection, ctorch_tensor scale, ctorch_tensor offset,
                          ctorch_dtype dtype, ctorch_tensor *out) CTORCH_CHECKED;
 
-/// Adds a step's `sums` (of `ctorch_batch_loss`) to `totals` (3, float64: Σ loss, wrong predictions, steps), and counts the
-/// step where Σ loss still is a number. `skip` (1, float32) is 1 where it is none, else 0.
+/// Adds a step's `sums` (of `ctorch_batch_loss`) to `totals` (3, float64: Σ loss, wrong predictions, steps), and counts
+/// the step where Σ loss still is a number. `skip` (1, float32) is 1 where it is none, else 0.
 int ctorch_count_step(ctorch_tensor totals, ctorch_tensor sums, ctorch_tensor *skip) CTORCH_CHECKED;
 
 /// Stochastic gradient descent with momentum on `count` tensors, in place:
 /// v ← momentum·v + g + decay·p;  p ← p − rate·(nesterov ? g + decay·p + momentum·v : v).
-/// `rate` is one number of any floating type. Nothing happens where `skip` (1, float32) is 1; it may be null. Where momentum is
-/// 0 the velocities are left as they are.
+/// `rate` is one number of any floating type. Nothing happens where `skip` (1, float32) is 1; it may be null. Where
+/// momentum is 0 the velocities are left as they are.
 int ctorch_sgd(const ctorch_tensor *parameters, const ctorch_tensor *gradients, const ctorch_tensor *velocities,
                int count, ctorch_tensor rate, double momentum, double decay, bool nesterov,
                ctorch_tensor skip) CTORCH_CHECKED;
@@ -276,10 +283,11 @@ int ctorch_sgd(const ctorch_tensor *parameters, const ctorch_tensor *gradients, 
 typedef struct ctorch_reading_impl *ctorch_reading;
 typedef struct ctorch_graph_impl *ctorch_graph;
 
-/// Begins to read a float64 tensor of few elements, as it is when the device comes to that; neither is the device stopped,
-/// nor must the tensor stay as it is.
+/// Begins to read a float64 tensor of few elements, as it is when the device comes to that; neither is the device
+/// stopped, nor must the tensor stay as it is.
 int ctorch_read_start(ctorch_tensor tensor, ctorch_reading *out) CTORCH_CHECKED;
-/// Waits until the device has come to it, and writes the `count` elements. The reading is gone then, also where it fails.
+/// Waits until the device has come to it, and writes the `count` elements. The reading is gone then, also where it
+/// fails.
 int ctorch_read_finish(ctorch_reading reading, double *values, size_t count) CTORCH_CHECKED;
 /// Lets a reading go that nobody waits for any more.
 void ctorch_read_abandon(ctorch_reading reading);

@@ -60,9 +60,9 @@ struct Forward {
   bool sums, squares;
 };
 
-/// The way back through `Forward`. The gradient with respect to F is a·gradient + b·normed + d where `normed`, the input
-/// of the normalisation that follows, is not null: that normalisation's own way back, made while it is loaded. Else it
-/// is `gradient`.
+/// The way back through `Forward`. The gradient with respect to F is a·gradient + b·normed + d where `normed`, the
+/// input of the normalisation that follows, is not null: that normalisation's own way back, made while it is loaded.
+/// Else it is `gradient`.
 struct Backward {
   /// The images of x.
   Images images;
@@ -92,8 +92,8 @@ struct Pixels {
   bool is_bfloat16;
 };
 
-/// The functions of one instruction set. `begin ..< end` are tile rows (of x's `Images`) or pixels. Sums are added to those
-/// that are given. Calls for parts that do not overlap may run at the same time, each with its own sums.
+/// The functions of one instruction set. `begin ..< end` are tile rows (of x's `Images`) or pixels. Sums are added to
+/// those that are given. Calls for parts that do not overlap may run at the same time, each with its own sums.
 struct Kernels {
   const char *name;
 
@@ -105,11 +105,11 @@ struct Kernels {
   /// `gradient_size` after the other. `begin ..< end` are blocks of `most_lanes` outputs.
   void (*unpack_gradient)(const float *sums, int64_t parts, int64_t inputs, int64_t outputs, float *gradient,
                           int64_t begin, int64_t end);
-  /// `sums`: Σ and Σ² of what is stored, before it is rounded to the element type, a channel of F each, one after the other; then, where they are wanted, ΣF² and
-  /// Σ(F + kept)², an image each.
+  /// `sums`: Σ and Σ² of what is stored, before it is rounded to the element type, a channel of F each, one after the
+  /// other; then, where they are wanted, ΣF² and Σ(F + kept)², an image each.
   void (*forward)(const Forward &, int64_t begin, int64_t end, double *sums);
-  /// `filter_gradient`: `gradient_size` floats. `sums`: Σg and Σg·(x − mean), a channel of x each, then Σ of F's gradient,
-  /// a channel of F; then, where something is beside, Σ beside·out and Σ out², an image each.
+  /// `filter_gradient`: `gradient_size` floats. `sums`: Σg and Σg·(x − mean), a channel of x each, then Σ of F's
+  /// gradient, a channel of F; then, where something is beside, Σ beside·out and Σ out², an image each.
   void (*backward)(const Backward &, int64_t begin, int64_t end, float *filter_gradient, double *sums);
 
   /// Σx and Σx² a channel.
@@ -125,13 +125,13 @@ struct Kernels {
   void (*norm_gradient)(const Pixels &, const void *kept, const void *gradient, const void *x, const float *a,
                         const float *b, const float *d, void *out, int64_t begin, int64_t end);
 
-  /// Σab, Σaa and Σbb of `count` elements. The products and their sums are float64: squares of the gradient of a sample of
-  /// which the network is sure can be nothing in float32.
+  /// Σab, Σaa and Σbb of `count` elements. The products and their sums are float64: squares of the gradient of a sample
+  /// of which the network is sure can be nothing in float32.
   void (*products)(bool is_bfloat16, const void *a, const void *b, int64_t count, double *out);
 };
 
-/// Floats from one position's matrix of a filter, or of its gradient, to the next one's. A cache line apart from a power
-/// of 2: else all positions of an element fall into the same lines of the cache.
+/// Floats from one position's matrix of a filter, or of its gradient, to the next one's. A cache line apart from a
+/// power of 2: else all positions of an element fall into the same lines of the cache.
 inline int64_t filter_plane(int64_t inputs, int64_t outputs) { return padded(inputs) * padded(outputs) + most_lanes; }
 inline int64_t packed_size(int64_t inputs, int64_t outputs) { return positions * filter_plane(inputs, outputs); }
 inline int64_t gradient_size(int64_t inputs, int64_t outputs) { return positions * filter_plane(inputs, outputs); }

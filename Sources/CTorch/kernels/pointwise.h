@@ -115,13 +115,13 @@ inline void products(bool is_bfloat16, const void *a, const void *b, int64_t cou
 }
 
 /// `function` on tensors of the element type that `pixels` has.
-#define BY_ELEMENT(function, ...)             \
-  if (pixels.is_bfloat16) {                   \
-    using Element = BFloat16;                 \
-    function<Element>(pixels, __VA_ARGS__);   \
-  } else {                                    \
-    using Element = float;                    \
-    function<Element>(pixels, __VA_ARGS__);   \
+#define BY_ELEMENT(function, ...)           \
+  if (pixels.is_bfloat16) {                 \
+    using Element = BFloat16;               \
+    function<Element>(pixels, __VA_ARGS__); \
+  } else {                                  \
+    using Element = float;                  \
+    function<Element>(pixels, __VA_ARGS__); \
   }
 
 inline void channel_sums(const Pixels &pixels, const void *x, int64_t begin, int64_t end, double *sums) {

@@ -17,8 +17,8 @@ constexpr const char *emulated = "emulated";
 
 /// Kernels that this processor can run, the fastest first.
 std::vector<const Kernels *> available();
-/// Kernels in use on the processor; null where libtorch's operations were chosen, or where a GPU is emulated. Initially the
-/// fastest.
+/// Kernels in use on the processor; null where libtorch's operations were chosen, or where a GPU is emulated. Initially
+/// the fastest.
 const Kernels *chosen();
 /// Takes another set from now on. Returns whether there is one of that name that runs here.
 bool choose(const std::string &name);

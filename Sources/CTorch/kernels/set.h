@@ -1,6 +1,6 @@
 // All kernels, for the instruction set of the file that includes this one, as `table`.
-// Included inside that set's own namespace, with NAME, LANES (floats a vector), ROWS and PANEL (the block of a matrix product
-// that fits its registers: rows, and columns in vectors) defined.
+// Included inside that set's own namespace, with NAME, LANES (floats a vector), ROWS and PANEL (the block of a matrix
+// product that fits its registers: rows, and columns in vectors) defined.
 #include "vectors.h"
 // In this order: each is made of what is before it.
 #include "transforms.h"

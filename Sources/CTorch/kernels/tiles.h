@@ -29,8 +29,11 @@ struct Pending {
   Plain<Element, Tail> gradient, x;
   Vector a, b, d;
   ALWAYS_INLINE Pending(const Backward &args, int64_t channel, int64_t count)
-      : gradient(args.gradient, channel, count), x(args.normed, channel, count), a(load(args.a + channel)),
-        b(load(args.b + channel)), d(load(args.d + channel)) {}
+      : gradient(args.gradient, channel, count),
+        x(args.normed, channel, count),
+        a(load(args.a + channel)),
+        b(load(args.b + channel)),
+        d(load(args.d + channel)) {}
   ALWAYS_INLINE Vector at(int64_t offset) const { return gradient.at(offset) * a + (x.at(offset) * b + d); }
 };
 
@@ -55,15 +58,15 @@ struct Column {
   Vector t[reach], z[reach];
 };
 
-/// Whether row or column `place` of a tile, counted from the first of its own pixels, is one of the image's: between these
-/// lie `Stride` − 1 zeros.
+/// Whether row or column `place` of a tile, counted from the first of its own pixels, is one of the image's: between
+/// these lie `Stride` − 1 zeros.
 template <int Stride>
 ALWAYS_INLINE constexpr bool is_pixel(int64_t place) {
   return place % Stride == 0;
 }
 
-/// Column x of the row, of zeros where there is none. `Edge`: some of the rows are outside of the image. `total` gets the
-/// sum of a gradient's y.
+/// Column x of the row, of zeros where there is none. `Edge`: some of the rows are outside of the image. `total` gets
+/// the sum of a gradient's y.
 template <bool Edge, bool Gradient, int Stride, class Source>
 ALWAYS_INLINE void make_column(const Source &source, const TileRow &row, int64_t channels, int64_t x, Column &out,
                                Vector &total) {
@@ -144,8 +147,8 @@ ALWAYS_INLINE void transform(const Source &source, const TileRow &row, int64_t c
   }
 }
 
-/// Gives the outputs of a row of tiles, AᵀmA of LANES channels, to `sink`, each with its offset; of every `Stride` rows and
-/// columns the first.
+/// Gives the outputs of a row of tiles, AᵀmA of LANES channels, to `sink`, each with its offset; of every `Stride` rows
+/// and columns the first.
 template <int Stride, class Sink>
 ALWAYS_INLINE void transform_back(const float *m, const Places &places, const TileRow &row, int64_t channels,
                                   Sink &sink) {

@@ -23,9 +23,7 @@ ALWAYS_INLINE To bits_as(From from) {
   return to;
 }
 
-ALWAYS_INLINE Vector widened(Halves halves) {
-  return bits_as<Vector>(__builtin_convertvector(halves, Words) << 16);
-}
+ALWAYS_INLINE Vector widened(Halves halves) { return bits_as<Vector>(__builtin_convertvector(halves, Words) << 16); }
 
 ALWAYS_INLINE Halves narrowed(Vector value) {
   const Words bits = bits_as<Words>(value);
@@ -111,8 +109,8 @@ ALWAYS_INLINE void add_to(double *sums, const Vector &value) {
   for (int i = 0; i < LANES; ++i) sums[i] += static_cast<double>(value[i]);
 }
 
-/// Adds Σv and Σv² of `count` values a lane, known as Σ(v − pivot) and Σ(v − pivot)²: of values far from 0 and near each
-/// other float32 keeps these and loses those.
+/// Adds Σv and Σv² of `count` values a lane, known as Σ(v − pivot) and Σ(v − pivot)²: of values far from 0 and near
+/// each other float32 keeps these and loses those.
 ALWAYS_INLINE void add_moments(double *sums, double *squares, const Vector &pivot, const Vector &around,
                                const Vector &squares_around, int64_t count) {
   for (int i = 0; i < LANES; ++i) {

@@ -22,10 +22,13 @@ struct ForwardSink {
   bool sums, wants_squares;
 
   ALWAYS_INLINE ForwardSink(const Forward &args, int64_t channel, int64_t lanes)
-      : bias(load(args.bias + channel)), factor(zero() + args.factor),
+      : bias(load(args.bias + channel)),
+        factor(zero() + args.factor),
         kept(args.kept ? static_cast<const Element *>(args.kept) + channel : nullptr),
         residual(args.residual ? static_cast<Element *>(args.residual) + channel : nullptr),
-        both(args.sum ? static_cast<Element *>(args.sum) + channel : nullptr), lanes(lanes), sums(args.sums),
+        both(args.sum ? static_cast<Element *>(args.sum) + channel : nullptr),
+        lanes(lanes),
+        sums(args.sums),
         wants_squares(args.squares) {}
 
   ALWAYS_INLINE void put(int64_t offset, Vector value) {
@@ -66,11 +69,16 @@ struct BackwardSink {
   bool scales, sums;
 
   ALWAYS_INLINE BackwardSink(const Backward &args, int64_t channel, int64_t lanes)
-      : scale(load(args.scale + channel)), shift(load(args.shift + channel)), mean(load(args.mean + channel)),
+      : scale(load(args.scale + channel)),
+        shift(load(args.shift + channel)),
+        mean(load(args.mean + channel)),
         x(static_cast<const Element *>(args.x) + channel),
         kept(args.kept ? static_cast<const Element *>(args.kept) + channel : nullptr),
         beside(args.beside ? static_cast<const Element *>(args.beside) + channel : nullptr),
-        out(static_cast<Element *>(args.out) + channel), lanes(lanes), scales(args.factor), sums(args.parameters) {
+        out(static_cast<Element *>(args.out) + channel),
+        lanes(lanes),
+        scales(args.factor),
+        sums(args.parameters) {
     if (scales) factor = load(args.factor + channel);
   }
 
@@ -117,15 +125,15 @@ inline float *scratch(int64_t size) {
   return reinterpret_cast<float *>((address + 63) / 64 * 64);
 }
 
-/// How many tile rows are taken together: few enough that a chunk stays in the cache; more of wide layers, whose filters
-/// are read, and whose filters' gradients are written, once a chunk. Tried on a Zen 4 (docs/performance.md).
+/// How many tile rows are taken together: few enough that a chunk stays in the cache; more of wide layers, whose
+/// filters are read, and whose filters' gradients are written, once a chunk. Tried on a Zen 4 (docs/performance.md).
 inline int64_t rows_a_chunk(const Images &images, int64_t inputs, int64_t outputs) {
   const int64_t tiles = std::max(inputs, outputs) <= 256 ? 16 : 64;
   return std::max<int64_t>(1, tiles / images.tiles_a_row());
 }
 
-/// Asks for memory that is read, or written, after the matrix products that now run: these leave the way to memory free,
-/// and what comes after them would wait for it. A part of a chunk's pixels for each of the products.
+/// Asks for memory that is read, or written, after the matrix products that now run: these leave the way to memory
+/// free, and what comes after them would wait for it. A part of a chunk's pixels for each of the products.
 template <class Element>
 struct Ahead {
   int64_t first, count;
@@ -158,7 +166,8 @@ ALWAYS_INLINE void transform_inputs(const Args &args, int64_t first, int64_t row
     const TileRow row(args.images, first + r);
     for_lanes(args.inputs, [&](auto tail, int64_t channel, int64_t lanes) {
       const Rectified<Element, tail> source(args.x, args.scale, args.shift, channel, lanes);
-      transform<false, 1>(source, row, args.inputs, places, v + r * tiles_a_row * places.row + channel, nullptr, unused);
+      transform<false, 1>(source, row, args.inputs, places, v + r * tiles_a_row * places.row + channel, nullptr,
+                          unused);
     });
   }
 }
@@ -180,8 +189,8 @@ void forward_pass(const Forward &args, int64_t begin, int64_t end, double *sums)
       now.template fetch<true>(args.sum, args.outputs, p);
       now.template fetch<true>(args.residual, args.outputs, p);
       next.template fetch<false>(args.x, args.inputs, p);
-      multiply(tiles, args.inputs, args.outputs, v + p * in.plane, in.row, args.filter + p * plane,
-               m + p * out.plane, out.row);
+      multiply(tiles, args.inputs, args.outputs, v + p * in.plane, in.row, args.filter + p * plane, m + p * out.plane,
+               out.row);
     }
     for (int64_t r = 0; r < rows; ++r) {
       const TileRow row(made, chunk + r);
@@ -230,8 +239,8 @@ void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filt
         next.template fetch<false>(args.gradient, args.outputs, p);
         next.template fetch<false>(args.normed, args.outputs, p);
       }
-      multiply(tiles, args.outputs, args.inputs, u + p * out.plane, out.row, args.filter + p * plane,
-               v + p * in.plane, in.row);
+      multiply(tiles, args.outputs, args.inputs, u + p * out.plane, out.row, args.filter + p * plane, v + p * in.plane,
+               in.row);
     }
     for (int64_t r = 0; r < rows; ++r) {
       const TileRow row(images, chunk + r);
