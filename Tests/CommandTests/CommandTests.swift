@@ -197,7 +197,7 @@ struct Reslens {
     #expect(again.status == 0, Comment(rawValue: again.text))
     #expect(again.text.contains("gradient-norm") && again.text.contains("activation-norm"))
     guard model.isEmpty else { return }
-    // What ReLUs near 0 may explain hides nothing.
+    // The allowance for ReLUs near 0 must not hide a wrong number.
     var altered = try #require(try RunFolder(run).measures(.training))
     altered.measures.gradientNorm?.train.steps[0].mean *= 1.003
     let alteredFile = scratch.file("altered.json")
@@ -228,7 +228,7 @@ struct Reslens {
     _ = try measure(["--samples", "20", "--measures", "intermediate"])
     let absent = try #require(try RunFolder(run).measures()).absent
     #expect(absent.contains { $0.measure == "unrolling" } && absent.count { $0.measure == "intermediate" } == 1)
-    // What would be lost is named, and is lost only where that is asked for.
+    // Results that would be lost are named, and are lost only with --replace.
     let before = try Data(contentsOf: RunFolder(run).measuresFile)
     let narrower = ["measure", run.path, "--samples", "21", "--measures", "intermediate"]
     let refused = try Reslens.run(narrower)
@@ -349,7 +349,7 @@ struct Reslens {
     #expect(a[0].mode == .training && a[0].measures.l2Ratio != nil && a[0].measures.droppedStep == nil)
     #expect(a[5].measures.droppedStep != nil && a[5].samples == .init(train: 150, validation: 150))
 
-    // What is measured may change on the way: it changes nothing of the training.
+    // The measures may change when a run is resumed: they do not change the training.
     let other = try Reslens.train(killed, ["--epochs", "5", "--resume", "--measure", "every=2,samples=100"])
     #expect(other.status == 0)
     #expect(try RunFolder(killed).configuration().measure?.samples == 100)

@@ -35,7 +35,7 @@ import Training
     ["reproduce", try file().path, "--data", "synthetic", "--out", out.path] + more
   }
 
-  /// What runs gave, without what depends on the clock.
+  /// The results of the runs, without values that depend on the clock.
   static func numbers(in out: URL) throws -> [String: String] {
     let runs = out.appending(path: "runs")
     var numbers: [String: String] = [:]

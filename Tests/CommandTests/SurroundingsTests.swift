@@ -14,7 +14,7 @@ import Training
 
   init() throws { scratch = try Scratch() }
 
-  /// What a shell's command prints and how it ends, `$RESLENS` being the program and `$DIR` the test's folder.
+  /// The output and the status of a shell's command, in which `$RESLENS` is the program and `$DIR` the test's folder.
   private func shell(_ command: String) throws -> (status: Int32, output: String, errors: String) {
     let outcome = try Tool("env").run(
       ["RESLENS=\(Reslens.program)", "DIR=\(scratch.url.path)", "bash", "-c", command], in: scratch.url)

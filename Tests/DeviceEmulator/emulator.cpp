@@ -40,8 +40,8 @@ struct Meeting {
 };
 
 constexpr unsigned warp_size = 32;
-/// What a warp's lanes show each other: twice, since a lane may come to the next exchange before others have read this
-/// one.
+/// The values that a warp's lanes exchange. There are two sets, since a lane may come to the next exchange before
+/// others have read this one.
 struct Exchange {
   Meeting meeting;
   alignas(32) char shown[2][warp_size][32];
@@ -128,7 +128,7 @@ bool run_block() {
   return true;
 }
 
-/// What the lanes of a warp show each other.
+/// The values that the lanes of a warp exchange.
 template <class Value>
 struct Shown {
   const char (*values)[sizeof(Exchange::shown[0][0])];
@@ -275,7 +275,7 @@ const char *launch(const ctorch_launch *launch) {
   for (blockIdx.y = 0; blockIdx.y < launch->blocks[1]; ++blockIdx.y) {
     for (blockIdx.x = 0; blockIdx.x < launch->blocks[0]; ++blockIdx.x) {
       if (fault == DEVICE_EMULATOR_BLOCKS && blockIdx.x + 1 == launch->blocks[0]) continue;
-      // What nobody wrote is no number, and behind the end nobody writes.
+      // Shared memory that no thread has written is NaN, and no thread writes behind its end.
       block.shared.assign(launch->shared + guard, static_cast<char>(0xff));
       if (!run_block()) return "threads wait for others that have ended, or wait for something else";
       for (size_t i = launch->shared; i < block.shared.size(); ++i) {

@@ -61,7 +61,7 @@ struct Reader: Sendable, CustomTestStringConvertible {
       let data = try JSON.encode(value)
       let again = try JSON.decode(type, from: data, path: "again.json", remedy: "none")
       if let measures = value as? MeasureResults {
-        // What is accepted is averaged over seeds.
+        // Results that are accepted must also be fit for a mean over seeds.
         _ = MeasureResults.mean(of: [measures, measures], called: "two")
       }
       return try again == value || JSON.encode(again) == data

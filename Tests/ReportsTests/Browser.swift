@@ -7,7 +7,7 @@ struct Browser {
 
   enum Scheme: Int { case dark = 0, light = 1 }
 
-  /// What the browser says of a page.
+  /// The browser's findings about a page.
   struct Findings: Decodable {
     /// Whatever is invisible, not loaded, cut off or wider than the window.
     var problems: [String]

@@ -4,7 +4,7 @@ import Testing
 import Torch
 
 @Suite(.serialized) struct KernelSetTests {
-  /// What a pass there and back leaves: logits, parameters' gradients, moved statistics.
+  /// The results of a forward and a backward pass: logits, gradients of parameters, updated statistics.
   private func outcome(
     _ architecture: Architecture, type: ElementType, mode: Mode
   ) throws -> [(path: String, values: [Double])] {

@@ -59,7 +59,7 @@ import Torch
     #expect(try Architecture.named("wide-shared").stages.map { $0.sharing?.from } == [2, 3, 3])
     #expect(try Architecture.named("single-representation-ubn").stages[0].sharing?.from == 5)
     #expect(try Architecture.named("wide-ubn").baseName == "wide")
-    // What the recipes go by.
+    // Recipes depend on this property.
     #expect(
       try Architecture(name: "my-shared", stem: .init(width: 8), stages: [.init(width: 8, blocks: 1, entry: .none)])
         .baseName == "my")

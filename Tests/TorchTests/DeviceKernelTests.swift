@@ -20,7 +20,7 @@ import Torch
 
   init() { device_emulator_install() }
 
-  /// What `body` comes to on the emulated GPU, which must have run that kernel.
+  /// The result of `body` on the emulated GPU, which must have run that kernel.
   private func emulated<Outcome>(running kernel: String = "forward_float", _ body: () throws -> Outcome) throws
     -> Outcome
   {

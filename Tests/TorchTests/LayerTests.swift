@@ -355,7 +355,7 @@ private func expectClose(
     #expect(try count(0.25) == [0])
     #expect(try totals.doubles() == [1.75, 5, 8])
     #expect(try count(.infinity) == [1])
-    // What follows is of parameters that are not to be trusted, whatever its loss.
+    // After such a step the parameters cannot be trusted, so later losses do not count.
     #expect(try count(0.25) == [1])
     #expect(try totals.doubles() == [.infinity, 11, 8])
   }

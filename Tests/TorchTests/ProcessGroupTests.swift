@@ -26,7 +26,7 @@ struct ProcessGroupTests {
     #expect(found.map(\.share) == [5..<7, 7..<10, 10..<13])
   }
 
-  /// Of a normalisation of one batch: results, gradients and running statistics, one after the other.
+  /// The results, gradients and running statistics of a normalisation of one batch.
   private struct Found: Sendable {
     var output: [Double]
     var gradient: [Double]

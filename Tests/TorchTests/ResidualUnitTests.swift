@@ -7,7 +7,7 @@ import Torch
 
   @Test("On every kernel set a unit there and back is the plain composition in float64", arguments: sets, UnitCase.all)
   func unit(set: String, unit: UnitCase) throws {
-    // What is computed in float32 from values of 100 and a deviation below 1 has lost two digits before it begins.
+    // float32 values around 100 with a deviation below 1 have lost two digits before the computation begins.
     let tolerance = unit.offset == 0 ? 2e-5 : 2e-3
     for statistics in [NormReLU.Statistics.running, .batch, .batchMoving(momentum: 0.3)] {
       let plain = try UnitResult(unit, by: statistics, type: .float32, computed: .float64)

@@ -111,7 +111,7 @@ struct UnitResult {
     #expect(lean.parameters == nil)
     add("∂input alone", try lean.input.resolved())
 
-    // Of an input that was rounded before: near 0 the rounding of a result decides what the ReLU lets through.
+    // The input is rounded first, because near 0 the rounding of a result decides what the ReLU lets through.
     let alone = try NormReLU.forward(kept, after, by: statistics)
     let through = try NormReLU.backward(
       activation(unit.outputShape, seed: 14), input: kept, after, statistics: alone.statistics)

@@ -126,7 +126,7 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     }
     #expect(shared.validationError == plain.validationError)
     #expect(abs(shared.validationLoss - plain.validationLoss) < 1e-6 * plain.validationLoss)
-    // Of samples that are all wrong and cost 100 each, as far as they are among the 40.
+    // The score of samples that are all wrong with a loss of 100 each, as far as they are among the 40.
     let told = try record { _ in
       var sum = ScoreSum()
       let all = Array(repeating: 100.0, count: samples)

@@ -16,12 +16,12 @@ void device_emulator_install(void);
 /// reads what another writes without waiting for it.
 void device_emulator_run_backwards(bool backwards);
 
-/// What a GPU may do otherwise than was thought.
+/// Faults of a GPU that tests must notice.
 typedef enum {
   DEVICE_EMULATOR_SOUND,
   /// Products of matrices come out a tenth too large.
   DEVICE_EMULATOR_PRODUCTS,
-  /// Of what a lane asks another one for it is given its own.
+  /// A lane that asks another lane for a value is given its own value.
   DEVICE_EMULATOR_SHUFFLES,
   /// The last block of a launch does not run.
   DEVICE_EMULATOR_BLOCKS,
