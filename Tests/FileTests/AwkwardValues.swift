@@ -35,6 +35,14 @@ struct AwkwardValues {
     1.7976931348623155e308, 2.2250738585072011e-308, 0.1, 100, 1e3,
   ]
 
+  /// A factor of an unrolling's F, which is never 0.
+  mutating func scale() -> Double {
+    while true {
+      let value = number()
+      if value != 0 { return value }
+    }
+  }
+
   /// A finite number in the range.
   mutating func number(in range: ClosedRange<Double> = -.greatestFiniteMagnitude...(.greatestFiniteMagnitude)) -> Double
   {
@@ -143,7 +151,7 @@ struct AwkwardValues {
       var measuring = Study.Measuring()
       if flag() { measuring.samples = 1 + integer(below: 99) }
       if flag() { measuring.measures = [text()] }
-      if flag() { measuring.scale = number() }
+      if flag() { measuring.scale = scale() }
       if flag() { measuring.recalibrate = 1 + integer(below: 9) }
       study.measure = measuring
     }
@@ -167,7 +175,7 @@ struct AwkwardValues {
     var measurement = PlannedRun.Measurement.none
     measurement.names = [text()]
     (measurement.samples, measurement.unroll) = (1 + integer(below: Int.max), 1 + integer(below: 99))
-    if flag() { measurement.scale = number() }
+    if flag() { measurement.scale = scale() }
     if flag() { measurement.recalibrate = 1 + integer(below: 99) }
     return PlannedRun(
       name: flag() ? "run" : nil, configuration: configuration(), dataset: text(), measurement: measurement)
