@@ -167,7 +167,7 @@ public struct RunFolder: Sendable {
     var sessions: [Session]
   }
 
-  /// The circumstances of one process that trained here.
+  /// One call that trained in this folder: its program, machine, device and threads.
   public struct Session: Codable, Equatable, Sendable {
     /// The program and its arguments, as they were called.
     public var command: [String]
