@@ -1,5 +1,6 @@
 # make run   trains a small network on the embedded data set, measures it and makes a report
 # make test  checks the format and runs all tests; make lint checks the format alone
+# make test-dependency  builds and runs a program that depends on this repository by its address and a version
 # make fuzz  gives every reader of files a million damaged ones (make test gives each two thousand)
 # make bench times ours and PyTorch side by side; make bench-scaling, how ours grows with depth, width and batch;
 #            make bench-processes, several processes; make bench-gpu, steps on a GPU
@@ -7,7 +8,7 @@ RESLENS := .build/release/reslens
 RUN := runs/resnet-20-synthetic
 PYTHON := PYTHONPATH=$(CURDIR)/.deps/python python3
 
-.PHONY: setup build run test fuzz lint bench bench-scaling bench-processes bench-gpu docs clean
+.PHONY: setup build run test test-dependency fuzz lint bench bench-scaling bench-processes bench-gpu docs clean
 
 setup:
 	@scripts/setup
@@ -31,6 +32,9 @@ test: setup lint
 	swift build -c release --product reslens
 	swift build -c release --build-tests
 	swift test -c release --skip-build --no-parallel
+
+test-dependency: setup
+	@scripts/test-dependency
 
 # Readers side by side, as none of them shares anything.
 fuzz: setup

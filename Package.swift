@@ -38,7 +38,8 @@ let ctorch: Target =
 let package = Package(
   name: "reslens",
   products: [
-    .library(name: "ResLens", targets: ["ResidualNetworks", "ImageDatasets", "Training", "IterativeInference"]),
+    .library(name: "ResLens", targets: ["ResLens"]),
+    .library(name: "ResLensCommand", targets: ["ResLensCommand"]),
     .executable(name: "reslens", targets: ["reslens"]),
   ],
   dependencies: [
@@ -63,36 +64,55 @@ let package = Package(
     .target(
       name: "IterativeInference", dependencies: ["Torch", "Results", "ResidualNetworks", "ImageDatasets"]),
     .target(
+      name: "Runs",
+      dependencies: [
+        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference", "Reports",
+      ]),
+    .target(
       name: "Studies",
       dependencies: [
-        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference",
+        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference", "Runs",
       ]),
     .target(
       name: "Reports", dependencies: ["Host", "Results"],
       // Tests run on the release build, and those of pages look at their parts.
       swiftSettings: [.unsafeFlags(["-enable-testing"])]),
-    .executableTarget(
-      name: "reslens",
+    .target(
+      name: "ResLens",
       dependencies: [
-        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference", "Studies",
-        "Reports", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference", "Runs",
+        "Studies", "Reports",
       ]),
+    .target(
+      name: "ResLensCommand",
+      dependencies: [
+        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference", "Runs",
+        "Studies", "Reports", .product(name: "ArgumentParser", package: "swift-argument-parser"),
+      ], path: "Sources/Command"),
+    .executableTarget(name: "reslens", dependencies: ["ResLensCommand"]),
+    // A measure and a kind of block as users of the package would write them, and the command with both.
+    .target(name: "OwnKinds", dependencies: ["ResidualNetworks", "IterativeInference"], path: "Tests/OwnKinds"),
+    .executableTarget(
+      name: "OwnProgram", dependencies: ["OwnKinds", "ResLensCommand", "IterativeInference"], path: "Tests/OwnProgram"),
     // It calls CTorch, which whatever links it has; as a dependency CTorch would be a module, which C++ cannot include.
     .target(name: "DeviceEmulator", path: "Tests/DeviceEmulator"),
     .target(name: "TestSupport", dependencies: ["Host", "Torch", "Results"], path: "Tests/TestSupport"),
     .testTarget(
       name: "FileTests",
       dependencies: [
-        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "Studies", "TestSupport",
+        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference",
+        "Runs", "Studies", "TestSupport",
       ]),
+    .testTarget(name: "ResultsTests", dependencies: ["Results", "Host", "TestSupport"]),
     .testTarget(name: "TorchTests", dependencies: ["Torch", "TestSupport", "DeviceEmulator"]),
-    .testTarget(name: "ResidualNetworksTests", dependencies: ["ResidualNetworks", "TestSupport"]),
+    .testTarget(name: "ResidualNetworksTests", dependencies: ["ResidualNetworks", "OwnKinds", "TestSupport"]),
     .testTarget(name: "ImageDatasetsTests", dependencies: ["ImageDatasets", "TestSupport"]),
     .testTarget(
       name: "TrainingTests", dependencies: ["Training", "IterativeInference", "TestSupport", "DeviceEmulator"]),
     .testTarget(name: "IterativeInferenceTests", dependencies: ["IterativeInference", "TestSupport"]),
-    .testTarget(name: "StudiesTests", dependencies: ["Studies", "TestSupport"]),
-    .testTarget(name: "CommandTests", dependencies: ["reslens", "Training", "TestSupport"]),
+    .testTarget(name: "StudiesTests", dependencies: ["Studies", "Runs", "TestSupport"]),
+    .testTarget(name: "ResLensTests", dependencies: ["ResLens", "TestSupport"]),
+    .testTarget(name: "CommandTests", dependencies: ["reslens", "OwnProgram", "Training", "Runs", "TestSupport"]),
     .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
   ],
   cxxLanguageStandard: .cxx20

@@ -41,6 +41,8 @@ COMPILED_WORK = ("train", "evaluate")
 MODELS = {"resnet-20": None, "resnet-110": None, "resnet-110-shared": ("train",), "resnet-110-ubn": ("train",),
           "single-representation": ("train",), "avg-pooling": ("train",), "wide": ("train",)}
 WORK = ("train", "evaluate", "measure", "record", "drops", "suite")
+# What `--work measure` takes, here and in pytorch_worker.py.
+MEASURED = "cosine-loss,l2-ratio"
 # Minutes a repetition at a full batch: smaller batches, fewer repetitions.
 HEAVY = ("drops", "suite")
 HEAVY_BATCH, HEAVY_REPEATS, HEAVY_WARMUPS = 32, 3, 1
@@ -181,7 +183,7 @@ def commands_of(case, options, file):
 
     def ours(work, model=model.name):
         return [str(options.reslens), "bench", "--work", work, "--precision", precision, "--model", model,
-                *(training if work == "train" else common)]
+                *(["--measures", MEASURED] if work == "measure" else []), *(training if work == "train" else common)]
 
     commands = {"ours": ours(work)}
     if work == "record":

@@ -9,7 +9,7 @@ SPLITS = ("train", "validation")
 MEANS = ("mean", "loss", "entropy")
 RATIOS = ("ratio", "correlation")
 STDS = ("std", "loss-std", "entropy-std")
-COUNTS = ("count", "corrected", "broken")
+COUNTS = ("count", "corrected", "broken", "became-right", "became-wrong")
 SAYS = {None: "-", True: "equal", False: "DIFFER"}
 
 

@@ -4,8 +4,8 @@
     python reference/measure.py RUN --file RESULTS.json --weights WEIGHTS.safetensors
 
 It shares no code with ResLens: it reads RUN/config.yaml and the run's newest weights, or others, and takes the
-definitions from the paper. Each number is computed the obvious way, in float32 and evaluation mode (or, where the results
-file says so, in training mode and its batches), for the first N images of each split as they lie in the files; softmax and losses, and the numbers of the samples, are in float64. A
+definitions from the paper. Each number is computed the obvious way, in float32 and by running statistics (or, where the results
+file says so, by the statistics of its batches), for the first N images of each split as they lie in the files; softmax and losses, and the numbers of the samples, are in float64. A
 run on the synthetic set, which ResLens draws itself, needs its pixels: `reslens data export synthetic DIR`, then
 `--data DIR`.
 
@@ -35,6 +35,7 @@ import data
 import measures
 import network
 import plans
+import tables
 
 MEASURES = ("cosine-loss", "l2-ratio", "first-order", "dropped-step", "intermediate", "borderline", "unrolling",
             "lesions", "activation-norm", "gradient-norm")
@@ -63,17 +64,18 @@ def fingerprint(parts):
     return hashlib.sha256(b"".join(struct.pack("<Q", len(part)) + part for part in parts)).hexdigest()
 
 
-def check_provenance(found, weights, sets):
+def check_provenance(results, weights, sets):
     """Ends the program unless the results say that they are of these weights and images."""
     sizes = lambda tensor: struct.pack(f"<{tensor.dim()}q", *tensor.shape)
     tensors = sorted(load_file(weights).items())
     parts = [part for name, tensor in tensors for part in (name.encode(), sizes(tensor), tensor.numpy().tobytes())]
-    if found["weights"] != fingerprint(parts):
+    if results["provenance"]["weights"] != fingerprint(parts):
         raise SystemExit(f"{weights} has other weights than the results say")
-    for split, samples in sets.items():
+    for sampling in results["samplings"]:
+        samples = sets[sampling["split"]].first(sampling["samples"])
         images, labels = samples.images[:samples.count].contiguous(), samples.labels[:samples.count]
-        if found["images"][split] != fingerprint([sizes(images), images.numpy().tobytes(), labels.numpy().tobytes()]):
-            raise SystemExit(f"the {split} images are others than the results say")
+        if sampling["images"] != fingerprint([sizes(images), images.numpy().tobytes(), labels.numpy().tobytes()]):
+            raise SystemExit(f"the {sampling['split']} images are others than the results say")
 
 
 def newest_weights(run):
@@ -95,18 +97,18 @@ def default_settings(net):
     return settings
 
 
-def counted(results, asked):
+def counted(results, found, asked):
     """(measure, split) to how many of the first samples it has looked at, None being all."""
     def count(measure, split):
         if asked is not None or results is None:
             return asked
-        section = results["measures"].get(measure, {})
+        section = found.get(measure, {})
         if measure == "lesions":
             return section["baseline"]["count"]
         if measure == "unrolling":
             groups = section["trajectories"][0]["steps"][split][-1]["groups"]
             return groups["all"]["count"]
-        return results["samples"][split]
+        return tables.samples(results)[split]
     return count
 
 
@@ -167,13 +169,13 @@ def main():
         raise SystemExit(f"{source}: no such folder; for the synthetic set: `reslens data export {source} DIR`, "
                          "then `--data DIR`")
     results = compare.clean(json.loads(file.read_text())) if file else None
-    if results and results["format"] != 3:
-        raise SystemExit(f"{file}: format {results['format']}, where this compares format 3")
+    if results and results["format"] != 4:
+        raise SystemExit(f"{file}: format {results['format']}, where this compares format 4")
     weights = options.weights or newest_weights(options.run)
     if results and results["checkpoint"] != weights.parent.name:
         raise SystemExit(f"{file} is of {results['checkpoint']}, {weights} of {weights.parent.name}: name others with --weights")
     net = network.load_checkpoint(weights).requires_grad_(False)
-    if results and results.get("mode") == "training":
+    if results and results["batch-norm"] == "batch":
         net.train()
         for norm in net.modules():
             if isinstance(norm, torch.nn.BatchNorm2d):
@@ -183,21 +185,22 @@ def main():
     statistics = data.channel_statistics(pixels["train"][0])
     sets = {split: Samples(*pixels[split], statistics) for split in compare.SPLITS}
 
+    theirs = tables.tree(results) if results else None
     if results:
-        measured = {split: sets[split].first(results["samples"][split]) for split in compare.SPLITS}
-        check_provenance(results["provenance"], weights, measured)
-    settings = choose(results["measures"] if results else default_settings(net), options.measures)
-    ours = measure(net, sets, settings, counted(results, options.samples), options.batch)
+        check_provenance(results, weights, sets)
+    settings = choose(theirs if results else default_settings(net), options.measures)
+    count = counted(results, theirs, options.samples)
+    ours = measure(net, sets, settings, count, options.batch)
     if results:
         print(f"{weights} on {source}, {file} against PyTorch {torch.__version__}; the largest difference of each:")
 
         def undecided():
             for edge in (compare.NEAR, -compare.NEAR):
                 with network.relus_open_above(edge):
-                    yield measure(net, sets, settings, counted(results, options.samples), options.batch)
+                    yield measure(net, sets, settings, count, options.batch)
 
-        raise SystemExit(0 if compare.compare(ours, results["measures"], undecided) else 1)
-    print(json.dumps({"format": 3, "architecture": config["architecture"].get("name"),
+        raise SystemExit(0 if compare.compare(ours, theirs, undecided) else 1)
+    print(json.dumps({"architecture": config["architecture"].get("name"),
                       "steps": len(plans.steps_of(net)), "measures": compare.written(ours)}, indent=2))
 
 

@@ -214,7 +214,11 @@ def single_passes(net, batches, settings):
     if "first-order" in settings:
         result["first-order"] = first_order(net, found)
     if "dropped-step" in settings:
-        result["dropped-step"] = rows(net, found, "dropped", score)
+        def dropped(left):
+            was, is_now = found["answer", None]["right"], left["right"]
+            return dict(score(left), **{"became-right": (~was & is_now).sum().item(),
+                                        "became-wrong": (was & ~is_now).sum().item()})
+        result["dropped-step"] = rows(net, found, "dropped", dropped)
         result["dropped-step.baseline"] = score(found["answer", None])
     if "intermediate" in settings:
         result["intermediate"] = rows(net, found, "after", score)

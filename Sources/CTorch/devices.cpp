@@ -58,7 +58,8 @@ ctorch_device ctorch_device_of(ctorch_tensor tensor) {
 int ctorch_to_device(ctorch_tensor tensor, ctorch_device device, ctorch_tensor *out) {
   return guarded([&] {
     const auto where = device_of(device);
-    *out = wrap(get(tensor).to(where, /*non_blocking=*/!where.is_cpu()));
+    const auto moved = get(tensor).to(where, /*non_blocking=*/!where.is_cpu());
+    *out = moved.is_alias_of(get(tensor)) ? wrap_view(moved, tensor) : wrap(moved);
   });
 }
 

@@ -17,6 +17,9 @@ namespace ctorch {
 
 c10::Device device_of(ctorch_device device);
 
+/// Whether this thread's work on a CUDA device is being captured as a graph.
+bool is_capturing();
+
 }  // namespace ctorch
 
 #endif

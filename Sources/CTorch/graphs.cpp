@@ -26,6 +26,12 @@ struct ctorch_graph_impl {};
 
 using namespace ctorch;
 
+namespace {
+thread_local bool capturing = false;
+}
+
+bool ctorch::is_capturing() { return capturing; }
+
 #ifdef CTORCH_CUDA
 
 bool ctorch_built_with_cuda(void) { return true; }
@@ -47,11 +53,13 @@ int ctorch_graph_begin(ctorch_device device, ctorch_graph *out) {
     c10::cuda::CUDACachingAllocator::emptyCache();
     graph->stream.reset_stream(cuda.getStreamFromGlobalPool(where));
     graph->graph.capture_begin();
+    capturing = true;
     *out = graph.release();
   });
 }
 
 int ctorch_graph_end(ctorch_graph graph) {
+  capturing = false;
   const int ended = guarded([&] { graph->graph.capture_end(); });
   // Whether or not it could be ended, work goes on where it was before.
   const int back = guarded([&] { graph->stream.reset(); });

@@ -14,40 +14,40 @@
 
 using namespace ctorch;
 
-int ctorch_conv2d(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias, int stride, int padding,
-                  ctorch_tensor *out) {
+int ctorch_conv2d(ctorch_tensor input, const ctorch_convolution *convolution, ctorch_tensor *out) {
   return guarded([&] {
     auto &x = get(input);
     auto type = x.scalar_type();
-    *out = wrap(channels_last(at::conv2d(x, get(weight).to(type), get(bias).to(type), stride, padding)));
+    *out = wrap(channels_last(at::conv2d(x, get(convolution->weight).to(type), get(convolution->bias).to(type),
+                                         convolution->stride, convolution->padding)));
   });
 }
 
-int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorch_tensor weight, int stride,
-                           int padding, ctorch_tensor *grad_input, ctorch_tensor *grad_weight,
-                           ctorch_tensor *grad_bias) {
+int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, const ctorch_convolution *convolution,
+                           bool wants_input, bool wants_parameters, ctorch_convolution_gradients *out) {
   return guarded([&] {
-    auto &w = get(weight);
+    auto &w = get(convolution->weight);
+    const int64_t stride = convolution->stride, padding = convolution->padding;
     auto backward = [&](const at::Tensor &x, int64_t stride, std::array<bool, 3> wanted) {
       return at::convolution_backward(get(grad_output), x, w.to(get(grad_output).scalar_type()), w.sizes().slice(0, 1),
                                       {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0}, 1, wanted);
     };
     // oneDNN's AVX2 kernel for this gradient adds up memory that nobody has written where the input has fewer than
     // eight channels (torch 2.13.0). With the pixels that the stride leaves taken out first, another kernel runs.
-    bool picks = grad_weight && stride > 1 && padding == 0 && w.size(1) < 8 && w.size(2) == 1 && w.size(3) == 1;
-    auto gradients = backward(get(input), stride, {grad_input != nullptr, grad_weight && !picks, grad_bias != nullptr});
+    bool picks = wants_parameters && stride > 1 && padding == 0 && w.size(1) < 8 && w.size(2) == 1 && w.size(3) == 1;
+    auto gradients = backward(get(input), stride, {wants_input, wants_parameters && !picks, wants_parameters});
     if (picks) {
       auto pixels = get(input).slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride);
       std::get<1>(gradients) =
           std::get<1>(backward(pixels.contiguous(at::MemoryFormat::ChannelsLast), 1, {false, true, false}));
     }
     // Converted before any handle is made: a failure must leave nothing behind.
-    auto gi = grad_input ? channels_last(std::get<0>(gradients)) : at::Tensor();
-    auto gw = grad_weight ? channels_last(std::get<1>(gradients).to(w.scalar_type())) : at::Tensor();
-    auto gb = grad_bias ? std::get<2>(gradients).to(w.scalar_type()) : at::Tensor();
-    if (grad_input) *grad_input = wrap(gi);
-    if (grad_weight) *grad_weight = wrap(gw);
-    if (grad_bias) *grad_bias = wrap(gb);
+    auto gi = wants_input ? channels_last(std::get<0>(gradients)) : at::Tensor();
+    auto gw = wants_parameters ? channels_last(std::get<1>(gradients).to(w.scalar_type())) : at::Tensor();
+    auto gb = wants_parameters ? std::get<2>(gradients).to(w.scalar_type()) : at::Tensor();
+    *out = {.input = wants_input ? wrap(gi) : nullptr,
+            .weight = wants_parameters ? wrap(gw) : nullptr,
+            .bias = wants_parameters ? wrap(gb) : nullptr};
   });
 }
 

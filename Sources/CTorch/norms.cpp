@@ -96,8 +96,8 @@ void move(const at::Tensor &running, const std::vector<double> &value, double mo
 }  // namespace
 
 Statistics Statistics::of(const kernels::Kernels &run, const at::Tensor &x, ctorch_tensor known_sums,
-                          const ctorch_norm &norm, ctorch_statistics kind, double momentum) {
-  if (kind == CTORCH_RUNNING) return of(norm, nullptr);
+                          const ctorch_norm &norm, ctorch_norm_mode mode) {
+  if (mode.statistics == CTORCH_RUNNING) return of(norm, nullptr);
   auto sums = known_sums ? values(get(known_sums)) : sums_of(run, x);
   const int64_t channels = x.size(1), apart = static_cast<int64_t>(sums.size()) / 2;
   TORCH_CHECK(apart >= channels, "sums of ", apart, " channels for ", channels);
@@ -114,9 +114,9 @@ Statistics Statistics::of(const kernels::Kernels &run, const at::Tensor &x, ctor
     unbiased[c] = kept * count / (count - 1);
     found.inverse_deviation[c] = 1 / std::sqrt(kept + norm.epsilon);
   }
-  if (kind == CTORCH_BATCH_MOVING) {
-    move(get(norm.running_mean), found.mean, momentum);
-    move(get(norm.running_var), unbiased, momentum);
+  if (mode.statistics == CTORCH_BATCH_UPDATING) {
+    move(get(norm.running_mean), found.mean, mode.momentum);
+    move(get(norm.running_var), unbiased, mode.momentum);
   }
   return found;
 }
@@ -179,10 +179,10 @@ std::vector<double> through_relu(const kernels::Kernels &run, const at::Tensor &
 }
 
 void resolve(const kernels::Kernels &run, const at::Tensor &gradient, const at::Tensor &x, const float *a,
-             const float *b, const float *d, const at::Tensor &kept, const at::Tensor &out) {
+             const float *b, const float *d, const at::Tensor &skip, const at::Tensor &out) {
   const auto pixels = pixels_of(gradient);
   in_pieces(pixels.count, [&](int64_t, int64_t begin, int64_t end) {
-    run.norm_gradient(pixels, kept.defined() ? kept.const_data_ptr() : nullptr, gradient.const_data_ptr(),
+    run.norm_gradient(pixels, skip.defined() ? skip.const_data_ptr() : nullptr, gradient.const_data_ptr(),
                       x.defined() ? x.const_data_ptr() : nullptr, a, b, d, out.mutable_data_ptr(), begin, end);
   });
 }
@@ -209,21 +209,22 @@ at::Tensor normalised(const at::Tensor &x, const ctorch_norm &norm, const at::Te
 }
 }  // namespace
 
-PlainNorm::PlainNorm(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind, double momentum) {
-  if (norm.group && kind != CTORCH_RUNNING) {
-    over_processes(x, norm, kind, momentum);
+PlainNorm::PlainNorm(const at::Tensor &x, const ctorch_norm &norm, ctorch_norm_mode mode) {
+  const bool by_batch = mode.statistics != CTORCH_RUNNING;
+  if (norm.group && by_batch) {
+    over_processes(x, norm, mode);
     return;
   }
-  const bool reads_running = kind != CTORCH_BATCH;
+  const bool reads_running = mode.statistics != CTORCH_BATCH;
   auto [y, mean, inverse] = at::native_batch_norm(
       x, get(norm.weight), get(norm.bias), reads_running ? get(norm.running_mean) : at::Tensor(),
-      reads_running ? get(norm.running_var) : at::Tensor(), kind != CTORCH_RUNNING, momentum, norm.epsilon);
+      reads_running ? get(norm.running_var) : at::Tensor(), by_batch, mode.momentum, norm.epsilon);
   output = y.relu_();
-  if (kind != CTORCH_RUNNING) batch = at::stack({mean, inverse});
+  if (by_batch) batch = at::stack({mean, inverse});
 }
 
 /// libtorch normalises by the statistics of one process's images: here they are of all, in float64.
-void PlainNorm::over_processes(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind, double momentum) {
+void PlainNorm::over_processes(const at::Tensor &x, const ctorch_norm &norm, ctorch_norm_mode mode) {
   const auto own = wide(x);
   const int64_t channels = x.size(1);
   const auto sums = sum_over(norm.group, channel_sums(own, own.square()));
@@ -232,9 +233,9 @@ void PlainNorm::over_processes(const at::Tensor &x, const ctorch_norm &norm, cto
   const auto variance = sums.narrow(0, channels, channels).div(count).sub(mean.square()).clamp_min(0);
   batch = at::stack({mean, variance.add(norm.epsilon).rsqrt()});
   output = normalised(x, norm, batch);
-  if (kind != CTORCH_BATCH_MOVING) return;
+  if (mode.statistics != CTORCH_BATCH_UPDATING) return;
   const auto move = [&](const at::Tensor &running, const at::Tensor &value) {
-    running.copy_(wide(running).lerp(value, momentum));
+    running.copy_(wide(running).lerp(value, mode.momentum));
   };
   move(get(norm.running_mean), mean);
   move(get(norm.running_var), variance.mul(count.div(count.sub(1))));
@@ -242,7 +243,7 @@ void PlainNorm::over_processes(const at::Tensor &x, const ctorch_norm &norm, cto
 
 at::Tensor PlainNorm::again(const at::Tensor &x, const ctorch_norm &norm, ctorch_tensor batch) {
   if (batch && norm.group) return normalised(x, norm, get(batch));
-  return PlainNorm(x, norm, batch ? CTORCH_BATCH : CTORCH_RUNNING, 0).output;
+  return PlainNorm(x, norm, {.statistics = batch ? CTORCH_BATCH : CTORCH_RUNNING, .momentum = 0}).output;
 }
 
 PlainNormGradient::PlainNormGradient(const at::Tensor &gradient, const at::Tensor &output, const at::Tensor &x,
@@ -282,32 +283,39 @@ void check_fits(const at::Tensor &x, const ctorch_norm &norm) {
   }
 }
 
-void check_moving(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind) {
-  TORCH_CHECK(kind != CTORCH_BATCH_MOVING || norm.group || x.numel() != x.size(1), "a batch of shape ", x.sizes(),
-              " has one value a channel, which has no variance: train on batches of more images");
+void check_updating(const at::Tensor &x, const ctorch_norm &norm, ctorch_norm_mode mode) {
+  TORCH_CHECK(mode.statistics != CTORCH_BATCH_UPDATING || norm.group || x.numel() != x.size(1), "a batch of shape ",
+              x.sizes(), " has one value a channel, which has no variance: train on batches of more images");
+}
+
+void count_update(const ctorch_norm &norm, ctorch_norm_mode mode) {
+  if (mode.statistics != CTORCH_BATCH_UPDATING) return;
+  count_write(norm.running_mean);
+  count_write(norm.running_var);
 }
 
 }  // namespace ctorch
 
 using namespace ctorch;
 
-int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor sums, ctorch_norm norm, ctorch_statistics statistics,
-                     double momentum, ctorch_tensor *out, ctorch_tensor *batch) {
+int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor sums, ctorch_norm norm, ctorch_norm_mode mode,
+                     ctorch_tensor *out, ctorch_tensor *batch) {
   return guarded([&] {
     at::Tensor y, b;
     check_fits(get(input), norm);
-    check_moving(get(input), norm, statistics);
+    check_updating(get(input), norm, mode);
     if (!takes(get(input))) {
-      const PlainNorm found(get(input), norm, statistics, momentum);
+      const PlainNorm found(get(input), norm, mode);
       y = found.output;
       b = found.batch;
     } else {
       const auto &run = *kernels::chosen();
       const auto x = channels_last(get(input));
-      const auto found = Statistics::of(run, x, sums, norm, statistics, momentum);
+      const auto found = Statistics::of(run, x, sums, norm, mode);
       y = norm_relu(run, x, Affine(norm, found));
-      if (statistics != CTORCH_RUNNING) b = found.as_batch();
+      if (mode.statistics != CTORCH_RUNNING) b = found.as_batch();
     }
+    count_update(norm, mode);
     hand_out(out, y);
     hand_out(batch, b);
   });

@@ -24,7 +24,7 @@ struct Statistics {
   /// Statistics for a forward pass. Updates the running statistics where `norm` says so. `known_sums`, where not null,
   /// are the channel sums of x.
   static Statistics of(const kernels::Kernels &run, const at::Tensor &x, ctorch_tensor known_sums,
-                       const ctorch_norm &norm, ctorch_statistics kind, double momentum);
+                       const ctorch_norm &norm, ctorch_norm_mode mode);
   /// As a forward returns them.
   at::Tensor as_batch() const;
 };
@@ -47,19 +47,19 @@ at::Tensor norm_relu(const kernels::Kernels &run, const at::Tensor &x, const Aff
 /// `gradient` where the ReLU let through, in place. Returns Σg and Σg·(x − mean).
 std::vector<double> through_relu(const kernels::Kernels &run, const at::Tensor &gradient, const at::Tensor &x,
                                  const Affine &affine);
-/// out = kept + a·gradient + b·x + d, where there are such; `out` may be `gradient`.
+/// out = skip + a·gradient + b·x + d, where there are such; `out` may be `gradient`.
 void resolve(const kernels::Kernels &run, const at::Tensor &gradient, const at::Tensor &x, const float *a,
-             const float *b, const float *d, const at::Tensor &kept, const at::Tensor &out);
+             const float *b, const float *d, const at::Tensor &skip, const at::Tensor &out);
 
 /// The plain composition of normalisation and ReLU, of libtorch's operations.
 struct PlainNorm {
   at::Tensor output, batch;
-  PlainNorm(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind, double momentum);
+  PlainNorm(const at::Tensor &x, const ctorch_norm &norm, ctorch_norm_mode mode);
   /// The output of a forward that has been made, once more.
   static at::Tensor again(const at::Tensor &x, const ctorch_norm &norm, ctorch_tensor batch);
 
  private:
-  void over_processes(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind, double momentum);
+  void over_processes(const at::Tensor &x, const ctorch_norm &norm, ctorch_norm_mode mode);
 };
 
 /// Its way back.
@@ -74,8 +74,11 @@ struct PlainNormGradient {
 /// again.
 void check_fits(const at::Tensor &x, const ctorch_norm &norm);
 
-/// The unbiased variance, by which the running one moves, is of two values at least.
-void check_moving(const at::Tensor &x, const ctorch_norm &norm, ctorch_statistics kind);
+/// Throws where the running variance would be updated by that of a single value, which has none.
+void check_updating(const at::Tensor &x, const ctorch_norm &norm, ctorch_norm_mode mode);
+
+/// Counts the running statistics as written, where a normalisation that has run updated them.
+void count_update(const ctorch_norm &norm, ctorch_norm_mode mode);
 
 }  // namespace ctorch
 

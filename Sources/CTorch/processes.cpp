@@ -206,6 +206,8 @@ int ctorch_group_sum_start(ctorch_group group, const ctorch_tensor *tensors, int
     reduction->whole = joined(reduction->parts);
     std::vector<at::Tensor> whole = {reduction->whole};
     reduction->work = group->backend(whole[0]).allreduce(whole);
+    // Nobody may look at them from here to the end.
+    for (int i = 0; i < count; ++i) count_write(tensors[i]);
     *out = reduction.release();
   });
 }
@@ -226,6 +228,7 @@ int ctorch_group_broadcast(ctorch_group group, const ctorch_tensor *tensors, int
     std::vector<at::Tensor> whole = {joined(parts)};
     group->backend(whole[0]).broadcast(whole)->wait();
     separate(whole[0], parts);
+    for (int i = 0; i < count; ++i) count_write(tensors[i]);
   });
 }
 

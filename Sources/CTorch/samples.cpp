@@ -38,14 +38,8 @@ struct Labelled {
   }
 };
 
-/// Where the values of each sample go; each may be null.
-struct Places {
-  double *losses, *entropies, *margins;
-  int64_t *predictions;
-};
-
 /// Returns the gradients with respect to the logits, where they are wanted, in float64.
-at::Tensor cross_entropy(const Labelled &rows, double smoothing, const Places &to, bool wants_gradient,
+at::Tensor cross_entropy(const Labelled &rows, double smoothing, const ctorch_predictions &to, bool wants_gradient,
                          double grad_scale) {
   const int64_t samples = rows.samples, classes = rows.classes;
   auto gradient = wants_gradient ? at::empty_like(rows.logits) : at::Tensor();
@@ -75,7 +69,7 @@ at::Tensor cross_entropy(const Labelled &rows, double smoothing, const Places &t
       for (int64_t k = 0; k < classes; ++k) other = k == y ? other : std::max(other, p[k]);
       to.margins[n] = p[y] - other;
     }
-    if (to.predictions) to.predictions[n] = best;
+    if (to.classes) to.classes[n] = best;
     if (grads) {
       for (int64_t k = 0; k < classes; ++k) {
         const double target = (k == y ? 1 - smoothing : 0) + smoothing / classes;
@@ -99,11 +93,9 @@ std::pair<at::Tensor, at::Tensor> batch_loss(const at::Tensor &logits, const at:
 }  // namespace
 
 int ctorch_cross_entropy(ctorch_tensor logits, ctorch_tensor labels, double smoothing, double grad_scale,
-                         double *losses, double *entropies, double *margins, int64_t *predictions,
-                         ctorch_tensor *grad_logits) {
+                         ctorch_predictions out, ctorch_tensor *grad_logits) {
   return guarded([&] {
-    const auto gradient = cross_entropy({logits, labels}, smoothing, {losses, entropies, margins, predictions},
-                                        grad_logits != nullptr, grad_scale);
+    const auto gradient = cross_entropy({logits, labels}, smoothing, out, grad_logits != nullptr, grad_scale);
     if (grad_logits) *grad_logits = wrap(gradient.to(get(logits).options()));
   });
 }
@@ -115,13 +107,14 @@ int ctorch_batch_loss(ctorch_tensor logits, ctorch_tensor labels, double smoothi
     if (ours(get(logits))) {
       const Labelled rows(logits, labels);
       std::vector<double> losses(rows.samples);
-      std::vector<int64_t> predictions(rows.samples);
-      gradient = cross_entropy(rows, smoothing, {losses.data(), nullptr, nullptr, predictions.data()}, true, grad_scale)
-                     .to(get(logits).scalar_type());
+      std::vector<int64_t> classes(rows.samples);
+      const ctorch_predictions out = {
+          .losses = losses.data(), .entropies = nullptr, .margins = nullptr, .classes = classes.data()};
+      gradient = cross_entropy(rows, smoothing, out, true, grad_scale).to(get(logits).scalar_type());
       double found[2] = {0, 0};
       for (int64_t n = 0; n < rows.samples; ++n) {
         found[0] += losses[n];
-        found[1] += predictions[n] == rows.target(n) ? 0 : 1;
+        found[1] += classes[n] == rows.target(n) ? 0 : 1;
       }
       both = at::empty({2}, at::kDouble);
       std::copy_n(found, 2, both.mutable_data_ptr<double>());
@@ -133,7 +126,8 @@ int ctorch_batch_loss(ctorch_tensor logits, ctorch_tensor labels, double smoothi
   });
 }
 
-int ctorch_log_odds(ctorch_tensor logits, ctorch_tensor labels, double *doubts, ctorch_tensor *grad_logits) {
+int ctorch_log_odds(ctorch_tensor logits, ctorch_tensor labels, double *error_probabilities,
+                    ctorch_tensor *grad_logits) {
   return guarded([&] {
     const Labelled rows(logits, labels);
     auto gradient = at::empty_like(rows.logits);
@@ -146,7 +140,7 @@ int ctorch_log_odds(ctorch_tensor logits, ctorch_tensor labels, double *doubts, 
       for (int64_t k = 0; k < rows.classes; ++k) total += k == y ? 0 : std::exp(row[k] - best);
       // u = log Σ_{k≠y} exp z_k − z_y: no difference of numbers near 1, however sure the network is.
       const double odds = best + std::log(total) - row[y];
-      doubts[n] = 1 / (1 + std::exp(-odds));
+      error_probabilities[n] = 1 / (1 + std::exp(-odds));
       for (int64_t k = 0; k < rows.classes; ++k) {
         grads[n * rows.classes + k] = k == y ? -1 : std::exp(row[k] - best) / total;
       }

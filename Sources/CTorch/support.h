@@ -6,7 +6,9 @@
 #include <c10/core/InferenceMode.h>
 #include <c10/util/Exception.h>
 
+#include <atomic>
 #include <functional>
+#include <memory>
 
 #include "CTorch.h"
 
@@ -15,6 +17,9 @@ struct ctorch_tensor_impl {
   ~ctorch_tensor_impl();
   ctorch_tensor_impl(const ctorch_tensor_impl &) = delete;
   at::Tensor value;
+  /// How often the tensor's memory was written; shared by the handles to that memory. Null until somebody asks: an
+  /// inference tensor has no version counter of its own.
+  std::shared_ptr<std::atomic<int64_t>> writes;
 };
 
 namespace ctorch {
@@ -44,6 +49,24 @@ inline ctorch_tensor wrap(at::Tensor tensor) { return new ctorch_tensor_impl(std
 inline const at::Tensor &get(ctorch_tensor tensor) {
   TORCH_CHECK(tensor != nullptr, "a tensor that is needed is missing");
   return tensor->value;
+}
+
+/// The counter of what is written into a tensor's memory.
+inline const std::shared_ptr<std::atomic<int64_t>> &counter_of(ctorch_tensor tensor) {
+  if (!tensor->writes) tensor->writes = std::make_shared<std::atomic<int64_t>>(0);
+  return tensor->writes;
+}
+
+/// To be called by everything that writes into a tensor's memory after it was made.
+inline void count_write(ctorch_tensor tensor) {
+  if (tensor->writes) ++*tensor->writes;
+}
+
+/// A handle to a tensor on the memory of another handle's.
+inline ctorch_tensor wrap_view(at::Tensor view, ctorch_tensor of) {
+  auto *made = wrap(std::move(view));
+  made->writes = counter_of(of);
+  return made;
 }
 
 inline at::Tensor get_or_undefined(ctorch_tensor tensor) { return tensor ? tensor->value : at::Tensor(); }

@@ -102,14 +102,17 @@ ctorch_dtype ctorch_dtype_of(ctorch_tensor tensor) {
 }
 
 int ctorch_convert(ctorch_tensor tensor, ctorch_dtype dtype, ctorch_tensor *out) {
-  return guarded([&] { *out = wrap(get(tensor).to(scalar_type(dtype))); });
+  return guarded([&] {
+    const auto converted = get(tensor).to(scalar_type(dtype));
+    *out = converted.is_alias_of(get(tensor)) ? wrap_view(converted, tensor) : wrap(converted);
+  });
 }
 
 int ctorch_rows(ctorch_tensor tensor, int64_t start, int64_t end, ctorch_tensor *out) {
   return guarded([&] {
     auto &whole = get(tensor);
     TORCH_CHECK(0 <= start && start <= end && end <= whole.size(0), "rows ", start, " to ", end, " of ", whole.size(0));
-    *out = wrap(whole.narrow(0, start, end - start));
+    *out = wrap_view(whole.narrow(0, start, end - start), tensor);
   });
 }
 
@@ -118,7 +121,7 @@ int ctorch_select_rows(ctorch_tensor tensor, ctorch_tensor indices, ctorch_tenso
 }
 
 int ctorch_column(ctorch_tensor tensor, int64_t column, ctorch_tensor *out) {
-  return guarded([&] { *out = wrap(get(tensor).select(1, column)); });
+  return guarded([&] { *out = wrap_view(get(tensor).select(1, column), tensor); });
 }
 
 int ctorch_copy_into(ctorch_tensor target, ctorch_tensor source) {
@@ -128,6 +131,7 @@ int ctorch_copy_into(ctorch_tensor target, ctorch_tensor source) {
     // Into a device nothing is waited for: what comes from here is copied at once, and what is done there next comes
     // after.
     get(target).copy_(get(source), /*non_blocking=*/!get(target).is_cpu());
+    count_write(target);
   });
 }
 
@@ -144,7 +148,10 @@ int ctorch_add(ctorch_tensor a, ctorch_tensor b, double scale, ctorch_tensor *ou
 }
 
 int ctorch_add_into(ctorch_tensor a, ctorch_tensor b, double scale) {
-  return guarded([&] { get(a).add_(get(b), scale); });
+  return guarded([&] {
+    get(a).add_(get(b), scale);
+    count_write(a);
+  });
 }
 
 int ctorch_scaled(ctorch_tensor a, double scale, ctorch_tensor *out) {

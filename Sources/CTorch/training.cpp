@@ -101,14 +101,13 @@ int ctorch_count_step(ctorch_tensor totals, ctorch_tensor sums, ctorch_tensor *s
   });
 }
 
-int ctorch_sgd(const ctorch_tensor *parameters, const ctorch_tensor *gradients, const ctorch_tensor *velocities,
-               int count, ctorch_tensor rate, double momentum, double decay, bool nesterov, ctorch_tensor skip) {
+int ctorch_sgd(const ctorch_sgd_step *step) {
   return guarded([&] {
     std::vector<at::Tensor> p, g, v;
-    for (int i = 0; i < count; ++i) {
-      p.push_back(get(parameters[i]));
-      v.push_back(get(velocities[i]));
-      auto gradient = get(gradients[i]);
+    for (int i = 0; i < step->count; ++i) {
+      p.push_back(get(step->parameters[i]));
+      v.push_back(get(step->velocities[i]));
+      auto gradient = get(step->gradients[i]);
       TORCH_CHECK(p[i].sizes() == gradient.sizes() && p[i].sizes() == v[i].sizes(), "parameter ", i, " of shape ",
                   p[i].sizes(), " with a gradient of shape ", gradient.sizes());
       // A 1x1 kernel is contiguous in both layouts, so a gradient may come in the other one.
@@ -116,10 +115,15 @@ int ctorch_sgd(const ctorch_tensor *parameters, const ctorch_tensor *gradients, 
       g.push_back(gradient);
     }
     std::optional<at::Tensor> skips;
-    if (skip) skips = get(skip);
+    if (step->unless) skips = get(step->unless);
     // On a device the rate must have the kernel's own type; on the processor it is read as it is.
-    const auto r = get(rate).is_cpu() ? get(rate) : get(rate).to(at::kFloat);
-    if (momentum == 0) v.clear();
-    at::_fused_sgd_(p, g, v, decay, momentum, r, 0, nesterov, false, false, {}, skips);
+    const auto &rate = get(step->rate);
+    if (step->momentum == 0) v.clear();
+    at::_fused_sgd_(p, g, v, step->decay, step->momentum, rate.is_cpu() ? rate : rate.to(at::kFloat), 0, step->nesterov,
+                    false, false, {}, skips);
+    for (int i = 0; i < step->count; ++i) {
+      count_write(step->parameters[i]);
+      count_write(step->velocities[i]);
+    }
   });
 }

@@ -83,16 +83,17 @@ struct PendingTensors {
   }
 };
 
-/// Computes a pending gradient and adds `kept` where it is defined. The result goes to `out`, which may share the
+/// Computes a pending gradient and adds `skip` where it is defined. The result goes to `out`, which may share the
 /// gradient's memory.
-void resolve(const PendingTensors &pending, const at::Tensor &kept, const at::Tensor &out) {
+void resolve(const PendingTensors &pending, const at::Tensor &skip, const at::Tensor &out) {
   if (device::launches(pending.gradient)) {
-    device::resolve({pending.gradient, pending.normed, pending.coefficients}, kept, out);
+    device::resolve({.gradient = pending.gradient, .normed = pending.normed, .coefficients = pending.coefficients},
+                    skip, out);
     return;
   }
   TORCH_CHECK(takes(pending.gradient), "a pending gradient of kernels that do not run any more");
   ctorch::resolve(*kernels::chosen(), pending.gradient, pending.normed, pending.coefficient(0), pending.coefficient(1),
-                  pending.coefficient(2), kept, out);
+                  pending.coefficient(2), skip, out);
 }
 
 at::Tensor resolved(const PendingTensors &pending) {
@@ -119,20 +120,20 @@ at::Tensor per_image(const double *from, const double *squares, int64_t count, i
 // MARK: a unit and its way back, by the three ways
 
 struct UnitForward {
-  const at::Tensor x, weight, bias, kept;
+  const at::Tensor x, weight, bias, skip;
   int stride;
   double scale;
-  bool keeps_residual, wants_sums;
+  bool keeps_added, wants_sums;
   // Results.
-  at::Tensor residual, sum, sums, squares, batch, normed;
+  at::Tensor added, sum, sums, squares, batch, normed;
 
   void by_kernels(const Kernels &run, const Statistics &statistics, const ctorch_norm &norm) {
     const Affine affine(norm, statistics);
     const int64_t outputs = weight.size(0);
     const auto biases = lined_up(bias, outputs);
     const auto room = [&] { return like(x, outputs, stride); };
-    if (kept.defined()) sum = room();
-    if (!kept.defined() || keeps_residual) residual = room();
+    if (skip.defined()) sum = room();
+    if (!skip.defined() || keeps_added) added = room();
     kernels::Forward args{};
     args.images = images_of(x);
     args.inputs = x.size(1);
@@ -144,11 +145,11 @@ struct UnitForward {
     const PackedFilter filter(run, weight, false);
     args.bias = biases.data();
     args.factor = static_cast<float>(scale);
-    args.kept = kept.defined() ? kept.const_data_ptr() : nullptr;
-    args.residual = residual.defined() ? residual.mutable_data_ptr() : nullptr;
+    args.skip = skip.defined() ? skip.const_data_ptr() : nullptr;
+    args.residual = added.defined() ? added.mutable_data_ptr() : nullptr;
     args.sum = sum.defined() ? sum.mutable_data_ptr() : nullptr;
     args.sums = wants_sums;
-    args.squares = keeps_residual;
+    args.squares = keeps_added;
     const Pieces pieces(args.images.tile_rows(), args.squares ? args.images.tile_rows_an_image() : 1);
     const auto found = summed(pieces, 2 * padded(outputs) + 2 * args.images.count,
                               [&](int64_t, int64_t begin, int64_t end, double *to) {
@@ -157,15 +158,20 @@ struct UnitForward {
                                 run.forward(part, begin, end, to);
                               });
     if (wants_sums) sums = tensor_of(found.data(), {2, padded(outputs)}, at::kDouble);
-    if (!keeps_residual) return;
+    if (!keeps_added) return;
     const double *each = found.data() + 2 * padded(outputs);
     squares = per_image(each, each, 2 * x.size(0), x.size(0));
   }
 
-  void on_device(const ctorch_norm &norm, ctorch_statistics statistics, double momentum, const at::Tensor &input_sums) {
-    const auto made = device::forward({x, weight, norm}, input_sums, statistics, momentum, bias, scale, kept,
-                                      keeps_residual, wants_sums);
-    residual = made.residual;
+  void on_device(const ctorch_norm &norm, ctorch_norm_mode mode, const at::Tensor &input_sums) {
+    const auto made = device::forward({.x = x, .weight = weight, .norm = norm}, {.input_sums = input_sums,
+                                                                                 .mode = mode,
+                                                                                 .bias = bias,
+                                                                                 .factor = scale,
+                                                                                 .skip = skip,
+                                                                                 .keeps_added = keeps_added,
+                                                                                 .wants_sums = wants_sums});
+    added = made.added;
     sum = made.sum;
     sums = made.sums;
     batch = made.batch;
@@ -173,17 +179,17 @@ struct UnitForward {
 
   /// The rest of the unit from the output of its normalisation.
   void by_libtorch(const at::Tensor &normed) {
-    residual = plain_convolution(normed, weight, bias, stride);
-    if (scale != 1) residual.mul_(scale);
-    if (!kept.defined()) return;
-    sum = keeps_residual ? residual.add(kept) : residual.add_(kept);
-    if (!keeps_residual) residual = at::Tensor();
+    added = plain_convolution(normed, weight, bias, stride);
+    if (scale != 1) added.mul_(scale);
+    if (!skip.defined()) return;
+    sum = keeps_added ? added.add(skip) : added.add_(skip);
+    if (!keeps_added) added = at::Tensor();
   }
 };
 
 struct UnitBackward {
   const PendingTensors gradient;
-  const at::Tensor x, weight, kept, beside;
+  const at::Tensor x, weight, skip, beside;
   int stride;
   bool wants_parameters;
   // Results.
@@ -211,7 +217,7 @@ struct UnitBackward {
     const PackedFilter packed(run, weight, true);
     args.out = out.mutable_data_ptr();
     args.factor = batch ? nullptr : affine.scale.data();
-    args.kept = kept.defined() ? kept.const_data_ptr() : nullptr;
+    args.skip = skip.defined() ? skip.const_data_ptr() : nullptr;
     args.parameters = wants_parameters || batch != nullptr;
     args.beside = beside.defined() && !batch ? beside.const_data_ptr() : nullptr;
 
@@ -247,8 +253,10 @@ struct UnitBackward {
   }
 
   void on_device(const ctorch_norm &norm, const at::Tensor &batch) {
-    const auto found = device::backward({x, weight, norm}, {gradient.gradient, gradient.normed, gradient.coefficients},
-                                        batch, wants_parameters);
+    const auto found = device::backward(
+        {.x = x, .weight = weight, .norm = norm},
+        {.gradient = gradient.gradient, .normed = gradient.normed, .coefficients = gradient.coefficients}, batch,
+        wants_parameters);
     out = found.out;
     coefficients = found.coefficients;
     norm_weight = found.norm_weight;
@@ -302,70 +310,83 @@ void check_output(const at::Tensor &tensor, const at::Tensor &x, const at::Tenso
 
 }  // namespace
 
-int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm, ctorch_statistics statistics,
-                double momentum, ctorch_tensor weight, ctorch_tensor bias, int stride, double scale, ctorch_tensor kept,
-                bool keeps_residual, ctorch_tensor *residual, ctorch_tensor *sum, ctorch_tensor *sums,
-                ctorch_tensor *squares, ctorch_tensor *batch, ctorch_tensor *normed) {
+int ctorch_unit(const ctorch_unit_forward *from, ctorch_unit_results *out) {
   return guarded([&] {
-    const auto x = channels_last(get(input));
-    const auto k = kept ? channels_last(get(kept)) : at::Tensor();
-    UnitForward unit{x,  get(weight), get(bias), k,  stride, scale, keeps_residual, sums != nullptr,
-                     {}, {},          {},        {}, {},     {}};
+    const auto x = channels_last(get(from->input));
+    const auto &norm = from->norm;
+    const auto mode = from->mode;
+    const int stride = from->convolution.stride;
+    UnitForward unit{.x = x,
+                     .weight = get(from->convolution.weight),
+                     .bias = get(from->convolution.bias),
+                     .skip = from->skip ? channels_last(get(from->skip)) : at::Tensor(),
+                     .stride = stride,
+                     .scale = from->scale,
+                     .keeps_added = from->keeps_added,
+                     .wants_sums = from->wants_sums};
     check_fits(x, norm, unit.weight, stride);
-    check_moving(x, norm, statistics);
+    check_updating(x, norm, mode);
     TORCH_CHECK(unit.bias.numel() == unit.weight.size(0), "a bias of ", unit.bias.numel(),
                 " values for a convolution of shape ", unit.weight.sizes());
-    check_output(k, x, unit.weight, stride, "what is kept");
+    check_output(unit.skip, x, unit.weight, stride, "the skip");
+    const bool by_batch = mode.statistics != CTORCH_RUNNING;
     if (device::takes(x, norm, unit.weight, stride)) {
-      unit.on_device(norm, statistics, momentum, get_or_undefined(input_sums));
+      unit.on_device(norm, mode, get_or_undefined(from->input_sums));
     } else if (!takes(x)) {
-      const PlainNorm found(x, norm, statistics, momentum);
+      const PlainNorm found(x, norm, mode);
       unit.by_libtorch(found.output);
       unit.batch = found.batch;
-      if (statistics != CTORCH_RUNNING) unit.normed = found.output;
+      if (by_batch) unit.normed = found.output;
     } else {
       const auto &run = *kernels::chosen();
-      const auto found = Statistics::of(run, x, input_sums, norm, statistics, momentum);
-      if (statistics != CTORCH_RUNNING) unit.batch = found.as_batch();
+      const auto found = Statistics::of(run, x, from->input_sums, norm, mode);
+      if (by_batch) unit.batch = found.as_batch();
       if (takes(x, unit.weight, stride)) {
         unit.by_kernels(run, found, norm);
       } else {
         unit.by_libtorch(norm_relu(run, x, Affine(norm, found)));
       }
     }
-    hand_out(residual, unit.residual);
-    hand_out(sum, unit.sum);
-    hand_out(sums, unit.sums);
-    hand_out(squares, unit.squares);
-    hand_out(batch, unit.batch);
-    hand_out(normed, unit.normed);
+    count_update(norm, mode);
+    *out = {};
+    hand_out(&out->added, unit.added);
+    hand_out(&out->sum, unit.sum);
+    if (from->wants_sums) hand_out(&out->sums, unit.sums);
+    hand_out(&out->squares, unit.squares);
+    hand_out(&out->batch, unit.batch);
+    hand_out(&out->normed, unit.normed);
   });
 }
 
-int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_norm norm, ctorch_tensor batch,
-                         ctorch_tensor normed, ctorch_tensor weight, int stride, ctorch_tensor kept,
-                         ctorch_tensor beside, ctorch_pending *out, ctorch_tensor *products,
-                         ctorch_unit_gradients *gradients) {
+int ctorch_unit_backward(const ctorch_unit_backward_pass *from, ctorch_unit_backward_results *out) {
   return guarded([&] {
-    const auto x = channels_last(get(input));
-    const auto k = kept ? channels_last(get(kept)) : at::Tensor();
-    const auto other = beside ? channels_last(get(beside)) : at::Tensor();
-    UnitBackward unit{
-        PendingTensors(gradient), x, get(weight), k, other, stride, gradients != nullptr, {}, {}, {}, {}, {}, {}, {}};
-    TORCH_CHECK(!other.defined() || (other.sizes() == x.sizes() && other.scalar_type() == x.scalar_type()),
-                "products of a gradient of shape ", x.sizes(), " with a tensor of shape ", other.sizes());
-    TORCH_CHECK(!k.defined() || (k.sizes() == x.sizes() && k.scalar_type() == x.scalar_type()),
-                "what is kept has shape ", k.sizes(), " where ", x.sizes(), " belongs");
+    const auto x = channels_last(get(from->input));
+    const auto &norm = from->norm;
+    const auto batch = from->batch;
+    const int stride = from->convolution.stride;
+    UnitBackward unit{.gradient = PendingTensors(from->gradient),
+                      .x = x,
+                      .weight = get(from->convolution.weight),
+                      .skip = from->skip ? channels_last(get(from->skip)) : at::Tensor(),
+                      .beside = from->beside ? channels_last(get(from->beside)) : at::Tensor(),
+                      .stride = stride,
+                      .wants_parameters = from->wants_parameters};
+    const auto fits = [&](const at::Tensor &other) {
+      return !other.defined() || (other.sizes() == x.sizes() && other.scalar_type() == x.scalar_type());
+    };
+    TORCH_CHECK(fits(unit.beside), "products of a gradient of shape ", x.sizes(), " with a tensor of shape ",
+                unit.beside.sizes());
+    TORCH_CHECK(fits(unit.skip), "the skip has shape ", unit.skip.sizes(), " where ", x.sizes(), " belongs");
     check_fits(x, norm, unit.weight, stride);
     check_output(unit.gradient.gradient, x, unit.weight, stride, "the gradient");
     check_output(unit.gradient.normed, x, unit.weight, stride, "the normalised output");
     if (batch && device::takes(x, norm, unit.weight, stride)) {
       unit.on_device(norm, get(batch));
     } else if (!takes(x)) {
-      const auto output = normed ? get(normed) : PlainNorm::again(x, norm, batch);
+      const auto output = from->normed ? get(from->normed) : PlainNorm::again(x, norm, batch);
       const auto through = unit.convolution_by_libtorch(resolved(unit.gradient), output);
       const PlainNormGradient found(through, output, x, norm, batch);
-      unit.out = !batch && k.defined() ? found.input.add(k) : found.input;
+      unit.out = !batch && unit.skip.defined() ? found.input.add(unit.skip) : found.input;
       unit.norm_weight = found.weight;
       unit.norm_bias = found.bias;
     } else {
@@ -383,36 +404,35 @@ int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_no
           unit.norm_weight = found.weight;
           unit.norm_bias = found.bias;
         } else {
-          resolve(run, unit.out, at::Tensor(), affine.scale.data(), nullptr, nullptr, k, unit.out);
+          resolve(run, unit.out, at::Tensor(), affine.scale.data(), nullptr, nullptr, unit.skip, unit.out);
         }
       }
     }
     *out = {};
-    hand_out(&out->gradient, unit.out);
+    hand_out(&out->input.gradient, unit.out);
     if (unit.coefficients.defined()) {
-      hand_out(&out->normed, x);
-      hand_out(&out->coefficients, unit.coefficients);
+      hand_out(&out->input.normed, x);
+      hand_out(&out->input.coefficients, unit.coefficients);
     }
-    hand_out(products, unit.products);
-    if (!gradients) return;
-    *gradients = {};
-    hand_out(&gradients->norm_weight, unit.norm_weight);
-    hand_out(&gradients->norm_bias, unit.norm_bias);
-    hand_out(&gradients->weight, unit.grad_weight);
-    hand_out(&gradients->bias, unit.grad_bias);
+    hand_out(&out->products, unit.products);
+    if (!from->wants_parameters) return;
+    hand_out(&out->parameters.norm_weight, unit.norm_weight);
+    hand_out(&out->parameters.norm_bias, unit.norm_bias);
+    hand_out(&out->parameters.weight, unit.grad_weight);
+    hand_out(&out->parameters.bias, unit.grad_bias);
   });
 }
 
-int ctorch_resolve(ctorch_pending gradient, ctorch_tensor kept, ctorch_tensor *out) {
+int ctorch_resolve(ctorch_pending gradient, ctorch_tensor skip, ctorch_tensor *out) {
   return guarded([&] {
     const PendingTensors pending(gradient);
-    const auto k = kept ? channels_last(get(kept)) : at::Tensor();
+    const auto addend = skip ? channels_last(get(skip)) : at::Tensor();
     if (!pending.coefficients.defined()) {
-      if (k.defined()) pending.gradient.add_(k);
+      if (addend.defined()) pending.gradient.add_(addend);
       *out = wrap(pending.gradient);
       return;
     }
-    resolve(pending, k, pending.gradient);
+    resolve(pending, addend, pending.gradient);
     *out = wrap(pending.gradient);
   });
 }

@@ -1,38 +1,38 @@
 import Results
 import Torch
 
-/// Where measures get their samples from: anything that can go through batches of images of known classes.
+/// A source of samples for measures: anything that can go through batches of images of known classes.
 public protocol BatchSource {
   /// Calls `body` with one batch after the other, the same ones every time.
   func forEachBatch(_ body: (LabelledBatch) throws -> Void) throws
 }
 
 extension BatchSource {
-  /// Looks at every batch, each in one of the processes, and tells all of them of all batches, in their order. Each process
-  /// goes through all of the source.
+  /// Works on every batch in one of the processes, and hands the results of all batches to all processes, in the order of
+  /// the batches. Each process goes through all of the source.
   /// - Parameters:
-  ///   - group: nil where this process is alone
-  ///   - look: what is found of a batch before which so many samples came
-  ///   - tell: called with what one of the processes found
+  ///   - group: the processes that share the work; nil where this process is alone
+  ///   - work: works on one batch; its arguments are the batch and the number of samples before it
+  ///   - take: receives the same arguments and the result of the work, in every process
   func forEachShared(
-    by group: ProcessGroup?, look: (LabelledBatch, Int) throws -> [Double],
-    tell: (LabelledBatch, Int, [Double]) throws -> Void
+    by group: ProcessGroup?, work: (LabelledBatch, Int) throws -> [Double],
+    take: (LabelledBatch, Int, [Double]) throws -> Void
   ) throws {
     let (rank, size) = (group?.rank ?? 0, group?.size ?? 1)
-    var round: [(batch: LabelledBatch, earlier: Int)] = []
+    var waiting: [(batch: LabelledBatch, earlier: Int)] = []
     var count = 0
     func finish() throws {
-      // In the last round there may be fewer batches than processes.
-      let own = try round.indices.contains(rank) ? look(round[rank].batch, round[rank].earlier) : []
-      for (part, found) in zip(round, try group?.gather(own) ?? [own]) { try tell(part.batch, part.earlier, found) }
-      round = []
+      // The last time there may be fewer batches than processes.
+      let own = try waiting.indices.contains(rank) ? work(waiting[rank].batch, waiting[rank].earlier) : []
+      for (part, result) in zip(waiting, try group?.gather(own) ?? [own]) { try take(part.batch, part.earlier, result) }
+      waiting = []
     }
     try forEachBatch { batch in
-      round.append((batch, count))
+      waiting.append((batch, count))
       count += batch.classes.count
-      if round.count == size { try finish() }
+      if waiting.count == size { try finish() }
     }
-    if !round.isEmpty { try finish() }
+    if !waiting.isEmpty { try finish() }
   }
 }
 
@@ -46,7 +46,7 @@ public struct LabelledBatch {
   public let images: Tensor
   /// The class of each sample.
   public let classes: [Int]
-  /// Each sample's place in what the batches come from.
+  /// Each sample's index in the source of the batches.
   public let indices: [Int]
   /// N, int64
   let labels: Tensor
@@ -78,10 +78,6 @@ public struct LabelledBatch {
         images: try images.rows(0..<count), labels: try labels.rows(0..<count), classes: Array(classes.prefix(count)),
         indices: Array(indices.prefix(count)))
   }
-
-  func labelled(_ reading: CrossEntropy) -> LabelledReading {
-    LabelledReading(reading: reading, classes: classes, indices: indices)
-  }
 }
 
 /// A batch that contradicts itself.
@@ -92,23 +88,37 @@ public struct BatchError: Error, CustomStringConvertible, Equatable {
 }
 
 /// A classifier's predictions for a batch, together with the labels.
-public struct LabelledReading {
-  /// Loss, entropy, margin and answer of each sample.
-  public let reading: CrossEntropy
+public struct LabelledPredictions {
+  /// The loss, entropy, margin and predicted class of each sample.
+  public let predictions: Predictions
   /// The class of each sample.
   public let classes: [Int]
-  /// Each sample's place in what the batches come from.
+  /// Each sample's index in the source of the batches.
   public let indices: [Int]
 
-  /// Whether each sample is classified rightly.
-  public var right: [Bool] { zip(reading.predictions, classes).map { $0 == $1 } }
+  /// The predictions that `rows` describes.
+  /// - Parameter rows: as `Predictions.rows` gives them
+  public init(_ rows: [[Double]], of batch: LabelledBatch) {
+    predictions = Predictions(
+      losses: rows[0], entropies: rows[1], margins: rows[2], classes: rows[3].map { Int($0) })
+    (classes, indices) = (batch.classes, batch.indices)
+  }
+
+  /// Whether each sample is classified correctly.
+  public var right: [Bool] { zip(predictions.classes, classes).map { $0 == $1 } }
+}
+
+extension Predictions {
+  /// The predictions as rows of a measure: losses, entropies, margins and predicted classes, a number a sample each.
+  public var rows: [[Double]] { [losses, entropies, margins, classes.map(Double.init)] }
 }
 
 extension ScoreSum {
+  /// Adds the predictions of a batch.
   /// - Parameter counted: whether a sample counts; all do where it is nil
-  public mutating func add(_ batch: LabelledReading, counted: [Bool]? = nil) {
+  public mutating func add(_ batch: LabelledPredictions, counted: [Bool]? = nil) {
     add(
-      losses: batch.reading.losses, entropies: batch.reading.entropies, predictions: batch.reading.predictions,
-      labels: batch.classes, counted: counted)
+      losses: batch.predictions.losses, entropies: batch.predictions.entropies,
+      predictions: batch.predictions.classes, labels: batch.classes, counted: counted)
   }
 }

@@ -12,8 +12,8 @@ struct Groups {
   }
 
   /// - Parameter margin: a sample is borderline where |p_y − max_{k≠y} p_k| is below it
-  init(_ reference: LabelledReading, margin: Double) {
-    borderline = reference.reading.margins.map { abs($0) < margin }
+  init(_ reference: LabelledPredictions, margin: Double) {
+    borderline = reference.predictions.margins.map { abs($0) < margin }
     alreadyCorrect = reference.right
   }
 }
@@ -24,14 +24,15 @@ struct GroupSums {
   private var alreadyCorrect = ScoreSum()
   private var all = ScoreSum()
 
-  mutating func add(_ reading: LabelledReading, _ groups: Groups) {
-    borderline.add(reading, counted: groups.borderline)
-    alreadyCorrect.add(reading, counted: groups.alreadyCorrect)
-    all.add(reading)
+  mutating func add(_ predictions: LabelledPredictions, _ groups: Groups) {
+    borderline.add(predictions, counted: groups.borderline)
+    alreadyCorrect.add(predictions, counted: groups.alreadyCorrect)
+    all.add(predictions)
   }
 
-  var scores: GroupScores {
-    func score(_ sum: ScoreSum) -> Score? { sum.count == 0 ? nil : sum.score }
-    return GroupScores(borderline: score(borderline), alreadyCorrect: score(alreadyCorrect), all: all.score)
+  /// The score of each group that has samples, by the group's name in tables.
+  var scores: [(group: String, score: Score)] {
+    [("borderline", borderline), ("already-correct", alreadyCorrect), ("all", all)].filter { $0.1.count > 0 }
+      .map { (group: $0.0, score: $0.1.score) }
   }
 }

@@ -2,16 +2,17 @@ import ResidualNetworks
 import Results
 import Torch
 
-/// Any of the paper's measures together, on train and validation samples: what `reslens measure` runs.
+/// Any measures together, on train and validation samples: what `reslens measure` runs.
 public struct MeasureSuite {
-  let network: ResidualNetwork
-  let options: MeasureOptions
+  private let network: ResidualNetwork
+  private let options: MeasureOptions
+  private let measures: [any Measure.Type]
   /// Training images. The scale α is chosen and statistics are recomputed with these.
   public let train: Samples
   /// Images that were not used for training.
   public let validation: Samples
-  private let listBorderline: ((_ isTrain: Bool, BorderlineExample) -> Void)?
-  let group: ProcessGroup?
+  private let listBorderline: ((Split, BorderlineExample) -> Void)?
+  private let group: ProcessGroup?
 
   /// The current phase of the suite.
   public enum Phase: String, Sendable {
@@ -20,86 +21,88 @@ public struct MeasureSuite {
     case validation = "samples of the validation set"
   }
 
+  /// What a suite found.
+  public struct Found {
+    /// The tables of all measures; their first keys are `split` and `samples`.
+    public var tables: [Table]
+    /// The values that cannot exist in the network, and why.
+    public var absent: [MeasureResults.Absence]
+    /// The network's own scores on the validation samples; of no sample where batch normalisations run by each batch's own
+    /// statistics.
+    public var validation: ScoreSum
+  }
+
   /// - Parameters:
+  ///   - registry: the measures that the options' names are of
   ///   - group: processes that have a share of the batches each; all of them get what one would have found
-  ///   - listBorderline: receives every borderline example, and whether it is of the train set
-  /// - Throws: `MeasureError` for anything that cannot be, before any work.
+  ///   - listBorderline: receives every borderline example
+  /// - Throws: `MeasureError` for anything that is not possible, before any work.
   public init(
-    _ network: ResidualNetwork, _ options: MeasureOptions, train: Samples, validation: Samples,
-    by group: ProcessGroup? = nil, listBorderline: ((_ isTrain: Bool, BorderlineExample) -> Void)? = nil
+    _ network: ResidualNetwork, _ options: MeasureOptions, registry: Registry = .standard, train: Samples,
+    validation: Samples, by group: ProcessGroup? = nil, listBorderline: ((Split, BorderlineExample) -> Void)? = nil
   ) throws(MeasureError) {
     (self.network, self.options, self.train, self.validation) = (network, options, train, validation)
     (self.group, self.listBorderline) = (group, listBorderline)
-    try options.check(for: network.architecture, trainImages: train.set.count)
-    if listBorderline != nil, network.architecture.readableSteps.isEmpty {
+    try options.check(for: network.architecture, trainImages: train.set.count, registry: registry)
+    measures = try registry.measures(named: options.names)
+    if listBorderline != nil, MeasureContext(network.architecture, options).readableSteps.isEmpty {
       throw MeasureError(
         option: "list-borderline",
-        problem: "\(network.architecture.name) has no state before a step that the head reads")
+        problem: "\(network.architecture.name) has no state before a step that the readout reads")
     }
   }
 
   /// - Parameter progress: told the phase, how many of its samples are done and how many there are
-  /// - Returns: the measures, which of them cannot be and why, and what the network says of the validation samples: of none
-  ///   where measuring does not look at them in evaluation mode
-  public func run(
-    progress: (Phase, Int, Int) throws -> Void = { _, _, _ in }
-  ) throws -> (measures: MeasureResults.Measures, absent: [MeasureResults.Absence], validation: ScoreSum) {
+  public func run(progress: (Phase, Int, Int) throws -> Void = { _, _, _ in }) throws -> Found {
     var unrolling: PreparedUnrolling?
-    if options.names.contains(.unrolling), let step = unrolledStep {
-      unrolling = try prepareUnrolling(step) { try progress(.scale, $0, train.count) }
+    if measures.contains(where: { $0 == UnrolledSteps.self }),
+      let step = options.repeatedStep(in: network.architecture)
+    {
+      unrolling = try PreparedUnrolling(network, step: step, options.unrolling, train: train, by: group) {
+        try progress(.scale, $0, train.count)
+      }
     }
-    let network = unrolling?.network ?? network
-    func split(_ samples: Samples, isTrain: Bool) throws -> SplitMeasures {
-      let phase = isTrain ? Phase.train : .validation
-      let tell = listBorderline.map { list in { list(isTrain, $0) } }
-      return try measure(
-        { isTold in
-          try SplitMeasures(
-            network.architecture, options, isTrain: isTrain, unrolled: unrolling.map { try unrolledSteps($0.ways) },
-            isTold ? tell : nil)
-        }, all: \.all, on: network, samples, mode: options.mode, by: group
-      ) { try progress(phase, $0, samples.count) }
+    var validationScore = ScoreSum()
+    func tables(of split: Split) throws -> [Table] {
+      let samples = split == .train ? train : validation
+      var context = context(split)
+      context.unrolling = unrolling
+      context.listBorderline = listBorderline.map { list in { list(split, $0) } }
+      let taken = try measures.compactMap { try $0.init(context) }
+      try measure(
+        taken, on: unrolling?.network ?? network, samples, batchNorm: options.batchNorm, by: group,
+        own: { if split == .validation, options.batchNorm == .running { validationScore.add($0) } },
+        progress: { try progress(split == .train ? .train : .validation, $0, samples.count) })
+      let key = Table.Column("samples")
+      return try taken.flatMap { measure in
+        try measure.tables().filter { !$0.rows.isEmpty }.compactMap { table in
+          var table = try Table.joined([(.number(Double(samples.count)), table)], by: key)
+          table?.parameters = type(of: measure).parameters(in: context)
+          return table
+        }
+      }
     }
-    let (onTrain, onValidation) = try (split(train, isTrain: true), split(validation, isTrain: false))
-    return (
-      results(onTrain, onValidation, unrolling), options.absences(in: network.architecture), onValidation.whole.sum
-    )
+    let all = try Split.allCases.map { (split: $0, tables: try tables(of: $0)) }
+    var names: [String] = []
+    for table in all.flatMap(\.tables) where !names.contains(table.name) { names.append(table.name) }
+    let joined = try names.compactMap { name in
+      try Table.joined(
+        all.compactMap { part in part.tables.first { $0.name == name }.map { (part.split.cell, $0) } },
+        by: .init("split"))
+    }
+    return Found(
+      tables: joined, absent: measures.flatMap { $0.absences(in: context(.validation)) }, validation: validationScore)
   }
 
-  private func results(
-    _ train: SplitMeasures, _ validation: SplitMeasures, _ unrolling: PreparedUnrolling?
-  ) -> MeasureResults.Measures {
-    /// The value of both splits; nil where a split has none.
-    func both<Kind, Value>(_ measure: (SplitMeasures) -> Kind?, _ value: (Kind) -> Value) -> BySplit<Value>? {
-      guard let train = measure(train), let validation = measure(validation) else { return nil }
-      return BySplit(train: value(train), validation: value(validation))
-    }
-    var measures = MeasureResults.Measures()
-    if let backpropagated = both(\.cosineLoss, \.backpropagated), let plugged = both(\.cosineLoss, \.plugged) {
-      measures.cosineLoss = .init(backpropagated: backpropagated, plugged: plugged)
-    }
-    measures.l2Ratio = both(\.l2Ratio, \.result)
-    measures.firstOrder = both(\.firstOrder, \.result)
-    measures.intermediate = both(\.intermediate, \.result)
-    if let dropped = both(\.droppedStep, \.result), let baseline = both(\.droppedStep, \.baseline) {
-      measures.droppedStep = .init(train: dropped.train, validation: dropped.validation, baseline: baseline)
-    }
-    if let states = both(\.borderline, \.states), let turns = both(\.borderline, \.turned),
-      let reference = train.borderline?.reference
-    {
-      measures.borderline = .init(margin: options.margin, reference: reference, states: states, turns: turns)
-    }
-    if let unrolling, let repeated = train.unrolled?.repeated {
-      measures.unrolling = Unrolling(
-        repeated: repeated, times: options.unrolling.times, margin: options.margin,
-        recalibrationBatches: options.unrolling.recalibrationBatches, tried: unrolling.tried,
-        trajectories: unrolling.ways.enumerated().compactMap { index, way in
-          both(\.unrolled) { $0.result(way: index) }.map { .init(scale: way.scale, steps: $0) }
-        })
-    }
-    measures.lesions = validation.lesions?.result
-    measures.activationNorm = both(\.activationNorm?.result) { $0 }
-    measures.gradientNorm = both(\.gradientNorm?.result) { $0 }
-    return measures
+  /// The settings that each measure's numbers depend on, by the measures' names.
+  public var parameters: [String: [String: Cell]] {
+    let context = context(.validation)
+    return Dictionary(
+      measures.map { ($0.description.name, $0.parameters(in: context)) }, uniquingKeysWith: { first, _ in first })
+  }
+
+  private func context(_ split: Split) -> MeasureContext {
+    MeasureContext(
+      network.architecture, options, split: split, samples: split == .train ? train.count : validation.count)
   }
 }

@@ -2,230 +2,255 @@ import ResidualNetworks
 import Results
 import Torch
 
-/// Lets `measures` see every step of a network on the given samples: one forward and one backward pass a batch, and
-/// besides only the measures' plans, with what they begin alike run once, and their trajectories from where they leave
-/// the network's own way.
+/// Folds samples into measures: one forward and one backward pass a batch, and besides only the measures' plans, with
+/// what they begin alike run once, and their trajectories from where they leave the network's own way.
+///
+/// Several processes can share the work: each runs some of the batches, and all of them get the rows of all batches, so that
+/// every process finds what one alone would have found, to the bit (by a batch's own statistics, where it has as many
+/// threads).
 /// - Parameters:
-///   - mode: by which statistics normalisations run; by the batch's own (`training`) no state is shown to the plugged head,
-///     and there are no plans and trajectories.
-///   - progress: told after each batch how many samples are done
-/// - Throws: `PlanError` before any work where the network cannot run a measure's plan; `MeasureError` for one in training
-///   mode.
-public func measure(
-  _ measures: [any Measure], on network: ResidualNetwork, _ samples: some BatchSource, mode: MeasureMode = .evaluation,
-  progress: (Int) throws -> Void = { _ in }
-) throws {
-  let round = try Round(measures, on: network, mode)
-  var done = 0
-  try samples.forEachBatch { batch in
-    try round.measure(batch, after: done, Numbers(keeps: false))
-    done += batch.classes.count
-    try progress(done)
-  }
-}
-
-/// As `measure(_:on:_:mode:progress:)`, by several processes: each runs some of the batches, and all of them get what one
-/// alone would have found, to the bit (by a batch's own statistics, where it has as many threads).
-/// - Parameters:
-///   - measures: makes them; where several processes share the work one lot looks at the batches that this process runs, and
-///     another, for which this is called with `true`, is told what was found of all of them
-///   - all: the measures of a lot
+///   - batchNorm: the statistics by which normalisations run; by each batch's own, no state is read by the lens, and there
+///     are no plans and trajectories
+///   - lens: reads the states inside the network; the network's own readout where it is nil
 ///   - group: the processes; nil where this one is alone
-/// - Returns: the measures that were told of all batches
-/// - Throws: as that; `UnlikeMeasures` where the lots do not ask the same of a batch; `ProcessError.lost`
-public func measure<Measures>(
-  _ measures: (_ isTold: Bool) throws -> Measures, all: (Measures) -> [any Measure], on network: ResidualNetwork,
-  _ samples: some BatchSource, mode: MeasureMode = .evaluation, by group: ProcessGroup?,
-  progress: (Int) throws -> Void = { _ in }
-) throws -> Measures {
-  let told = try measures(true)
-  guard let group else {
-    try measure(all(told), on: network, samples, mode: mode, progress: progress)
-    return told
-  }
-  let (looking, telling) = (
-    try Round(all(measures(false)), on: network, mode), try Round(all(told), on: network, mode)
-  )
+///   - own: receives the network's own predictions for each batch
+///   - progress: told after each batch how many samples are done
+/// - Throws: `PlanError` before any work where the network cannot run a measure's plan; `MeasureError` for a plan by a
+///   batch's own statistics; `RowError` where processes measure different things; `ProcessError.lost`
+public func measure(
+  _ measures: [any Measure], on network: ResidualNetwork, _ samples: some BatchSource,
+  batchNorm: BatchNormStatistics = .running, lens: (any Lens)? = nil, by group: ProcessGroup? = nil,
+  own: (LabelledPredictions) -> Void = { _ in }, progress: (Int) throws -> Void = { _ in }
+) throws {
+  let work = try MeasuringWork(measures, on: network, batchNorm, lens)
   try samples.forEachShared(by: group) { batch, earlier in
-    let numbers = Numbers(keeps: true)
-    try looking.measure(batch, after: earlier, numbers)
-    return numbers.kept
-  } tell: { batch, earlier, numbers in
-    let sent = Numbers(sent: numbers)
-    try telling.measure(batch, after: earlier, sent)
-    try sent.checkAllAsked()
+    try work.rows(of: batch, after: earlier)
+  } take: { batch, earlier, rows in
+    own(try work.add(rows, of: batch, after: earlier))
     try progress(earlier + batch.classes.count)
   }
-  return told
 }
 
 /// The work to do with every batch.
-private struct Round {
+private struct MeasuringWork {
   private let network: ResidualNetwork
-  private let mode: MeasureMode
+  private let batchNorm: BatchNormStatistics
+  private let lens: any Lens
+  /// Whether the lens is the network's own readout.
+  private let isOwnReadout: Bool
   private let measures: [any Measure]
-  private let plans: [Asked<Plan>]
-  private let trajectories: [Asked<Trajectory>]
+  /// The measures' names and the numbers of their plans and trajectories, as the numbers of a row: other processes must
+  /// have the same.
+  private let names: [Double]
+  private let plans: [Request<Plan>]
+  private let trajectories: [Request<Trajectory>]
 
   /// Something that a measure asked for.
-  private struct Asked<Way> {
+  private struct Request<Way> {
     let owner: any Measure
-    /// Its place in what the owner asked for.
+    /// Its index in what the owner asked for.
     let index: Int
     let way: Way
   }
 
-  init(_ measures: [any Measure], on network: ResidualNetwork, _ mode: MeasureMode) throws {
-    (self.network, self.mode) = (network, mode)
+  init(
+    _ measures: [any Measure], on network: ResidualNetwork, _ batchNorm: BatchNormStatistics, _ lens: (any Lens)?
+  ) throws {
+    (self.network, self.batchNorm) = (network, batchNorm)
+    (self.lens, isOwnReadout) = (lens ?? ReadoutLens(network), lens == nil)
     self.measures = measures
     plans = try measures.flatMap { owner in
-      try owner.plans(for: network).enumerated().map { Asked(owner: owner, index: $0, way: $1) }
+      try owner.plans(for: network).enumerated().map { Request(owner: owner, index: $0, way: $1) }
     }
     trajectories = try measures.flatMap { owner in
-      try owner.trajectories(for: network).enumerated().map { Asked(owner: owner, index: $0, way: $1) }
+      try owner.trajectories(for: network).enumerated().map { Request(owner: owner, index: $0, way: $1) }
     }
-    if mode == .training, !plans.isEmpty || !trajectories.isEmpty {
-      throw MeasureError(option: "mode", problem: "in training mode there is the network's own pass alone, and no plan")
+    let all = measures.map { type(of: $0).description.name } + ["\(plans.count) \(trajectories.count)"]
+    names = all.joined(separator: "\n").utf8.map { Double($0) }
+    if batchNorm == .batch, !plans.isEmpty || !trajectories.isEmpty {
+      throw MeasureError(
+        option: "batch-norm", problem: "by each batch's own statistics there is the network's own pass alone, and no plan")
     }
     for plan in plans { try network.check(plan.way) }
     for trajectory in trajectories { try trajectory.way.check(on: network) }
   }
 
-  /// - Parameters:
-  ///   - earlier: how many samples came before this batch
-  ///   - numbers: what is found of it; where they are sent nothing is computed
-  func measure(_ batch: LabelledBatch, after earlier: Int, _ numbers: Numbers) throws {
-    let statistics = mode == .evaluation ? Mode.evaluation : .batchStatistics
-    let pass =
-      numbers.areSent ? nil : try Pass(network, images: batch.images, mode: statistics, keepsResiduals: true)
-    let h0 = pass?.h0
-    var starts = Dictionary(trajectories.map { ($0.way.first, Tensor?.none) }, uniquingKeysWith: { first, _ in first })
-    try goBack(pass, network.plan.moves[...], batch, mode, first: 1, numbers) { step, visited in
-      for measure in measures { try measure.observe(step) }
-      if starts.keys.contains(step.number) { starts[step.number] = visited?.input }
+  /// The moves of a trajectory that are seen.
+  private func moves(of trajectory: Trajectory) -> ArraySlice<Plan.Move> {
+    trajectory.plan.moves[trajectory.plan.stepPlaces[trajectory.first - 1]...]
+  }
+
+  /// The plans that run on as many samples of this batch, in ascending order of that number.
+  private func plansBySamples(_ batch: LabelledBatch, after earlier: Int) -> [(samples: Int, plans: [Int])] {
+    Dictionary(grouping: plans.indices) { index in
+      max(0, min(batch.classes.count, (plans[index].owner.plannedSamples ?? .max) - earlier))
+    }.filter { $0.key > 0 }.sorted { $0.key < $1.key }.map { (samples: $0.key, plans: $0.value) }
+  }
+
+  // MARK: from tensors to rows
+
+  /// Runs a batch.
+  /// - Parameter earlier: the number of samples before the batch
+  /// - Returns: the rows of all measures, as `add(_:of:after:)` reads them
+  func rows(of batch: LabelledBatch, after earlier: Int) throws -> [Double] {
+    var rows = RowWriter()
+    rows.append([names])
+    let mode = batchNorm == .running ? NormMode.running : .batch
+    let pass = try Pass(network, images: batch.images, mode: mode, wants: .added)
+    let h0 = pass.h0
+    let wanted = Set(trajectories.map(\.way.first))
+    var starts: [Int: Tensor] = [:]
+    let output = try OutputGradient(pass.logits, batch.labels, samplesAreIndependent: batchNorm == .running)
+    rows.append(output.predictions.rows)
+    try goBack(pass, output, network.plan.moves[...], batch, batchNorm, first: 1) { step in
+      for measure in measures { rows.append(try measure.rows(of: step)) }
+      if wanted.contains(step.number) { starts[step.number] = step.input }
     }
-    try answer(batch, h0: h0, after: earlier, numbers)
-    for trajectory in trajectories {
-      let way = trajectory.way
-      let moves = way.plan.moves[way.plan.stepPlaces[way.first - 1]...]
-      let pass = try starts[way.first]?.map { try Pass(network, moves: moves, from: $0) }
-      try goBack(pass, moves, batch, .evaluation, first: way.first, numbers) { step, _ in
-        try trajectory.owner.observe(trajectory: trajectory.index, step)
+    for (count, members) in plansBySamples(batch, after: earlier) {
+      let part = try batch.prefix(count)
+      try network.run(members.map { plans[$0].way }, on: h0.rows(0..<count)) { _, h in
+        rows.append(try Predictions(logits: network.classify(h), labels: part.labels).rows)
       }
     }
-  }
-
-  /// A step as the way back meets it.
-  private struct Met {
-    let layout: StepLayout
-    /// Among the steps of the pass, from 1.
-    let number: Int
-    /// Whether the next step takes what this one makes, with no pooling between.
-    let isTaken: Bool
-  }
-
-  /// The steps of a pass that add something, from the last to the first.
-  private func steps(of moves: ArraySlice<Plan.Move>) throws -> [Met] {
-    var met: [Met] = []
-    var number = 0
-    for (place, move) in zip(moves.indices, moves) {
-      guard case .step(let step) = move else { continue }
-      number += 1
-      guard step.scale != 0 else { continue }
-      let rest = moves[(place + 1)...]
-      let isTaken = if case .step = rest.first { true } else { false }
-      met.append(Met(layout: try network.layout(of: step), number: number, isTaken: isTaken))
+    for trajectory in trajectories {
+      guard let start = starts[trajectory.way.first] else { continue }
+      let moves = moves(of: trajectory.way)
+      let pass = try Pass(network, moves: moves, from: start)
+      let output = try OutputGradient(pass.logits, batch.labels, samplesAreIndependent: true)
+      try goBack(pass, output, moves, batch, .running, first: trajectory.way.first) {
+        rows.append(try trajectory.owner.rows(of: $0, onTrajectory: trajectory.index))
+      }
     }
-    return met.reversed()
+    return rows.numbers
   }
 
   /// Shows every step of a pass on the way back.
   /// - Parameters:
-  ///   - pass: of these moves; nil where another process made it
+  ///   - output: the gradient at the pass's logits
+  ///   - moves: the moves of the pass
   ///   - first: the number of the pass's first step
   private func goBack(
-    _ pass: Pass?, _ moves: ArraySlice<Plan.Move>, _ batch: LabelledBatch, _ mode: MeasureMode, first: Int,
-    _ numbers: Numbers, show: (StepReading, Pass.VisitedStep?) throws -> Void
+    _ pass: Pass, _ output: OutputGradient, _ moves: ArraySlice<Plan.Move>, _ batch: LabelledBatch,
+    _ batchNorm: BatchNormStatistics, first: Int, show: (StepView) throws -> Void
   ) throws {
-    let lastStage = network.architecture.stages.count - 1
-    let isReadable = mode == .evaluation
-    let begun = try pass.map { try start($0, batch, mode) }
-    let doubts: [Double] = try numbers.ask { try begun.wanted().doubts }
-    func readable(_ h: Tensor?, said: CrossEntropy? = nil) -> ReadableState {
-      ReadableState(network, batch, numbers, said: said) { try h.wanted() }
+    func state(_ h: Tensor, of spec: StepSpec, _ shape: [Int], known: Predictions? = nil) -> LensState? {
+      guard batchNorm == .running, lens.obstacle(inStage: spec.stage, shape: shape) == nil else { return nil }
+      return LensState(known: known) { try lens.read(h, labels: batch.labels) }
     }
-    func normed(_ h: Tensor?, _ squares: [Double]?) -> NormedState {
-      NormedState(numbers) { try squares ?? h.wanted().sampleSquares() }
-    }
-    var later: (stage: Int, state: ReadableState?) = (
-      lastStage, isReadable ? readable(pass?.features, said: begun?.said) : nil
-    )
-    var following: NormedState?
-    func meet(_ step: Met, _ visited: Pass.VisitedStep?) throws {
-      let stage = step.layout.name.stage
-      let before = isReadable && stage == lastStage ? readable(visited?.kept) : nil
-      // The later step adds to the state that this step ends with, unless a projection or a pooling lies between them.
-      let after = later.stage == stage ? later.state : nil
-      let made = step.isTaken ? following : nil
-      let taken = normed(visited?.input, visited?.inputSquares)
-      try show(
-        StepReading(
-          step.layout, number: first + step.number - 1, visited, numbers, doubts: doubts, before: before, after: after,
-          inputState: taken, outputState: made ?? normed(visited?.output, visited?.outputSquares)), visited)
-      later = (stage, before)
-      following = taken
-    }
-    var steps = try steps(of: moves)[...]
-    guard let pass, let begun else { return try steps.forEach { try meet($0, nil) } }
-    try pass.backward(begun.gradient, into: nil) { visited in
-      guard let step = steps.popFirst(), step.number == visited.number else { throw PassError.goneBack }
-      try meet(step, visited)
+    /// The step that was shown last, which follows in the pass.
+    var next: StepView?
+    let steps = try planSteps(of: moves, first: first)
+    var index = steps.count
+    try pass.backward(output.gradient, into: nil) { visited in
+      index -= 1
+      let (step, spec) = (steps[index].step, visited.spec)
+      let before = state(visited.skip, of: spec, spec.output)
+      let follower = next.flatMap { $0.spec.stage == spec.stage ? $0 : nil }
+      // The step after this one adds to the state that this one ends with, unless a projection or a pooling is between.
+      let adding = follower.flatMap { $0.spec.hasIdentitySkip ? $0 : nil }
+      // The network's own readout has read the state at the end of the pass already.
+      let known = next == nil && isOwnReadout ? output.predictions : nil
+      let after = adding == nil ? state(visited.output, of: spec, spec.output, known: known) : adding?.before
+      let view = StepView(
+        visited, number: step.number, end: output, before: before, after: after, next: follower,
+        following: steps[index].isTaken ? next.map { next in { try next.inputSquares() } } : nil)
+      try show(view)
+      // A chain of all steps would keep all of their tensors.
+      (view.next, view.following) = (nil, nil)
+      next = view
     }
   }
 
-  /// The start of the backward pass: the gradient to propagate, the factor that turns each sample's part of it into
-  /// ∂L/∂h, and the head's predictions.
-  private func start(
-    _ pass: Pass, _ batch: LabelledBatch, _ mode: MeasureMode
-  ) throws -> (gradient: Tensor, doubts: [Double], said: CrossEntropy) {
-    guard mode == .evaluation else {
-      let said = try CrossEntropy(logits: pass.logits, labels: batch.labels, gradientScale: 1)
-      return (try said.requiredGradient(), batch.classes.map { _ in 1 }, said)
-    }
-    let odds = try LogOdds(logits: pass.logits, labels: batch.labels)
-    return (odds.gradient, odds.doubts, try CrossEntropy(logits: pass.logits, labels: batch.labels))
-  }
+  // MARK: from rows to sums
 
-  /// Tells the measures what the head says after their plans.
-  private func answer(_ batch: LabelledBatch, h0: Tensor?, after earlier: Int, _ numbers: Numbers) throws {
-    // Plans that want no more than the first samples of this batch run on those alone.
-    let wanted = Dictionary(grouping: plans.indices) { index in
-      max(0, min(batch.classes.count, (plans[index].owner.plannedSamples ?? .max) - earlier))
+  /// Folds the rows of a batch, whichever process ran it.
+  /// - Returns: the network's own predictions
+  func add(_ numbers: [Double], of batch: LabelledBatch, after earlier: Int) throws -> LabelledPredictions {
+    var rows = RowReader(numbers)
+    guard try rows.next() == [names], let own = try rows.next() else { throw RowError() }
+    for (step, _) in try planSteps(of: network.plan.moves[...], first: 1).reversed() {
+      for measure in measures { if let found = try rows.next() { measure.add(found, of: step, batch) } }
     }
-    for (count, members) in wanted.sorted(by: { $0.key < $1.key }) where count > 0 {
+    for (count, members) in plansBySamples(batch, after: earlier) {
       let part = try batch.prefix(count)
-      func tell(_ place: Int, _ h: Tensor?) throws {
-        let asked = plans[members[place]]
-        let reading: CrossEntropy = try numbers.ask {
-          try CrossEntropy(logits: network.classify(h.wanted()), labels: part.labels)
-        }
-        asked.owner.observe(plan: asked.index, part.labelled(reading))
-      }
-      let ways = members.map { plans[$0].way }
-      if let h0 {
-        try network.run(ways, on: h0.rows(0..<count), visit: tell)
-      } else {
-        for place in ResidualNetwork.order(of: ways) { try tell(place, nil) }
+      for index in ResidualNetwork.order(of: members.map { plans[$0].way }) {
+        guard let found = try rows.next() else { throw RowError() }
+        let request = plans[members[index]]
+        request.owner.add(LabelledPredictions(found, of: part), ofPlan: request.index)
       }
     }
+    for trajectory in trajectories {
+      let steps = try planSteps(of: moves(of: trajectory.way), first: trajectory.way.first)
+      for (step, _) in steps.reversed() {
+        guard let found = try rows.next() else { continue }
+        trajectory.owner.add(found, of: step, onTrajectory: trajectory.index, batch)
+      }
+    }
+    try rows.checkIsAtEnd()
+    return LabelledPredictions(own, of: batch)
+  }
+
+  /// The steps of some moves that add something, and whether the next move is a step too, which takes what the step makes.
+  private func planSteps(
+    of moves: ArraySlice<Plan.Move>, first: Int
+  ) throws -> [(step: PlanStep, isTaken: Bool)] {
+    var steps: [(step: PlanStep, isTaken: Bool)] = []
+    var number = first - 1
+    for (index, move) in zip(moves.indices, moves) {
+      guard case .step(let step) = move else { continue }
+      number += 1
+      guard step.scale != 0 else { continue }
+      let isTaken = if case .step = moves[(index + 1)...].first { true } else { false }
+      steps.append((PlanStep(spec: try network.spec(of: step), number: number), isTaken))
+    }
+    return steps
   }
 }
 
-extension Optional {
-  /// The values of a batch that this process runs.
-  /// - Throws: `PassError` where another one runs it.
-  fileprivate func wanted() throws -> Wrapped {
-    guard let self else { throw PassError.goneBack }
-    return self
+// MARK: rows as numbers
+
+/// Writes rows one after the other as numbers: for each the number of vectors, and for each vector its length and its
+/// elements; −1 where there are no rows.
+private struct RowWriter {
+  private(set) var numbers: [Double] = []
+
+  mutating func append(_ rows: [[Double]]?) {
+    numbers.append(Double(rows?.count ?? -1))
+    for vector in rows ?? [] { numbers += [Double(vector.count)] + vector }
   }
+}
+
+/// Reads what `RowWriter` wrote.
+private struct RowReader {
+  private let numbers: [Double]
+  private var index = 0
+
+  init(_ numbers: [Double]) { self.numbers = numbers }
+
+  private mutating func take(_ count: Int) throws(RowError) -> ArraySlice<Double> {
+    guard count >= 0, count <= numbers.count - index else { throw RowError() }
+    defer { index += count }
+    return numbers[index..<(index + count)]
+  }
+
+  private mutating func count() throws(RowError) -> Int {
+    guard let count = try take(1).first.flatMap({ Int(exactly: $0) }) else { throw RowError() }
+    return count
+  }
+
+  /// The next rows; nil where there are none.
+  mutating func next() throws(RowError) -> [[Double]]? {
+    let vectors = try count()
+    guard vectors >= 0 else { return nil }
+    var rows: [[Double]] = []
+    for _ in 0..<vectors { rows.append(Array(try take(count()))) }
+    return rows
+  }
+
+  func checkIsAtEnd() throws(RowError) { if index != numbers.count { throw RowError() } }
+}
+
+/// Processes that share the measuring and do not measure the same things.
+public struct RowError: Error, CustomStringConvertible, Equatable {
+  public let description = "the processes do not take the same measures: start all of them with the same options"
 }

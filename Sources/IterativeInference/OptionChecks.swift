@@ -2,21 +2,22 @@ import ResidualNetworks
 import Results
 
 extension MeasureOptions {
-  /// - Parameter trainImages: how many there are to take statistics on anew
-  /// - Throws: `MeasureError` for what cannot be of networks of this architecture; nothing needs to be built to know it.
-  public func check(for architecture: Architecture, trainImages: Int) throws(MeasureError) {
+  /// - Parameter trainImages: the number of images on which statistics can be taken anew
+  /// - Throws: `MeasureError` for what is not possible in networks of this architecture; no network is built to know it.
+  public func check(for architecture: Architecture, trainImages: Int, registry: Registry) throws(MeasureError) {
     try Groups.check(margin: margin)
-    if mode == .training, let name = names.subtracting(MeasureName.inTrainingMode).map(\.rawValue).min() {
-      let possible = MeasureName.allCases.filter(MeasureName.inTrainingMode.contains).map(\.rawValue)
+    let measures = try registry.measures(named: names)
+    if batchNorm == .batch, let name = measures.map({ $0.description }).first(where: { !$0.use.withBatchStatistics })?.name {
+      let possible = registry.names(where: \.withBatchStatistics).joined(separator: ", ")
       throw MeasureError(
-        option: "mode",
-        problem: "in training mode there is no \(name), only \(possible.joined(separator: ", "))")
+        option: "batch-norm", problem: "by each batch's own statistics there is no \(name), only \(possible)")
     }
-    if names.contains(.unrolling), let step = repeatedStep(in: architecture) {
+    if measures.contains(where: { $0 == UnrolledSteps.self }), let step = repeatedStep(in: architecture) {
       try checkUnrolling(step, of: architecture, trainImages: trainImages)
     }
-    for isTrain in [true, false] {
-      _ = try SplitMeasures(architecture, self, isTrain: isTrain, unrolled: nil, nil)
+    for split in Split.allCases {
+      let context = MeasureContext(architecture, self, split: split)
+      for measure in measures { _ = try measure.init(context) }
     }
   }
 

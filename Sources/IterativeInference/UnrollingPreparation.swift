@@ -1,50 +1,51 @@
 import ResidualNetworks
 import Results
+import Torch
 
-extension MeasureSuite {
-  struct PreparedUnrolling {
-    /// With the added steps' own normalisations where they are asked for.
-    let network: ResidualNetwork
-    /// Unscaled, then scaled.
-    let ways: [UnrolledSteps.Way]
-    let tried: [Unrolling.TriedScale]?
-  }
-
-  /// The step that is to be repeated; nil where none was named and the last one changes h's shape.
-  var unrolledStep: Int? { options.repeatedStep(in: network.architecture) }
-
-  func unrolledSteps(_ ways: [UnrolledSteps.Way]) throws(MeasureError) -> UnrolledSteps {
-    try UnrolledSteps(
-      network.architecture, step: unrolledStep, times: options.unrolling.times, ways: ways, margin: options.margin)
-  }
+/// The ways of repeating a step in one network.
+struct PreparedUnrolling {
+  /// The network, with the added steps' own statistics where they are asked for.
+  let network: ResidualNetwork
+  /// The repeated step's number.
+  let step: Int
+  /// Unscaled, then scaled.
+  let ways: [UnrolledSteps.Way]
+  /// The scales that were tried on train data; nil where the scale was given.
+  let tried: [UnrolledSteps.ScaleRow]?
 
   /// Takes the added steps' statistics anew where that is asked for, and chooses the scale.
-  func prepareUnrolling(_ step: Int, progress: (Int) throws -> Void) throws -> PreparedUnrolling {
-    let (times, batches) = (options.unrolling.times, options.unrolling.recalibrationBatches)
-    let candidates = options.unrolling.scale.candidates
+  init(
+    _ network: ResidualNetwork, step: Int, _ options: MeasureOptions.Unrolling, train: Samples, by group: ProcessGroup?,
+    progress: (Int) throws -> Void
+  ) throws {
+    self.step = step
+    let (times, batches) = (options.times, options.recalibrationBatches)
+    let candidates = options.scale.candidates
     let scales = (candidates.contains(1) ? [] : [1]) + candidates
     let ways = scales.enumerated().map { index, scale in
       UnrolledSteps.Way(scale: scale, firstStatistics: batches.map { _ in 1 + index * times })
     }
     let unscaled = ways.filter { $0.scale == 1 }.prefix(1)
-    var network = network
+    var prepared = network
     if let batches {
       let plans = try ways.map { try UnrolledSteps.plan(network.plan, step, times, $0) }
-      network = try network.recalibrated(for: plans, batches: batches) { batch in
+      prepared = try network.recalibrated(for: plans, batches: batches) { batch in
         let first = batch * MeasureOptions.recalibrationBatch
         return try train.maker.batch(train.set, first..<first + MeasureOptions.recalibrationBatch).images
       }
     }
-    let tried = ways.filter { candidates.contains($0.scale) }
-    guard case .chosen = options.unrolling.scale else {
-      return PreparedUnrolling(network: network, ways: unscaled + tried.filter { $0.scale != 1 }, tried: nil)
+    self.network = prepared
+    let possible = ways.filter { candidates.contains($0.scale) }
+    guard case .chosen = options.scale else {
+      tried = nil
+      self.ways = unscaled + possible.filter { $0.scale != 1 }
+      return
     }
     let losses = try UnrolledSteps.losses(
-      network, step: step, times: times, ways: tried, on: train, by: group, progress: progress)
-    let results = zip(tried, losses).map { Unrolling.TriedScale(scale: $0.scale, loss: $1) }
-    // An explosion is no number, and worse than any.
-    let best = zip(tried, losses).min { ($0.1.isNaN ? .infinity : $0.1) < ($1.1.isNaN ? .infinity : $1.1) }
-    let chosen = best.map { [$0.0] }?.filter { $0.scale != 1 } ?? []
-    return PreparedUnrolling(network: network, ways: unscaled + chosen, tried: results)
+      prepared, step: step, times: times, ways: possible, on: train, by: group, progress: progress)
+    tried = zip(possible, losses).map { UnrolledSteps.ScaleRow(scale: $0.scale, loss: $1) }
+    // An explosion is not a number, and worse than any.
+    let best = zip(possible, losses).min { ($0.1.isNaN ? .infinity : $0.1) < ($1.1.isNaN ? .infinity : $1.1) }
+    self.ways = unscaled + (best.map { [$0.0] } ?? []).filter { $0.scale != 1 }
   }
 }

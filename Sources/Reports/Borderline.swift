@@ -1,100 +1,138 @@
+import Host
 import Results
 
-extension Measure {
-  static var borderline: Measure {
-    Measure(
-      id: "borderline", name: "borderline", title: "Borderline examples: what do the last steps mend?",
-      definition: """
-        An example of class y is borderline where the head is nearly undecided about it, <b>|p<sub>y</sub> − \
-        max<sub>k≠y</sub> p<sub>k</sub>| &lt; margin</b>, by what it says of an earlier state, the reference. The \
-        groups stay as they are there while the later steps run: the borderline examples, those that were classified \
-        rightly already (borderline or not), and all. Of the borderline ones a step corrects those that were wrong \
-        before it and are right after it, and breaks those that go the other way.
-        """,
-      place: "Fig. 6",
-      finding: """
-        a significant chunk of borderline examples gets corrected by the immediate next residual block; what the last \
-        blocks improve on borderline examples is at the expense of the loss of examples that are correct already.
-        """,
-      isPresent: { $0.borderline?.states.hasNoSteps == false },
-      details: { $0.borderline.map(borderlineDetails) },
-      pictures: { subjects in
-        [
-          Picture(
-            figure: borderlineFigure(of: subjects),
-            caption: """
-              Means over each group; loss and entropy in nats. Leftmost: the reference. A group without examples has \
-              no curve.
-              """),
-          Picture(
-            figure: turnedFigure(of: subjects),
-            caption: "Shares of the borderline examples of each set.",
-            projectionCaption: "Diamonds: steps with a projection."),
-        ]
-      }, table: borderlineTable)
-  }
-}
+/// The scores of borderline examples along the last steps, and the predictions that each of them flips.
+struct BorderlineDisplay: ViewDisplay {
+  private static let scores = "borderline"
+  private static let flips = "borderline-flips"
 
-private func borderlineDetails(_ borderline: BorderlineExamples) -> Markup {
-  let sizes = splits(of: borderline.states).map { label, states in
-    let groups = states.first?.groups
-    return "\(groups?.borderline?.count ?? 0) of \(groups?.all.count ?? 0) \(label) examples are borderline, "
-      + "\(groups?.alreadyCorrect?.count ?? 0) already correct"
-  }
-  return """
-    Margin \(significant(borderline.margin)), reference: after step \(borderline.reference). There \
-    \(sizes.joined(separator: "; ")).
-    """
-}
+  /// The keys of the table of scores.
+  private struct State: TableRow {
+    /// The number of steps made before the state.
+    var step: Int
+    /// The name of an `ExampleGroup`.
+    var group: String
 
-/// The three groups over the states from the reference on; a row a set.
-func borderlineFigure(of subjects: Subjects) -> Figure {
-  let panels = subjects.runs.flatMap { run in
-    splits(of: run.measures?.measures.borderline?.states).flatMap { split, states in
-      groupPanels(subjects.title(run, split), x: "after step", states.map(\.placed))
+    static let keys = ["step", "group"]
+  }
+
+  /// The borderline examples whose prediction one step flips.
+  private struct Flips: TableRow {
+    var step: Int
+    /// The number of examples that are wrong before the step and right after it.
+    var corrected: Int
+    /// The number of examples that are right before the step and wrong after it.
+    var broken: Int
+    /// The number of borderline examples.
+    var count: Int
+
+    static let keys = ["step"]
+  }
+
+  private func scores(_ tables: MeasuredTables, _ split: Split) throws -> [GroupScore] {
+    zip(
+      try tables.rows(of: State.self, in: Self.scores, split), try tables.rows(of: Score.self, in: Self.scores, split)
+    ).map { GroupScore(place: $0.step, group: $0.group, score: $1) }.sorted { $0.place < $1.place }
+  }
+
+  func isPresent(in tables: MeasuredTables) throws -> Bool { tables[Self.scores]?.rows.isEmpty == false }
+
+  func remark(on tables: MeasuredTables) throws -> Markup? {
+    guard let parameters = tables[Self.scores]?.parameters, let reference = parameters["reference"]?.integer else {
+      return nil
     }
+    let sizes = try Split.allCases.map { split in
+      let first = try scores(tables, split).filter { $0.place == reference }
+      func count(_ group: String) -> Int { first.first { $0.group == group }?.score.count ?? 0 }
+      return "\(count("borderline")) of \(count("all")) \(split.rawValue) examples are borderline and "
+        + "\(count("already-correct")) are already correct"
+    }
+    return """
+      The margin is \(significant(parameters["margin"]?.number ?? .nan)), and the reference is the state after step \
+      \(reference). There, \(sizes.joined(separator: "; ")).
+      """
   }
-  return Figure(
-    name: "borderline", title: "Accuracy, loss and entropy of borderline, already correct and all examples",
-    panels: panels, columns: 3, panelHeight: 200)
-}
 
-/// The shares of borderline examples that each step corrects and breaks.
-func turnedFigure(of subjects: Subjects) -> Figure {
-  stepFigure("borderline-turns", title: "Borderline examples corrected and broken by each step", of: subjects) {
-    measures in
-    guard let turns = measures.borderline?.turns else { return nil }
-    let series = zip(splits(of: turns), [Figure.Style.train, .validation]).flatMap { split, style in
-      func series(_ what: String, _ style: Figure.Style, _ number: (TurnedExamples) -> Int) -> Figure.Series {
-        Figure.Series(
-          "\(split.label), \(what)", style: style,
-          points: split.values.filter { $0.count > 0 }.map {
-            .init(
-              x: Double($0.name.step), y: 100 * Double(number($0)) / Double($0.count), marked: $0.name.projection)
-          })
+  func sampleCounts(in tables: MeasuredTables, _ split: Split) throws -> [Double] {
+    try scores(tables, split).filter { $0.group == "all" }.map { Double($0.score.count) }
+  }
+
+  func pictures(of subjects: Subjects) throws -> [Picture] {
+    [
+      Picture(
+        figure: try scoreFigure(of: subjects),
+        caption: """
+          Means over each group. The leftmost points are the reference. A group without examples has no curve.
+          """),
+      Picture(
+        figure: try flipFigure(of: subjects), caption: "Shares of the borderline examples of each set.",
+        markedCaption: "Diamonds: steps with a projection."),
+    ]
+  }
+
+  /// The three groups over the states from the reference on; a row for each set of a run.
+  private func scoreFigure(of subjects: Subjects) throws -> Figure {
+    var panels: [Figure.Panel] = []
+    var data = FigureData()
+    for run in subjects.runs {
+      for split in Split.allCases {
+        let scores = try scores(run.tables, split)
+        panels += groupPanels(subjects.title(run.name, split.rawValue), x: "after step", scores)
       }
-      var plain = style
-      (plain.dash, plain.filled) = (.solid, true)
-      var open = style
-      (open.dash, open.filled) = (.dashed, false)
-      return [series("corrected", plain, \.corrected), series("broken", open, \.broken)]
+      if let table = run.tables[Self.scores] { data.add([("run", .name(run.name))], table) }
     }
-    return Figure.Panel(x: .init("step"), y: .init("of the borderline examples (%)"), series: series)
+    return Figure(
+      name: "borderline", title: "Accuracy, loss and entropy of borderline, already correct and all examples",
+      panels: panels, columns: 3, panelHeight: 200, data: data)
   }
-}
 
-private func borderlineTable(_ measures: MeasureResults.Measures, run: String?) -> Markup {
-  guard let borderline = measures.borderline else { return "" }
-  let states = splits(of: borderline.states).map { split, states in
-    ExampleGroup.table(states.map(\.placed), place: "after step", caption: tableCaption(run, split))
+  /// The shares of borderline examples that each step corrects and breaks; a panel for each run.
+  private func flipFigure(of subjects: Subjects) throws -> Figure {
+    var panels: [Figure.Panel] = []
+    var data = FigureData()
+    for run in subjects.runs {
+      guard let table = run.tables[Self.flips] else { continue }
+      data.add([("run", .name(run.name))], table)
+      var series: [Figure.Series] = []
+      for split in Split.allCases {
+        let rows = try run.tables.rows(of: Flips.self, in: Self.flips, split).filter { $0.count > 0 }
+        func curve(_ label: String, _ dash: Figure.Dash, _ number: (Flips) -> Int) -> Figure.Series {
+          var style = split.style
+          (style.dash, style.filled) = (dash, dash == .solid)
+          return Figure.Series(
+            "\(split.rawValue), \(label)", style: style,
+            points: rows.map {
+              .init(
+                x: Double($0.step), y: 100 * Double(number($0)) / Double($0.count),
+                marked: run.tables.isMarked($0.step))
+            })
+        }
+        series += [curve("corrected", .solid, \.corrected), curve("broken", .dashed, \.broken)]
+      }
+      panels.append(
+        Figure.Panel(
+          title: subjects.title(run.name), x: .init("step"), y: .init("of the borderline examples (%)"),
+          series: series))
+    }
+    return Figure(
+      name: Self.flips, title: "Borderline examples corrected and broken by each step", panels: panels,
+      columns: min(2, panels.count), data: data)
   }
-  let turns = stepTable(
-    columns: ["corrected", "broken", "borderline"], train: borderline.turns.train,
-    validation: borderline.turns.validation, name: \.name, run: tableCaption(run, "borderline examples turned")
-  ) { [String($0.corrected), String($0.broken), String($0.count)] }
-  return "\(states + [turns])"
-}
 
-extension GroupedState {
-  fileprivate var placed: PlacedGroups { PlacedGroups(place: step, groups: groups) }
+  func table(of tables: MeasuredTables, run: String?) throws -> Markup {
+    let states = try Split.allCases.map { split in
+      ExampleGroup.table(
+        try scores(tables, split), place: "after step", caption: tableCaption(run, split.rawValue))
+    }
+    func cells(_ split: Split) throws -> [Int: [String]] {
+      let rows = try tables.rows(of: Flips.self, in: Self.flips, split).map {
+        ($0.step, [String($0.corrected), String($0.broken), String($0.count)])
+      }
+      return Dictionary(rows, uniquingKeysWith: { first, _ in first })
+    }
+    let flipped = stepTable(
+      columns: ["corrected", "broken", "borderline"], train: try cells(.train), validation: try cells(.validation),
+      of: tables, run: tableCaption(run, "borderline examples whose prediction flips"))
+    return "\(states + [flipped])"
+  }
 }

@@ -1,4 +1,4 @@
-/// A picture as a value. Its `.csv`, its gnuplot script and so its SVG all come from here.
+/// A picture as a value: its gnuplot script, which draws the SVG, and the numbers that it shows.
 public struct Figure: Equatable, Sendable {
   /// The stem of the figure's file names.
   public var name: String
@@ -14,10 +14,12 @@ public struct Figure: Equatable, Sendable {
   public var legend: [LegendEntry]?
   /// The legend's name for marked points.
   public var markedLabel: String
+  /// The numbers that the picture shows, for its CSV file.
+  public var data: FigureData
 
   public init(
     name: String, title: String, panels: [Panel], columns: Int = 1, panelHeight: Int = 250,
-    legend: [LegendEntry]? = nil, markedLabel: String = "projection step"
+    legend: [LegendEntry]? = nil, markedLabel: String = "projection step", data: FigureData = FigureData()
   ) {
     self.name = name
     self.title = title
@@ -26,6 +28,7 @@ public struct Figure: Equatable, Sendable {
     self.panelHeight = panelHeight
     self.legend = legend
     self.markedLabel = markedLabel
+    self.data = data
   }
 
   /// One pair of axes.

@@ -87,7 +87,7 @@ extension Figure {
 
   /// Without borders: gnuplot fills with hard edges, so that no seams show.
   func cells(curve: Int) -> String {
-    "data skip 1 using (cell(\(curve))):3:8:9:10:11:7 with boxxyerror linecolor palette "
+    "$points using (cell(\(curve))):3:8:9:10:11:7 with boxxyerror linecolor palette "
       + "fillstyle solid 1 noborder notitle"
   }
 }

@@ -1,16 +1,19 @@
 import Foundation
 
 extension Figure {
-  /// A gnuplot script that draws `NAME.svg` from the `NAME.csv` beside it.
+  /// A gnuplot script that draws `NAME.svg`. It holds the places of all points; the numbers that they were made of stand
+  /// in `NAME.csv`.
   public var script: String {
     let layout = Layout(self)
     var script = [
-      "# Draws \(name).svg from \(name).csv beside it:  gnuplot \(name).gp",
+      "# Draws \(name).svg:  gnuplot \(name).gp    (\(name).csv has the numbers as a table)",
       "set terminal svg size \(Layout.width),\(layout.height) dynamic noenhanced font 'sans-serif,13' linewidth 1.2",
       "set encoding utf8",
       "set output \(literal(name + ".svg"))",
-      "data = \(literal(name + ".csv"))",
       "set datafile separator ','",
+    ]
+    script += ["$points << END"] + points + ["END"]
+    script += [
       "x(n) = column(1) == n ? column(2) : NaN             # x where the line belongs to curve n",
       "marked(n) = column(6) == 1 ? x(n) : NaN",
       "plain(n) = column(6) == 0 ? x(n) : NaN",
@@ -38,6 +41,41 @@ extension Figure {
       script.append("plot \\\n  " + (parts.isEmpty ? ["NaN notitle"] : parts).joined(separator: ", \\\n  "))
     }
     return (script + ["", "unset multiplot"]).map { $0 + "\n" }.joined()
+  }
+
+  /// The places of all points and cells, a line each: the curve's number, counted from 1 through the series and maps of
+  /// the whole figure; x; y; the lower and the upper edge of the band, empty where there is none; 1 for a marked point
+  /// and else 0. A cell goes on with its value and its left, right, lower and upper edges.
+  var points: [String] {
+    var lines: [String] = []
+    var curve = 0
+    func add(_ numbers: [Double?], marked: Bool, _ cell: [Double] = []) {
+      let fields = ["\(curve)"] + numbers.map { $0.map { "\($0)" } ?? "" } + [marked ? "1" : "0"]
+      lines.append((fields + cell.map { "\($0)" }).joined(separator: ","))
+    }
+    for panel in panels {
+      for series in panel.series {
+        curve += 1
+        for point in series.points {
+          let edges = point.spread.map { [lowEdge(point.y, $0, of: panel), point.y + $0] } ?? [nil, nil]
+          add([point.x, point.y] + edges, marked: point.marked)
+        }
+      }
+      guard let map = panel.map else { continue }
+      curve += 1
+      for cell in map.cells {
+        add(
+          [cell.x, cell.y, nil, nil], marked: false,
+          [cell.value, cell.width.lowerBound, cell.width.upperBound, cell.height.lowerBound, cell.height.upperBound])
+      }
+    }
+    return lines
+  }
+
+  /// The lower edge of a band. A deviation above its mean has none on a logarithmic axis: the band then goes down out of
+  /// the picture.
+  private func lowEdge(_ y: Double, _ spread: Double, of panel: Panel) -> Double {
+    panel.y.scale == .logarithmic && y > 0 ? max(y - spread, y / 1000) : y - spread
   }
 
   private func axes(of panel: Panel) -> [String] {
@@ -82,7 +120,7 @@ extension Figure {
   private func bands(of series: Series, curve: Int) -> [String] {
     guard series.style.hasBand, series.points.contains(where: { $0.spread != nil }) else { return [] }
     return [
-      "data skip 1 using (x(\(curve))):4:5 with filledcurves "
+      "$points using (x(\(curve))):4:5 with filledcurves "
         + "fillcolor rgb '\(series.style.colour)' fillstyle transparent solid 0.16 noborder notitle"
     ]
   }
@@ -93,17 +131,17 @@ extension Figure {
     let isDense = series.points.count > 24
     var parts: [String] = []
     if style.hasLine {
-      parts.append("data skip 1 using (x(\(curve))):3 with lines \(style.line(width: isDense ? 1.3 : 1.6)) notitle")
+      parts.append("$points using (x(\(curve))):3 with lines \(style.line(width: isDense ? 1.3 : 1.6)) notitle")
     }
     if style.marker != .none {
       let every = style.markerInterval > 1 ? " every \(style.markerInterval)" : ""
       let size = isDense && every.isEmpty ? 0.38 : 0.62
-      parts.append("data skip 1\(every) using (plain(\(curve))):3 with points \(style.points(size: size)) notitle")
+      parts.append("$points\(every) using (plain(\(curve))):3 with points \(style.points(size: size)) notitle")
     }
     if series.points.contains(where: \.marked) {
       var diamond = style
       diamond.marker = .diamond
-      parts.append("data skip 1 using (marked(\(curve))):3 with points \(diamond.points(size: 1.05)) notitle")
+      parts.append("$points using (marked(\(curve))):3 with points \(diamond.points(size: 1.05)) notitle")
     }
     return parts
   }

@@ -1,95 +1,138 @@
 import Results
 
-// How much larger the gradient is at the first stage than at the last, over training (§4.5, Fig. 8).
+// The ratio of gradient norms between the first stage and the last, over training (§4.5, Fig. 8).
 
 extension Section {
   /// nil where no run has the ratio from its training.
-  static func gradientRatio(_ runs: [ReportedRun]) -> Section? {
+  static func gradientRatio(_ runs: [ReportedRun]) throws -> Section? {
     let groups = RunGroup.all(of: runs) { run in
-      run.isTrained && run.history.contains { $0.epoch > 0 && $0.measures.gradientNorm?.train.ratio != nil }
+      run.isTrained
+        && run.history.contains { $0.epoch > 0 && $0.tables.contains { $0.name == Norms.ratio && !$0.rows.isEmpty } }
     }
     guard !groups.isEmpty else { return nil }
+    let epochs = try groups.map { group in try group.runs.map { try Epochs($0) } }
     return Section(
-      id: "gradient-norm-ratio", title: "Gradient norm ratio over training: do the first blocks dominate?",
+      id: FigureKind.gradientNormRatio.rawValue,
+      title: "Gradient norm ratio over training: do the first blocks dominate?",
       text: [
         """
         <b>r = ‖∂L/∂h‖ at the first block of the first stage over ‖∂L/∂h‖ at the first block of the last stage</b>, for \
         each sample, then averaged; beside it the size of the last state, ‖h<sub>T</sub>‖. \
-        \(modesOfHistory(groups.flatMap(\.runs)))
+        \(statisticsOfHistory(groups.flatMap(\.runs).flatMap(\.history).map { ($0.epoch, $0.batchNorm) }))
         """,
         """
         <i>The paper (Fig. 8):</i> the ratio of the naively shared ResNet-110 is far larger than that of an unshared \
         network all through training, which suggests that its early layers dominate the learning.
         """,
-      ],
+      ] + SampleSizes.sentences(epochs.joined().map { ($0.name, $0.sizes) }),
       illustrations: [
         Illustration(
-          figures: [ratioFigure(groups)],
+          figures: [try ratioFigure(zip(groups, epochs).map { ($0, $1) })],
           caption: "Logarithmic scales. \(seedsCaption(groups, of: " of the train curves"))")
       ],
-      tables: groups.map { ratioTable($0, captioned: runs.count > 1) })
+      tables: zip(groups, epochs).map { ratioTable($0, $1, captioned: runs.count > 1) })
   }
 }
 
-/// By which statistics epochs were measured; the initialisation may differ from what follows.
-func modesOfHistory(_ runs: [ReportedRun]) -> Markup {
-  let history = runs.flatMap(\.history)
-  guard let start = history.first(where: { $0.epoch == 0 })?.mode,
-    let later = history.first(where: { $0.epoch > 0 })?.mode
+/// The norms of one run after each measured epoch.
+private struct Epochs {
+  let run: ReportedRun
+  private let norms: [(epoch: Int, split: Split, norms: Norms)]
+
+  init(_ run: ReportedRun) throws {
+    self.run = run
+    norms = try run.history.flatMap { results in
+      try Split.allCases.map { (results.epoch, $0, try Norms(results, $0)) }
+    }
+  }
+
+  var name: String { run.name }
+
+  /// The epochs that were measured, in order.
+  var epochs: [Int] { Set(norms.map(\.epoch)).sorted() }
+
+  /// The norms of one split, an entry for each epoch.
+  func norms(_ split: Split) -> [(epoch: Int, norms: Norms)] {
+    norms.filter { $0.split == split }.map { ($0.epoch, $0.norms) }
+  }
+
+  var sizes: SampleSizes {
+    SampleSizes(
+      Split.allCases.map { split in
+        (split, norms(split).compactMap { $0.norms.ratio.map { Double($0.count) } })
+      })
+  }
+}
+
+/// The statistics by which epochs were measured; those of the initialisation may differ from those of later epochs.
+func statisticsOfHistory(_ epochs: [(epoch: Int, batchNorm: BatchNormStatistics)]) -> Markup {
+  guard let start = epochs.first(where: { $0.epoch == 0 })?.batchNorm,
+    let later = epochs.first(where: { $0.epoch > 0 })?.batchNorm
   else { return "" }
-  func statistics(_ mode: MeasureMode) -> Markup { mode == .training ? "each batch’s own" : "the running" }
+  func name(_ statistics: BatchNormStatistics) -> Markup { statistics == .batch ? "each batch’s own" : "the running" }
   return start == later
-    ? "Epoch 0 is the network as it was initialised; batch normalisations run by \(statistics(start)) statistics."
+    ? "Epoch 0 is the network as it was initialised; batch normalisations run by \(name(start)) statistics."
     : """
-    Epoch 0 is the network as it was initialised, <b>by \(statistics(start)) statistics</b>; later epochs are measured \
-    by \(statistics(later)) ones, so a jump behind epoch 0 may be of that.
+    Epoch 0 is the network as it was initialised, <b>by \(name(start)) statistics</b>; later epochs are measured by \
+    \(name(later)) ones, so a jump behind epoch 0 can come from that.
     """
 }
 
-private func ratioFigure(_ groups: [RunGroup]) -> Figure {
-  func panel(_ label: String, _ value: @escaping (MeasureResults.Measures) -> BySplit<Double?>) -> Figure.Panel {
-    let series = groups.flatMap { group in
-      [(\BySplit<Double?>.train, Figure.Dash.solid), (\.validation, .dashed)].map { split, dash in
-        let points = group.points { run in
-          run.history.compactMap { results in
-            value(results.measures)[keyPath: split].map { Figure.Point.place(results.epoch, $0) }
-          }
+/// The two quantities of the page, a panel each.
+private let quantities: [(label: String, value: @Sendable (Norms) -> Double?)] = [
+  ("gradient norm ratio", { $0.ratio?.mean }), ("‖h_T‖", { $0.end }),
+]
+
+private func ratioFigure(_ groups: [(group: RunGroup, epochs: [Epochs])]) throws -> Figure {
+  let panels = quantities.map { label, value in
+    Figure.Panel(
+      x: .init("epoch"), y: .init(label, scale: .logarithmic),
+      series: groups.flatMap { group, epochs in
+        Split.allCases.map { split in
+          let dash: Figure.Dash = split == .train ? .solid : .dashed
+          let points = group.points(
+            of: epochs.flatMap { $0.norms(split) }.compactMap { epoch, norms in
+              value(norms).map { Figure.Point.place(epoch, $0) }
+            })
+          var style = group.style(dash, points: points.count)
+          style.hasBand = split == .train
+          return Figure.Series("\(group.label) \(split.rawValue)", style: style, points: points)
         }
-        var style = group.style(dash, points: points.count)
-        style.hasBand = dash == .solid
-        return Figure.Series("\(group.label) \(dash == .solid ? "train" : "validation")", style: style, points: points)
+      })
+  }
+  var data = FigureData()
+  for (group, epochs) in groups {
+    for run in epochs {
+      for split in Split.allCases {
+        for (epoch, norms) in run.norms(split) {
+          data.add(
+            group.cells(of: run.run) + [
+              ("epoch", .integer(epoch)), ("split", split.cell), ("gradient_norm_ratio", .optional(norms.ratio?.mean)),
+              ("last_activation_norm", .optional(norms.end)),
+            ])
+        }
       }
     }
-    return Figure.Panel(x: .init("epoch"), y: .init(label, scale: .logarithmic), series: series)
   }
   return Figure(
-    name: "gradient-norm-ratio", title: "Gradient norm ratio and size of the last state over training",
-    panels: [
-      panel("gradient norm ratio") {
-        BySplit(train: $0.gradientNorm?.train.ratio?.mean, validation: $0.gradientNorm?.validation.ratio?.mean)
-      },
-      panel("‖h_T‖") {
-        BySplit(
-          train: $0.activationNorm?.train.steps.last?.mean, validation: $0.activationNorm?.validation.steps.last?.mean)
-      },
-    ], columns: 2, legend: RunGroup.legend(groups, solid: "train", dashed: "validation"))
+    name: FigureKind.gradientNormRatio.rawValue,
+    title: "Gradient norm ratio and size of the last state over training", panels: panels, columns: 2,
+    legend: RunGroup.legend(groups.map(\.group), solid: "train", dashed: "validation"), data: data)
 }
 
-private func ratioTable(_ group: RunGroup, captioned: Bool) -> Markup {
-  let epochs = Set(group.runs.flatMap(\.history).map(\.epoch)).sorted()
-  func cell(_ epoch: Int, _ value: (MeasureResults.Measures) -> Double?) -> String {
-    SeedStatistic(
-      group.runs.compactMap { run in run.history.first { $0.epoch == epoch }.flatMap { value($0.measures) } }
-    ).text
-  }
-  return table(
-    ["epoch", "ratio, train", "ratio, validation", "‖h_T‖, train", "‖h_T‖, validation"],
-    rows: epochs.map { epoch in
-      [
-        String(epoch), cell(epoch) { $0.gradientNorm?.train.ratio?.mean },
-        cell(epoch) { $0.gradientNorm?.validation.ratio?.mean },
-        cell(epoch) { $0.activationNorm?.train.steps.last?.mean },
-        cell(epoch) { $0.activationNorm?.validation.steps.last?.mean },
-      ]
+private func ratioTable(_ group: RunGroup, _ runs: [Epochs], captioned: Bool) -> Markup {
+  table(
+    ["epoch"] + quantities.flatMap { quantity in Split.allCases.map { "\(quantity.label), \($0.rawValue)" } },
+    rows: Set(runs.flatMap(\.epochs)).sorted().map { epoch in
+      [String(epoch)]
+        + quantities.flatMap { quantity in
+          Split.allCases.map { split in
+            SeedStatistic(
+              runs.compactMap { run in
+                run.norms(split).first { $0.epoch == epoch }.flatMap { quantity.value($0.norms) }
+              }
+            ).text
+          }
+        }
     }, caption: captioned ? group.label : nil)
 }

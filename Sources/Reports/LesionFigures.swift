@@ -1,66 +1,97 @@
+import Host
 import Results
 
-func lesionPictures(of subjects: Subjects) -> [Picture] {
-  [
+func lesionPictures(of subjects: Subjects) throws -> [Picture] {
+  let runs = try subjects.runs.map { run in
+    LesionedRun(title: subjects.title(run.name), run: run, lesions: try Lesions(run.tables))
+  }
+  return [
     Picture(
-      figure: randomLesionFigure(of: subjects),
-      caption: "Means over random trials; band: one standard deviation over them. Dotted: the whole network."),
+      figure: randomFigure(of: runs),
+      caption: "Means over random draws; band: one standard deviation over them. Dotted: the whole network."),
     Picture(
-      figure: swapFigure(of: subjects),
-      caption: "At the first of the two steps. Dotted: the whole network."),
-    Picture(figure: scaledFigure(of: subjects), caption: "Each step’s F alone is multiplied; factor 1 is the network."),
+      figure: swapFigure(of: runs),
+      caption: "A point stands at the first of the two steps. Dotted: the whole network."),
+    Picture(
+      figure: scaledFigure(of: runs), caption: "Each step’s F alone is multiplied; with the factor 1 nothing changes."),
   ].filter { $0.figure.panels.contains { $0.map != nil || !$0.series.isEmpty } }
 }
 
-private func randomLesionFigure(of subjects: Subjects) -> Figure {
-  let panels = subjects.runs.flatMap { run -> [Figure.Panel] in
-    guard let lesions = run.measures?.measures.lesions else { return [] }
-    func panel(_ title: String, _ x: String, _ random: [Lesions.RandomLesion]) -> Figure.Panel {
-      let points = random.map { lesion in
-        Figure.Point(x: Double(lesion.size), y: 100 * lesion.error.mean, spread: 100 * lesion.error.std)
+private struct LesionedRun {
+  /// The title of the run's panel.
+  var title: String
+  var run: Subjects.Subject
+  var lesions: Lesions
+
+  /// The stages of steps as stretches of the axis.
+  func spans(_ steps: [Int]) -> [Figure.Span] { stages(of: steps.map { ($0, run.tables.step($0)?.stage) }) }
+
+  /// The whole network's error as a line from the lowest to the highest of the places.
+  func whole(over places: [Double]) -> [Figure.Series] {
+    guard let error = lesions.wholeError, let low = places.min(), let high = places.max() else { return [] }
+    return [
+      Figure.Series(
+        "whole network", style: Figure.Style.lesion.dotted, points: [low, high].map { .init(x: $0, y: 100 * error) })
+    ]
+  }
+}
+
+/// The rows of one table of all runs.
+private func data(of runs: [LesionedRun], _ name: String) -> FigureData {
+  var data = FigureData()
+  for run in runs {
+    guard let table = run.run.tables[name] else { continue }
+    // The whole network's error is drawn as a line.
+    let whole = run.lesions.wholeError.map { [(column: "error_whole", cell: Cell.number($0))] } ?? []
+    data.add([("run", .name(run.run.name))], table, name == Lesions.scaled ? [] : whole)
+  }
+  return data
+}
+
+private func randomFigure(of runs: [LesionedRun]) -> Figure {
+  let panels = runs.flatMap { run -> [Figure.Panel] in
+    func panel(_ title: String, _ x: String, _ kind: String) -> Figure.Panel {
+      let points = run.lesions.random.filter { $0.kind == kind }.map { lesion in
+        Figure.Point(x: Double(lesion.size), y: 100 * lesion.error, spread: 100 * lesion.errorStd)
       }
       return Figure.Panel(
         title: title, x: .init(x), y: .init("error (%)"),
-        series: [.init("lesioned", style: .lesion, points: points)]
-          + [lesions.whole(over: points.map(\.x))].filter {
-            !$0.points.isEmpty
-          })
+        series: points.isEmpty
+          ? [] : [.init("lesioned", style: .lesion, points: points)] + run.whole(over: points.map(\.x)))
     }
-    return [
-      panel(subjects.title(run), "steps dropped", lesions.dropped), panel("", "pairs exchanged", lesions.shuffled),
-    ]
+    return [panel(run.title, "steps dropped", "dropped"), panel("", "pairs exchanged", "shuffled")]
   }
   return Figure(
     name: "lesions", title: "Validation error by the number of steps dropped, and of pairs exchanged", panels: panels,
-    columns: 2)
+    columns: 2, data: data(of: runs, Lesions.random))
 }
 
-private func swapFigure(of subjects: Subjects) -> Figure {
-  stepFigure("lesions-swapped", title: "Validation error with two adjacent steps swapped", of: subjects) { measures in
-    guard let lesions = measures.lesions, !lesions.swapped.isEmpty else { return nil }
-    let points = lesions.swapped.map {
-      Figure.Point(x: Double($0.first.step), y: 100 * (1 - $0.score.accuracy), marked: $0.first.projection)
+private func swapFigure(of runs: [LesionedRun]) -> Figure {
+  let panels = runs.filter { !$0.lesions.swapped.isEmpty }.map { run in
+    let swapped = run.lesions.swapped
+    let points = swapped.map { pair, score in
+      Figure.Point(x: Double(pair.first), y: 100 * (1 - score.accuracy), marked: run.run.tables.isMarked(pair.first))
     }
-    let ends = lesions.swapped.flatMap { [Double($0.first.step) - 0.5, Double($0.second.step) + 0.5] }
     return Figure.Panel(
-      x: .init("first of the swapped steps"), y: .init("error (%)"),
-      series: [.init("lesioned", style: .lesion, points: points), lesions.whole(over: ends)],
-      spans: stages(of: lesions.swapped.flatMap { [$0.first, $0.second] }))
+      title: run.title, x: .init("first of the swapped steps"), y: .init("error (%)"),
+      series: [.init("lesioned", style: .lesion, points: points)]
+        + run.whole(over: swapped.flatMap { [Double($0.pair.first) - 0.5, Double($0.pair.second) + 0.5] }),
+      spans: run.spans(swapped.flatMap { [$0.pair.first, $0.pair.second] }))
   }
+  return Figure(
+    name: "lesions-swapped", title: "Validation error with two adjacent steps swapped", panels: panels,
+    columns: min(2, panels.count), data: data(of: runs, Lesions.swapped))
 }
 
-/// A curve a factor, or a map where there are so many that curves would hide one another.
-private func scaledFigure(of subjects: Subjects) -> Figure {
-  let grids = subjects.runs.compactMap { run -> (run: ReportedRun, grid: ScaledGrid)? in
-    guard let lesions = run.measures?.measures.lesions, !lesions.scaled.isEmpty else { return nil }
-    return (run, ScaledGrid(lesions.scaled))
-  }
-  let factors = Set(grids.flatMap(\.grid.factors)).sorted()
-  let panels = grids.map { run, grid -> Figure.Panel in
-    let names = run.measures?.measures.lesions?.scaled.map(\.name) ?? []
+/// A curve for each factor, or a map where there are so many that curves would hide one another.
+private func scaledFigure(of runs: [LesionedRun]) -> Figure {
+  let shown = runs.filter { !$0.lesions.scaled.steps.isEmpty }
+  let factors = Set(shown.flatMap(\.lesions.scaled.factors)).sorted()
+  let panels = shown.map { run -> Figure.Panel in
+    let grid = run.lesions.scaled
     guard factors.count > 4 else {
       return Figure.Panel(
-        title: subjects.title(run), x: .init("step"), y: .init("error (%)"),
+        title: run.title, x: .init("step"), y: .init("error (%)"),
         series: factors.enumerated().map { index, factor in
           Figure.Series(
             "× \(significant(factor))",
@@ -70,31 +101,22 @@ private func scaledFigure(of subjects: Subjects) -> Figure {
             points: grid.steps.compactMap { step in
               grid.error(step, factor).map { .init(x: Double(step), y: 100 * $0) }
             })
-        }, spans: stages(of: names))
+        }, spans: run.spans(grid.steps))
     }
     return Figure.Panel(
-      title: subjects.title(run), x: .init("step"), y: .init("factor", names: factors.map(significant)),
+      title: run.title, x: .init("step"), y: .init("factor", names: factors.map(significant)),
       map: .init(
         colour: .init("error (%)"), columns: grid.steps.map(Double.init), rows: factors.indices.map { Double($0 + 1) }
       ) { step, factor in grid.error(grid.steps[step], factors[factor]).map { 100 * $0 } },
-      spans: stages(of: names))
+      spans: run.spans(grid.steps))
   }
   return Figure(
     name: "lesions-scaled", title: "Validation error with one step’s F multiplied", panels: panels,
-    columns: min(2, panels.count), panelHeight: factors.count > 4 ? 24 * factors.count + 30 : 220)
-}
-
-extension Lesions {
-  /// The whole network's error as a line from the lowest to the highest of the places.
-  fileprivate func whole(over places: [Double]) -> Figure.Series {
-    let ends = [places.min(), places.max()].compactMap { $0 }
-    return Figure.Series(
-      "whole network", style: Figure.Style.lesion.dotted,
-      points: ends.map { .init(x: $0, y: 100 * (1 - baseline.accuracy)) })
-  }
+    columns: min(2, panels.count), panelHeight: factors.count > 4 ? 24 * factors.count + 30 : 220,
+    data: data(of: runs, Lesions.scaled))
 }
 
 extension Figure.Style {
-  /// Lesions are made on validation data only.
+  /// The style of lesions, which are made on validation samples only.
   fileprivate static let lesion = Figure.Style(colour: Figure.palette[1], marker: .square, filled: false)
 }

@@ -5,13 +5,13 @@ struct Page {
   let pictures: Pictures
   let figureFolder: String
 
-  var markup: Markup {
+  func markup() throws -> Markup {
     document(
       title: report.title, figureFolder: figureFolder,
       """
       <header>
       <h1>\(report.title)</h1>
-      \(summary)
+      \(try summary())
       <nav aria-label="Sections">\(sections.map { section -> Markup in "<a href=\"#\(section.id)\">\(section.title.subject)</a>" })</nav>
       </header>
       \(facts)
@@ -19,21 +19,21 @@ struct Page {
       """)
   }
 
-  /// Many runs' facts would hide what came of them.
+  /// The facts about the runs.
   private var facts: Markup {
     let title: Markup = report.runs.contains(where: \.isTrained) ? "What was trained, and how" : "What was probed"
     return factSection(title, report.runs)
   }
 
-  private var summary: Markup {
-    let paragraphs = report.runs.map { run -> Markup in
-      let text = Summary(run: run).sentences.joined(separator: " ")
+  private func summary() throws -> Markup {
+    let paragraphs = try report.runs.map { run -> Markup in
+      let text = try Summary(run: run, measures: report.measures).sentences.joined(separator: " ")
       return report.runs.count > 1 ? "<p><b>\(run.name)</b>. \(text)</p>" : "<p>\(text)</p>"
     }
     let rule: Markup = "<p class=\"note\">\(Summary.rule)</p>"
     guard report.runs.count > 3 else { return "<div class=\"summary\">\(paragraphs)\(rule)</div>" }
     return """
-      <details class="summary"><summary>What the numbers of each of the \(report.runs.count) runs say</summary>
+      <details class="summary"><summary>Sentences about the numbers of each of the \(report.runs.count) runs</summary>
       \(paragraphs)\(rule)</details>
       """
   }

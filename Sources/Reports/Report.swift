@@ -6,7 +6,7 @@ import Results
 public struct ReportedRun: Equatable, Sendable {
   /// The name of the run in pictures and tables.
   public var name: String
-  /// The run's folder, which `reslens measure` is to be called with; of a mean over seeds each one's.
+  /// The run's folder, which `reslens measure` is to be called with; of a mean over seeds, the folder of each.
   public var folders: [String]
   /// The name that the run shares with the runs that differ only in their seed; nil where there are none.
   public var group: String?
@@ -18,7 +18,7 @@ public struct ReportedRun: Equatable, Sendable {
   /// The results recorded during training: one entry for each measured epoch, in order. Epoch 0 is the initialised
   /// network.
   public var history: [MeasureResults]
-  /// Whether it was trained at all; of one that was not, only what its initialisation shows is on the page.
+  /// Whether the network was trained at all. Of one that was not, only the initialisation is on the page.
   public var isTrained: Bool
 
   /// - Parameter name: the run's folder, by which it is called until it is given another name
@@ -53,32 +53,36 @@ public struct Fact: Equatable, Sendable {
 }
 
 /// A page about one run, or about several side by side.
-public struct Report: Equatable, Sendable {
+public struct Report: Sendable {
   public var title: String
   public var runs: [ReportedRun]
+  /// The descriptions of all measures, in the order of the page.
+  public var measures: [MeasureDescription]
 
-  public init(title: String, runs: [ReportedRun]) {
+  public init(title: String, runs: [ReportedRun], measures: [MeasureDescription]) {
     self.title = title
     self.runs = runs
+    self.measures = measures
   }
 
   /// Writes the page, and beside it a folder with each figure's `.csv`, `.gp` and `.svg`: `report-figures` beside
   /// `report.html`, so that several pages can lie in one folder.
   ///
-  /// All is made in a hidden folder beside the page and moved into place at the end, the page last: where making
+  /// Everything is made in a hidden folder beside the page and moved into place at the end, the page last. Where making
   /// anything fails, an earlier report stays as it was.
-  /// - Returns: What the reader should know about what is not in the report, a line each.
-  public func write(to html: URL, gnuplot: Gnuplot?) throws(FileError) -> [String] {
+  /// - Returns: notes for the reader about what is missing from the report, a line each
+  /// - Throws: `FileError`, and `TableError` where a table lacks what a measure's description shows of it.
+  public func write(to html: URL, gnuplot: Gnuplot?) throws -> [String] {
     var isDirectory: ObjCBool = false
     if FileManager.default.fileExists(atPath: html.path, isDirectory: &isDirectory), isDirectory.boolValue {
       throw FileError(path: html.path, problem: "is a folder", remedy: "name a file, for instance report.html")
     }
-    let sections = Section.all(of: runs)
+    let sections = try Section.all(of: runs, measures)
     let staging = try Staging(in: html.deletingLastPathComponent(), figureFolder: figureFolder(of: html))
     defer { staging.discard() }
     let pictures = try Pictures(of: sections, staging, gnuplot)
     try staging.write(
-      Page(report: self, sections: sections, pictures: pictures, figureFolder: staging.figureFolder).markup.text,
+      Page(report: self, sections: sections, pictures: pictures, figureFolder: staging.figureFolder).markup().text,
       as: html.lastPathComponent)
     try staging.publish(figures: pictures.names, pictures: gnuplot != nil, pages: [html.lastPathComponent])
     return notes(on: sections, gnuplot)

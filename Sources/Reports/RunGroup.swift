@@ -1,15 +1,16 @@
 import Foundation
+import Host
 import Results
 
 /// Runs that differ in nothing but their seed, to be shown as one curve.
 struct RunGroup {
   var name: String
   var runs: [ReportedRun]
-  /// Its place among all groups of the page: what gives it the same colour everywhere.
+  /// The group's index among all groups of the page, which gives it the same colour everywhere.
   var place: Int
 
-  /// In the order in which the groups' first runs come; of each group the runs that have what is to be shown, and no group
-  /// without one.
+  /// The groups of some runs, in the order in which their first runs come: of each group the runs that have what is to be
+  /// shown, and no group without one.
   static func all(of runs: [ReportedRun], where isShown: (ReportedRun) -> Bool = { _ in true }) -> [RunGroup] {
     var groups: [RunGroup] = []
     for run in runs {
@@ -24,33 +25,40 @@ struct RunGroup {
       .filter { !$0.runs.isEmpty }
   }
 
-  /// All seeds as one: of every measure the mean over the runs that have it, now and while they were trained. A run that
-  /// is alone, or whose group was not measured, is shown as it is; lesions, which each run draws for itself, are the first's.
+  /// All seeds as one: of every table the mean over the runs that have it, now and while they were trained. A run that is
+  /// alone, or whose group was not measured, is shown as it is.
   var mean: ReportedRun {
-    let measured = runs.compactMap(\.measures)
-    var label = label
-    // Not every seed may be at its end.
-    if measured.count < runs.count { label = "\(name) (\(measured.count) of \(runs.count) seeds)" }
-    guard runs.count > 1, var measures = MeasureResults.mean(of: measured, called: label) else { return runs[0] }
-    measures.measures.lesions = runs.lazy.compactMap { $0.measures?.measures.lesions }.first
-    var mean = runs[0]
-    mean.name = label
-    mean.folders = runs.flatMap(\.folders)
-    mean.measures = measures
-    let epochs = Set(runs.flatMap(\.history).map(\.epoch)).sorted()
-    mean.history = epochs.compactMap { epoch in
-      MeasureResults.mean(of: runs.compactMap { run in run.history.first { $0.epoch == epoch } }, called: label)
+    get throws {
+      let measured = runs.compactMap(\.measures)
+      var label = label
+      // Some seeds can still be training.
+      if measured.count < runs.count { label = "\(name) (\(measured.count) of \(runs.count) seeds)" }
+      guard runs.count > 1, let measures = try MeasureResults.mean(of: measured, called: label) else { return runs[0] }
+      var mean = runs[0]
+      mean.name = label
+      mean.folders = runs.flatMap(\.folders)
+      mean.measures = measures
+      let epochs = Set(runs.flatMap(\.history).map(\.epoch)).sorted()
+      mean.history = try epochs.compactMap { epoch in
+        try MeasureResults.mean(of: runs.compactMap { run in run.history.first { $0.epoch == epoch } }, called: label)
+      }
+      return mean
     }
-    return mean
   }
 
   /// The name of the group in a picture, with the number of its runs if there are several.
   var label: String { runs.count == 1 ? name : "\(name) (\(runs.count) seeds)" }
 
-  /// Mean over the runs at each place that at least one of them has, with their standard deviation where they are
-  /// several. A number that is not finite counts only where there is no other: it would take the whole place away.
-  func points(_ values: (ReportedRun) -> [(x: Double, y: Double)]) -> [Figure.Point] {
-    let all = Dictionary(grouping: runs.flatMap(values), by: \.x).mapValues { $0.map(\.y) }
+  /// The mean over the runs at each place that at least one of them has, with their standard deviation where they are
+  /// several.
+  func points(_ values: (ReportedRun) throws -> [(x: Double, y: Double)]) rethrows -> [Figure.Point] {
+    points(of: try runs.flatMap(values))
+  }
+
+  /// The mean of the places that have the same x, with their standard deviation where they are several. A number that is
+  /// not finite counts only where there is no other: it would take the whole place away.
+  func points(of places: [(x: Double, y: Double)]) -> [Figure.Point] {
+    let all = Dictionary(grouping: places, by: \.x).mapValues { $0.map(\.y) }
     return all.keys.sorted().compactMap { x in
       all[x].map { ys in
         let finite = ys.filter(\.isFinite)
@@ -60,8 +68,8 @@ struct RunGroup {
     }
   }
 
-  /// How the group's curve is drawn among others: ten colours, and markers that differ where colours come again; some ten
-  /// markers a curve.
+  /// The style of the group's curve among others: ten colours, and markers that differ where colours come again; about ten
+  /// markers on a curve.
   func style(_ dash: Figure.Dash, points: Int) -> Figure.Style {
     let markers: [Figure.Marker] = [.circle, .square, .triangle, .pentagon, .diamond]
     let colours = Figure.palette
@@ -70,7 +78,12 @@ struct RunGroup {
       marker: markers[(place + place / colours.count) % markers.count], markerInterval: max(1, points / 10))
   }
 
-  /// A legend of the groups, and of what solid and dashed lines are.
+  /// The cells that the rows of a figure's data begin with.
+  func cells(of run: ReportedRun) -> [(column: String, cell: Cell)] {
+    [("run", .name(run.name)), ("network", .name(name))]
+  }
+
+  /// A legend of the groups, and of the meaning of solid and dashed lines.
   static func legend(_ groups: [RunGroup], solid: String? = nil, dashed: String? = nil) -> [Figure.LegendEntry] {
     groups.map { .init($0.label, style: $0.style(.solid, points: 1)) }
       + [(solid, Figure.Dash.solid), (dashed, .dashed)].compactMap { label, dash in

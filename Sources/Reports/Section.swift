@@ -1,13 +1,14 @@
+import Host
 import Results
 
-/// A part of the page: a text, a picture, its numbers.
+/// A part of the page: a text, pictures, and their numbers.
 struct Section {
   /// The target of links to the section.
   var id: String
   var title: String
-  /// A paragraph each.
+  /// One entry for each paragraph.
   var text: [Markup]
-  /// Numbers to be seen at once, before any picture.
+  /// Numbers that stand before the pictures.
   var overview: Markup = ""
   var illustrations: [Illustration] = []
   var gaps: [Gap] = []
@@ -23,22 +24,32 @@ struct Section {
     var caption: Markup
   }
 
-  static func all(of runs: [ReportedRun]) -> [Section] {
-    let propagation = [initialisation(runs), gradientRatio(runs)].compactMap { $0 }
+  /// All sections of a report.
+  /// - Parameter measures: all measures, in the order of the page
+  static func all(of runs: [ReportedRun], _ measures: [MeasureDescription]) throws -> [Section] {
+    let propagation = [try initialisation(runs), try gradientRatio(runs)].compactMap { $0 }
     let trained = runs.filter(\.isTrained)
     guard !trained.isEmpty else { return propagation }
-    // Panels a network.
-    let shown = RunGroup.all(of: trained).map(\.mean)
-    let measures = Measure.all.filter { $0.isAlwaysShown || $0.isMentioned(in: shown) }
-    var steps = measures.map { Section($0, of: shown) } + HistoryMeasure.all.compactMap { Section($0, of: shown) }
+    let shown = try RunGroup.all(of: trained).map { ShownRun(try $0.mean) }
+    var steps: [Section] = []
+    for measure in measures {
+      for view in measure.views where try view.isAlwaysShown || view.isMentioned(in: shown, of: measure) {
+        steps.append(try Section(view, of: measure, in: shown))
+      }
+    }
+    for view in measures.flatMap(\.views) {
+      if let section = try Section(historyOf: view, in: shown) { steps.append(section) }
+    }
     if shown.count < trained.count {
       for index in steps.indices { steps[index].notes.append(meanOverSeeds) }
     }
     return [training(trained)] + propagation + steps
   }
 
-  static let meanOverSeeds: Markup =
-    "Of several seeds the mean is shown, of standard deviations over samples too; lesions are the first seed’s."
+  static let meanOverSeeds: Markup = """
+    Where a network was trained with several seeds, the numbers are means over the seeds; so are the standard deviations \
+    over samples.
+    """
 
   static func training(_ runs: [ReportedRun]) -> Section {
     let groups = RunGroup.all(of: runs) { !$0.epochs.isEmpty }
@@ -48,8 +59,8 @@ struct Section {
       text: [
         """
         Mean cross-entropy in nats, and the share of samples classified wrongly. The train curve is taken over the \
-        epoch’s augmented batches while the weights change; the validation curve after the epoch, in evaluation mode. \
-        So train may well lie above validation.
+        epoch’s augmented batches while the weights change. The validation curve is taken after the epoch, with running \
+        statistics. So the train curve can lie above the validation curve.
         """
       ],
       overview: groups.count > 1 ? outcomeTable(groups) : "",
@@ -59,7 +70,8 @@ struct Section {
           Illustration(
             figures: [trainingCurves(of: groups), learningRates(of: groups)],
             caption: """
-              \(seedsCaption(groups, of: groups.count > 3 ? "" : " of the validation curves")) Below: the learning rate of each epoch’s last step.
+              \(seedsCaption(groups, of: groups.count > 3 ? "" : " of the validation curves")) Below: the learning rate \
+              of each epoch’s last step.
               """)
         ],
       gaps: runs.filter(\.epochs.isEmpty).map {
@@ -72,45 +84,68 @@ struct Section {
 }
 
 extension Section {
-  /// A measure of those runs that have it.
-  init(_ measure: Measure, of runs: [ReportedRun]) {
-    id = measure.id
-    title = measure.title
-    text = ["\(measure.definition)", "<i>\(measure.source) (\(measure.place)):</i> \(measure.finding)"]
+  /// A view of a measure, of those runs that have it.
+  init(_ view: MeasureView, of measure: MeasureDescription, in runs: [ShownRun]) throws {
+    let display = view.display
+    id = view.id
+    title = view.title
+    text = [Markup(verbatim: view.definition)]
+    if !view.finding.isEmpty { text.append(view.sourcedFinding) }
     let isOneOfMany = runs.count > 1
-    var (shown, missing): ([ReportedRun], [ReportedRun]) = ([], [])
+    func named(_ run: ShownRun, _ markup: Markup) -> Markup {
+      isOneOfMany ? "<b>\(run.name)</b>. \(markup)" : markup
+    }
+    var subjects = Subjects(runs: [], areNamed: isOneOfMany)
+    var (missing, sizes): ([ShownRun], [(name: String, sizes: SampleSizes)]) = ([], [])
     for run in runs {
-      let absences = run.measures?.absent.filter { measure.concerns($0.measure) } ?? []
-      if !absences.isEmpty { notes.append(note(on: absences, run: isOneOfMany ? run.name : nil)) }
-      guard let measures = run.measures?.measures, measure.isPresent(measures) else {
+      let absences = run.results?.absent.filter { view.isMeant(by: $0, of: measure) } ?? []
+      if !absences.isEmpty { notes.append(named(run, note(on: absences))) }
+      guard let tables = run.tables, try display.isPresent(in: tables) else {
         if absences.isEmpty { missing.append(run) }
         continue
       }
-      shown.append(run)
-      if let details = measure.details(measures) {
-        text.append(isOneOfMany ? "<b>\(run.name)</b>. \(details)" : details)
-      }
-      tables.append(measure.table(measures, isOneOfMany ? run.name : nil))
+      subjects.runs.append(.init(name: run.name, tables: tables))
+      if let remark = try display.remark(on: tables) { text.append(named(run, remark)) }
+      if let remark = try view.remark?(tables) { text.append(named(run, Markup(verbatim: remark))) }
+      sizes.append((run.name, try SampleSizes(display, tables, run.results)))
+      let table = try display.table(of: tables, run: isOneOfMany ? run.name : nil)
+      if !table.text.isEmpty { self.tables.append(table) }
     }
-    gaps = missing.count > 3 ? [Gap(measure, ofAll: missing)] : missing.map { Gap(measure, of: $0) }
-    guard !shown.isEmpty else { return }
-    illustrations = measure.pictures(Subjects(runs: shown, areNamed: isOneOfMany)).map {
+    gaps =
+      missing.count > 3
+      ? [Gap(measure, ofAll: missing)] : missing.map { Gap(measure, of: $0) }
+    guard !subjects.runs.isEmpty else { return }
+    text += SampleSizes.sentences(sizes)
+    illustrations = try display.pictures(of: subjects).map {
       Illustration(figures: [$0.figure], caption: $0.fullCaption)
     }
   }
 }
 
-extension Measure {
-  /// Whether a run has it, or says why it cannot have it.
-  fileprivate func isMentioned(in runs: [ReportedRun]) -> Bool {
-    runs.compactMap(\.measures).contains { results in
-      isPresent(results.measures) || results.absent.contains { concerns($0.measure) }
+extension MeasureView {
+  /// Whether a run has the view, or says why it cannot have it.
+  fileprivate func isMentioned(in runs: [ShownRun], of measure: MeasureDescription) throws -> Bool {
+    try runs.contains { run in
+      if run.results?.absent.contains(where: { isMeant(by: $0, of: measure) }) == true { return true }
+      return try run.tables.map { try display.isPresent(in: $0) } ?? false
     }
+  }
+
+  /// Whether something absent is noted in this section. What belongs to no view of the measure is noted in the first.
+  fileprivate func isMeant(by absence: MeasureResults.Absence, of measure: MeasureDescription) -> Bool {
+    let hasNoView = absence.measure == measure.name && !measure.views.contains { $0.id == absence.view }
+    return absence.concerns(self, of: measure) || hasNoView && measure.views.first?.id == id
+  }
+
+  /// The author, the place and the finding.
+  fileprivate var sourcedFinding: Markup {
+    let origin = place.isEmpty ? source : "\(source) (\(place))"
+    return "<i>\(origin):</i> \(Markup(verbatim: finding))"
   }
 }
 
-/// The values of a measure that a run does not have, and the reason.
-private func note(on absences: [MeasureResults.Absence], run: String?) -> Markup {
+/// The values of a view that a run does not have, and the reason.
+private func note(on absences: [MeasureResults.Absence]) -> Markup {
   let sentences = absences.map { absence -> Markup in
     let steps = absence.steps ?? []
     let place =
@@ -119,9 +154,53 @@ private func note(on absences: [MeasureResults.Absence], run: String?) -> Markup
       case 1: " at step \(steps[0])"
       default: steps[0] == steps[1] ? " at step \(steps[0])" : " at steps \(steps[0]) to \(steps[1])"
       }
-    return "Absent\(place): \(absence.reason)."
+    return "Values are missing\(place): \(absence.reason)."
   }
-  return run.map { run -> Markup in "<b>\(run)</b>. \(sentences)" } ?? "\(sentences)"
+  return "\(sentences)"
+}
+
+/// The numbers of samples that the numbers of a section are of.
+struct SampleSizes: Equatable {
+  private var splits: [Size] = []
+
+  private struct Size: Equatable {
+    var split: Split
+    var most: Double
+    /// Whether some numbers are of fewer samples.
+    var varies: Bool
+  }
+
+  init(_ counts: [(split: Split, counts: [Double])]) {
+    splits = counts.compactMap { split, counts in
+      counts.max().map { most in Size(split: split, most: most, varies: counts.contains { $0 < most }) }
+    }
+  }
+
+  /// Where the tables do not count samples, the number of samples that were measured at most.
+  init(_ display: any ViewDisplay, _ tables: MeasuredTables, _ results: MeasureResults?) throws {
+    let counts = try Split.allCases.map { (split: $0, counts: try display.sampleCounts(in: tables, $0)) }
+    let isCounted = counts.contains { !$0.counts.isEmpty }
+    self.init(
+      isCounted
+        ? counts
+        : Split.allCases.map { split in
+          (split: split, counts: results?.samples(of: split).map { [Double($0)] } ?? [])
+        })
+  }
+
+  private var text: String {
+    let parts = splits.map { "\($0.varies ? "up to " : "")\(decimal($0.most, 0)) \($0.split.rawValue)" }
+    let isOne = splits.count == 1 && splits[0].most == 1
+    return parts.joined(separator: " and ") + (isOne ? " sample" : " samples")
+  }
+
+  /// A sentence about all runs where they agree, and else one about each run.
+  static func sentences(_ runs: [(name: String, sizes: SampleSizes)]) -> [Markup] {
+    let known = runs.filter { !$0.sizes.splits.isEmpty }
+    guard let first = known.first else { return [] }
+    if known.allSatisfy({ $0.sizes == first.sizes }) { return ["The numbers are of \(first.sizes.text)."] }
+    return known.map { "<b>\($0.name)</b>. The numbers are of \($0.sizes.text)." }
+  }
 }
 
 /// A value that is missing from a section, and the command that makes it.
@@ -138,19 +217,19 @@ struct Gap: CustomStringConvertible, Hashable {
   }
 
   /// Many runs that do not have the measure.
-  init(_ measure: Measure, ofAll runs: [ReportedRun]) {
+  init(_ measure: MeasureDescription, ofAll runs: [ShownRun]) {
     self.init(measure, of: runs[0])
     problem = "\(runs.count) runs have no values of this measure"
     lead = Self.each
   }
 
   /// A run that does not have the measure.
-  init(_ measure: Measure, of run: ReportedRun) {
-    let isMeasured = run.measures != nil
+  init(_ measure: MeasureDescription, of run: ShownRun) {
+    let isMeasured = run.results != nil
     problem = "\(run.name) \(isMeasured ? "has no values of this measure" : "has not been measured")"
     if run.folders.count > 1 { lead = Self.each }
-    // The default of `reslens measure` contains everything that the page always shows.
-    let isAmongAll = measure.isAlwaysShown && !isMeasured
+    // One call takes all measures that are taken by default.
+    let isAmongAll = measure.use.byDefault && !isMeasured
     command = "reslens measure \(run.folders[0].shellQuoted)" + (isAmongAll ? "" : " --measures \(measure.name)")
   }
 

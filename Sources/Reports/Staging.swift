@@ -24,14 +24,14 @@ struct Staging {
   }
 
   /// Writes the figure's numbers and script, and draws it where there is gnuplot. A picture that was drawn before by the
-  /// same script from the same numbers is taken as it is.
+  /// same script is taken as it is: the script holds all that is drawn.
   /// - Returns: the SVG; nil without gnuplot
   func draw(_ figure: Figure, _ gnuplot: Gnuplot?) throws(FileError) -> String? {
-    let (csv, script) = (figure.csv, figure.script)
-    try write(csv, as: figure.name + ".csv")
+    let script = figure.script
+    try write(figure.data.csv, as: figure.name + ".csv")
     try write(script, as: figure.name + ".gp")
     guard let gnuplot else { return nil }
-    if let drawn = earlier(figure.name, csv: csv, script: script) {
+    if let drawn = earlier(figure.name, script: script) {
       try write(drawn, as: figure.name + ".svg")
       return drawn
     }
@@ -42,13 +42,11 @@ struct Staging {
   private var figures: URL { target.appendingPathComponent(figureFolder) }
 
   /// The picture of an earlier report; nil where it shows something else.
-  private func earlier(_ name: String, csv: String, script: String) -> String? {
+  private func earlier(_ name: String, script: String) -> String? {
     let text = { (suffix: String) in
       try? String(contentsOf: figures.appendingPathComponent(name + suffix), encoding: .utf8)
     }
-    guard text(".csv") == csv, text(".gp") == script, let picture = text(".svg"), Self.isWhole(picture) else {
-      return nil
-    }
+    guard text(".gp") == script, let picture = text(".svg"), Self.isWhole(picture) else { return nil }
     return picture
   }
 

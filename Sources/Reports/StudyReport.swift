@@ -8,6 +8,8 @@ public struct StudyReport: Sendable {
   /// Sentences that a reader of any page must know: the scale, the data.
   public var notes: [String]
   public var pages: [Page]
+  /// The descriptions of all measures.
+  public var measures: [MeasureDescription]
 
   /// A study's page.
   public struct Page: Sendable {
@@ -17,29 +19,31 @@ public struct StudyReport: Sendable {
     public var findings: [Finding]
     /// Sentences about what is missing here, or differs from the study's description.
     public var notes: [String]
-    public var exhibits: [Exhibit]
+    /// The figures and tables that the page shows, in this order.
+    public var figures: [FigureKind]
     /// Runs of one group are shown as their mean.
     public var runs: [ReportedRun]
     public var errors: ErrorTable?
 
     public init(
-      name: String, title: String, findings: [Finding], notes: [String], exhibits: [Exhibit], runs: [ReportedRun],
+      name: String, title: String, findings: [Finding], notes: [String], figures: [FigureKind], runs: [ReportedRun],
       errors: ErrorTable? = nil
     ) {
       self.name = name
       self.title = title
       self.findings = findings
       self.notes = notes
-      self.exhibits = exhibits
+      self.figures = figures
       self.runs = runs
       self.errors = errors
     }
   }
 
-  public init(title: String, notes: [String], pages: [Page]) {
+  public init(title: String, notes: [String], pages: [Page], measures: [MeasureDescription]) {
     self.title = title
     self.notes = notes
     self.pages = pages
+    self.measures = measures
   }
 
   /// The file of the page of all studies.
@@ -47,19 +51,20 @@ public struct StudyReport: Sendable {
   /// The folder of the figures of all pages.
   static let figureFolder = "figures"
 
-  /// Writes `index.html`, a page a study, `findings.json`, a `.csv` of each table of errors, and `figures/` with each
-  /// figure's `.csv`, `.gp` and `.svg`. Pages of other studies that are there already stay, but are not in the index.
-  /// - Returns: what the reader should know about what is not there, a line each.
-  public func write(to folder: URL, gnuplot: Gnuplot?) throws(FileError) -> [String] {
+  /// Writes `index.html`, a page for each study, `findings.json`, a `.csv` of each table of errors, and `figures/` with
+  /// each figure's `.csv`, `.gp` and `.svg`. Pages of other studies that are there already stay, but are not in the index.
+  /// - Returns: notes for the reader about what is missing, a line each
+  /// - Throws: `FileError`, and `TableError` where a table lacks what a measure's description shows of it.
+  public func write(to folder: URL, gnuplot: Gnuplot?) throws -> [String] {
     try Files.makeFolder(folder)
     let staging = try Staging(in: folder, figureFolder: Self.figureFolder)
     defer { staging.discard() }
-    var (figures, files): ([String], [String]) = ([], [])
+    var (names, files): ([String], [String]) = ([], [])
     var cards: [Markup] = []
     for page in pages {
-      let sections = page.sections
+      let sections = try page.sections(measures)
       let pictures = try Pictures(of: sections, staging, gnuplot)
-      figures += pictures.names
+      names += pictures.names
       try staging.write(page.markup(of: self, sections, pictures).text, as: page.name + ".html")
       files.append(page.name + ".html")
       if let errors = page.errors {
@@ -70,7 +75,7 @@ public struct StudyReport: Sendable {
     }
     try staging.write(findings(), as: "findings.json")
     try staging.write(markup(of: cards).text, as: Self.index)
-    try staging.publish(figures: figures, pictures: gnuplot != nil, pages: files + ["findings.json", Self.index])
+    try staging.publish(figures: names, pictures: gnuplot != nil, pages: files + ["findings.json", Self.index])
     return Reports.notes(on: [], gnuplot)
   }
 
@@ -122,15 +127,17 @@ private func badge(_ verdict: Finding.Verdict) -> Markup {
 }
 
 extension StudyReport.Page {
-  /// The sections of its exhibits, their figures named after the page.
-  var sections: [Section] {
+  /// The sections of the page's figures, which are named after the page.
+  /// - Parameter measures: the descriptions of all measures
+  func sections(_ measures: [MeasureDescription]) throws -> [Section] {
     let groups = RunGroup.all(of: runs)
-    return exhibits.compactMap { exhibit -> Section? in
-      guard var section = Section(exhibit, of: runs, groups.map(\.mean)) else { return nil }
+    let means = try groups.map { ShownRun(try $0.mean) }
+    return try figures.compactMap { kind -> Section? in
+      guard var section = try Section(kind, of: runs, means, measures) else { return nil }
       // The study's own command makes what is missing, so no other command is named.
       section.notes += section.gaps.map { gap -> Markup in "\(gap.problem)." }
       section.gaps = []
-      if groups.contains(where: { $0.runs.count > 1 }), exhibit.isOfSteps {
+      if groups.contains(where: { $0.runs.count > 1 }), kind.isOfSteps {
         section.notes.append(Section.meanOverSeeds)
       }
       for illustration in section.illustrations.indices {
@@ -205,38 +212,44 @@ extension StudyReport.Page {
   }
 }
 
-extension Exhibit {
-  /// Whether it shows steps, and so of several seeds their mean.
+extension FigureKind {
+  /// Whether the figure is about steps, and so shows the mean over several seeds.
   fileprivate var isOfSteps: Bool {
     ![.errors, .training, .initialisation, .gradientNormRatio].contains(self)
   }
 }
 
 extension Section {
-  /// nil where there is nothing to show; a table of errors is none.
+  /// A figure of a study's page; nil where there is nothing to show, and for the table of errors, which is no section.
   /// - Parameters:
   ///   - runs: all seeds
-  ///   - means: the mean of each network's seeds
-  init?(_ exhibit: Exhibit, of runs: [ReportedRun], _ means: [ReportedRun]) {
+  ///   - means: the mean over each network's seeds
+  ///   - measures: the descriptions of all measures
+  init?(
+    _ kind: FigureKind, of runs: [ReportedRun], _ means: [ShownRun], _ measures: [MeasureDescription]
+  ) throws {
     var section: Section?
-    switch exhibit {
+    switch kind {
     case .errors: return nil
     case .training: section = .training(runs)
-    case .initialisation: section = .initialisation(runs)
-    case .gradientNormRatio: section = .gradientRatio(runs)
-    case .unrolling, .unrollingSteps:
-      section = Section(.unrolling, of: means)
-      section?.illustrations.removeAll {
-        $0.figures.contains { ($0.name == "unrolling-steps") != (exhibit == .unrollingSteps) }
-      }
-      section?.id = exhibit.rawValue
+    case .initialisation: section = try .initialisation(runs)
+    case .gradientNormRatio: section = try .gradientRatio(runs)
     default:
-      if let history = HistoryMeasure.all.first(where: { $0.id == exhibit.rawValue }) {
-        section = Section(history, of: means)
-        // A curve a step, as the paper has it; the maps show the same once more.
-        section?.illustrations.removeAll { $0.figures.contains { $0.name != history.id } }
-      } else if let measure = Measure.all.first(where: { $0.id == exhibit.rawValue }) {
-        section = Section(measure, of: means)
+      // The steps of the unrolled network have a figure of their own beside the one of the groups.
+      let view = kind == .unrollingSteps ? FigureKind.unrolling.rawValue : kind.rawValue
+      let shown = measures.lazy.flatMap { measure in measure.views.map { (measure: measure, view: $0) } }
+      if let (measure, view) = shown.first(where: { $0.view.id == view }) {
+        section = try Section(view, of: measure, in: means)
+        if [.unrolling, .unrollingSteps].contains(kind) {
+          section?.illustrations.removeAll {
+            $0.figures.contains { ($0.name == FigureKind.unrollingSteps.rawValue) != (kind == .unrollingSteps) }
+          }
+        }
+        section?.id = kind.rawValue
+      } else if let view = shown.map(\.view).first(where: { FigureKind.history(of: $0) == kind }) {
+        section = try Section(historyOf: view, in: means)
+        // The paper has a curve for each block; the map shows the same numbers once more.
+        section?.illustrations.removeAll { $0.figures.contains { $0.name != kind.rawValue } }
       }
     }
     guard let section else { return nil }

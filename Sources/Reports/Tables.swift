@@ -1,3 +1,4 @@
+import Host
 import Results
 
 /// The facts about the runs and their training: one row for each fact, one column for each run.
@@ -19,6 +20,7 @@ func factTable(_ runs: [ReportedRun]) -> Markup {
     """
 }
 
+/// One row for each epoch.
 func epochTable(_ run: ReportedRun, captioned: Bool) -> Markup {
   table(
     [
@@ -34,80 +36,41 @@ func epochTable(_ run: ReportedRun, captioned: Bool) -> Markup {
     }, caption: captioned ? run.name : nil)
 }
 
-/// - Parameter isNorm: of numbers of any size
-func statisticTable(_ statistics: BySplit<[StepStatistic]>?, run: String?, isNorm: Bool = false) -> Markup {
-  stepTable(
-    columns: ["mean ± std", "n"], train: statistics?.train ?? [], validation: statistics?.validation ?? [],
-    name: \.name, run: run
-  ) { step in
-    let value = isNorm ? "\(significant(step.mean)) ± \(significant(step.std))" : spread(step.mean, step.std)
-    return [value, String(step.count)]
-  }
-}
-
-func droppedStepTable(_ measures: MeasureResults.Measures, run: String?) -> Markup {
-  guard let dropped = measures.droppedStep else { return "" }
-  let baseline = dropped.baseline
-  let note: Markup = """
-    <p class="note">The whole network: train \(percent(baseline.train.accuracy)) (n = \(baseline.train.count)), \
-    validation \(percent(baseline.validation.accuracy)) (n = \(baseline.validation.count)).</p>
-    """
-  return stepTable(
-    columns: ["accuracy", "loss ± std", "n"], train: dropped.train, validation: dropped.validation, name: \.name,
-    run: run
-  ) { [percent($0.score.accuracy), spread($0.score.loss, $0.score.lossStd), String($0.score.count)] } + note
-}
-
-func intermediateTable(_ measures: MeasureResults.Measures, run: String?) -> Markup {
-  stepTable(
-    columns: ["accuracy", "loss ± std", "entropy ± std", "n"], train: measures.intermediate?.train ?? [],
-    validation: measures.intermediate?.validation ?? [], name: \.name, run: run
-  ) { step in
-    let score = step.score
-    return [
-      percent(score.accuracy), spread(score.loss, score.lossStd), spread(score.entropy, score.entropyStd),
-      String(score.count),
-    ]
-  }
-}
-
-/// Four decimals, as long as that is not a row of digits that say nothing: losses can explode.
+/// A mean and its deviation with four decimals, or with four significant digits where they are very large: losses can
+/// explode.
 func spread(_ mean: Double, _ std: Double) -> String {
   [mean, std].map { abs($0) < 1e5 ? decimal($0, 4) : significant($0) }.joined(separator: " ± ")
 }
 
-/// A row a step, the same columns for train and for validation.
-func stepTable<Row>(
-  columns: [String], train: [Row], validation: [Row], name: KeyPath<Row, StepName>, run: String?,
-  cells: (Row) -> [String]
+/// One row for each step, and the same columns for train and for validation.
+/// - Parameters:
+///   - train: the cells of the columns, by step
+///   - validation: the cells of the columns, by step
+///   - run: the caption; nil for none
+func stepTable(
+  columns: [String], train: [Int: [String]], validation: [Int: [String]], of tables: MeasuredTables, run: String?
 ) -> Markup {
-  let rows = BySteps(train: train, validation: validation, name: name)
   let blank = columns.map { _ in "–" }
   return table(
-    ["step", "block", "keeps h by"] + columns + columns,
+    ["step", "block", "skip"] + columns + columns,
     groups: [("", 3), ("train", columns.count), ("validation", columns.count)],
-    rows: rows.names.map { step in
-      [String(step.step), step.path, step.projection ? "projection" : "identity"]
-        + (rows.train[step.step].map(cells) ?? blank) + (rows.validation[step.step].map(cells) ?? blank)
+    rows: Set(train.keys).union(validation.keys).sorted().map { step in
+      [String(step), tables.path(step), tables.skip(step)] + (train[step] ?? blank) + (validation[step] ?? blank)
     }, caption: run)
 }
 
-/// The rows of both splits by step, whichever of them has it.
-private struct BySteps<Row> {
-  var train: [Int: Row]
-  var validation: [Int: Row]
-  var names: [StepName]
+extension MeasuredTables {
+  /// The block of a step as a checkpoint calls it; step 0 is the state that the stem makes.
+  func path(_ number: Int) -> String { step(number)?.id.path ?? (number == 0 ? "stem" : "–") }
 
-  init(train: [Row], validation: [Row], name: KeyPath<Row, StepName>) {
-    func byStep(_ rows: [Row]) -> [Int: Row] {
-      Dictionary(rows.map { ($0[keyPath: name].step, $0) }, uniquingKeysWith: { first, _ in first })
-    }
-    self.train = byStep(train)
-    self.validation = byStep(validation)
-    let all = (train + validation).map { ($0[keyPath: name].step, $0[keyPath: name]) }
-    names = Dictionary(all, uniquingKeysWith: { first, _ in first }).values.sorted { $0.step < $1.step }
+  /// The kind of a step's skip in words.
+  fileprivate func skip(_ number: Int) -> String {
+    step(number).map { $0.hasIdentitySkip ? "identity" : "projection" } ?? "–"
   }
 }
+
+/// The caption above one of several tables of a run.
+func tableCaption(_ run: String?, _ part: String) -> String { run.map { "\($0), \(part)" } ?? part }
 
 /// A table whose heads may stand under common ones, each over a number of columns.
 func table(

@@ -1,3 +1,4 @@
+import Host
 import Results
 
 /// Loss and error over epochs: all groups in the same axes, a colour a group; train and validation side by side where the
@@ -36,7 +37,13 @@ func trainingCurves(of groups: [RunGroup]) -> Figure {
       + panels(
         "error (%)",
         [("train", .solid, { 100 * $0.trainError }), ("validation", validation, { 100 * $0.validationError })]),
-    columns: 2, legend: legend)
+    columns: 2, legend: legend,
+    data: epochData(of: groups) {
+      [
+        ("train_loss", .number($0.trainLoss)), ("train_error", .number($0.trainError)),
+        ("validation_loss", .number($0.validationLoss)), ("validation_error", .number($0.validationError)),
+      ]
+    })
 }
 
 func learningRates(of groups: [RunGroup]) -> Figure {
@@ -51,7 +58,21 @@ func learningRates(of groups: [RunGroup]) -> Figure {
   let axis = Figure.Axis("learning rate", scale: isStaircase(runs) ? .logarithmic : .linear)
   return Figure(
     name: "learning-rate", title: "Learning rate over epochs",
-    panels: [.init(x: .init("epoch"), y: axis, series: series)], panelHeight: 90, legend: [])
+    panels: [.init(x: .init("epoch"), y: axis, series: series)], panelHeight: 90, legend: [],
+    data: epochData(of: groups) { [("learning_rate", .number($0.learningRate))] })
+}
+
+/// A row for each epoch of each run.
+private func epochData(
+  of groups: [RunGroup], _ cells: (EpochRecord) -> [(column: String, cell: Cell)]
+) -> FigureData {
+  var data = FigureData()
+  for group in groups {
+    for run in group.runs {
+      for epoch in run.epochs { data.add(group.cells(of: run) + [("epoch", .integer(epoch.epoch))] + cells(epoch)) }
+    }
+  }
+  return data
 }
 
 /// A single run's splits have the colours that they have in all pictures; of several groups each has its own.

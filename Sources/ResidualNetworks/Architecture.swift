@@ -4,8 +4,8 @@ import Results
 /// The structure of a residual network, as a value: everything else (parameter names and shapes, counts, the
 /// network itself, its plans) follows from it. One that contradicts itself cannot be made.
 ///
-/// Stem: 3×3 convolution. Blocks: BatchNorm, ReLU, 3×3 convolution, twice. Head: BatchNorm, ReLU, average pooling,
-/// fully connected. Every convolution has a bias.
+/// Stem: 3×3 convolution. Blocks: of the kind that each stage names; without a name the paper's (`PreActivation`). Head:
+/// BatchNorm, ReLU, average pooling, fully connected.
 public struct Architecture: Codable, Hashable, Sendable {
   /// The name on the command line and in messages; `name` in a file.
   public package(set) var name: String
@@ -56,13 +56,22 @@ public struct Architecture: Codable, Hashable, Sendable {
     public var stride: Int?
     /// Which steps run one block together; nil where none do.
     public var sharing: Sharing?
+    /// The kind of the blocks by its name (`BlockKinds`); nil for the paper's, pre-activation.
+    public var kind: String?
+    /// The options of the blocks, which their kind reads; nil for none.
+    public var options: BlockOptions?
 
-    public init(width: Int, blocks: Int, entry: Entry, stride: Int? = nil, sharing: Sharing? = nil) {
+    public init(
+      width: Int, blocks: Int, entry: Entry, stride: Int? = nil, sharing: Sharing? = nil, kind: String? = nil,
+      options: BlockOptions? = nil
+    ) {
       self.width = width
       self.blocks = blocks
       self.entry = entry
       self.stride = stride
       self.sharing = sharing
+      self.kind = kind
+      self.options = options
     }
   }
 
@@ -100,77 +109,12 @@ public struct Architecture: Codable, Hashable, Sendable {
   }
 }
 
-/// Channels, height and width of h.
-public struct Shape: Hashable, Sendable, CustomStringConvertible {
-  /// Maps of h.
-  public var channels: Int
-  /// Rows of a map.
-  public var height: Int
-  /// Columns of a map.
-  public var width: Int
-
-  public init(channels: Int, height: Int, width: Int) {
-    self.channels = channels
-    self.height = height
-    self.width = width
-  }
-
-  public var description: String { "\(channels)×\(height)×\(width)" }
-}
-
-/// One residual step of an architecture.
-public struct StepLayout: Hashable, Sendable {
-  /// Which step it is.
-  public var name: StepName
-  /// The block's input; after the pooling where the stage enters through one.
-  public var input: Shape
-  /// The shape of h after the step.
-  public var output: Shape
-  /// The stride of the block's first convolution, and of its projection where it has one.
-  public var stride: Int
-  /// The sharing among the block's steps; nil where the block belongs to this step alone.
-  public var sharing: Architecture.Sharing?
-}
-
 extension Architecture {
-  /// The steps in order.
-  public var steps: [StepLayout] {
-    var steps: [StepLayout] = []
-    var shape = Shape(channels: stem.width, height: input.height, width: input.width)
-    for (index, stage) in stages.enumerated() {
-      if stage.entry.isPooling {
-        shape.height /= 2
-        shape.width /= 2
-      }
-      for place in 0..<stage.blocks {
-        let projection = stage.entry == .projection && place == 0
-        let shared = stage.sharing.flatMap { place >= $0.from ? $0 : nil }
-        let block = shared?.from ?? place
-        let stride = projection ? stage.stride ?? 1 : 1
-        let output = Shape(
-          channels: stage.width, height: (shape.height + stride - 1) / stride,
-          width: (shape.width + stride - 1) / stride)
-        steps.append(
-          StepLayout(
-            name: StepName(
-              step: steps.count + 1, stage: index, block: block, use: place - block, projection: projection),
-            input: shape, output: output, stride: stride, sharing: shared))
-        shape = output
-      }
-    }
-    return steps
-  }
+  /// The shape of one sample's h_0: channels, height, width.
+  var h0: [Int] { [stem.width, input.height, input.width] }
 
-  /// The shape of the last h, which the head reads.
-  public var features: Shape {
-    steps.last?.output ?? Shape(channels: stem.width, height: input.height, width: input.width)
-  }
-
-  /// Whether h enters a stage through a pooling; not where there is no such stage.
+  /// Whether h enters a stage through a pooling; false if there is no such stage.
   func pools(into stage: Int) -> Bool { stages.indices.contains(stage) && stages[stage].entry.isPooling }
-
-  /// Numbers that the head's fully connected layer reads.
-  public var headInputs: Int { features.channels * (features.height / head.pooling) * (features.width / head.pooling) }
 }
 
 extension Architecture.Entry {
@@ -188,9 +132,6 @@ public struct ArchitectureError: Error, CustomStringConvertible, Equatable {
 }
 
 extension Architecture {
-  /// No machine trains a network of more steps.
-  static let mostSteps = 10_000
-
   /// - Throws: `ArchitectureError` at the first field that cannot be or that contradicts another.
   package func validate() throws(ArchitectureError) {
     func require(_ condition: Bool, _ field: String, _ problem: @autoclosure () -> String) throws(ArchitectureError) {
@@ -212,9 +153,9 @@ extension Architecture {
     for (index, stage) in stages.enumerated() {
       let field = "stages[\(index)]"
       try requireCount(stage.width, field + ".width", upTo: 65536)
-      try requireCount(stage.blocks, field + ".blocks", upTo: Self.mostSteps)
+      try requireCount(stage.blocks, field + ".blocks", upTo: StepSpec.most)
       count += stage.blocks
-      try require(count <= Self.mostSteps, field + ".blocks", "the network has more than \(Self.mostSteps) steps")
+      try require(count <= StepSpec.most, field + ".blocks", "the network has more than \(StepSpec.most) steps")
       if stage.entry == .projection {
         try requireCount(stage.stride ?? 0, field + ".stride", upTo: 8)
       } else {
@@ -227,18 +168,9 @@ extension Architecture {
       }
       width = stage.width
       try stage.sharing?.validate(for: stage, field: field + ".sharing")
+      try stage.options?.validate(field: field + ".options")
     }
-    for step in steps {
-      try require(
-        step.output.height >= 1 && step.output.width >= 1, "stages[\(step.name.stage)].entry",
-        "nothing is left of the image there")
-    }
-    // Counts stay far from what an Int holds; no machine trains a network of this size.
-    let weights = steps.reduce(0.0) {
-      $0 + 18 * Double($1.output.channels) * Double(max($1.input.channels, $1.output.channels))
-    }
-    let pixels = Double(input.height) * Double(input.width)
-    try require(weights * pixels < 1e18, "stages", "the network needs over 10¹⁸ multiplications an image")
-    try requireCount(head.pooling, "head.pooling", upTo: min(features.height, features.width))
+    // The rest shows where the network is built.
+    _ = try NetworkLayout.of(self)
   }
 }

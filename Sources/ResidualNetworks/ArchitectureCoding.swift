@@ -67,7 +67,7 @@ extension Architecture.Input {
 }
 
 extension Architecture.Stage {
-  enum CodingKeys: String, CodingKey { case width, blocks, entry, stride, sharing }
+  enum CodingKeys: String, CodingKey { case width, blocks, entry, stride, sharing, kind, options }
 
   public init(from decoder: any Decoder) throws {
     let values = try decoder.container(keyedBy: CodingKeys.self)
@@ -78,6 +78,8 @@ extension Architecture.Stage {
     let stride = try values.decodeIfPresent(Int.self, forKey: .stride)
     self.stride = stride ?? (entry == .projection ? 2 : nil)
     sharing = try values.decodeIfPresent(Architecture.Sharing.self, forKey: .sharing)
+    kind = try values.decodeIfPresent(String.self, forKey: .kind)
+    options = try values.decodeIfPresent(BlockOptions.self, forKey: .options)
   }
 }
 

@@ -1,34 +1,7 @@
 import Torch
 
-/// By which statistics normalisations run.
-public enum Mode {
-  /// The batch's own, which also move the running ones.
-  case training
-  /// The statistics of a batch that these processes share, each running its part of it. The running statistics are
-  /// updated.
-  case synchronised(ProcessGroup)
-  /// The batch's own; the running ones stay as they are.
-  case batchStatistics
-  /// The running ones.
-  case evaluation
-
-  /// - Parameter momentum: by how much training moves the running statistics
-  func statistics(momentum: Double = Normalisation.momentum) -> NormReLU.Statistics {
-    switch self {
-    case .training: .batchMoving(momentum: momentum)
-    case .synchronised(let group): .batchMoving(momentum: momentum, over: group)
-    case .batchStatistics: .batch
-    case .evaluation: .running
-    }
-  }
-
-  /// Whether the batch's own statistics are wanted.
-  var usesBatch: Bool { if case .evaluation = self { false } else { true } }
-}
-
-/// PyTorch's defaults; the paper names neither.
+/// PyTorch's default; the paper does not name it.
 enum Normalisation {
-  static let momentum = 0.1
   static let epsilon = 1e-5
 }
 
@@ -36,12 +9,14 @@ enum Normalisation {
 public final class Gradients {
   /// By the parameters' paths, each of its parameter's shape and element type.
   public private(set) var byPath: [String: Tensor] = [:]
-  /// Told whenever something was added to a parameter's gradient.
+  /// Called whenever something was added to a parameter's gradient.
   private let added: (String) throws -> Void
 
   public init(added: @escaping (String) throws -> Void = { _ in }) { self.added = added }
 
-  func add(_ gradient: Tensor?, _ path: String) throws {
+  /// Adds one step's part of a parameter's gradient; nil is none.
+  /// - Parameter gradient: memory of its own, to which later parts are added
+  public func add(_ gradient: Tensor?, _ path: String) throws {
     guard let gradient else { return }
     if let sum = byPath[path] {
       try gradient.add(into: sum)
@@ -52,97 +27,119 @@ public final class Gradients {
   }
 }
 
-/// A convolution of a network: its parameters under `path`.
-struct ConvolutionLayer {
-  let path: String
-  let weight: Tensor
-  let bias: Tensor
+/// A convolution of a network. On a record it is called like a function.
+public struct ConvolutionLayer {
+  let weight: Parameter
+  let bias: Parameter?
   let stride: Int
   let padding: Int
+  /// The shape of one sample of the result: channels, height, width.
+  public let output: [Int]
 
-  init(_ path: String, _ parameters: [String: Tensor], stride: Int = 1, padding: Int) throws {
-    self.path = path
-    weight = try parameters.required(path + ".weight")
-    bias = try parameters.required(path + ".bias")
-    self.stride = stride
-    self.padding = padding
+  /// The convolution of N×C×H×W activations, recorded.
+  public func callAsFunction(_ x: Tape.Value) throws -> Tape.Value {
+    try x.convolved(weight(x.tape), bias: bias.map { try $0(x.tape) }, stride: stride, padding: padding)
   }
 
   func forward(_ input: Tensor) throws -> Tensor {
-    try Convolution.forward(input, weight: weight, bias: bias, stride: stride, padding: padding)
+    try Convolution.forward(
+      input, weight: weight.tensor(), bias: bias.wanted().tensor(), stride: stride, padding: padding)
   }
 
-  /// The gradient with respect to the input, nil where it is not wanted; the parameters' go to `gradients`.
+  /// The gradient with respect to the input, nil if it is not wanted; the parameters' go to `gradients`.
   func backward(
     _ gradient: Tensor, input: Tensor, wantsInput: Bool = true, _ gradients: Gradients?
   ) throws -> Tensor? {
     let all = try Convolution.backward(
-      gradient, input: input, weight: weight, stride: stride, padding: padding, wantsInput: wantsInput,
+      gradient, input: input, weight: weight.tensor(), stride: stride, padding: padding, wantsInput: wantsInput,
       wantsParameters: gradients != nil)
-    try gradients?.add(all.weight, path + ".weight")
-    try gradients?.add(all.bias, path + ".bias")
+    try gradients?.add(all.weight, weight.path)
+    try gradients?.add(all.bias, bias.wanted().path)
     return all.input
+  }
+
+  /// The convolution as a unit has it, which pads by itself.
+  func ofUnit() throws -> ResidualUnit.Convolution {
+    .init(weight: try weight.tensor(), bias: try bias.wanted().tensor(), stride: stride)
   }
 }
 
-/// A normalisation with the ReLU behind it.
-struct NormLayer {
-  /// The path of γ and β.
+/// The running statistics of one normalisation in one step: the trained ones, and others that recalibration took.
+final class RunningStatistics {
+  /// The path of the trained ones.
   let path: String
-  let parameters: NormReLU.Parameters
+  private let mean: Parameter
+  private let variance: Parameter
+  private var others: [Int: (mean: Tensor, variance: Tensor)] = [:]
 
-  /// The values that the backward pass needs.
-  struct Tape {
-    let input: Tensor
-    let output: Tensor
-    let statistics: NormReLU.BatchStatistics?
+  init(path: String, mean: Parameter, variance: Parameter) {
+    (self.path, self.mean, self.variance) = (path, mean, variance)
   }
 
-  init(path: String, parameters: NormReLU.Parameters) {
-    self.path = path
-    self.parameters = parameters
+  /// Whether there is a set of statistics of that number; 0 are the trained ones.
+  func has(_ number: Int) -> Bool { number == 0 || others[number] != nil }
+
+  /// Adds a set with initial values, unless there is one of that number.
+  func add(_ number: Int) throws {
+    guard !has(number) else { return }
+    let trained = try mean.tensor()
+    let (shape, type, device) = (trained.shape, trained.elementType, trained.device)
+    others[number] = (
+      try .zeros(shape, type).moved(to: device), try .full(shape, 1, type).moved(to: device)
+    )
   }
 
-  /// - Parameter statistics: the path of the running statistics; that of γ and β where it is nil
-  init(_ path: String, statistics: String? = nil, _ parameters: [String: Tensor]) throws {
-    let statistics = statistics ?? path
-    self.init(
-      path: path,
-      parameters: NormReLU.Parameters(
-        weight: try parameters.required(path + ".weight"), bias: try parameters.required(path + ".bias"),
-        runningMean: try parameters.required(statistics + ".running_mean"),
-        runningVariance: try parameters.required(statistics + ".running_var"), epsilon: Normalisation.epsilon))
+  /// - Throws: `PlanError` if there is no set of that number.
+  func set(_ number: Int) throws -> (mean: Tensor, variance: Tensor) {
+    if number == 0 { return (try mean.tensor(), try variance.tensor()) }
+    guard let set = others[number] else { throw PlanError("\(path) has no statistics \(number)") }
+    return set
+  }
+}
+
+/// A batch normalisation of a network. On a record it is called like a function.
+public struct BatchNormLayer {
+  let weight: Parameter
+  let bias: Parameter
+  let statistics: RunningStatistics
+
+  /// γ·(x − mean)/√(variance + ε) + β in each channel, recorded.
+  /// - Throws: `TapeError.synchronised` if several processes' images are the batch.
+  public func callAsFunction(_ x: Tape.Value) throws -> Tape.Value {
+    let running = try statistics.set(x.tape.statistics)
+    return try x.normalised(
+      .init(
+        path: statistics.path, weight: weight(x.tape), bias: bias(x.tape), runningMean: running.mean,
+        runningVariance: running.variance, epsilon: Normalisation.epsilon))
   }
 
-  /// A layer with the same γ and β and with initial running statistics.
-  func withStatisticsOfItsOwn() throws -> NormLayer {
-    let (shape, type) = (parameters.runningMean.shape, parameters.runningMean.elementType)
-    let device = parameters.runningMean.device
-    return NormLayer(
-      path: path,
-      parameters: NormReLU.Parameters(
-        weight: parameters.weight, bias: parameters.bias, runningMean: try .zeros(shape, type).moved(to: device),
-        runningVariance: try .full(shape, 1, type).moved(to: device), epsilon: parameters.epsilon))
+  /// - Parameter number: which running statistics
+  /// - Throws: `PlanError` if there are none of that number.
+  func parameters(_ number: Int = 0) throws -> NormReLU.Parameters {
+    let running = try statistics.set(number)
+    return NormReLU.Parameters(
+      weight: try weight.tensor(), bias: try bias.tensor(), runningMean: running.mean,
+      runningVariance: running.variance, epsilon: Normalisation.epsilon)
   }
+}
 
-  /// - Parameter sums: those of the input, where they are known
-  func forward(_ input: Tensor, sums: NormReLU.ChannelSums? = nil, mode: Mode) throws -> Tape {
-    let result = try NormReLU.forward(input, sums: sums, parameters, by: mode.statistics())
-    return Tape(input: input, output: result.output, statistics: result.statistics)
-  }
+/// A fully connected layer of a network.
+public struct LinearLayer {
+  let weight: Parameter
+  let bias: Parameter
+}
 
-  /// - Parameter gradient: must be this caller's alone, its memory is reused.
-  func backward(_ gradient: consuming Tensor, _ tape: Tape, _ gradients: Gradients?) throws -> Tensor {
-    let all = try NormReLU.backward(gradient, input: tape.input, parameters, statistics: tape.statistics)
-    try gradients?.add(all.weight, path + ".weight")
-    try gradients?.add(all.bias, path + ".bias")
-    return all.input
+extension Optional {
+  /// The value that a layer must have.
+  func wanted() throws -> Wrapped {
+    guard let self else { throw TorchError.missingResult }
+    return self
   }
 }
 
 extension [String: Tensor] {
   /// The tensor at `path`.
-  /// - Throws: `ParameterError` where there is none.
+  /// - Throws: `ParameterError` if there is none.
   public func required(_ path: String) throws -> Tensor {
     guard let tensor = self[path] else { throw ParameterError(path: path, problem: "it is missing") }
     return tensor

@@ -37,7 +37,8 @@ public struct Plan: Codable, Hashable, Sendable {
       self.scale = scale
     }
 
-    var path: String { StepName(step: 0, stage: stage, block: block, use: use, projection: false).path }
+    /// The path of the step, whether or not a network has such a one.
+    var path: String { StepID.path(stage: stage, block: block, use: use) }
   }
 
   /// In the order in which they are made.
@@ -47,7 +48,7 @@ public struct Plan: Codable, Hashable, Sendable {
 
   /// Every step once, in order.
   public init(of architecture: Architecture) {
-    let steps = architecture.steps.map(\.name)
+    let steps = architecture.steps
     moves = architecture.stages.enumerated().flatMap { index, stage -> [Move] in
       let own = steps.filter { $0.stage == index }.map {
         Move.step(Step(stage: index, block: $0.block, use: $0.use))
@@ -123,53 +124,78 @@ extension Plan {
   }
 }
 
-/// A plan that a network cannot run: which move, counted from 0, and why.
+/// A plan that a network cannot run: why, and which of its moves.
 public struct PlanError: Error, CustomStringConvertible, Equatable {
-  /// Its place in the plan, from 0.
-  public var move: Int
+  /// The index of the move in the plan; nil if the error is of a move by itself.
+  public var move: Int?
   /// Why it cannot be made.
   public var problem: String
 
-  public init(move: Int, problem: String) {
+  public init(move: Int? = nil, problem: String) {
     self.move = move
     self.problem = problem
   }
 
-  public var description: String { "move \(move) of the plan: \(problem)" }
+  /// The error of a move by itself.
+  init(_ problem: String) { self.init(problem: problem) }
+
+  public var description: String { move.map { "move \($0) of the plan: \(problem)" } ?? problem }
 }
 
 extension Plan {
   /// - Throws: `PlanError` at the first move that the architecture does not have or whose input has another shape than
   ///   it takes, or after the last one where the head would not take what is left.
   public func validate(for architecture: Architecture) throws(PlanError) {
-    let layouts = Dictionary(
-      uniqueKeysWithValues: architecture.steps.map { ([$0.name.stage, $0.name.block, $0.name.use], $0) })
-    var shape = Shape(
-      channels: architecture.stem.width, height: architecture.input.height, width: architecture.input.width)
+    let specs = architecture.steps.byPlace
+    var shape = architecture.h0
     for (index, move) in moves.enumerated() {
       switch move {
       case .pool(let stage):
-        guard architecture.pools(into: stage) else {
-          throw PlanError(move: index, problem: "\(architecture.name) enters stage \(stage) through no pooling")
-        }
-        shape.height /= 2
-        shape.width /= 2
+        guard architecture.pools(into: stage) else { throw .noPooling(architecture, stage, move: index) }
+        shape = [shape[0], shape[1] / 2, shape[2] / 2]
       case .step(let step):
-        guard let layout = layouts[[step.stage, step.block, step.use]] else {
-          throw PlanError(move: index, problem: "\(architecture.name) has no block \(step.path)")
-        }
-        guard layout.input == shape else {
+        guard let spec = specs[step.place] else { throw .noStep(architecture, step, move: index) }
+        guard spec.input == shape else {
           throw PlanError(
-            move: index, problem: "\(step.path) takes \(layout.input), h is \(shape) there")
+            move: index, problem: "\(step.path) takes \(shapeText(spec.input)), h is \(shapeText(shape)) there")
         }
         guard step.scale.isFinite else {
           throw PlanError(move: index, problem: "a scale of \(step.scale) is not a finite number")
         }
-        shape = layout.output
+        shape = spec.output
       }
     }
     guard shape == architecture.features else {
-      throw PlanError(move: moves.count, problem: "the head takes \(architecture.features), h ends as \(shape)")
+      throw PlanError(
+        move: moves.count,
+        problem: "the head takes \(shapeText(architecture.features)), h ends as \(shapeText(shape))")
     }
+  }
+}
+
+extension PlanError {
+  static func noPooling(_ architecture: Architecture, _ stage: Int, move: Int? = nil) -> PlanError {
+    PlanError(move: move, problem: "\(architecture.name) enters stage \(stage) through no pooling")
+  }
+
+  static func noStep(_ architecture: Architecture, _ step: Plan.Step, move: Int? = nil) -> PlanError {
+    PlanError(move: move, problem: "\(architecture.name) has no block \(step.path)")
+  }
+}
+
+/// The stage, block and use by which plans name a step.
+struct StepPlace: Hashable {
+  let stage: Int
+  let block: Int
+  let use: Int
+}
+
+extension Plan.Step {
+  var place: StepPlace { StepPlace(stage: stage, block: block, use: use) }
+}
+
+extension [StepSpec] {
+  var byPlace: [StepPlace: StepSpec] {
+    Dictionary(uniqueKeysWithValues: map { (StepPlace(stage: $0.stage, block: $0.block, use: $0.use), $0) })
   }
 }

@@ -5,7 +5,7 @@ extension ResidualNetwork {
   /// This network with all statistics other than 0 in `plans`: the normalisations keep their γ and β, and their running
   /// statistics are taken anew. The weights are shared with this network.
   ///
-  /// The steps of such statistics run by the batch's own statistics meanwhile, all others in evaluation mode; what is kept is
+  /// The steps of such statistics run by the batch's own statistics meanwhile, all others by running statistics; what is kept is
   /// the mean over batches (PyTorch's `momentum=None`), the variance being the unbiased one.
   /// - Precondition: no two plans come to the same statistics in different ways, which would count its batches twice.
   /// - Parameters:
@@ -20,7 +20,7 @@ extension ResidualNetwork {
     for plan in plans {
       try plan.validate(for: architecture)
       for case .step(let step) in plan.moves where step.statistics != 0 {
-        try network.block(of: step).addStatistics(of: step)
+        try network.addStatistics(of: step)
       }
     }
     for batch in 0..<batches {
@@ -30,9 +30,10 @@ extension ResidualNetwork {
           guard case .step(let step) = move, step.statistics != 0, step.scale != 0 else {
             return try network.apply(move, to: h)
           }
-          return try network.block(of: step).residual(
-            h, step, mode: .training, momentum: 1 / Double(batch + 1), adding: h
-          ).sum.wanted()
+          return try network.record(
+            move, on: Stream(h), mode: .batchUpdating(momentum: 1 / Double(batch + 1)), wants: []
+          )
+          .output.h
         }, visit: { _, _ in })
     }
     return network

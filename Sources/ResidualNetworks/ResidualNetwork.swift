@@ -1,3 +1,4 @@
+import Results
 import Torch
 
 /// A residual network with its weights: a stem, blocks that plans run, and a head.
@@ -11,12 +12,12 @@ public final class ResidualNetwork {
   public let parameters: [String: Tensor]
   /// The network's own plan.
   public let plan: Plan
+  /// The device that computes the network.
+  public let device: Device
 
-  let stem: ConvolutionLayer
-  let head: Head
-  private let blocks: [[Block]]
-  /// By stage and place in it.
-  private let layouts: [[StepLayout]]
+  let stem: ConvolutionStem
+  let readout: ClassifierReadout
+  private let steps: [StepPlace: NetworkParts.BuiltStep]
 
   /// A network with the given parameters.
   /// - Throws: `ArchitectureError`; `ParameterError` where a parameter is missing, superfluous, of another shape or not
@@ -50,15 +51,13 @@ public final class ResidualNetwork {
     self.architecture = architecture
     self.parameters = parameters
     plan = Plan(of: architecture)
-    stem = try ConvolutionLayer("stem", parameters, padding: 1)
-    head = try Head(architecture, parameters)
-    let steps = architecture.steps
-    layouts = architecture.stages.indices.map { stage in steps.filter { $0.name.stage == stage } }
-    blocks = try layouts.map { steps in
-      try Dictionary(grouping: steps, by: \.name.block).sorted { $0.key < $1.key }.map {
-        try Block(uses: $0.value, parameters)
-      }
-    }
+    let parts = try NetworkParts(architecture, tensors: parameters)
+    (stem, readout) = (parts.stem, parts.readout)
+    steps = Dictionary(
+      uniqueKeysWithValues: parts.steps.map {
+        (StepPlace(stage: $0.step.spec.stage, block: $0.step.spec.block, use: $0.step.spec.use), $0)
+      })
+    device = try parameters.required("stem.weight").device
   }
 
   /// A new network: weights He-normal by fan-in, biases and β 0, γ 1 or what the sharing says (§4). Each tensor depends on the seed and its
@@ -87,15 +86,15 @@ public final class ResidualNetwork {
     return try ResidualNetwork(architecture, parameters: parameters.mapValues { try $0.moved(to: device) })
   }
 
-  /// The device that computes the network.
-  public var device: Device { stem.weight.device }
+  /// Whether a training step of this network can be captured as a CUDA graph: its blocks say so.
+  public var isCapturable: Bool { steps.values.allSatisfy(\.step.isCapturable) }
 
   /// h_0, the stem's output, of images N×C×H×W.
   public func begin(_ images: Tensor) throws -> Tensor { try stem.forward(images) }
 
   /// Logits N×classes of the head applied to h; to any h of the last stage's shape.
-  public func classify(_ h: Tensor, mode: Mode = .evaluation) throws -> Tensor {
-    try head.forward(h, mode: mode).logits
+  public func classify(_ h: Tensor, mode: NormMode = .running) throws -> Tensor {
+    try readout.forward(Stream(h), mode: mode).logits
   }
 
   /// Logits N×classes of images, in evaluation mode.
@@ -109,121 +108,64 @@ public final class ResidualNetwork {
   public func check(_ plan: Plan) throws(PlanError) {
     try plan.validate(for: architecture)
     for (index, move) in plan.moves.enumerated() {
-      guard case .step(let step) = move, !blocks[step.stage][step.block].canRun(step) else { continue }
+      guard case .step(let step) = move, !has(step.statistics, of: step) else { continue }
       throw PlanError(move: index, problem: "\(step.path) has no statistics \(step.statistics)")
     }
   }
 
-  /// The network's own step that `step` runs, perhaps in another place.
-  /// - Throws: `PlanError` where there is none.
-  public func layout(of step: Plan.Step) throws -> StepLayout {
-    let (place, overflow) = step.block.addingReportingOverflow(step.use)
-    guard !overflow, layouts.indices.contains(step.stage), layouts[step.stage].indices.contains(place),
-      layouts[step.stage][place].name.block == step.block
-    else {
-      throw PlanError(move: 0, problem: "\(architecture.name) has no block \(step.path)")
-    }
-    return layouts[step.stage][place]
+  /// The network's own step that `step` runs, perhaps at another place of a plan.
+  /// - Throws: `PlanError` if there is none.
+  public func spec(of step: Plan.Step) throws -> StepSpec { try self.step(step).spec }
+
+  /// The step that runs `step`.
+  /// - Throws: `PlanError` if there is none.
+  public func step(_ step: Plan.Step) throws -> any ResidualStep { try built(step).step }
+
+  private func built(_ step: Plan.Step) throws -> NetworkParts.BuiltStep {
+    guard let built = steps[step.place] else { throw PlanError.noStep(architecture, step) }
+    return built
   }
 
-  /// The block that a step runs.
-  /// - Throws: `PlanError` where there is none.
-  func block(of step: Plan.Step) throws -> Block {
-    guard blocks.indices.contains(step.stage), blocks[step.stage].indices.contains(step.block) else {
-      throw PlanError(move: 0, problem: "\(architecture.name) has no block \(step.path)")
-    }
-    return blocks[step.stage][step.block]
+  // MARK: running statistics
+
+  private func has(_ statistics: Int, of step: Plan.Step) -> Bool {
+    steps[step.place]?.statistics.allSatisfy { $0.has(statistics) } ?? false
+  }
+
+  /// Gives the step's normalisations running statistics of the step's number, unless they have them.
+  func addStatistics(of step: Plan.Step) throws {
+    for statistics in try built(step).statistics { try statistics.add(step.statistics) }
   }
 
   // MARK: one move
 
-  /// h on its way through the moves.
-  struct State {
-    let h: Tensor
-    /// The channel sums for the next normalisation with batch statistics, where the move that made h computed them.
-    let sums: NormReLU.ChannelSums?
+  /// A move that was made, with what its backward pass needs.
+  enum Record {
+    case transition(Transition)
+    case step(any ResidualStep, StepTrace)
 
-    init(_ h: Tensor, sums: NormReLU.ChannelSums? = nil) { (self.h, self.sums) = (h, sums) }
-  }
-
-  /// The results of one move, and the values that its backward pass needs.
-  struct Record {
-    let move: Plan.Move
-    /// h before the move.
-    let input: Tensor
-    /// s(h), what the step adds to.
-    let kept: Tensor
-    /// scale·F(h) where it was asked to be kept.
-    let residual: Tensor?
-    /// ‖`residual`‖² and ‖h after the move‖² of each sample, where they are known.
-    var squares: (residual: [Double], sum: [Double])?
-    let tape: Block.Tape?
-    let maximumIndices: Tensor?
-  }
-
-  /// h after `move`.
-  func apply(_ move: Plan.Move, to h: Tensor) throws -> Tensor {
-    try record(move, on: State(h), mode: .evaluation, keepsResidual: false).output.h
-  }
-
-  func record(
-    _ move: Plan.Move, on state: State, mode: Mode, keepsResidual: Bool
-  ) throws -> (output: State, record: Record) {
-    let h = state.h
-    switch move {
-    case .pool(let stage):
-      guard architecture.pools(into: stage) else {
-        throw PlanError(move: 0, problem: "\(architecture.name) enters stage \(stage) through no pooling")
+    /// h after the move.
+    var output: Stream {
+      switch self {
+      case .transition(let transition): Stream(transition.output)
+      case .step(_, let trace): trace.output
       }
-      let indices: Tensor?
-      let output: Tensor
-      if architecture.stages[stage].entry == .maximumPooling {
-        (output, indices) = try Pooling.maximum(h, size: 2)
-      } else {
-        (output, indices) = (try Pooling.average(h, size: 2), nil)
-      }
-      return (
-        State(output), Record(move: move, input: h, kept: h, residual: nil, tape: nil, maximumIndices: indices)
-      )
-    case .step(let step):
-      let block = try block(of: step)
-      let kept = try block.kept(h)
-      guard step.scale != 0 else {
-        return (State(kept), Record(move: move, input: h, kept: kept, residual: nil, tape: nil, maximumIndices: nil))
-      }
-      let made = try block.residual(
-        h, sums: state.sums, step, mode: mode, adding: kept, keepsResidual: keepsResidual)
-      return (
-        State(try made.sum.wanted(), sums: made.sums),
-        Record(
-          move: move, input: h, kept: kept, residual: made.residual, squares: made.squares, tape: made.tape,
-          maximumIndices: nil)
-      )
     }
   }
 
-  /// ∂L/∂h before the move from the one after it, and the products of the move's residual, where that was kept, with it:
-  /// nil where they did not come of the same pass.
-  func backward(
-    _ gradient: Tensor, through record: Record, _ gradients: Gradients?
-  ) throws -> (gradient: Tensor, products: SampleProducts?) {
-    switch record.move {
-    case .pool:
-      if let indices = record.maximumIndices {
-        return (try Pooling.maximumBackward(gradient, input: record.input, indices: indices, size: 2), nil)
-      }
-      return (try Pooling.averageBackward(gradient, input: record.input, size: 2), nil)
+  /// h after `move`, by running statistics.
+  func apply(_ move: Plan.Move, to h: Tensor) throws -> Tensor {
+    try record(move, on: Stream(h), mode: .running, wants: []).output.h
+  }
+
+  func record(_ move: Plan.Move, on stream: Stream, mode: NormMode, wants: Wanted) throws -> Record {
+    switch move {
+    case .pool(let stage):
+      guard architecture.pools(into: stage) else { throw PlanError.noPooling(architecture, stage) }
+      return .transition(try Transition(stream.h, into: architecture.stages[stage]))
     case .step(let step):
-      let block = try block(of: step)
-      let throughKept = try block.keptBackward(gradient, h: record.input, gradients)
-      guard let tape = record.tape else { return (throughKept, nil) }
-      let scaled = step.scale == 1 ? gradient : try gradient.scaled(by: step.scale)
-      // Behind a projection F is of another shape than h, or lies elsewhere.
-      let beside = record.kept === record.input ? record.residual : nil
-      let (through, found) = try block.residualBackward(
-        scaled, tape, adding: throughKept, beside: beside, gradients)
-      guard let found, let squares = record.squares else { return (through, nil) }
-      return (through, SampleProducts(dot: found.dot, squares: squares.residual, otherSquares: found.squares))
+      let built = try built(step)
+      return .step(built.step, try built.step.forward(stream, step, mode, wants: wants))
     }
   }
 }

@@ -1,9 +1,10 @@
+import Foundation
 import Host
 
 /// The results of measuring one network: the contents of `measures.json`, and of one epoch's file during training.
 public struct MeasureResults: Codable, Equatable, Sendable {
   /// The version of this layout that this program writes and reads.
-  public static let format = 3
+  public static let format = 4
   /// The version of the layout that it was read from.
   public var format = Self.format
   /// The run folder's name.
@@ -12,186 +13,130 @@ public struct MeasureResults: Codable, Equatable, Sendable {
   public var architecture: String
   /// The checkpoint's name, for instance "epoch-00010-step-0000000".
   public var checkpoint: String
-  /// Whole epochs that the network was trained for.
+  /// The number of whole epochs that the network was trained for.
   public var epoch: Int
   /// The source of the samples, as it was given to `reslens`.
   public var data: String
-  /// The first so many images of each set were measured; a measure that looks at fewer says so by its counts.
-  public var samples: BySplit<Int>
-  /// How many residual steps the network has.
-  public var steps: Int
-  /// By which statistics normalisations ran.
-  public var mode: MeasureMode
-  /// Samples of a batch in training mode, where the numbers depend on it; nil in evaluation mode.
+  /// The statistics by which batch normalisations ran.
+  public var batchNorm: BatchNormStatistics
+  /// The number of samples of a batch where the numbers depend on it, by each batch's own statistics; nil otherwise.
   public var batch: Int?
-  /// The network and the images that the numbers are of.
+  /// The network that the numbers are of.
   public var provenance: Provenance
-  /// The numbers.
-  public var measures: Measures
+  /// The samples that were measured, one entry for each split and number of samples.
+  public var samplings: [Sampling]
+  /// The steps of the network, in order.
+  public var steps: [StepSpec]
+  /// The numbers. The first two keys of every table are `split` and `samples`.
+  public var tables: [Table]
   /// The values that were asked for and cannot exist in this network.
   public var absent: [Absence]
 
   public init(
-    run: String, architecture: String, checkpoint: String, epoch: Int, data: String, samples: BySplit<Int>, steps: Int,
-    mode: MeasureMode = .evaluation, batch: Int? = nil, provenance: Provenance, measures: Measures, absent: [Absence]
+    run: String, architecture: String, checkpoint: String, epoch: Int, data: String,
+    batchNorm: BatchNormStatistics = .running, batch: Int? = nil, provenance: Provenance, samplings: [Sampling],
+    steps: [StepSpec], tables: [Table] = [], absent: [Absence] = []
   ) {
     self.run = run
     self.architecture = architecture
     self.checkpoint = checkpoint
     self.epoch = epoch
     self.data = data
-    self.samples = samples
-    self.steps = steps
-    self.mode = mode
+    self.batchNorm = batchNorm
     self.batch = batch
     self.provenance = provenance
-    self.measures = measures
+    self.samplings = samplings
+    self.steps = steps
+    self.tables = tables
     self.absent = absent
   }
 
   enum CodingKeys: String, CodingKey {
-    case format, run, architecture, checkpoint, epoch, data, samples, steps, mode, batch, provenance, measures, absent
+    case format, run, architecture, checkpoint, epoch, data, batch, provenance, samplings, steps, tables, absent
+    case batchNorm = "batch-norm"
   }
 
-  public init(from decoder: any Decoder) throws {
-    let values = try decoder.container(keyedBy: CodingKeys.self)
-    self.init(
-      run: try values.decode(String.self, forKey: .run),
-      architecture: try values.decode(String.self, forKey: .architecture),
-      checkpoint: try values.decode(String.self, forKey: .checkpoint),
-      epoch: try values.decode(Int.self, forKey: .epoch), data: try values.decode(String.self, forKey: .data),
-      samples: try values.decode(BySplit<Int>.self, forKey: .samples),
-      steps: try values.decode(Int.self, forKey: .steps),
-      mode: try values.decode(MeasureMode.self, forKey: .mode),
-      batch: try values.decodeIfPresent(Int.self, forKey: .batch),
-      provenance: try values.decode(Provenance.self, forKey: .provenance),
-      measures: try values.decode(Measures.self, forKey: .measures),
-      absent: try values.decode([Absence].self, forKey: .absent))
-    format = try values.decode(Int.self, forKey: .format)
-  }
+  /// The samples of one split that were measured: the first so many in file order.
+  public struct Sampling: Codable, Equatable, Sendable {
+    /// The split.
+    public var split: Split
+    /// The number of samples. A measure that looks at fewer says so by its counts.
+    public var samples: Int
+    /// SHA-256 of their images and labels.
+    public var images: String
+    /// The version of reslens that measured them last.
+    public var program: String
+    /// When they were measured last, in ISO 8601.
+    public var date: String
 
-  /// Each measure's numbers; nil where it was not asked for or cannot exist.
-  public struct Measures: Codable, Equatable, Sendable {
-    /// cos(F_t(h_{t−1}), ∂L/∂h_{t−1}) (§4.1, Fig. 4).
-    public var cosineLoss: CosineLoss?
-    /// ‖F_t(h_{t−1})‖ / ‖h_{t−1}‖ (§4.2, Fig. 2).
-    public var l2Ratio: BySplit<[StepStatistic]>?
-    /// How much of each step's change of loss its first-order term tells (§3, eq. 4); steps that the head can read.
-    public var firstOrder: BySplit<[FirstOrderTerm]>?
-    /// The network's accuracy and loss with one step's F left out (§4.2, Fig. 3).
-    public var droppedStep: DroppedStep?
-    /// The head applied to h_t for every step of the last stage (§4.2, Fig. 5).
-    public var intermediate: BySplit<[StepScore]>?
-    /// The effect of the last steps on examples near the decision boundary (§4.3, Fig. 6).
-    public var borderline: BorderlineExamples?
-    /// One step repeated past its training (§4.4, Fig. 7, 20).
-    public var unrolling: Unrolling?
-    /// Steps dropped, exchanged and scaled (Veit et al. 2016).
-    public var lesions: Lesions?
-    /// ‖h_t‖ after every step (§4.5, Fig. 8 and 9).
-    public var activationNorm: BySplit<ActivationNorms>?
-    /// ‖∂L/∂h_{t−1}‖ before every step, and the ratio of Fig. 8 (§4.5).
-    public var gradientNorm: BySplit<GradientNorms>?
-
-    public init() {}
-
-    /// The names of the measures that have results, as in `measures.json`.
-    public var names: Set<String> {
-      let present: [(CodingKeys, Bool)] = [
-        (.cosineLoss, cosineLoss != nil), (.l2Ratio, l2Ratio != nil), (.firstOrder, firstOrder != nil),
-        (.droppedStep, droppedStep != nil), (.intermediate, intermediate != nil), (.borderline, borderline != nil),
-        (.unrolling, unrolling != nil), (.lesions, lesions != nil), (.activationNorm, activationNorm != nil),
-        (.gradientNorm, gradientNorm != nil),
-      ]
-      return Set(present.filter(\.1).map(\.0.rawValue))
-    }
-
-    enum CodingKeys: String, CodingKey {
-      case cosineLoss = "cosine-loss"
-      case l2Ratio = "l2-ratio"
-      case firstOrder = "first-order"
-      case droppedStep = "dropped-step"
-      case intermediate, borderline, unrolling, lesions
-      case activationNorm = "activation-norm"
-      case gradientNorm = "gradient-norm"
+    public init(split: Split, samples: Int, images: String, program: String, date: String) {
+      self.split = split
+      self.samples = samples
+      self.images = images
+      self.program = program
+      self.date = date
     }
   }
 
   /// A measure, or a part of it, that does not exist for some steps.
   public struct Absence: Codable, Equatable, Hashable, Sendable {
-    /// As in `Measures`, for instance "first-order" or "cosine-loss.plugged".
+    /// The measure's name.
     public var measure: String
-    /// The first and the last of the steps, from 1; nil where the whole measure is meant.
+    /// The view of the measure that is meant; nil for all of the measure.
+    public var view: String?
+    /// The first and the last of the steps, from 1; nil where the whole measure or view is meant.
     public var steps: [Int]?
     /// Why it cannot be, in a clause.
     public var reason: String
 
-    /// The measure that it is of: "cosine-loss" of "cosine-loss.plugged".
-    var measureName: String { String(measure.prefix { $0 != "." }) }
-
-    enum CodingKeys: String, CodingKey { case measure, steps, reason }
-
-    public init(from decoder: any Decoder) throws {
-      let values = try decoder.container(keyedBy: CodingKeys.self)
-      measure = try values.decode(String.self, forKey: .measure)
-      steps = try values.decodeIfPresent([Int].self, forKey: .steps)
-      reason = try values.decode(String.self, forKey: .reason)
-      if let steps {
-        try decoder.require(
-          steps.count == 2 && steps[0] <= steps[1] && steps.allSatisfy(StepName.numbers.contains),
-          "steps \(steps) are not the first and the last of some")
-      }
-    }
-
-    public init(measure: String, steps: ClosedRange<Int>? = nil, reason: String) {
+    public init(measure: String, view: String? = nil, steps: ClosedRange<Int>? = nil, reason: String) {
       self.measure = measure
+      self.view = view
       self.steps = steps.map { [$0.lowerBound, $0.upperBound] }
       self.reason = reason
     }
-  }
 
-  /// cos(F_t(h_{t−1}), ∂L/∂h_{t−1}) (§4.1, Fig. 4).
-  public struct CosineLoss: Codable, Equatable, Sendable {
-    /// With the gradient that comes back through all later steps; every step.
-    public var backpropagated: BySplit<[StepStatistic]>
-    /// With the gradient of the head applied straight to h_{t−1} (appendix C); the last stage's steps only.
-    public var plugged: BySplit<[StepStatistic]>
-
-    public init(backpropagated: BySplit<[StepStatistic]>, plugged: BySplit<[StepStatistic]>) {
-      self.backpropagated = backpropagated
-      self.plugged = plugged
-    }
-  }
-
-  /// The network with each step's F left out in turn (§4.2, Fig. 3).
-  public struct DroppedStep: Codable, Equatable, Sendable {
-    /// On train samples, a step each.
-    public var train: [StepScore]
-    /// On validation samples, a step each.
-    public var validation: [StepScore]
-    /// The whole network on the same samples.
-    public var baseline: BySplit<Score>
-
-    public init(train: [StepScore], validation: [StepScore], baseline: BySplit<Score>) {
-      self.train = train
-      self.validation = validation
-      self.baseline = baseline
+    /// Whether a view of a measure is, at least in part, what is absent.
+    public func concerns(_ view: MeasureView, of measure: MeasureDescription) -> Bool {
+      self.measure == measure.name && (self.view == nil || self.view == view.id)
     }
   }
 }
 
-/// By which statistics normalisations ran while a network was measured.
-public enum MeasureMode: String, Codable, Sendable, CaseIterable {
-  /// The running ones.
-  case evaluation
-  /// Each batch's own, as while training; the running ones stay as they are.
-  case training
+/// The statistics by which batch normalisations run while a network is measured.
+public enum BatchNormStatistics: String, Codable, Sendable, CaseIterable {
+  /// The running statistics.
+  case running
+  /// Each batch's own statistics, as while training; the running ones stay as they are.
+  case batch
 }
+
+/// The key of the number of samples.
+private let samplesKey = "samples"
 
 extension MeasureResults {
-  /// The first thing in which the network or the data differ, in a few words: the weights, for instance. nil where both results
-  /// are of one network in one mode on one data set, perhaps on more or fewer samples.
-  private func networkDifference(from other: MeasureResults) -> String? {
+  /// The names of the measures that have results.
+  public var names: Set<String> { Set(tables.map(\.measure)) }
+
+  /// The tables of the largest number of samples that each was measured on, without that key.
+  public var widest: MeasuredTables {
+    var widest = MeasuredTables(steps: steps)
+    for table in tables {
+      guard let samples = try? table.numbers(samplesKey), let splits = try? table.cells("split") else { continue }
+      var most: [Cell: Double] = [:]
+      for (split, count) in zip(splits, samples) { most[split] = max(most[split] ?? 0, count ?? 0) }
+      let largest = table.filter { row in row[1].number == most[row[0]] }
+      widest.tables.append(largest.keeping { largest.columns[$0].name != samplesKey })
+    }
+    return widest
+  }
+
+  /// The largest number of samples of a split that some measure was taken on; nil where none was.
+  public func samples(of split: Split) -> Int? { samplings.filter { $0.split == split }.map(\.samples).max() }
+
+  /// The first thing in which the network or the way of measuring differ, in a few words; nil where results of both can
+  /// stand in one file.
+  public func difference(from other: MeasureResults) -> String? {
     if architecture != other.architecture { return "the architecture" }
     if provenance.weights != other.provenance.weights { return "the weights" }
     if provenance.statistics != other.provenance.statistics { return "the statistics that inputs are normalised by" }
@@ -199,118 +144,160 @@ extension MeasureResults {
     if provenance.isOwnData != other.provenance.isOwnData || !provenance.isOwnData && data != other.data {
       return "the data"
     }
-    return mode == other.mode ? nil : "the mode"
-  }
-
-  /// The first thing in which what was measured differs, in a few words; nil where both results are of one network on the same
-  /// samples, so that one file can hold them.
-  public func difference(from other: MeasureResults) -> String? {
-    if let difference = networkDifference(from: other) { return difference }
-    if samples != other.samples { return "the number of samples" }
-    if provenance.images != other.provenance.images { return "the images" }
+    if batchNorm != other.batchNorm { return "the statistics that batch normalisations run by" }
+    for sampling in samplings {
+      let same = other.samplings.first { $0.split == sampling.split && $0.samples == sampling.samples }
+      if let same, same.images != sampling.images { return "the images" }
+    }
     return batch == other.batch ? nil : "the batch"
   }
 
-  /// Whether a call that measures `asked` would throw away what cannot be had back from it: measures that are not among them, or
-  /// that were taken on more samples.
-  public func isMore(than asked: Set<String>, on samples: BySplit<Int>) -> Bool {
-    let isWider = self.samples.train > samples.train || self.samples.validation > samples.validation
-    return !measures.names.subtracting(asked).isEmpty || isWider && !measures.names.isEmpty
+  /// The measures of these results that a newer call takes away: those that were taken with other settings on another
+  /// number of samples.
+  /// - Parameters:
+  ///   - newer: the newer call's samples
+  ///   - parameters: its settings, by the names of its measures
+  public func lost(to newer: MeasureResults, with parameters: [String: [String: Cell]]) -> Set<String> {
+    let counts = newer.counts
+    return Set(
+      tables.filter { table in
+        parameters[table.measure].map { $0 != table.parameters } ?? false
+          && table.rows.contains { !counts.contains(Array($0.prefix(2))) }
+      }.map(\.measure))
   }
 
-  /// Takes over what is missing here of measures of the same network in the same mode on the same data, though perhaps on other
-  /// samples.
+  /// The cells of `split` and `samples` for every sampling.
+  private var counts: Set<[Cell]> { Set(samplings.map { [$0.split.cell, .number(Double($0.samples))] }) }
+
+  /// Adds the results of a newer call on the same network. They take the place of older ones of the same measure on the
+  /// same number of samples; others stay beside them.
+  /// - Parameter asked: the names of the measures that the newer call was asked for
+  public mutating func add(_ newer: MeasureResults, asked: Set<String>) {
+    let counts = newer.counts
+    tables = tables.compactMap { table in
+      guard asked.contains(table.measure) else { return table }
+      // Also a table that the newer call does not have again, where the measure has other settings now.
+      let settings = newer.tables.first { $0.measure == table.measure }?.parameters
+      if let settings, settings != table.parameters { return nil }
+      if let new = newer.tables.first(where: { $0.name == table.name }), !new.canJoin(table) { return nil }
+      let left = table.filter { !counts.contains(Array($0.prefix(2))) }
+      return left.rows.isEmpty ? nil : left
+    }
+    for table in newer.tables {
+      if let index = tables.firstIndex(where: { $0.name == table.name }), (try? tables[index].append(table)) != nil {
+        continue
+      }
+      tables.append(table)
+    }
+    samplings.removeAll { old in newer.samplings.contains { $0.split == old.split && $0.samples == old.samples } }
+    samplings += newer.samplings
+    absent.removeAll { asked.contains($0.measure) }
+    absent += newer.absent
+  }
+
+  /// Takes over the measures that are missing here from results of the same network, perhaps on other samples.
   /// - Returns: the names of what was taken over
   public mutating func complete(by other: MeasureResults) -> Set<String> {
-    guard networkDifference(from: other) == nil else { return [] }
-    let taken = other.measures.names.subtracting(measures.names)
-    measures = measures.completed(by: other.measures)
-    absent += other.absent.filter { taken.contains($0.measureName) }
+    guard difference(from: other) == nil else { return [] }
+    let taken = other.names.subtracting(names)
+    guard !taken.isEmpty else { return [] }
+    var part = other
+    part.tables.removeAll { !taken.contains($0.measure) }
+    part.absent.removeAll { !taken.contains($0.measure) }
+    // Samples that are here too were measured here last.
+    part.samplings.removeAll { other in samplings.contains { $0.split == other.split && $0.samples == other.samples } }
+    add(part, asked: taken)
     return taken
   }
 
-  /// Takes over, of measures of the same network on the same samples, those that were not asked for now.
-  /// - Parameter asked: the names of those that were
-  public mutating func keepMeasures(of earlier: MeasureResults, asked: Set<String>) {
-    guard difference(from: earlier) == nil else { return }
-    measures = measures.completed(by: earlier.measures)
-    absent += earlier.absent.filter { !asked.contains($0.measureName) }
+  /// The mean over runs of one network that were measured alike; the first's where there is one alone.
+  /// - Parameter name: what the runs are called together
+  /// - Throws: `TableError` where their tables have different columns.
+  public static func mean(of all: [MeasureResults], called name: String) throws(TableError) -> MeasureResults? {
+    guard all.count > 1 else { return all.first }
+    guard var mean = all.first, let tables = try MeasuredTables.mean(of: all.map(\.widest)) else { return nil }
+    mean.run = name
+    mean.tables = try tables.tables.map { table throws(TableError) in try table.withSamples(of: mean) }
+    return mean
   }
 }
 
-extension MeasureResults.Measures {
-  /// These, and of `older` those that are missing here.
-  public func completed(by older: Self) -> Self {
-    var all = self
-    all.cosineLoss = cosineLoss ?? older.cosineLoss
-    all.l2Ratio = l2Ratio ?? older.l2Ratio
-    all.firstOrder = firstOrder ?? older.firstOrder
-    all.droppedStep = droppedStep ?? older.droppedStep
-    all.intermediate = intermediate ?? older.intermediate
-    all.borderline = borderline ?? older.borderline
-    all.unrolling = unrolling ?? older.unrolling
-    all.lesions = lesions ?? older.lesions
-    all.activationNorm = activationNorm ?? older.activationNorm
-    all.gradientNorm = gradientNorm ?? older.gradientNorm
-    return all
+extension MeasureResults {
+  /// Writes every table as a CSV file of its name into a folder, and `steps.csv`, which describes the steps.
+  /// - Throws: `FileError` where a file cannot be written; each file is whole or as it was before.
+  public func writeCSV(to folder: URL) throws {
+    try Files.makeFolder(folder)
+    for table in tables + [try stepTable()] { try Files.write(table.csv, to: folder.appending(path: table.name + ".csv")) }
+  }
+
+  /// The steps as a table.
+  private func stepTable() throws(TableError) -> Table {
+    try Table(
+      "steps", keys: [.init("step")],
+      values: ["path", "stage", "block", "use", "macs", "identity_skip"].map { .init($0) },
+      rows: steps.map { step in
+        [
+          .number(Double(step.id.number)), .text(step.id.path), .number(Double(step.stage)), .number(Double(step.block)),
+          .number(Double(step.use)), .number(Double(step.macs)), .number(step.hasIdentitySkip ? 1 : 0),
+        ]
+      })
+  }
+}
+
+extension Table {
+  /// The table with the key `samples` behind `split`: the largest number of samples of each split.
+  fileprivate func withSamples(of results: MeasureResults) throws(TableError) -> Table {
+    try Table(
+      name, of: measure, keys: [keys[0], Column(samplesKey)] + keys.dropFirst(), values: values,
+      rows: rows.map { row in
+        let count = row[0].text.flatMap(Split.init).flatMap { results.samples(of: $0) }
+        return [row[0], .number(Double(count ?? 0))] + row.dropFirst()
+      }, parameters: parameters)
+  }
+
+  /// Whether rows of both tables can stand in one.
+  fileprivate func canJoin(_ other: Table) -> Bool {
+    keys == other.keys && values == other.values && parameters == other.parameters
   }
 }
 
 extension MeasureResults: Checked {
-  /// The first field of a file that cannot be, and why.
+  /// The first field of a file that cannot be, and why; nil where all can be.
   public var problem: String? {
     if !(0...99_999).contains(epoch) { return "epoch: \(epoch) is not between 0 and 99999" }
-    if !(1...StepName.numbers.upperBound).contains(steps) { return "steps: \(steps) is not a number of steps" }
-    for count in [samples.train, samples.validation, batch ?? 1] where !(1...1_000_000_000_000).contains(count) {
-      return "samples: \(count) is not a number of samples"
+    for count in samplings.map(\.samples) + [batch ?? 1] where !(1...1_000_000_000_000).contains(count) {
+      return "samplings: \(count) is not a number of samples"
     }
     if let problem = provenance.statistics.problem { return "provenance.statistics.\(problem)" }
-    if let unrolling = measures.unrolling, let problem = unrolling.problem { return "measures.unrolling.\(problem)" }
-    if let borderline = measures.borderline,
-      !([borderline.reference] + (borderline.states.train + borderline.states.validation).map(\.step)).allSatisfy({
-        (0...steps).contains($0)
-      })
-    {
-      return "measures.borderline: a state is not one of the network's \(steps) steps"
+    if steps.map(\.id.number) != steps.indices.map({ $0 + 1 }) { return "steps: they are not numbered 1, 2, 3, …" }
+    for absence in absent {
+      guard let range = absence.steps else { continue }
+      if range.count != 2 || range[0] > range[1] || range[0] < 1 || range[1] > StepSpec.most {
+        return "absent: steps \(range) are not the first and the last of some"
+      }
     }
-    return measures.lists.first { !$0.isInOrder(upTo: steps) }.map {
-      "measures.\($0.name): its steps are not in order, or not among the network's \(steps)"
+    if Set(tables.map(\.name)).count < tables.count { return "tables: one of them occurs twice" }
+    for table in tables {
+      if let problem = table.problem { return "tables.\(table.name): \(problem)" }
+      if let problem = table.measuredProblem(steps: steps.count) { return "tables.\(table.name): \(problem)" }
     }
+    return nil
   }
 }
 
-extension MeasureResults.Measures {
-  /// The steps of one list of rows.
-  fileprivate struct StepList {
-    var name: String
-    var steps: [Int]
-
-    /// Whether every step comes once, in order.
-    func isInOrder(upTo last: Int) -> Bool {
-      zip(steps, steps.dropFirst()).allSatisfy { $0 < $1 } && (steps.last ?? 1) <= last
+extension Table {
+  /// The first thing that no table of a measured network has; nil where there is nothing.
+  fileprivate func measuredProblem(steps: Int) -> String? {
+    guard keys.prefix(2).map(\.name) == ["split", samplesKey] else { return "its keys do not begin with split, samples" }
+    if let row = rows.first(where: { $0[0].text.flatMap(Split.init) == nil }) {
+      return "\(row[0].csvText) is neither train nor validation"
     }
-  }
-
-  /// The steps of every list of rows that has one row a step.
-  fileprivate var lists: [StepList] {
-    func lists<Row>(_ key: CodingKeys, _ rows: BySplit<[Row]>?, _ step: (Row) -> Int) -> [StepList] {
-      [rows?.train, rows?.validation].compactMap { $0 }.map { StepList(name: key.rawValue, steps: $0.map(step)) }
+    if let row = rows.first(where: { $0[1].integer.map { $0 < 1 } ?? true }) {
+      return "\(row[1].csvText) is not a number of samples"
     }
-    var all = lists(.cosineLoss, cosineLoss?.backpropagated) { $0.name.step }
-    all += lists(.cosineLoss, cosineLoss?.plugged) { $0.name.step }
-    all += lists(.l2Ratio, l2Ratio) { $0.name.step }
-    all += lists(.firstOrder, firstOrder) { $0.name.step }
-    all += lists(.droppedStep, droppedStep.map { BySplit(train: $0.train, validation: $0.validation) }) { $0.name.step }
-    all += lists(.intermediate, intermediate) { $0.name.step }
-    all += lists(.borderline, borderline?.turns) { $0.name.step }
-    all += lists(
-      .activationNorm, activationNorm.map { BySplit(train: $0.train.steps, validation: $0.validation.steps) }
-    ) {
-      $0.name.step
+    guard let index = keys.firstIndex(where: { $0.name == "step" }) else { return nil }
+    return rows.first { !($0[index].integer.map((0...steps).contains) ?? false) }.map {
+      "step \($0[index].csvText) is not one of the network's \(steps) steps"
     }
-    all += lists(.gradientNorm, gradientNorm.map { BySplit(train: $0.train.steps, validation: $0.validation.steps) }) {
-      $0.name.step
-    }
-    return all
   }
 }

@@ -96,3 +96,10 @@ public struct ScoreSum: Sendable {
       lossStd: losses.deviation, entropy: entropies.mean, entropyStd: entropies.deviation, count: losses.count)
   }
 }
+
+/// The middle one of some numbers, the mean of the two in the middle where they are even in number; nan of none.
+public func median(_ values: some Collection<Double>) -> Double {
+  let sorted = values.sorted()
+  guard !sorted.isEmpty else { return .nan }
+  return (sorted[(sorted.count - 1) / 2] + sorted[sorted.count / 2]) / 2
+}

@@ -26,35 +26,23 @@ public struct ChannelStatistics: Codable, Hashable, Sendable, Checked {
   }
 }
 
-/// Where measured numbers come from: the network and the images that they are of, and the program that found them.
+/// The network that measured numbers are of.
 public struct Provenance: Codable, Equatable, Sendable {
   /// SHA-256 of the network's weights: names, shapes and bytes, in the order of the names.
   public var weights: String
-  /// SHA-256 of the images and labels that were measured.
-  public var images: BySplit<String>
   /// The statistics by which the network's inputs were normalised.
   public var statistics: ChannelStatistics
   /// Whether the images are of the data set that the run is trained on.
   public var isOwnData: Bool
-  /// The version of reslens.
-  public var program: String
-  /// When it was measured, in ISO 8601.
-  public var date: String
 
   enum CodingKeys: String, CodingKey {
-    case weights, images, statistics, program, date
+    case weights, statistics
     case isOwnData = "own-data"
   }
 
-  public init(
-    weights: String, images: BySplit<String>, statistics: ChannelStatistics, isOwnData: Bool, program: String,
-    date: String
-  ) {
+  public init(weights: String, statistics: ChannelStatistics, isOwnData: Bool) {
     self.weights = weights
-    self.images = images
     self.statistics = statistics
     self.isOwnData = isOwnData
-    self.program = program
-    self.date = date
   }
 }

@@ -3,38 +3,42 @@ import Results
 
 /// A claim about a figure or table, and the rule that decides from numbers whether it holds.
 public struct Claim: Sendable {
-  /// One sentence.
+  /// The claim, in one sentence.
   public var statement: String
-  /// Where it was said.
+  /// The place in the text where it is made.
   public var source: String
   /// The condition that each part must fulfil.
   public var rule: String
-  /// The parts that are examined, one by one.
-  var parts: @Sendable (Evidence) -> [Finding.Part]
+  /// Examines the parts, one by one.
+  private var parts: @Sendable (Evidence) throws -> [Finding.Part]
 
-  init(
-    statement: String, source: String, rule: String, parts: @escaping @Sendable (Evidence) -> [Finding.Part]
+  /// - Parameter parts: examines the parts; it throws where a table lacks a column that the rule needs
+  public init(
+    statement: String, source: String, rule: String, parts: @escaping @Sendable (Evidence) throws -> [Finding.Part]
   ) {
     (self.statement, self.source, self.rule, self.parts) = (statement, source, rule, parts)
   }
 
   /// The finding: what the numbers say about the claim.
-  public func finding(in evidence: Evidence) -> Finding {
-    Finding(claim: statement, source: source, rule: rule, parts: parts(evidence))
+  /// - Throws: `TableError` or `DecodingError` where a table has other columns than the rule reads.
+  public func finding(in evidence: Evidence) throws -> Finding {
+    Finding(claim: statement, source: source, rule: rule, parts: try parts(evidence))
   }
 }
 
 extension Claim {
-  /// A claim of each of some networks: a part each, not checked where its numbers are missing.
-  init(
+  /// A claim of each of some networks: one part for each network, which is not checked where its numbers are missing.
+  /// - Parameter check: whether the claim holds for a network, and the numbers in words; nil where there are none
+  public init(
     _ statement: String, _ source: String, rule: String, of models: [String],
-    _ check: @escaping @Sendable (Evidence.Subject) -> (Bool, String)?
+    _ check: @escaping @Sendable (Evidence.Subject) throws -> (Bool, String)?
   ) {
     self.init(statement: statement, source: source, rule: rule) { evidence in
-      models.flatMap { model -> [Finding.Part] in
+      try models.flatMap { model -> [Finding.Part] in
         let subjects = evidence.subjects.filter { $0.model == model }
         return subjects.isEmpty
-          ? [Finding.Part(model, nil, "not in this study")] : subjects.map { Finding.Part($0.title, check($0)) }
+          ? [Finding.Part(model, nil, "not in this study")]
+          : try subjects.map { Finding.Part($0.title, try check($0)) }
       }
     }
   }
@@ -46,7 +50,7 @@ extension Evidence.Subject {
 }
 
 extension Finding.Part {
-  /// - Parameter outcome: nil where there are no numbers for it
+  /// - Parameter outcome: whether the part holds, and the numbers in words; nil where there are no numbers for it
   init(_ subject: String, _ outcome: (Bool, String)?) {
     self.init(subject, outcome?.0, outcome?.1 ?? "there are no numbers for it")
   }
@@ -60,10 +64,10 @@ func number(_ value: Double, _ digits: Int = 3) -> String {
 
 func percentage(_ share: Double) -> String { number(100 * share, 1) + " %" }
 
-/// Their mean; nan of none.
+/// The mean of some numbers; nan of none.
 func average(_ values: some Collection<Double>) -> Double { values.reduce(0, +) / Double(values.count) }
 
 extension Array {
-  /// The lower and the upper half; a middle one belongs to neither.
+  /// The lower and the upper half; an element in the middle belongs to neither.
   var halves: (lower: ArraySlice<Element>, upper: ArraySlice<Element>) { (prefix(count / 2), suffix(count / 2)) }
 }

@@ -2,12 +2,12 @@ import Foundation
 import Host
 import ImageDatasets
 
-/// Where the data sets that studies name come from.
+/// The sources of the data sets that studies name.
 public final class DataSources {
-  /// By name, for instance "cifar-10".
+  /// The sources by the names of data sets, for instance "cifar-10".
   private var sources: [String: String] = [:]
   private var loaded: [String: ImageDataset] = [:]
-  /// Names that studies asked for.
+  /// The names that studies asked for.
   private var asked: Set<String> = []
 
   /// - Parameter given: folders or archives of CIFAR, folders that hold both sets, or "synthetic", which stands for both

@@ -4,6 +4,7 @@ import ImageDatasets
 import IterativeInference
 import ResidualNetworks
 import Results
+import Runs
 import Torch
 import Training
 
@@ -11,44 +12,49 @@ import Training
 public struct Reproduction: Sendable {
   /// How much of the studies' work is done.
   public var scale: Scale
-  /// In the order in which they were named.
+  /// The measures that the studies can name.
+  public let registry: Registry
+  /// The studies, in the order in which they were named.
   public var studies: [PlannedStudy]
-  /// In the order in which they are done: all networks with their first seed, then with the next.
+  /// The runs, in the order in which they are done: all networks with their first seed, then with the next.
   public var runs: [PlannedRun]
 
   /// A study and the runs that it looks at.
   public struct PlannedStudy: Sendable {
     /// The study that was asked for.
     public var study: Study
-    /// By data set, network and recipe, in this order.
+    /// The networks, ordered by data set, network and recipe.
     public var subjects: [Subject]
-    /// The runs' places in `Reproduction.runs`.
+    /// The indices of the study's runs in `Reproduction.runs`.
     public var runs: [Int] { subjects.flatMap(\.runs) }
   }
 
   /// One network of a study on one data set by one recipe.
   public struct Subject: Sendable {
-    /// As the study names it.
+    /// The name that the study gives the network.
     public var model: String
-    /// As the study names it.
+    /// The name that the study gives the data set.
     public var data: String
-    /// As the study names it.
+    /// The name that the study gives the recipe.
     public var recipe: String
-    /// As it is at this scale.
+    /// The architecture at this scale.
     public var architecture: Architecture
-    /// A run a seed: places in `Reproduction.runs`.
+    /// The indices in `Reproduction.runs`, one run for each seed.
     public var runs: [Int]
   }
 
+  /// - Parameter registry: the measures that the studies can name
   /// - Throws: for anything that cannot be, before any work: `FileError` naming the study's field, `ArchitectureError`,
   ///   `MeasureError`.
-  public init(_ studies: [Study], scale: Scale, data: DataSources) throws {
+  public init(_ studies: [Study], scale: Scale, data: DataSources, registry: Registry = .standard) throws {
     self.scale = scale
+    self.registry = registry
     self.studies = []
     runs = []
-    var rounds: [Int] = []
+    // For each run, the index of its seed in the study that names the run first.
+    var seedIndices: [Int] = []
     for study in studies {
-      if let problem = study.problem { throw Self.wrong(study, problem) }
+      if let problem = study.problem ?? study.problem(in: registry) { throw Self.wrong(study, problem) }
       var planned = PlannedStudy(study: study, subjects: [])
       let seeds = study.seeds.prefix(scale.rules.seeds ?? .max)
       for name in study.data {
@@ -62,10 +68,10 @@ public struct Reproduction: Sendable {
           for recipe in study.recipes {
             var subject = Subject(
               model: network.name, data: name, recipe: recipe, architecture: scale.reduced(network), runs: [])
-            for (round, seed) in seeds.enumerated() {
-              let run = try Self.resolved(study, subject, seed: seed, source: source, dataset, scale)
-              subject.runs.append(try place(of: run, in: study))
-              if rounds.count < runs.count { rounds.append(round) }
+            for (seedIndex, seed) in seeds.enumerated() {
+              let run = try resolved(study, subject, seed: seed, source: source, dataset)
+              subject.runs.append(try index(of: run, in: study))
+              if seedIndices.count < runs.count { seedIndices.append(seedIndex) }
             }
             planned.subjects.append(subject)
           }
@@ -73,23 +79,23 @@ public struct Reproduction: Sendable {
       }
       self.studies.append(planned)
     }
-    sort(by: rounds)
+    sort(by: seedIndices)
   }
 
   /// Puts the runs of all first seeds before those of the second.
-  private mutating func sort(by rounds: [Int]) {
-    let order = runs.indices.sorted { (rounds[$0], $0) < (rounds[$1], $1) }
-    let places = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($1, $0) })
+  private mutating func sort(by seedIndices: [Int]) {
+    let order = runs.indices.sorted { (seedIndices[$0], $0) < (seedIndices[$1], $1) }
+    let newIndices = Dictionary(uniqueKeysWithValues: order.enumerated().map { ($1, $0) })
     runs = order.map { runs[$0] }
     for study in studies.indices {
       for subject in studies[study].subjects.indices {
-        studies[study].subjects[subject].runs = studies[study].subjects[subject].runs.compactMap { places[$0] }
+        studies[study].subjects[subject].runs = studies[study].subjects[subject].runs.compactMap { newIndices[$0] }
       }
     }
   }
 
-  /// The place of a run that may be there already, with what this study wants measured.
-  private mutating func place(of run: PlannedRun, in study: Study) throws -> Int {
+  /// The index of a run. Where another study needs the run too, the measures of both studies are taken.
+  private mutating func index(of run: PlannedRun, in study: Study) throws -> Int {
     let name = run.folderName
     guard let index = runs.firstIndex(where: { $0.folderName == name }) else {
       runs.append(run)

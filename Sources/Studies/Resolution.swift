@@ -3,6 +3,7 @@ import ImageDatasets
 import IterativeInference
 import ResidualNetworks
 import Results
+import Runs
 import Training
 
 // From what a study asks for, at a scale, to what is run.
@@ -10,8 +11,8 @@ import Training
 extension Reproduction {
   /// A run with everything that its numbers depend on.
   /// - Throws: `FileError` naming the study's field for what cannot be.
-  static func resolved(
-    _ study: Study, _ subject: Subject, seed: UInt64, source: String, _ dataset: ImageDataset, _ scale: Scale
+  func resolved(
+    _ study: Study, _ subject: Subject, seed: UInt64, source: String, _ dataset: ImageDataset
   ) throws -> PlannedRun {
     let rules = scale.rules
     func least(_ asked: Int, _ most: Int?) -> Int { min(asked, most ?? .max) }
@@ -19,7 +20,7 @@ extension Reproduction {
     var recipe = try Recipe.find(isReplaced ? "quick" : subject.recipe, for: subject.architecture)
     recipe.epochs = least(study.epochs ?? recipe.epochs, rules.epochs)
     recipe.batch = study.batch ?? recipe.batch
-    if let problem = recipe.problem { throw wrong(study, problem) }
+    if let problem = recipe.problem { throw Self.wrong(study, problem) }
     let trained = least(study.trainSamples ?? dataset.train.count, rules.trainSamples)
     let validated = least(study.validationSamples ?? dataset.validation.count, rules.validationSamples)
     var configuration = RunConfiguration(
@@ -27,44 +28,62 @@ extension Reproduction {
       recipe: recipe, seed: seed, precision: study.precision ?? .float32)
     configuration.statistics = dataset.statistics
     let record = study.record ?? rules.record
-    let recorded = Set(study.figures.flatMap(\.recorded)).union(MeasureName.ridingOnTraining.map(\.rawValue))
+    let needs = study.needs(in: registry)
+    let recorded = needs.recorded.union(registry.names(where: \.whileTraining))
     configuration.measure = MeasureSchedule(
       every: record.every, samples: min(least(record.samples, rules.mostRecorded), trained, validated),
       names: recorded.sorted())
     try configuration.check(against: dataset)
     let samples = min(least(study.measure?.samples ?? rules.measured, rules.mostMeasured), trained, validated)
-    let measurement = try measurement(of: study, samples: samples)
-    try check(study, measurement, recorded, subject.architecture, trainImages: trained)
+    let measurement = PlannedRun.Measurement(
+      names: needs.measured.union(study.measure?.measures ?? []).sorted(), samples: samples,
+      unroll: study.measure?.unroll ?? MeasureOptions.Unrolling().times, scale: study.measure?.scale,
+      recalibrate: study.measure?.recalibrate)
+    var options = measurement.options
+    options.names.formUnion(recorded)
+    try check(study, options, subject.architecture, trainImages: trained)
     return PlannedRun(configuration: configuration, dataset: dataset.name, measurement: measurement)
   }
 
-  private static func measurement(of study: Study, samples: Int) throws -> PlannedRun.Measurement {
-    let names = Set(study.figures.flatMap(\.measured)).union(study.measure?.measures ?? [])
-    if let stray = names.subtracting(MeasureName.allCases.map(\.rawValue)).min() {
-      let known = MeasureName.allCases.map(\.rawValue).joined(separator: ", ")
-      throw wrong(study, "measure.measures: there is no measure \"\(stray)\"; known are \(known)")
+  /// - Parameter options: what is measured and recorded
+  /// - Throws: `FileError` where a figure or measure cannot be of this network.
+  private func check(
+    _ study: Study, _ options: MeasureOptions, _ architecture: Architecture, trainImages: Int
+  ) throws {
+    do {
+      let context = MeasureContext(architecture, options)
+      for measure in try registry.measures(named: options.names) {
+        for absence in measure.absences(in: context) where absence.steps == nil {
+          guard let field = study.field(showing: absence, of: measure.description, registry) else { continue }
+          let name = absence.view ?? absence.measure
+          throw Self.wrong(study, "\(field): there is no \(name) of \(architecture.name): \(absence.reason)")
+        }
+      }
+      try options.check(for: architecture, trainImages: trainImages, registry: registry)
+    } catch let error as MeasureError {
+      throw Self.wrong(study, "measure: of \(architecture.name), \(error.option): \(error.problem)")
     }
-    return PlannedRun.Measurement(
-      names: names.sorted(), samples: samples, unroll: study.measure?.unroll ?? MeasureOptions.Unrolling().times,
-      scale: study.measure?.scale, recalibrate: study.measure?.recalibrate)
+  }
+}
+
+extension Study {
+  /// The measures that the figures need. All figures must be known.
+  fileprivate func needs(in registry: Registry) -> (measured: Set<String>, recorded: Set<String>) {
+    let descriptions = registry.descriptions
+    let needs = figures.compactMap { $0.needs(of: descriptions) }
+    return (Set(needs.flatMap(\.measured)), Set(needs.flatMap(\.recorded)))
   }
 
-  /// - Throws: `FileError` where a figure or measure cannot be of this network.
-  private static func check(
-    _ study: Study, _ measurement: PlannedRun.Measurement, _ recorded: Set<String>, _ architecture: Architecture,
-    trainImages: Int
-  ) throws {
-    var options = measurement.options
-    options.names.formUnion(recorded.compactMap(MeasureName.init(rawValue:)))
-    var asked = Set(measurement.names)
-    if study.figures.contains(.gradientNormRatio) { asked.insert("gradient-norm.ratio") }
-    for absence in options.absences(in: architecture) where absence.steps == nil && asked.contains(absence.measure) {
-      throw wrong(study, "figures: there is no \(absence.measure) of \(architecture.name): \(absence.reason)")
+  /// The field that asks for a measure or view that cannot exist in a network; nil where nothing asks for it.
+  fileprivate func field(
+    showing absence: MeasureResults.Absence, of measure: MeasureDescription, _ registry: Registry
+  ) -> String? {
+    if let view = absence.view {
+      let histories = measure.views.filter { $0.id == view }.map(FigureKind.history)
+      return figures.contains { $0.rawValue == view || histories.contains($0) } ? "figures" : nil
     }
-    do {
-      try options.check(for: architecture, trainImages: trainImages)
-    } catch {
-      throw wrong(study, "measure: of \(architecture.name), \(error.option): \(error.problem)")
-    }
+    let needs = needs(in: registry)
+    if needs.measured.union(needs.recorded).contains(absence.measure) { return "figures" }
+    return self.measure?.measures?.contains(absence.measure) == true ? "measure.measures" : nil
   }
 }

@@ -1,12 +1,12 @@
 import ResidualNetworks
 
-/// How much of a study's work is done: all of it, or less of everything by stated rules, so that any machine can.
+/// How much of a study's work is done: all of it, or less of everything by stated rules, so that any machine can do it.
 public enum Scale: String, CaseIterable, Codable, Sendable {
-  /// As the study says; of the paper's, the paper's own work.
+  /// All of the study's work; for the paper's studies, the paper's own work.
   case paper
-  /// Hours on a few cores: enough to see what shows and what does not.
+  /// Hours of work on a few cores: enough to see which findings show.
   case small
-  /// Minutes: to see that everything runs. Its networks have learnt next to nothing.
+  /// Minutes of work, to see that everything runs. The networks learn next to nothing.
   case smoke
 
   struct Rules {
@@ -16,12 +16,12 @@ public enum Scale: String, CaseIterable, Codable, Sendable {
     var width = 1
     var trainSamples: Int?
     var validationSamples: Int?
-    /// At most so many, by the recipe `quick` in place of the paper's.
+    /// The largest number of epochs, by the recipe `quick` in place of the paper's.
     var epochs: Int?
-    /// At most so many.
+    /// The largest number of seeds.
     var seeds: Int?
     var record: Study.Recording
-    /// Samples of each set on which trained networks are measured where the study does not say.
+    /// The number of samples of each set on which trained networks are measured where the study does not say.
     var measured: Int
     /// Whether a study gets no more samples than that, recorded and measured, where it asks for more.
     var limitsSamples = true
@@ -80,7 +80,8 @@ public enum Scale: String, CaseIterable, Codable, Sendable {
     return reduced
   }
 
-  /// A ResNet of fewer blocks is another ResNet, and is called so where that name says what it is.
+  /// The name of a reduced architecture. A ResNet of fewer blocks is another ResNet, and is called so where that name says
+  /// what it is.
   private func name(of reduced: Architecture, from architecture: Architecture) -> String {
     let base = architecture.baseName
     if base.hasPrefix("resnet-"), architecture.name.hasPrefix(base) {

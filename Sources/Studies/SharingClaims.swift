@@ -32,9 +32,10 @@ extension Claim {
       statement: "The gradient norm ratio is significantly larger with naive sharing.", source: "§4.5, Fig. 8",
       rule: "at the time named, the mean over train samples is more than twice as large"
     ) { evidence in
-      [("at initialisation", true), ("in training", false)].flatMap { time, isStart in
-        compare(evidence, "resnet-110-shared", with: ["resnet-38"]) { shared, other in
-          guard let mine = shared.gradientRatio(atStart: isStart), let others = other.gradientRatio(atStart: isStart)
+      try [("at initialisation", true), ("in training", false)].flatMap { time, isStart in
+        try compare(evidence, "resnet-110-shared", with: ["resnet-38"]) { shared, other in
+          guard let mine = try shared.gradientRatio(atStart: isStart),
+            let others = try other.gradientRatio(atStart: isStart)
           else { return nil }
           return (mine > 2 * others, "\(number(mine, 1)) against \(number(others, 1))")
         }.map { Finding.Part("\($0.subject), \(time)", $0.holds, $0.numbers) }
@@ -45,8 +46,8 @@ extension Claim {
       source: "§4.5, Fig. 8",
       rule: "‖h_T‖ as initialised (train samples) is more than twice as large"
     ) { evidence in
-      compare(evidence, "resnet-110-shared", with: ["resnet-110"]) { shared, other in
-        guard let mine = shared.normAtStart, let others = other.normAtStart else { return nil }
+      try compare(evidence, "resnet-110-shared", with: ["resnet-110"]) { shared, other in
+        guard let mine = try shared.normAtStart(), let others = try other.normAtStart() else { return nil }
         return (mine > 2 * others, "\(number(mine, 0)) against \(number(others, 0))")
       }
     },
@@ -92,8 +93,8 @@ extension Claim {
       statement: "The components drastically reduce the initial activation explosion.", source: "§4.5, Fig. 9",
       rule: "‖h_T‖ as initialised (train samples) is less than half of the naively shared network's"
     ) { evidence in
-      compare(evidence, whole, with: [ablated]) { mended, naive in
-        guard let mine = mended.normAtStart, let others = naive.normAtStart else { return nil }
+      try compare(evidence, whole, with: [ablated]) { repaired, naive in
+        guard let mine = try repaired.normAtStart(), let others = try naive.normAtStart() else { return nil }
         return (2 * mine < others, "\(number(mine, 0)) against \(number(others, 0))")
       }
     },
@@ -143,17 +144,17 @@ extension Claim {
     return check(mine, others)
   }
 
-  /// A part for each of the other networks that it is compared with.
+  /// The comparisons of one network with others, one part for each of the others.
   private static func compare(
     _ evidence: Evidence, _ model: String, with others: [String],
-    _ check: (Evidence.Subject, Evidence.Subject) -> (Bool, String)?
-  ) -> [Finding.Part] {
-    others.map { other in
+    _ check: (Evidence.Subject, Evidence.Subject) throws -> (Bool, String)?
+  ) rethrows -> [Finding.Part] {
+    try others.map { other in
       guard let mine = evidence.subject(model), let others = evidence.subject(other) else {
         return Finding.Part("\(model) against \(other)", nil)
       }
-      let outcome = mine.runs.contains { !$0.epochs.isEmpty } && others.runs.contains { !$0.epochs.isEmpty }
-      return Finding.Part("\(mine.title) against \(others.title)", outcome ? check(mine, others) : nil)
+      let hasEpochs = mine.runs.contains { !$0.epochs.isEmpty } && others.runs.contains { !$0.epochs.isEmpty }
+      return Finding.Part("\(mine.title) against \(others.title)", hasEpochs ? try check(mine, others) : nil)
     }
   }
 }
@@ -162,15 +163,17 @@ extension Evidence.Subject {
   /// Validation error less train error.
   fileprivate var gap: Double { validationError.mean - trainError.mean }
 
-  /// ‖h_T‖ of the network as it was initialised, on train samples.
-  fileprivate var normAtStart: Double? {
-    history.first { $0.epoch == 0 }?.measures.activationNorm?.train.steps.last?.mean
+  /// ‖h_T‖ of the network as it was initialised, on train samples; nil where it was not measured.
+  fileprivate func normAtStart() throws -> Double? {
+    // Step 0 is what the first step takes.
+    try history().first { $0.epoch == 0 }?.tables.statistics("activation-norm", .train).last { $0.step > 0 }?.mean
   }
 
-  /// The gradient norm ratio on train samples, at initialisation or as the mean over measured epochs.
-  fileprivate func gradientRatio(atStart: Bool) -> Double? {
-    let ratios = history.filter { ($0.epoch == 0) == atStart }.compactMap {
-      $0.measures.gradientNorm?.train.ratio?.mean
+  /// The gradient norm ratio on train samples, at initialisation or as the mean over measured epochs; nil where it was not
+  /// measured.
+  fileprivate func gradientRatio(atStart: Bool) throws -> Double? {
+    let ratios = try history().filter { ($0.epoch == 0) == atStart }.compactMap {
+      try $0.tables.rows(of: Statistic.self, in: "gradient-norm-ratio", .train).first?.mean
     }
     return ratios.isEmpty ? nil : average(ratios)
   }

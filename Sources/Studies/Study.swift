@@ -1,44 +1,52 @@
 import Host
+import IterativeInference
 import Results
 import Torch
 
-/// A study: which networks are trained on what, how and how often, and what is shown of them. A figure or table of the
-/// paper is one (`Study.paper`), a YAML file of the same fields is another.
+/// A study: which networks are trained on what, how and how often, and what is shown of them.
+///
+/// The figures and tables of the paper are studies (`Study.paper`). A YAML file describes a study by the same fields, but
+/// for the claims and the printed errors: these are set in Swift, and take no part in comparing, hashing and coding.
 public struct Study: Codable, Hashable, Sendable, Checked {
   /// The name of the study on the command line and of its page.
   public var name: String
-  /// The page's heading.
+  /// The heading of the study's page.
   public var title: String
   /// Names of architectures, or YAML files, each trained on every data set by every recipe with every seed.
   public var models: [String]
   /// "cifar-10", "cifar-100", which stand for what `--data` gives, or sources of their own.
   public var data: [String]
-  /// Names or YAML files.
+  /// Names of recipes, or YAML files.
   public var recipes: [String]
-  /// A training each.
+  /// The seeds; each network is trained once with each of them.
   public var seeds: [UInt64]
-  /// In place of the recipe's.
+  /// The number of epochs; the recipe's where it is nil.
   public var epochs: Int?
-  /// In place of the recipe's, images a step.
+  /// The number of images of a training step; the recipe's where it is nil.
   public var batch: Int?
-  /// Only the first so many images.
+  /// The number of train images, the first ones; all where it is nil.
   public var trainSamples: Int?
-  /// Only the first so many images.
+  /// The number of validation images, the first ones; all where it is nil.
   public var validationSamples: Int?
   /// The precision of activations: bfloat16 or float32, which is the default.
   public var precision: ElementType?
-  /// The measures to record during training; the scale's where it is nil.
+  /// How networks are measured during training; as the scale has it where it is nil.
   public var record: Recording?
   /// How the trained networks are measured; as the scale has it where it is nil.
   public var measure: Measuring?
-  /// The pictures and tables, in order; what they need is recorded and measured.
-  public var figures: [Exhibit]
+  /// The figures and tables, in order; what they need is recorded and measured. A registry of measures knows their kinds
+  /// (`problem(in:)`).
+  public var figures: [FigureKind]
+  /// The claims about the figures.
+  @Uncompared public var claims: [Claim]
+  /// The errors that a publication prints of the networks; nil where there are none.
+  @Uncompared public var printed: PrintedErrors?
 
-  /// How often and on what networks are measured while they are trained.
+  /// How often, and on how many images, networks are measured while they are trained.
   public struct Recording: Codable, Hashable, Sendable {
-    /// Epochs.
+    /// The number of epochs from one measuring to the next.
     public var every: Int
-    /// The first so many train and validation images.
+    /// The number of train and of validation images, the first ones.
     public var samples: Int
 
     public init(every: Int, samples: Int) { (self.every, self.samples) = (every, samples) }
@@ -46,15 +54,15 @@ public struct Study: Codable, Hashable, Sendable, Checked {
 
   /// How the trained networks are measured.
   public struct Measuring: Codable, Hashable, Sendable {
-    /// The first so many train and validation images; as many as the scale has where it is nil.
+    /// The number of train and of validation images, the first ones; as many as the scale has where it is nil.
     public var samples: Int?
-    /// Measures besides those that the figures need.
+    /// The names of measures besides those that the figures need.
     public var measures: [String]?
-    /// Added steps of an unrolling; 20 where it is nil.
+    /// The number of added steps of an unrolling; 20 where it is nil.
     public var unroll: Int?
     /// α of the added steps; chosen on train data where it is nil.
     public var scale: Double?
-    /// Train batches on which the added steps' statistics are taken anew.
+    /// The number of train batches on which the added steps' statistics are taken anew; nil to use the block's own.
     public var recalibrate: Int?
 
     public init(
@@ -70,7 +78,8 @@ public struct Study: Codable, Hashable, Sendable, Checked {
 
   public init(
     name: String, title: String, models: [String], data: [String] = ["cifar-10"], recipes: [String] = ["paper"],
-    seeds: [UInt64] = [0], record: Recording? = nil, measure: Measuring? = nil, figures: [Exhibit]
+    seeds: [UInt64] = [0], record: Recording? = nil, measure: Measuring? = nil, figures: [FigureKind],
+    claims: [Claim] = [], printed: PrintedErrors? = nil
   ) {
     self.name = name
     self.title = title
@@ -81,6 +90,8 @@ public struct Study: Codable, Hashable, Sendable, Checked {
     self.record = record
     self.measure = measure
     self.figures = figures
+    self.claims = claims
+    self.printed = printed
   }
 
   enum CodingKeys: String, CodingKey {
@@ -111,7 +122,9 @@ public struct Study: Codable, Hashable, Sendable, Checked {
     }
     record = try values.decodeIfPresent(Recording.self, forKey: .record)
     measure = try values.decodeIfPresent(Measuring.self, forKey: .measure)
-    figures = try values.decode([String].self, forKey: .figures).map { try values.named($0, forKey: .figures) }
+    figures = try values.decode([FigureKind].self, forKey: .figures)
+    claims = []
+    printed = nil
   }
 
   /// The first value that cannot be, and why; nil where all can be.
@@ -140,8 +153,20 @@ public struct Study: Codable, Hashable, Sendable, Checked {
     ] {
       if let value, value < 1 { return "\(field): \(value) is not at least 1" }
     }
-    if let scale = measure?.scale, !scale.isFinite || scale == 0 {
-      return "measure.scale: \(scale) is not a finite number other than 0"
+    return (measure?.scale).flatMap(MeasureOptions.Scale.problem).map { "measure.scale: \($0)" }
+  }
+
+  /// The first figure or measure that is not known, and what is known; nil where all are.
+  /// - Parameter registry: the measures that the study can name
+  public func problem(in registry: Registry) -> String? {
+    let descriptions = registry.descriptions
+    if let stray = figures.first(where: { $0.needs(of: descriptions) == nil }) {
+      let known = FigureKind.all(of: descriptions).map(\.rawValue).joined(separator: ", ")
+      return "figures: there is no \"\(stray.rawValue)\"; known are \(known)"
+    }
+    let known = registry.names()
+    if let stray = measure?.measures?.first(where: { !known.contains($0) }) {
+      return "measure.measures: there is no measure \"\(stray)\"; known are \(known.joined(separator: ", "))"
     }
     return nil
   }

@@ -8,7 +8,8 @@ public enum Convolution {
   public static func forward(
     _ input: Tensor, weight: Tensor, bias: Tensor, stride: Int = 1, padding: Int
   ) throws -> Tensor {
-    try .make { ctorch_conv2d(input.handle, weight.handle, bias.handle, Int32(stride), Int32(padding), $0) }
+    var code = code(weight, bias, stride, padding)
+    return try .make { ctorch_conv2d(input.handle, &code, $0) }
   }
 
   /// The gradients that are asked for. Those of the parameters have the parameters' element type.
@@ -16,10 +17,17 @@ public enum Convolution {
     _ gradient: Tensor, input: Tensor, weight: Tensor, stride: Int = 1, padding: Int, wantsInput: Bool = true,
     wantsParameters: Bool
   ) throws -> (input: Tensor?, weight: Tensor?, bias: Tensor?) {
-    try withGradients(wantsInput, wantsParameters) { gi, gw, gb in
-      ctorch_conv2d_backward(
-        gradient.handle, input.handle, weight.handle, Int32(stride), Int32(padding), gi, gw, gb)
-    }
+    var code = code(weight, nil, stride, padding)
+    var out = ctorch_convolution_gradients()
+    try check(ctorch_conv2d_backward(gradient.handle, input.handle, &code, wantsInput, wantsParameters, &out))
+    return (
+      out.input.map(Tensor.init(owning:)), out.weight.map(Tensor.init(owning:)), out.bias.map(Tensor.init(owning:))
+    )
+  }
+
+  private static func code(_ weight: Tensor, _ bias: Tensor?, _ stride: Int, _ padding: Int) -> ctorch_convolution {
+    ctorch_convolution(
+      weight: weight.handle, bias: bias?.handle, stride: Int32(clamping: stride), padding: Int32(clamping: padding))
   }
 }
 

@@ -6,8 +6,8 @@ public struct TorchError: Error, CustomStringConvertible, Equatable {
   public let message: String
   public var description: String { "libtorch: \(message)" }
 
-  /// The error of a call that reported success and gave no result.
-  static let missingResult = TorchError(message: "a call succeeded without its result")
+  /// The error of a call that reported success and did not give what it was asked for.
+  public static let missingResult = TorchError(message: "a call succeeded without its result")
 }
 
 /// Turns a status of the C interface into a Swift error.

@@ -1,30 +1,31 @@
 import CTorch
 
-/// Batch normalisation and ReLU, which every use of either in these networks has together.
-public enum NormReLU {
-  /// By what a normalisation runs.
-  public enum Statistics {
-    /// The running statistics.
-    case running
-    /// The batch's own; the running ones stay as they are.
-    case batch
-    /// The batch's own, which also move the running ones by `momentum`. Where `over` names processes, the images of all of
-    /// them are the batch.
-    case batchMoving(momentum: Double, over: ProcessGroup? = nil)
+/// The statistics by which batch normalisations run.
+public enum NormMode {
+  /// The running statistics.
+  case running
+  /// The batch's own statistics; the running ones stay as they are.
+  case batch
+  /// The batch's own statistics, which also update the running ones: running ← running + momentum·(own − running). Where
+  /// `over` names processes, the images of all of them together are the batch. The default momentum is PyTorch's.
+  case batchUpdating(momentum: Double = 0.1, over: ProcessGroup? = nil)
 
-    var code: ctorch_statistics {
-      switch self {
-      case .running: CTORCH_RUNNING
-      case .batch: CTORCH_BATCH
-      case .batchMoving: CTORCH_BATCH_MOVING
-      }
+  /// Whether the batch's own statistics are used.
+  public var usesBatch: Bool { if case .running = self { false } else { true } }
+
+  var code: ctorch_norm_mode {
+    switch self {
+    case .running: ctorch_norm_mode(statistics: CTORCH_RUNNING, momentum: 0)
+    case .batch: ctorch_norm_mode(statistics: CTORCH_BATCH, momentum: 0)
+    case .batchUpdating(let momentum, _): ctorch_norm_mode(statistics: CTORCH_BATCH_UPDATING, momentum: momentum)
     }
-
-    var momentum: Double { if case .batchMoving(let momentum, _) = self { momentum } else { 0 } }
-
-    var group: ProcessGroup? { if case .batchMoving(_, let group) = self { group } else { nil } }
   }
 
+  var group: ProcessGroup? { if case .batchUpdating(_, let group) = self { group } else { nil } }
+}
+
+/// Batch normalisation and ReLU, which every use of either in these networks has together.
+public enum NormReLU {
   /// The values that the backward pass needs after a forward pass with batch statistics, besides its input: mean and
   /// 1/deviation (2×C), and whatever else the kernels of that pass need.
   public struct BatchStatistics {
@@ -71,16 +72,14 @@ public enum NormReLU {
 
   /// ReLU(normalised input), N×C×H×W.
   public static func forward(
-    _ input: Tensor, sums: ChannelSums? = nil, _ parameters: Parameters, by statistics: Statistics
+    _ input: Tensor, sums: ChannelSums? = nil, _ parameters: Parameters, by mode: NormMode
   ) throws -> (output: Tensor, statistics: BatchStatistics?) {
     var out: ctorch_tensor?
     var batch: ctorch_tensor?
     try check(
       ctorch_norm_relu(
-        input.handle, sums?.tensor.handle, parameters.code(over: statistics.group), statistics.code,
-        statistics.momentum,
-        &out, &batch))
-    return (try .adopt(out), batch.map { BatchStatistics(tensor: Tensor(owning: $0), group: statistics.group) })
+        input.handle, sums?.tensor.handle, parameters.code(over: mode.group), mode.code, &out, &batch))
+    return (try .adopt(out), batch.map { BatchStatistics(tensor: Tensor(owning: $0), group: mode.group) })
   }
 
   /// - Parameters:

@@ -22,61 +22,58 @@ public enum ResidualUnit {
       self.bias = bias
       self.stride = stride
     }
+
+    var code: ctorch_convolution {
+      ctorch_convolution(weight: weight.handle, bias: bias.handle, stride: Int32(clamping: stride), padding: 0)
+    }
   }
 
   /// The results of a forward pass. Tensors are N×O×H×W.
   public struct Output {
-    /// The unit's own result F, times the scale; nil where only the sum was wanted.
-    public let residual: Tensor?
-    /// F + kept; nil where nothing was to be added.
+    /// The unit's own result F, times the scale; nil if only the sum was wanted.
+    public let added: Tensor?
+    /// F plus the skip; nil if there was no skip.
     public let sum: Tensor?
-    /// The channel sums of `sum`, or of `residual` where there is no `sum`; nil where they were not wanted or are not
-    /// known.
+    /// The channel sums of `sum`, or of `added` if there is no `sum`; nil if they were not wanted or are not known.
     public let channelSums: NormReLU.ChannelSums?
-    /// ‖F‖² and ‖F + kept‖² of each sample where F was kept beside the sum; nil where they are not known.
-    public let squares: (residual: [Double], sum: [Double])?
-    /// nil after a forward by running statistics.
+    /// ‖F‖² and ‖F + skip‖² of each sample, if F was kept beside the sum; nil if they are not known.
+    public let squares: (added: [Double], sum: [Double])?
+    /// nil after a forward pass by running statistics.
     public let statistics: NormReLU.BatchStatistics?
   }
 
+  /// Runs a unit.
   /// - Parameters:
   ///   - input: N×I×H×W
-  ///   - sums: the input's, where they are known
-  ///   - scale: what F is multiplied by
-  ///   - kept: what F is added to
-  ///   - keepsResidual: whether F itself is wanted beside the sum
+  ///   - sums: the input's, if they are known
+  ///   - scale: the factor of F
+  ///   - skip: the tensor that F is added to
+  ///   - keepsAdded: whether F itself is wanted beside the sum
   ///   - wantsSums: whether a normalisation by the batch's statistics reads the result
   public static func forward(
-    _ input: Tensor, sums: NormReLU.ChannelSums? = nil, _ norm: NormReLU.Parameters, by statistics: NormReLU.Statistics,
-    _ convolution: Convolution, scale: Double = 1, adding kept: Tensor? = nil, keepsResidual: Bool = false,
+    _ input: Tensor, sums: NormReLU.ChannelSums? = nil, _ norm: NormReLU.Parameters, by mode: NormMode,
+    _ convolution: Convolution, scale: Double = 1, adding skip: Tensor? = nil, keepsAdded: Bool = false,
     wantsSums: Bool = false
   ) throws -> Output {
-    var out:
-      (
-        residual: ctorch_tensor?, sum: ctorch_tensor?, sums: ctorch_tensor?, squares: ctorch_tensor?,
-        batch: ctorch_tensor?, normed: ctorch_tensor?
-      )
-    let status = withUnsafeMutablePointer(to: &out.sums) { place in
-      ctorch_unit(
-        input.handle, sums?.tensor.handle, norm.code(over: statistics.group), statistics.code, statistics.momentum,
-        convolution.weight.handle,
-        convolution.bias.handle, Int32(convolution.stride), scale, kept?.handle, keepsResidual, &out.residual, &out.sum,
-        wantsSums ? place : nil, &out.squares, &out.batch, &out.normed)
-    }
-    try check(status)
+    var unit = ctorch_unit_forward(
+      input: input.handle, input_sums: sums?.tensor.handle, norm: norm.code(over: mode.group), mode: mode.code,
+      convolution: convolution.code, scale: scale, skip: skip?.handle, keeps_added: keepsAdded, wants_sums: wantsSums)
+    var out = ctorch_unit_results()
+    try check(ctorch_unit(&unit, &out))
     let normed = out.normed.map(Tensor.init(owning:))
+    let made = (added: out.added.map(Tensor.init(owning:)), sum: out.sum.map(Tensor.init(owning:)))
+    let channelSums = out.sums.map { NormReLU.ChannelSums(tensor: Tensor(owning: $0)) }
+    let statistics = out.batch.map {
+      NormReLU.BatchStatistics(tensor: Tensor(owning: $0), group: mode.group, normed: normed)
+    }
     let squares = try out.squares.map { try Tensor(owning: $0).doubles() }
     return Output(
-      residual: out.residual.map(Tensor.init(owning:)), sum: out.sum.map(Tensor.init(owning:)),
-      channelSums: out.sums.map { NormReLU.ChannelSums(tensor: Tensor(owning: $0)) },
-      squares: squares.map { (residual: halves($0).0, sum: halves($0).1) },
-      statistics: out.batch.map {
-        NormReLU.BatchStatistics(tensor: Tensor(owning: $0), group: statistics.group, normed: normed)
-      })
+      added: made.added, sum: made.sum, channelSums: channelSums,
+      squares: squares.map { (added: halves($0).0, sum: halves($0).1) }, statistics: statistics)
   }
 
-  /// A gradient with respect to a unit's input, of which the way back through the unit's normalisation may still have to be
-  /// gone: the unit before does that while it loads it.
+  /// A gradient with respect to a unit's input that may still have to go back through the unit's normalisation: the unit
+  /// before does that while it loads it.
   public struct PendingGradient {
     private let gradient: Tensor
     private let normed: Tensor?
@@ -95,9 +92,10 @@ public enum ResidualUnit {
       ctorch_pending(gradient: gradient.handle, normed: normed?.handle, coefficients: coefficients?.handle)
     }
 
-    /// The gradient itself, N×I×H×W, and `kept` added. The pending gradient must not be used afterwards: its memory is reused.
-    public consuming func resolved(adding kept: Tensor? = nil) throws -> Tensor {
-      try .make { ctorch_resolve(code, kept?.handle, $0) }
+    /// The gradient itself, N×I×H×W, and `skip` added. The pending gradient must not be used afterwards: its memory is
+    /// reused.
+    public consuming func resolved(adding skip: Tensor? = nil) throws -> Tensor {
+      try .make { ctorch_resolve(code, skip?.handle, $0) }
     }
   }
 
@@ -113,41 +111,36 @@ public enum ResidualUnit {
     public let bias: Tensor?
   }
 
-  /// The way back through a forward whose scale was 1.
+  /// The backward pass of a unit that ran with scale 1.
   /// - Parameters:
   ///   - gradient: with respect to F
-  ///   - input: the forward's
-  ///   - statistics: what the forward returned
-  ///   - kept: after a forward by running statistics, what is added to the gradient with respect to the input
-  ///   - beside: after such a forward, a tensor whose products with that sum are wanted
-  /// - Returns: the gradient with respect to the input, not pending after a forward by running statistics; the products of
-  ///   `beside` with it, where they came of the same pass: Σ of theirs and of the gradient's squares, a sample each; and, where
-  ///   they are wanted, the gradients of the parameters.
+  ///   - input: the forward pass's
+  ///   - statistics: what the forward pass returned
+  ///   - skip: after a forward pass by running statistics, what is added to the gradient with respect to the input
+  ///   - beside: after such a forward pass, a tensor whose products with that sum are wanted
+  /// - Returns: the gradient with respect to the input, not pending after a forward pass by running statistics; the
+  ///   products of `beside` with it, if the kernel found them: Σ of theirs and of the gradient's squares per sample;
+  ///   and, if they are wanted, the gradients of the parameters.
   public static func backward(
     _ gradient: PendingGradient, input: Tensor, _ norm: NormReLU.Parameters, statistics: NormReLU.BatchStatistics?,
-    _ convolution: Convolution, adding kept: Tensor? = nil, beside: Tensor? = nil, wantsParameters: Bool
+    _ convolution: Convolution, adding skip: Tensor? = nil, beside: Tensor? = nil, wantsParameters: Bool
   ) throws -> (
     input: PendingGradient, products: (dot: [Double], squares: [Double])?, parameters: ParameterGradients?
   ) {
-    var out = ctorch_pending()
-    var sums: ctorch_tensor?
-    var gradients = ctorch_unit_gradients()
-    let status = withUnsafeMutablePointer(to: &gradients) { place in
-      ctorch_unit_backward(
-        gradient.code, input.handle, norm.code(over: statistics?.group), statistics?.tensor.handle,
-        statistics?.normed?.handle, convolution.weight.handle, Int32(convolution.stride), kept?.handle, beside?.handle,
-        &out, &sums, wantsParameters ? place : nil)
-    }
-    try check(status)
-    let products = try sums.map { try Tensor(owning: $0).doubles() }
+    var unit = ctorch_unit_backward_pass(
+      gradient: gradient.code, input: input.handle, norm: norm.code(over: statistics?.group),
+      batch: statistics?.tensor.handle, normed: statistics?.normed?.handle, convolution: convolution.code,
+      skip: skip?.handle, beside: beside?.handle, wants_parameters: wantsParameters)
+    var out = ctorch_unit_backward_results()
+    try check(ctorch_unit_backward(&unit, &out))
     let parameters = ParameterGradients(
-      normWeight: gradients.norm_weight.map(Tensor.init(owning:)),
-      normBias: gradients.norm_bias.map(Tensor.init(owning:)),
-      weight: gradients.weight.map(Tensor.init(owning:)), bias: gradients.bias.map(Tensor.init(owning:)))
-    return (
-      try PendingGradient(adopting: out), products.map { (dot: halves($0).0, squares: halves($0).1) },
-      wantsParameters ? parameters : nil
-    )
+      normWeight: out.parameters.norm_weight.map(Tensor.init(owning:)),
+      normBias: out.parameters.norm_bias.map(Tensor.init(owning:)),
+      weight: out.parameters.weight.map(Tensor.init(owning:)), bias: out.parameters.bias.map(Tensor.init(owning:)))
+    let sums = out.products.map(Tensor.init(owning:))
+    let through = try PendingGradient(adopting: out.input)
+    let products = try sums.map { try $0.doubles() }
+    return (through, products.map { (dot: halves($0).0, squares: halves($0).1) }, wantsParameters ? parameters : nil)
   }
 
   private static func halves(_ values: [Double]) -> ([Double], [Double]) {

@@ -1,16 +1,16 @@
 import CTorch
 import Host
 
-/// The results of a softmax classifier for each sample of a batch.
-public struct CrossEntropy {
-  /// −log p_y a sample, in nats; with label smoothing against the smoothed target.
+/// A softmax classifier's predictions for each sample of a batch, and their losses.
+public struct Predictions {
+  /// The cross-entropy −log p_y of each sample, in nats; with label smoothing against the smoothed target.
   public let losses: [Double]
-  /// The softmax's entropy a sample, in nats.
+  /// The softmax's entropy for each sample, in nats.
   public let entropies: [Double]
-  /// p_y − max_{k≠y} p_k a sample: how far the softmax is from the border between right and wrong.
+  /// p_y − max_{k≠y} p_k of each sample: how far the softmax is from the border between right and wrong.
   public let margins: [Double]
-  /// The class with the largest logit a sample, the lowest among equals.
-  public let predictions: [Int]
+  /// The predicted class of each sample: that with the largest logit, the lowest among equals.
+  public let classes: [Int]
   /// Each sample's ∂loss/∂logits times the scale that was asked for, N×K; nil where none was.
   public let gradient: Tensor?
 
@@ -25,29 +25,39 @@ public struct CrossEntropy {
     let samples = logits.shape.first ?? 0
     var losses = [Double](repeating: 0, count: samples)
     var (entropies, margins) = (losses, losses)
-    var predictions = [Int64](repeating: 0, count: samples)
+    var classes = [Int64](repeating: 0, count: samples)
     var out: ctorch_tensor?
-    let status = withUnsafeMutablePointer(to: &out) { place in
-      ctorch_cross_entropy(
-        logits.handle, labels.handle, smoothing, gradientScale ?? 0, &losses, &entropies, &margins, &predictions,
-        gradientScale == nil ? nil : place)
+    let status = losses.withUnsafeMutableBufferPointer { losses in
+      entropies.withUnsafeMutableBufferPointer { entropies in
+        margins.withUnsafeMutableBufferPointer { margins in
+          classes.withUnsafeMutableBufferPointer { classes in
+            let room = ctorch_predictions(
+              losses: losses.baseAddress, entropies: entropies.baseAddress, margins: margins.baseAddress,
+              classes: classes.baseAddress)
+            return withUnsafeMutablePointer(to: &out) { place in
+              ctorch_cross_entropy(
+                logits.handle, labels.handle, smoothing, gradientScale ?? 0, room, gradientScale == nil ? nil : place)
+            }
+          }
+        }
+      }
     }
     try check(status)
     self.losses = losses
     self.entropies = entropies
     self.margins = margins
-    self.predictions = predictions.map(Int.init)
+    self.classes = classes.map(Int.init)
     gradient = out.map(Tensor.init(owning:))
   }
 
-  /// A reading that is known already, without gradient; a number a sample each.
-  public init(losses: [Double], entropies: [Double], margins: [Double], predictions: [Int]) {
-    (self.losses, self.entropies, self.margins, self.predictions) = (losses, entropies, margins, predictions)
+  /// Predictions that are known already, without gradient; one number per sample each.
+  public init(losses: [Double], entropies: [Double], margins: [Double], classes: [Int]) {
+    (self.losses, self.entropies, self.margins, self.classes) = (losses, entropies, margins, classes)
     gradient = nil
   }
 
-  /// The gradient of a reading that was made with a gradient scale.
-  /// - Throws: `TorchError` where it was made without.
+  /// The gradient of predictions that were made with a gradient scale.
+  /// - Throws: `TorchError` if they were made without.
   public func requiredGradient() throws -> Tensor {
     guard let gradient else { throw TorchError.missingResult }
     return gradient
@@ -64,7 +74,7 @@ public struct BatchLoss {
   /// - Parameters:
   ///   - logits: N×K
   ///   - labels: N, int64
-  ///   - smoothing: as of `CrossEntropy`
+  ///   - smoothing: as of `Predictions`
   ///   - gradientScale: 1/N for the gradient of the batch's mean loss
   /// - Throws: `ArgumentError` for a smoothing outside 0 … 1; `TorchError` where a label is not one of the K classes; on a CUDA
   ///   device CUDA says so later, and dies.
@@ -88,8 +98,8 @@ public struct BatchLoss {
 /// ∂L/∂logits of the cross-entropy L is (1 − p_y)·∂u/∂logits: it points where u's does, and where the network is sure it
 /// is too small for float32 while u's is not. What asks for a direction takes u's.
 public struct LogOdds {
-  /// 1 − p_y a sample.
-  public let doubts: [Double]
+  /// The error probability 1 − p_y of each sample.
+  public let errorProbabilities: [Double]
   /// Each sample's ∂u/∂logits, N×K.
   public let gradient: Tensor
 
@@ -98,9 +108,9 @@ public struct LogOdds {
   ///   - labels: N, int64
   /// - Throws: `TorchError` where a label is not one of the K classes.
   public init(logits: Tensor, labels: Tensor) throws {
-    var doubts = [Double](repeating: 0, count: logits.shape.first ?? 0)
-    gradient = try .make { ctorch_log_odds(logits.handle, labels.handle, &doubts, $0) }
-    self.doubts = doubts
+    var errorProbabilities = [Double](repeating: 0, count: logits.shape.first ?? 0)
+    gradient = try .make { ctorch_log_odds(logits.handle, labels.handle, &errorProbabilities, $0) }
+    self.errorProbabilities = errorProbabilities
   }
 }
 
@@ -161,9 +171,18 @@ public enum MomentumSGD {
     guard parameters.count == gradients.count, parameters.count == velocities.count else {
       throw TorchError(message: "an optimiser step with lists of unlike length")
     }
-    try check(
-      ctorch_sgd(
-        parameters.map(\.handle), gradients.map(\.handle), velocities.map(\.handle), Int32(parameters.count),
-        rate.handle, momentum, decay, nesterov, skip?.handle))
+    let handles = (parameters.map { $0.handle as ctorch_tensor? }, gradients.map { $0.handle as ctorch_tensor? })
+    let status = handles.0.withUnsafeBufferPointer { parameters in
+      handles.1.withUnsafeBufferPointer { gradients in
+        velocities.map { $0.handle as ctorch_tensor? }.withUnsafeBufferPointer { velocities in
+          var step = ctorch_sgd_step(
+            parameters: parameters.baseAddress, gradients: gradients.baseAddress, velocities: velocities.baseAddress,
+            count: Int32(parameters.count), rate: rate.handle, momentum: momentum, decay: decay, nesterov: nesterov,
+            unless: skip?.handle)
+          return ctorch_sgd(&step)
+        }
+      }
+    }
+    try check(status)
   }
 }

@@ -56,7 +56,7 @@ final class GradientExchange {
   }
 
   /// By what a step's normalisations run.
-  var mode: Mode { processes.synchronisesStatistics ? .synchronised(processes.group) : .training }
+  var mode: NormMode { .batchUpdating(over: processes.synchronisesStatistics ? processes.group : nil) }
 
   /// This process's part of a batch.
   func share(of indices: [Int]) -> [Int] { Array(indices[processes.group.share(of: indices.indices)]) }

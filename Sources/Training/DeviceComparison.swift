@@ -48,7 +48,7 @@ public struct DeviceComparison: Sendable {
       let network = try network.moved(to: device)
       let batch = try BatchMaker(statistics: dataset.statistics, type: type, device: device)
         .batch(dataset.train, 0..<images)
-      let pass = try Pass(network, images: batch.images, mode: .training)
+      let pass = try Pass(network, images: batch.images, mode: .batchUpdating())
       let loss = try BatchLoss(logits: pass.logits, labels: batch.labels, gradientScale: 1 / Double(images))
       let gradients = Gradients()
       try pass.backward(loss.gradient, into: gradients)

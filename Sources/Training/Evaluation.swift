@@ -4,9 +4,9 @@ import ResidualNetworks
 import Results
 import Torch
 
-extension CrossEntropy {
+extension Predictions {
   /// Loss, entropy and answer of each sample, as processes send them.
-  fileprivate var flat: [Double] { losses + entropies + predictions.map(Double.init) }
+  fileprivate var flat: [Double] { losses + entropies + classes.map(Double.init) }
 }
 
 extension ResidualNetwork {
@@ -33,7 +33,7 @@ extension ResidualNetwork {
       guard starts.indices.contains(round + rank) else { continue }
       let start = starts[round + rank]
       let part = try maker.batch(set, start..<min(start + batch, count))
-      own += try CrossEntropy(logits: logits(part.images), labels: part.labels).flat
+      own += try Predictions(logits: logits(part.images), labels: part.labels).flat
     }
     var found = try (group?.gather(own) ?? [own]).map { $0[...] }
     // In the order of the images, whoever looked at them: rounding is as it is in one process.

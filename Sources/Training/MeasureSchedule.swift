@@ -10,15 +10,42 @@ public struct MeasureSchedule: Codable, Hashable, Sendable, Checked {
   public var samples: Int
   /// The measures, as they are called in `measures.json`.
   public var names: [String]
-  /// By which statistics the normalisations run after an epoch; nil for the running ones. At initialisation it is always
-  /// each batch's own.
-  public var mode: MeasureMode?
+  /// The statistics by which batch normalisations run after an epoch; nil for the running ones. At initialisation they are
+  /// always each batch's own.
+  public var batchNorm: BatchNormStatistics?
 
-  public init(every: Int, samples: Int, names: [String], mode: MeasureMode? = nil) {
+  public init(every: Int, samples: Int, names: [String], batchNorm: BatchNormStatistics? = nil) {
     self.every = every
     self.samples = samples
     self.names = names
-    self.mode = mode
+    self.batchNorm = batchNorm
+  }
+
+  enum CodingKeys: String, CodingKey {
+    case every, samples, names
+    case batchNorm = "batch-norm"
+    /// The name of `batchNorm` in files of version 0.1.0: "evaluation" or "training".
+    case mode
+  }
+
+  public init(from decoder: any Decoder) throws {
+    let values = try decoder.container(keyedBy: CodingKeys.self)
+    every = try values.decode(Int.self, forKey: .every)
+    samples = try values.decode(Int.self, forKey: .samples)
+    names = try values.decode([String].self, forKey: .names)
+    batchNorm = try values.decodeIfPresent(String.self, forKey: .batchNorm).map { try values.named($0, forKey: .batchNorm) }
+    if let mode = try values.decodeIfPresent(String.self, forKey: .mode) {
+      try decoder.require(["evaluation", "training"].contains(mode), "mode: there is no \"\(mode)\"")
+      batchNorm = mode == "training" ? .batch : nil
+    }
+  }
+
+  public func encode(to encoder: any Encoder) throws {
+    var values = encoder.container(keyedBy: CodingKeys.self)
+    try values.encode(every, forKey: .every)
+    try values.encode(samples, forKey: .samples)
+    try values.encode(names, forKey: .names)
+    try values.encodeIfPresent(batchNorm, forKey: .batchNorm)
   }
 
   /// The first value that cannot be, and why; nil where all can be.

@@ -17,11 +17,11 @@ public struct RunFolder: Sendable {
   public var environmentFile: URL { url.appending(path: "environment.json") }
   /// A line an epoch (`EpochRecord`).
   public var epochsFile: URL { url.appending(path: "epochs.csv") }
-  /// `MeasureResults` in evaluation mode, in JSON.
-  public var measuresFile: URL { measuresFile(.evaluation) }
-  /// The file for measures in this mode. Results in training mode have a file of their own.
-  public func measuresFile(_ mode: MeasureMode) -> URL {
-    url.appending(path: mode == .evaluation ? "measures.json" : "measures-training.json")
+  /// `MeasureResults` by running statistics, in JSON.
+  public var measuresFile: URL { measuresFile(.running) }
+  /// The file of measures by these statistics. Results by each batch's own statistics have a file of their own.
+  public func measuresFile(_ batchNorm: BatchNormStatistics) -> URL {
+    url.appending(path: batchNorm == .running ? "measures.json" : "measures-batch.json")
   }
   /// The folder of what was measured while training.
   public var historyFolder: URL { url.appending(path: "measures") }
@@ -60,9 +60,9 @@ public struct RunFolder: Sendable {
     }
   }
 
-  /// The results of measuring in this mode; nil where there are none.
-  public func measures(_ mode: MeasureMode = .evaluation) throws -> MeasureResults? {
-    let file = measuresFile(mode)
+  /// The results of measuring by these statistics; nil where there are none.
+  public func measures(_ batchNorm: BatchNormStatistics = .running) throws -> MeasureResults? {
+    let file = measuresFile(batchNorm)
     guard FileManager.default.fileExists(atPath: file.path) else { return nil }
     let remedy = "measure again: reslens measure \(url.path.shellQuoted)"
     let found = try results(file, remedy: remedy)
@@ -104,19 +104,27 @@ public struct RunFolder: Sendable {
   /// - Parameter epoch: after which it was recorded
   /// - Returns: nil where there is nothing; and what of it was recorded beside what was measured
   public func measures(recordedAfter epoch: Int) throws -> (known: MeasureResults?, recorded: Recorded?) {
-    let last = try history().last { $0.epoch == epoch && $0.mode == .evaluation }
+    let last = try history().last { $0.epoch == epoch && $0.batchNorm == .running }
     guard var known = try measures() else { return (last, nil) }
     guard let last else { return (known, nil) }
     let names = known.complete(by: last)
-    return (known, names.isEmpty ? nil : Recorded(names: names.sorted(), samples: last.samples))
+    return (
+      known,
+      names.isEmpty
+        ? nil
+        : Recorded(
+          names: names.sorted(), train: last.samples(of: .train) ?? 0, validation: last.samples(of: .validation) ?? 0)
+    )
   }
 
   /// Measures that were taken while a run was trained.
   public struct Recorded {
     /// As `measures.json` calls them, in alphabetical order.
     public var names: [String]
-    /// The first so many of each set.
-    public var samples: BySplit<Int>
+    /// The number of train samples, the first ones.
+    public var train: Int
+    /// The number of validation samples, the first ones.
+    public var validation: Int
   }
 
   private func results(_ file: URL, remedy: String) throws -> MeasureResults {
@@ -130,9 +138,9 @@ public struct RunFolder: Sendable {
     return try JSON.read(MeasureResults.self, from: file, remedy: remedy)
   }
 
-  /// Writes `measures.json`, or of training mode `measures-training.json`.
+  /// Writes `measures.json`, or `measures-batch.json` where batch normalisations ran by each batch's own statistics.
   public func write(_ results: MeasureResults) throws {
-    try Files.write(JSON.encode(results, pretty: true), to: measuresFile(results.mode))
+    try Files.write(JSON.encode(results), to: measuresFile(results.batchNorm))
   }
 
   /// Writes what was measured after an epoch of training.

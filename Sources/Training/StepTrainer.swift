@@ -69,7 +69,8 @@ public final class StepTrainer {
     exchange = processes.map { GradientExchange($0, network) }
     totals = try .zeros([3], .float64).moved(to: maker.device)
     // Exchanges between processes cannot be part of a graph.
-    self.capturesSteps = capturesSteps && exchange == nil && DeviceGraph.isPossible(on: maker.device)
+    self.capturesSteps =
+      capturesSteps && exchange == nil && network.isCapturable && DeviceGraph.isPossible(on: maker.device)
   }
 
   // MARK: outcomes
@@ -138,7 +139,7 @@ public final class StepTrainer {
   /// - Parameter count: the whole batch's images
   private func run(_ inputs: Inputs, on set: ImageSet, of count: Int) throws {
     let (images, labels) = try maker.batch(set, inputs.selection)
-    let pass = try Pass(network, images: images, mode: exchange?.mode ?? .training)
+    let pass = try Pass(network, images: images, mode: exchange?.mode ?? .batchUpdating())
     // By the whole batch's size: gradients of all processes then add up to that of its mean loss.
     let loss = try BatchLoss(
       logits: pass.logits, labels: labels, smoothing: recipe.labelSmoothing, gradientScale: 1 / Double(count))

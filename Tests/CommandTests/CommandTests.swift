@@ -110,8 +110,9 @@ struct Reslens {
     let measured = try Reslens.run(["measure", run.path, "--samples", "150", "--batch", "64"])
     try #require(measured.status == 0, Comment(rawValue: measured.errors))
     let results = try #require(try folder.measures())
-    #expect(results.format == 3 && results.run == "run" && results.architecture == "resnet-8")
-    #expect(results.measures.cosineLoss?.backpropagated.validation.map(\.count) == [150, 150, 150])
+    #expect(results.format == 4 && results.run == "run" && results.architecture == "resnet-8")
+    let cosines = try results.widest.table("cosine-loss", .validation, ["gradient": "backpropagated"])
+    #expect(try cosines?.numbers("count") == [150, 150, 150])
 
     let reported = try Reslens.run(["report", run.path])
     try #require(reported.status == 0, Comment(rawValue: reported.errors))
@@ -174,11 +175,14 @@ struct Reslens {
     ])
     try #require(measured.status == 0, Comment(rawValue: measured.errors))
     let found = try #require(try RunFolder(run).measures())
-    #expect(found.measures.unrolling?.recalibrationBatches == 1 && found.measures.lesions?.baseline.count == 100)
+    let tables = found.widest
+    #expect(tables["unrolling"]?.parameters["recalibration_batches"] == 1)
+    #expect(try tables.table("lesions-whole", .validation)?.numbers("count") == [100])
     let lines = String(decoding: try Data(contentsOf: listed), as: UTF8.self).split(separator: "\n")
-    let borderline = try #require(found.measures.borderline)
-    #expect(
-      lines.count == 1 + (borderline.turns.train.first?.count ?? 0) + (borderline.turns.validation.first?.count ?? 0))
+    let borderline = try Split.allCases.map { split in
+      try #require(try tables.table("borderline-flips", split)?.presentNumbers("count").first)
+    }
+    #expect(Double(lines.count) == 1 + borderline.reduce(0, +))
 
     let exported = try Reslens.run(["data", "export", "synthetic", scratch.file("data").path])
     try #require(exported.status == 0, Comment(rawValue: exported.errors))
@@ -187,57 +191,72 @@ struct Reslens {
 
     // By each batch's own statistics; what was measured by the running ones stays.
     let before = try Data(contentsOf: RunFolder(run).measuresFile)
-    let training = try Reslens.run(["measure", run.path, "--mode", "training", "--samples", "96", "--batch", "48"])
+    let training = try Reslens.run(["measure", run.path, "--batch-norm", "batch", "--samples", "96", "--batch", "48"])
     try #require(training.status == 0, Comment(rawValue: training.errors))
     let again = try Checkout.reference(
       "measure.py",
       [
-        run.path, "--data", scratch.file("data").path, "--file", run.appending(path: "measures-training.json").path,
+        run.path, "--data", scratch.file("data").path, "--file", run.appending(path: "measures-batch.json").path,
       ])
     #expect(again.status == 0, Comment(rawValue: again.text))
     #expect(again.text.contains("gradient-norm") && again.text.contains("activation-norm"))
     guard model.isEmpty else { return }
     // The allowance for ReLUs near 0 must not hide a wrong number.
-    var altered = try #require(try RunFolder(run).measures(.training))
-    altered.measures.gradientNorm?.train.steps[0].mean *= 1.003
+    var altered = try #require(try RunFolder(run).measures(.batch))
+    let index = try #require(altered.tables.firstIndex { $0.name == "gradient-norm" })
+    let old = altered.tables[index]
+    var rows = old.rows
+    let column = try #require(old.columns.firstIndex { $0.name == "mean" })
+    rows[0][column] = .number(try #require(rows[0][column].number) * 1.003)
+    altered.tables[index] = try Table(old.name, keys: old.keys, values: old.values, rows: rows)
     let alteredFile = scratch.file("altered.json")
     try Files.write(JSON.encode(altered), to: alteredFile)
     let refused = try Checkout.reference(
       "measure.py", [run.path, "--data", scratch.file("data").path, "--file", alteredFile.path])
     #expect(refused.status == 1 && refused.text.contains("gradient-norm differs: steps[0].mean"))
     #expect(try Data(contentsOf: RunFolder(run).measuresFile) == before)
-    #expect(try RunFolder(run).measures(.training)?.batch == 48)
+    #expect(try RunFolder(run).measures(.batch)?.batch == 48)
   }
 
-  @Test("Measures of an earlier call on the same checkpoint and samples stay, of other samples they do not")
+  @Test("Measures of earlier calls on a checkpoint stay, those on other numbers of samples beside one another")
   func earlierMeasures() throws {
     let run = scratch.file("run")
     try #require(try Reslens.train(run).status == 0)
-    func measure(_ arguments: [String]) throws -> MeasureResults.Measures {
+    func measure(_ arguments: [String]) throws -> MeasureResults {
       let outcome = try Reslens.run(["measure", run.path] + arguments)
       try #require(outcome.status == 0, Comment(rawValue: outcome.errors))
-      return try #require(try RunFolder(run).measures()).measures
+      return try #require(try RunFolder(run).measures())
+    }
+    func tables(_ measure: String, in results: MeasureResults) -> [Table] {
+      results.tables.filter { $0.measure == measure }
     }
     let first = try measure(["--samples", "20", "--measures", "l2-ratio"])
-    #expect(first.l2Ratio != nil && first.cosineLoss == nil)
+    #expect(first.names == ["l2-ratio"])
     let second = try measure(["--samples", "20", "--measures", "cosine-loss"])
-    #expect(second.l2Ratio == first.l2Ratio && second.cosineLoss != nil)
+    #expect(second.names == ["l2-ratio", "cosine-loss"])
+    #expect(tables("l2-ratio", in: second) == tables("l2-ratio", in: first))
     // ResNet-8's last step changes the shape: an absence, which a later call that does not ask keeps.
-    _ = try measure(["--samples", "20", "--measures", "unrolling"])
-    #expect(try #require(try RunFolder(run).measures()).absent.contains { $0.measure == "unrolling" })
-    _ = try measure(["--samples", "20", "--measures", "intermediate"])
-    let absent = try #require(try RunFolder(run).measures()).absent
-    #expect(absent.contains { $0.measure == "unrolling" } && absent.count { $0.measure == "intermediate" } == 1)
-    // Results that would be lost are named, and are lost only with --replace.
+    #expect(try measure(["--samples", "20", "--measures", "unrolling"]).absent.contains { $0.measure == "unrolling" })
+    let margin = ["--measures", "borderline,intermediate", "--margin"]
+    let third = try measure(["--samples", "20"] + margin + ["0.3"])
+    let again = try measure(["--samples", "21", "--measures", "intermediate"])
+    #expect(again.absent.contains { $0.measure == "unrolling" })
+    for measure in ["cosine-loss", "l2-ratio", "borderline"] {
+      #expect(tables(measure, in: again) == tables(measure, in: third))
+    }
+    let samples = try #require(tables("intermediate", in: again).first).numbers("samples")
+    #expect(Set(samples) == [20, 21])
+    // Results that would be lost, since a table has one margin, are named, and are lost only with --replace.
     let before = try Data(contentsOf: RunFolder(run).measuresFile)
-    let narrower = ["measure", run.path, "--samples", "21", "--measures", "intermediate"]
-    let refused = try Reslens.run(narrower)
+    let other = ["--samples", "21"] + margin + ["0.2"]
+    let refused = try Reslens.run(["measure", run.path] + other)
     #expect(
-      refused.status != 0 && refused.errors.contains("cosine-loss, intermediate, l2-ratio")
-        && refused.errors.contains("--replace"), "\(refused.errors)")
+      refused.status != 0 && refused.errors.contains("borderline") && refused.errors.contains("--replace"),
+      "\(refused.errors)")
     #expect(try Data(contentsOf: RunFolder(run).measuresFile) == before)
-    let third = try measure(["--samples", "21", "--measures", "intermediate", "--replace"])
-    #expect(third.l2Ratio == nil && third.cosineLoss == nil && third.intermediate != nil)
+    let replaced = try measure(other + ["--replace"])
+    #expect(tables("l2-ratio", in: replaced) == tables("l2-ratio", in: third))
+    #expect(Set(try #require(tables("borderline", in: replaced).first).numbers("samples")) == [21])
   }
 
   @Test("A table of epochs is read with a spreadsheet's line ends, and a damaged one is mended by what its error says")
@@ -313,18 +332,19 @@ struct Reslens {
       #expect(call.status == 0 && !call.errors.contains("replaced"), "\(call.errors)")
     }
     let (known, recorded) = try RunFolder(run).measures(recordedAfter: 2)
-    #expect(known?.measures.names == ["dropped-step", "intermediate", "l2-ratio", "cosine-loss"])
-    #expect(recorded?.names == ["cosine-loss", "l2-ratio"] && recorded?.samples == .init(train: 40, validation: 40))
+    #expect(known?.names == ["dropped-step", "intermediate", "l2-ratio", "cosine-loss"])
+    #expect(recorded?.names == ["cosine-loss", "l2-ratio"] && recorded?.train == 40 && recorded?.validation == 40)
     let table = try Reslens.run(["compare", run.path, "--format", "json"])
     #expect(table.output.contains("l2-ratio-median") && table.output.contains("dropped-step-worst"))
     let report = try Reslens.run(["report", run.path])
     #expect(report.status == 0 && !report.errors.contains("has no values"), "\(report.errors)")
-    // Other samples do not stand in the same file, which is said before they are measured.
-    let other = try Reslens.run(["measure", run.path, "--samples", "30", "--measures", "l2-ratio", "--replace"])
-    #expect(
-      other.status == 0
-        && other.errors.contains("dropped-step, intermediate, measured on 20 train and 20 validation images"),
-      "\(other.errors)")
+    // Results on another number of samples stand beside the others.
+    let other = try Reslens.run(["measure", run.path, "--samples", "30", "--measures", "intermediate,l2-ratio"])
+    #expect(other.status == 0, "\(other.errors)")
+    let both = try #require(try RunFolder(run).measures())
+    let counts = try #require(both.tables.first { $0.name == "intermediate" }).numbers("samples")
+    #expect(Set(counts) == [20, 30] && both.names == ["dropped-step", "intermediate", "l2-ratio"])
+    #expect(try both.widest.table("intermediate", .validation)?.numbers("count").first == 30)
   }
 
   @Test("Killed at random moments and resumed, a run that measures its epochs records what an undisturbed one does")
@@ -342,12 +362,16 @@ struct Reslens {
     var (a, b) = (try RunFolder(whole).history(), try RunFolder(killed).history())
     #expect(a.map(\.epoch) == [0, 1, 2, 3, 4, 5])
     // Only the folder's name and the time may differ.
-    for index in a.indices { (a[index].run, a[index].provenance.date) = ("", "") }
-    for index in b.indices { (b[index].run, b[index].provenance.date) = ("", "") }
+    func blank(_ results: inout MeasureResults) {
+      results.run = ""
+      for index in results.samplings.indices { results.samplings[index].date = "" }
+    }
+    for index in a.indices { blank(&a[index]) }
+    for index in b.indices { blank(&b[index]) }
     let isSame = a == b
     #expect(isSame, "seed \(seed)")
-    #expect(a[0].mode == .training && a[0].measures.l2Ratio != nil && a[0].measures.droppedStep == nil)
-    #expect(a[5].measures.droppedStep != nil && a[5].samples == .init(train: 150, validation: 150))
+    #expect(a[0].batchNorm == .batch && a[0].names.contains("l2-ratio") && !a[0].names.contains("dropped-step"))
+    #expect(a[5].names.contains("dropped-step") && a[5].samplings.map(\.samples) == [150, 150])
 
     // The measures may change when a run is resumed: they do not change the training.
     let other = try Reslens.train(killed, ["--epochs", "5", "--resume", "--measure", "every=2,samples=100"])
@@ -443,9 +467,9 @@ struct Reslens {
       (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "every=0"], "every"),
       (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "samples=2001"], "2001"),
       (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "lesions"], "lesions"),
-      (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "mode=x"], "mode=training"),
+      (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "batch-norm=x"], "batch-norm=batch"),
       (
-        ["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "mode=training,first-order"],
+        ["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "batch-norm=batch,first-order"],
         "no first-order"
       ),
       (["probe", "resnet-8", "resnet-8"], "twice"), (["probe", "resnet-8", "--seeds", "x"], "--seeds"),
@@ -461,7 +485,7 @@ struct Reslens {
       (["train", "--model", "resnet-20-shared@0", "--data", "synthetic"], "changes the shape"),
       (["probe"], "model"), (["probe", "resnet-20-ubn", "--samples", "1"], "--samples"),
       (["probe", "resnet-20-ubn", "--samples", "2001"], "2001"), (["probe", "resnet-20-ubn", "--mode", "x"], "--mode"),
-      (["probe", "/nowhere.yaml"], "/nowhere.yaml"), (["measure", "/nowhere", "--mode", "none"], "--mode"),
+      (["probe", "/nowhere.yaml"], "/nowhere.yaml"), (["measure", "/nowhere", "--batch-norm", "none"], "--batch-norm"),
       (["study", "--data", "synthetic", "--out", "s"], "model"),
       (["study", "resnet-8", "--data", "synthetic"], "--out"), (["study", "resnet-8", "--out", "s"], "--data"),
       (["study", "resnet-8", "--data", "synthetic", "--out", "s", "--seeds", "0,x"], "--seeds"),
@@ -495,8 +519,8 @@ struct Reslens {
       (["--lesion-samples", "21"], "20 validation"), (["--margin", "0"], "--margin"),
       (["--margin", "1.5"], "--margin"),
       (["--margin", "nan"], "--margin"), (["--last-steps", "2"], "between 1 and 1"),
-      (["--measures", "cosine"], "cosine-loss"), (["--mode", "training", "--measures", "lesions"], "--mode"),
-      (["--mode", "training", "--unroll", "3"], "no unrolling"),
+      (["--measures", "cosine"], "cosine-loss"), (["--batch-norm", "batch", "--measures", "lesions"], "--batch-norm"),
+      (["--batch-norm", "batch", "--unroll", "3"], "no unrolling"),
       (["--measures", "l2-ratio", "--margin", "7"], "--margin"), (["--lesion-factors", "2,2"], "twice"),
       (["--measures", ""], "--measures"), (["--list-borderline", scratch.url.path], "folder"),
       (["--list-borderline", "/nowhere/list.csv"], "/nowhere/list.csv"),

@@ -41,20 +41,24 @@ import Training
     #expect(try String(contentsOf: folder.reportFile, encoding: .utf8).contains(shown))
     let replaced = try measure(["--measures", "dropped-step", "--replace"])
     #expect(replaced.status == 0, "\(replaced.errors)")
-    #expect(try folder.measures()?.measures.names == ["dropped-step"])
+    #expect(try folder.measures()?.names == ["dropped-step"])
     #expect(try !Reslens.run(["compare", run.path]).errors.contains(shown))
   }
 
   @Test("Measures say which weights, images and statistics they are of, by which program and when")
   func recorded() throws {
-    let provenance = try #require(try folder.measures()).provenance
+    let measures = try #require(try folder.measures())
+    let provenance = measures.provenance
     let dataset = try ImageDataset.load("synthetic")
     #expect(provenance.weights == (try #require(folder.latestCheckpoint()).network().fingerprint()))
-    #expect(provenance.images.train == (try dataset.train.fingerprint(ofFirst: 40)))
-    #expect(provenance.images.train != provenance.images.validation)
+    #expect(measures.samplings.map(\.split) == [.train, .validation] && measures.samplings.map(\.samples) == [40, 40])
+    #expect(measures.samplings[0].images == (try dataset.train.fingerprint(ofFirst: 40)))
+    #expect(measures.samplings[0].images != measures.samplings[1].images)
     #expect(try folder.configuration().statistics == provenance.statistics)
-    #expect(provenance.isOwnData && provenance.program == "0.1.0")
-    #expect(try Date(provenance.date, strategy: .iso8601).timeIntervalSinceNow > -600)
+    #expect(provenance.isOwnData && measures.samplings.allSatisfy { $0.program == "0.1.0" })
+    for sampling in measures.samplings {
+      #expect(try Date(sampling.date, strategy: .iso8601).timeIntervalSinceNow > -600)
+    }
   }
 
   @Test("A fingerprint of weights tells values, shapes and names apart, and is that of Python's hashlib")
@@ -123,12 +127,50 @@ import Training
     #expect(field(1) == "40" && field(2) == "100")
   }
 
-  @Test("A wider call replaces what it takes anew, and says so")
+  @Test("Results on several numbers of samples stand side by side; with other settings they need --replace")
   func wider() throws {
-    let wider = try Reslens.run(["measure", run.path, "--samples", "50", "--measures", "l2-ratio,cosine-loss"])
-    #expect(wider.status == 0 && wider.errors.contains("differs in the number of samples"), "\(wider.errors)")
-    let narrower = try measure(["--measures", "l2-ratio,cosine-loss"])
-    #expect(narrower.status == 1 && narrower.errors.contains("--replace"), "\(narrower.errors)")
+    for samples in ["50", "30"] {
+      let call = try Reslens.run(["measure", run.path, "--samples", samples, "--measures", "l2-ratio,borderline"])
+      #expect(call.status == 0, "\(call.errors)")
+    }
+    let found = try #require(try folder.measures())
+    let ratios = try #require(found.tables.first { $0.name == "l2-ratio" })
+    #expect(Set(try ratios.numbers("samples")) == [30, 40, 50])
+    #expect(try found.widest.table("l2-ratio", .validation)?.numbers("count") == [50, 50, 50])
+    // On as many samples the newer results take the place of the older ones; a borderline of another margin cannot stand
+    // beside those on more samples.
+    let before = try Data(contentsOf: folder.measuresFile)
+    let margin = ["measure", run.path, "--samples", "30", "--measures", "borderline", "--margin", "0.3"]
+    let refused = try Reslens.run(margin)
+    #expect(refused.status == 1 && refused.errors.contains("other settings"), "\(refused.errors)")
+    #expect(try Data(contentsOf: folder.measuresFile) == before)
+    #expect(try Reslens.run(margin + ["--replace"]).status == 0)
+    let after = try #require(try folder.measures())
+    #expect(try after.tables.first { $0.name == "borderline" }.map { Set(try $0.numbers("samples")) } == [30])
+    #expect(after.names == ["l2-ratio", "cosine-loss", "borderline"])
+  }
+
+  @Test("The tables are written as CSV that pandas or Python's csv read as measures.json has them")
+  func csv() throws {
+    let out = scratch.file("tables")
+    let call = try measure(["--measures", "l2-ratio", "--csv", out.path])
+    #expect(call.status == 0, "\(call.errors)")
+    let script = """
+      import csv, json, sys
+      results = json.load(open(sys.argv[1]))
+      for table in results["tables"]:
+          names = [column["name"] for column in table["keys"] + table["values"]]
+          lines = list(csv.reader(open(sys.argv[2] + "/" + table["name"] + ".csv")))
+          assert lines[0] == names, lines[0]
+          for line, row in zip(lines[1:], table["rows"], strict=True):
+              for text, cell in zip(line, row, strict=True):
+                  assert text == cell or float(text) == float(cell), (text, cell)
+      steps = list(csv.DictReader(open(sys.argv[2] + "/steps.csv")))
+      assert [step["path"] for step in steps] == [step["path"] for step in results["steps"]]
+      print(len(results["tables"]))
+      """
+    let python = try Tool("python3").run(["-c", script, folder.measuresFile.path, out.path])
+    #expect(String(decoding: python.output, as: UTF8.self) == "2\n", "\(python.errors)")
   }
 
   @Test("A run goes on with its data where they lie now, and measures them as its own")
@@ -169,7 +211,7 @@ import Training
     ])
     try #require(study.status == 0, "\(study.errors)")
     let history = try RunFolder(out.appending(path: "runs/resnet-8-seed-0")).history()
-    #expect(history.map(\.samples) == [.init(train: 70, validation: 70), .init(train: 70, validation: 70)])
+    #expect(history.map { $0.samplings.map(\.samples) } == [[70, 70], [70, 70]])
     let page = try String(contentsOf: out.appending(path: "report.html"), encoding: .utf8)
     #expect(page.contains("What follows was measured on the first 70 validation images."))
   }

@@ -45,8 +45,8 @@ import Training
         (record.seconds, record.imagesPerSecond) = (0, 0)
         numbers["\(name) epoch \(record.epoch)"] = record.csvLine
       }
-      for results in try folder.history() { numbers["\(name) history \(results.epoch)"] = "\(results.measures)" }
-      numbers["\(name) measures"] = "\(try #require(try folder.measures()).measures)"
+      for results in try folder.history() { numbers["\(name) history \(results.epoch)"] = "\(results.tables)" }
+      numbers["\(name) measures"] = "\(try #require(try folder.measures()).tables)"
       let weights = try Data(contentsOf: #require(folder.latestCheckpoint()).weightsFile)
       numbers["\(name) weights"] = weights.base64EncodedString()
     }
@@ -137,7 +137,7 @@ import Training
     try #require(second.status == 0, Comment(rawValue: second.errors))
     let paths = try RunsIn(scratch.file("out")).paths
     try #require(paths.count == 1)
-    #expect(try RunFolder(URL(filePath: paths[0])).measures()?.measures.names == ["cosine-loss", "l2-ratio"])
+    #expect(try RunFolder(URL(filePath: paths[0])).measures()?.names == ["cosine-loss", "l2-ratio"])
   }
 
   @Test("Killed at ten random moments, studies end with the numbers of an undisturbed call")

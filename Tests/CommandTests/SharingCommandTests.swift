@@ -20,11 +20,14 @@ import Training
     try #require(found.status == 0, Comment(rawValue: found.errors))
     let probed = try JSONDecoder().decode([MeasureResults].self, from: Data(found.output.utf8))
     #expect(probed.map(\.architecture) == models)
-    let ends = try probed.map { try #require($0.measures.activationNorm?.train.steps.last).mean }
-    let ratios = try probed.map { try #require($0.measures.gradientNorm?.train.ratio).mean }
+    func means(_ results: MeasureResults, _ table: String) throws -> [Double] {
+      try #require(try results.widest.table(table, .train)).presentNumbers("mean")
+    }
+    let ends = try probed.map { try #require(try means($0, "activation-norm").last) }
+    let ratios = try probed.map { try #require(try means($0, "gradient-norm-ratio").first) }
     #expect(ends[1] > 2 * ends[0] && ends[1] > 3 * ends[2])
     #expect(ratios[1] > ratios[0] && ratios[1] > 3 * ratios[2])
-    #expect(probed[1].measures.gradientNorm?.train.steps.count == 54)
+    #expect(try means(probed[1], "gradient-norm").count == 54)
     let text = String(decoding: try Data(contentsOf: page), as: UTF8.self)
     #expect(text.contains("At initialisation") && text.contains("resnet-110-ubn"))
     let table = try Reslens.run(["probe", "--samples", "8", "resnet-20-ablation"])
@@ -135,14 +138,14 @@ import Training
     #expect(gentle.status != 0 && gentle.errors.contains("the number of epochs differs"), "\(gentle.errors)")
   }
 
-  @Test("Measured in training mode all through, a run's history is of one mode")
-  func trainingModeHistory() throws {
+  @Test("Measured by each batch's own statistics all through, a run's history is of one kind")
+  func batchStatisticsHistory() throws {
     let run = scratch.file("run")
-    let trained = try Reslens.train(run, ["--model", "resnet-20-ubn", "--measure", "every=1,samples=40,mode=training"])
+    let trained = try Reslens.train(run, ["--model", "resnet-20-ubn", "--measure", "every=1,samples=40,batch-norm=batch"])
     try #require(trained.status == 0, Comment(rawValue: trained.errors))
     let history = try RunFolder(run).history()
-    #expect(history.map(\.epoch) == [0, 1, 2] && history.allSatisfy { $0.mode == .training && $0.batch == 128 })
-    #expect(history[2].measures.gradientNorm?.train.ratio != nil && history[2].measures.firstOrder == nil)
+    #expect(history.map(\.epoch) == [0, 1, 2] && history.allSatisfy { $0.batchNorm == .batch && $0.batch == 128 })
+    #expect(history[2].widest["gradient-norm-ratio"] != nil && !history[2].names.contains("first-order"))
     let reported = try Reslens.run(["report", run.path])
     #expect(reported.status == 0, Comment(rawValue: reported.errors))
   }

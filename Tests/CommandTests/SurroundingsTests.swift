@@ -32,7 +32,7 @@ import Training
     #expect(try RunFolder(scratch.file("run")).epochs().count == 1)
     let measured = try shell("set -o pipefail; $RESLENS measure $DIR/run --samples 50 \(redirection)")
     #expect(measured.status == 0 && RunFolder(scratch.file("run")).url.lastPathComponent == "run", "\(measured)")
-    #expect(try RunFolder(scratch.file("run")).measures()?.samples.validation == 50)
+    #expect(try RunFolder(scratch.file("run")).measures()?.samples(of: .validation) == 50)
   }
 
   @Test("A table that cannot be written is an error")

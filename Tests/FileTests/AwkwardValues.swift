@@ -1,6 +1,8 @@
 import Foundation
 import Host
+import IterativeInference
 import ResidualNetworks
+import Runs
 import Results
 import Studies
 import TestSupport
@@ -96,7 +98,9 @@ struct AwkwardValues {
       }
     }
     let stages: [Architecture.Stage] = [
-      .init(width: width, blocks: 2, entry: .none, sharing: sharing(&self, from: 0)),
+      .init(
+        width: width, blocks: 2, entry: .none, sharing: sharing(&self, from: 0), kind: maybe { _ in "pre-activation" },
+        options: maybe { _ in [:] }),
       .init(width: next, blocks: 3, entry: .projection, stride: 2, sharing: sharing(&self, from: 1)),
       .init(width: next, blocks: 1, entry: element(of: [.averagePooling, .maximumPooling])),
     ]
@@ -121,7 +125,7 @@ struct AwkwardValues {
   mutating func schedule() -> MeasureSchedule {
     MeasureSchedule(
       every: 1 + integer(below: 99), samples: element(of: [1, 2000, .max]), names: list(upTo: 3) { $0.text() },
-      mode: maybe { $0.element(of: MeasureMode.allCases) })
+      batchNorm: maybe { $0.element(of: BatchNormStatistics.allCases) })
   }
 
   mutating func channelStatistics() -> ChannelStatistics {
@@ -145,7 +149,7 @@ struct AwkwardValues {
     let name = element(of: ["a", "figure-4", "0", "1e3", "null.", "A_b-c.d"])
     var study = Study(
       name: name, title: text(), models: [text(), "other"], data: [text()], recipes: [text()],
-      seeds: [element(of: [0, UInt64.max, 1 << 63])], figures: [element(of: Exhibit.allCases)])
+      seeds: [element(of: [0, UInt64.max, 1 << 63])], figures: [element(of: FigureKind.all(of: Registry.standard.descriptions))])
     if flag() { study.record = Study.Recording(every: 1 + integer(below: 9), samples: 1 + integer(below: Int.max)) }
     if flag() {
       var measuring = Study.Measuring()
@@ -206,80 +210,43 @@ struct AwkwardValues {
     return loop
   }
 
+  /// A table with one row for each split, step and word.
+  private mutating func table(_ name: String, samples: Int) -> Table {
+    let values: [Table.Column] = [
+      .init("mean", unit: maybe { $0.text() }), .init("std"), .init("accuracy", unit: Table.Column.share),
+      .init("order"), .init("count", unit: Table.Column.samples),
+    ]
+    var rows: [[Cell]] = []
+    for split in Split.allCases {
+      for step in 0...3 {
+        rows.append([
+          split.cell, .number(Double(samples)), .number(Double(step)), .number(number()), .number(anyNumber()),
+          element(of: [.number(0), .number(1.0 / 3), .number(.nan), .number(.infinity), .missing]),
+          .number(number(in: 0...1)), .text("text " + text()), .number(Double(integer(below: 1_000_000_000_000))),
+        ])
+      }
+    }
+    return valid(
+      try Table(
+        name, of: "m" + text(), keys: ["split", "samples", "step", "scale"].map { .init($0) }, values: values,
+        rows: rows, parameters: ["margin": .number(anyNumber()), "word": .text("text " + text()), "none": .missing]))
+  }
+
   mutating func measures() -> MeasureResults {
-    let names = (1...3).map { StepName(step: $0, stage: 0, block: 0, use: $0 - 1, projection: false) }
-    func statistic(_ values: inout Self) -> Statistic {
-      Statistic(
-        mean: values.anyNumber(), std: values.element(of: [0, 1.0 / 3, .nan, .infinity]),
-        count: values.integer(below: 1_000_000_000_000))
+    let samples = 1 + integer(below: 99)
+    let steps = (1...3).map { number in
+      StepSpec(
+        id: StepID(number: number, path: text()), stage: 0, block: 0, use: number - 1, input: [1 + integer(below: 9)],
+        output: [integer(below: .max)], macs: integer(below: .max), hasIdentitySkip: flag())
     }
-    func score(_ values: inout Self) -> Score {
-      Score(
-        accuracy: values.number(in: 0...1), loss: values.anyNumber(), lossStd: 0.1 + 0.2, entropy: values.anyNumber(),
-        entropyStd: .nan, count: values.integer(below: 99))
-    }
-    func both<Value>(_ values: inout Self, _ value: (inout Self) -> Value) -> BySplit<Value> {
-      BySplit(train: value(&values), validation: value(&values))
-    }
-    func statistics(_ values: inout Self) -> [StepStatistic] {
-      names.map {
-        let value = statistic(&values)
-        return StepStatistic(name: $0, mean: value.mean, std: value.std, count: value.count)
-      }
-    }
-    func groups(_ values: inout Self) -> GroupScores {
-      GroupScores(borderline: values.maybe(score), alreadyCorrect: values.maybe(score), all: score(&values))
-    }
-    var measures = MeasureResults.Measures()
-    measures.cosineLoss = .init(backpropagated: both(&self, statistics), plugged: both(&self, statistics))
-    measures.l2Ratio = both(&self, statistics)
-    measures.firstOrder = both(&self) { values in
-      names.map {
-        FirstOrderTerm(
-          name: $0, change: statistic(&values), term: statistic(&values), ratio: values.maybe { $0.anyNumber() },
-          correlation: values.maybe { $0.anyNumber() })
-      }
-    }
-    measures.droppedStep = .init(
-      train: names.map { StepScore(name: $0, score: score(&self)) },
-      validation: names.map { StepScore(name: $0, score: score(&self)) }, baseline: both(&self, score))
-    measures.intermediate = both(&self) { values in names.map { StepScore(name: $0, score: score(&values)) } }
-    measures.borderline = .init(
-      margin: number(), reference: 1,
-      states: both(&self) { values in (1...3).map { GroupedState(step: $0, groups: groups(&values)) } },
-      turns: both(&self) { values in
-        names.map { TurnedExamples(name: $0, corrected: values.integer(below: 9), broken: 1, count: 9) }
-      })
-    measures.unrolling = .init(
-      repeated: names[2], times: 1, margin: number(), recalibrationBatches: maybe { $0.integer(below: 9) },
-      tried: maybe { [.init(scale: $0.number(), loss: $0.anyNumber())] },
-      trajectories: list(upTo: 2) { values in
-        .init(
-          scale: values.number(),
-          steps: both(&values) { values in
-            [
-              UnrolledStep(
-                place: 4, name: names[2], repetition: 1, groups: values.maybe(groups),
-                cosineLoss: values.maybe(statistic),
-                pluggedCosineLoss: nil, l2Ratio: values.maybe(statistic), distance: statistic(&values), turn: nil)
-            ]
-          })
-      })
-    measures.lesions = .init(
-      baseline: score(&self),
-      dropped: [.init(size: 1, error: statistic(&self), trials: [.init(seed: 0, order: [1, 2], score: score(&self))])],
-      shuffled: [], swapped: [.init(first: names[0], second: names[1], score: score(&self))],
-      scaled: [.init(name: names[0], factor: number(), score: score(&self))])
-    measures.activationNorm = both(&self) { .init(start: statistic(&$0), steps: statistics(&$0)) }
-    measures.gradientNorm = both(&self) { .init(steps: statistics(&$0), ratio: $0.maybe(statistic)) }
     return MeasureResults(
       run: text(), architecture: text(), checkpoint: text(), epoch: integer(below: 100_000), data: text(),
-      samples: both(&self) { 1 + $0.integer(below: 99) }, steps: 3, mode: element(of: MeasureMode.allCases),
-      batch: maybe { 1 + $0.integer(below: 99) },
-      provenance: .init(
-        weights: text(), images: both(&self) { $0.text() }, statistics: channelStatistics(), isOwnData: flag(),
-        program: text(),
-        date: text()), measures: measures, absent: [.init(measure: text(), steps: flag() ? 1...2 : nil, reason: text())]
-    )
+      batchNorm: element(of: BatchNormStatistics.allCases), batch: maybe { 1 + $0.integer(below: 99) },
+      provenance: Provenance(weights: text(), statistics: channelStatistics(), isOwnData: flag()),
+      samplings: Split.allCases.map {
+        .init(split: $0, samples: samples, images: text(), program: text(), date: text())
+      },
+      steps: steps, tables: [table("a", samples: samples), table("b", samples: samples)],
+      absent: [.init(measure: text(), view: maybe { $0.text() }, steps: flag() ? 1...2 : nil, reason: text())])
   }
 }

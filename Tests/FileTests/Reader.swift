@@ -62,7 +62,7 @@ struct Reader: Sendable, CustomTestStringConvertible {
       let again = try JSON.decode(type, from: data, path: "again.json", remedy: "none")
       if let measures = value as? MeasureResults {
         // Results that are accepted must also be fit for a mean over seeds.
-        _ = MeasureResults.mean(of: [measures, measures], called: "two")
+        _ = try MeasureResults.mean(of: [measures, measures], called: "two")
       }
       return try again == value || JSON.encode(again) == data
         ? nil : "it reads back as another value: \(String(decoding: data, as: UTF8.self))"

@@ -6,8 +6,8 @@ import Testing
 
 @Suite struct BorderlineTests {
   @Test(
-    "Groups, their scores and every turn equal those of single samples",
-    arguments: [(tiny, 2, 0), (pooled, 3, 3), (pooled, 1, 5)])
+    "Groups, their scores and every flip equal those of single samples",
+    arguments: [(tiny, 2, 0), (pooled, 3, 3), (pooled, 1, 5), (sharedStages, 2, 3)])
   func bySamples(architecture: Architecture, lastSteps: Int, reference: Int) throws {
     let network = try network(architecture)
     let samples = try samples(40, batch: 7, of: architecture)
@@ -31,40 +31,48 @@ import Testing
     let members = states.indices.filter { abs(states[$0][0].margin) < margin }
     try #require(members.count == 20)
 
-    var told: [BorderlineExample] = []
-    let measure = try BorderlineGroups(architecture, margin: margin, lastSteps: lastSteps) { told.append($0) }
+    var listed: [BorderlineExample] = []
+    let measure = try BorderlineGroups(architecture, margin: margin, lastSteps: lastSteps) { listed.append($0) }
     try IterativeInference.measure([measure], on: network, samples)
     #expect(measure.reference == reference)
-    #expect(told.map(\.index) == members)
-    for example in told {
+    #expect(listed.map(\.index) == members)
+    for example in listed {
       let own = states[example.index]
       #expect(example.label == example.index % architecture.classes)
       #expect(abs(example.margin - own[0].margin) < 1e-12)
       #expect(example.isRightAtReference == own[0].right && example.isRightAtEnd == own[lastSteps].right)
-      let turns = (1...lastSteps).filter { own[$0].right != own[$0 - 1].right }.map { reference + $0 }
-      #expect(example.turnedBy == turns)
+      let flips = (1...lastSteps).filter { own[$0].right != own[$0 - 1].right }.map { reference + $0 }
+      #expect(example.flippedBy == flips)
     }
-    #expect(measure.states.map(\.step) == Array(reference...reference + lastSteps))
-    for (place, state) in measure.states.enumerated() {
-      func expect(_ score: Score?, _ group: [Int]) {
-        #expect(score?.count ?? 0 == group.count)
-        guard let score else { return }
-        let right = group.count { states[$0][place].right }
-        #expect(score.accuracy == Double(right) / Double(group.count))
-        #expect(abs(score.loss - moments(group.map { states[$0][place].loss }).mean) < 1e-12)
+    let rows = try measure.rows(of: BorderlineGroups.Row.self)
+    for place in 0...lastSteps {
+      let scores = rows.filter { $0.step == reference + place }
+      for (name, group) in [
+        ("borderline", members), ("already-correct", states.indices.filter { states[$0][0].right }),
+        ("all", Array(states.indices)),
+      ] {
+        let score = scores.first { $0.group == name }?.score
+        #expect((score == nil) == group.isEmpty)
+        guard let score else { continue }
+        try expectEqual(
+          score, right: group.map { states[$0][place].right }, losses: group.map { states[$0][place].loss },
+          within: 1e-12)
       }
-      expect(state.groups.borderline, members)
-      expect(state.groups.alreadyCorrect, states.indices.filter { states[$0][0].right })
-      expect(state.groups.all, Array(states.indices))
     }
-    for (place, turn) in measure.turned.enumerated() {
-      #expect(turn.name.step == reference + place + 1 && turn.count == members.count)
-      #expect(turn.corrected == members.count { !states[$0][place].right && states[$0][place + 1].right })
-      #expect(turn.broken == members.count { states[$0][place].right && !states[$0][place + 1].right })
+    #expect(Set(rows.map(\.step)) == Set(reference...reference + lastSteps))
+    #expect(rows.count == Set(rows.map(\.group)).count * (lastSteps + 1) && Set(rows.map(\.group)).count >= 2)
+    let flips = try measure.rows(of: BorderlineGroups.Flips.self, in: "borderline-flips")
+    #expect(flips.map(\.step) == (1...lastSteps).map { reference + $0 })
+    for (place, flip) in flips.enumerated() {
+      #expect(flip.count == members.count)
+      #expect(flip.corrected == members.count { !states[$0][place].right && states[$0][place + 1].right })
+      #expect(flip.broken == members.count { states[$0][place].right && !states[$0][place + 1].right })
     }
+    // Where predictions are not the same for all samples, some flip.
+    #expect(architecture != sharedStages || flips.contains { $0.corrected + $0.broken > 0 })
   }
 
-  @Test("The reference is the state entering the last five steps, or the first that the head can read")
+  @Test("The reference is the state entering the last five steps, or the first that the readout can read")
   func references() throws {
     #expect(try BorderlineGroups(.find("resnet-110")).reference == 49)
     #expect(try BorderlineGroups(.find("resnet-20")).reference == 7)
@@ -73,15 +81,20 @@ import Testing
     #expect(try BorderlineGroups(.find("avg-pooling"), lastSteps: 10).reference == 20)
   }
 
-  @Test("An empty group has no scores, and no example is told")
+  @Test("An empty group has no rows, and no example is listed")
   func nobody() throws {
-    var told = 0
-    let measure = try BorderlineGroups(tiny, margin: 1e-9) { _ in told += 1 }
+    var listed = 0
+    let measure = try BorderlineGroups(tiny, margin: 1e-9) { _ in listed += 1 }
     try IterativeInference.measure([measure], on: network(tiny), samples(8, batch: 8))
-    #expect(told == 0 && measure.states.allSatisfy { $0.groups.borderline == nil && $0.groups.all.count == 8 })
+    let rows = try measure.rows(of: BorderlineGroups.Row.self)
+    #expect(listed == 0 && rows.filter { $0.group == "borderline" }.isEmpty)
+    #expect(rows.filter { $0.group == "all" }.map(\.score.count) == [8, 8, 8])
+    let flips = try measure.rows(of: BorderlineGroups.Flips.self, in: "borderline-flips")
+    #expect(flips.map(\.step) == [1, 2] && flips.allSatisfy { $0.count == 0 && $0.corrected == 0 && $0.broken == 0 })
   }
 
-  @Test("A margin out of range, and more steps than the head can read, are refused", arguments: [0, -0.1, 1.5, .nan])
+  @Test(
+    "A margin out of range, and more steps than the readout can read, are refused", arguments: [0, -0.1, 1.5, .nan])
   func misuse(margin: Double) throws {
     #expect { try BorderlineGroups(tiny, margin: margin) } throws: { ($0 as? MeasureError)?.option == "margin" }
     #expect { try BorderlineGroups(twoStages, lastSteps: 2) } throws: {

@@ -15,7 +15,10 @@ import Torch
     let samples = try samples(30, batch: 8, of: pooled)
     let measure = try LesionScores(pooled, options)
     try IterativeInference.measure([measure], on: network, samples)
-    let found = measure.result
+    let draws = try measure.rows(of: LesionScores.DrawRow.self, in: "lesions-draws")
+    let random = try measure.rows(of: LesionScores.RandomRow.self, in: "lesions-random")
+    let swapped = try measure.rows(of: LesionScores.SwapRow.self, in: "lesions-swapped")
+    let scaled = try measure.rows(of: LesionScores.ScaleRow.self, in: "lesions-scaled")
 
     /// The steps in this order, the pooling before the first of the second stage's.
     func expect(_ order: [Int], _ score: Score, scaled: (step: Int, factor: Double)? = nil) throws {
@@ -38,34 +41,36 @@ import Torch
       #expect(abs(score.loss - moments(losses).mean) < 1e-12)
     }
     let whole = Array(1...6)
-    try expect(whole, found.baseline)
-    #expect(found.dropped.map(\.size) == [1, 3] && found.shuffled.map(\.size) == [1, 2, 5])
-    for lesion in found.dropped {
-      #expect(lesion.trials.map(\.seed) == [0, 1, 2, 3])
-      for trial in lesion.trials {
-        #expect(trial.order.count == 6 - lesion.size && trial.order == trial.order.sorted())
-        try expect(trial.order, trial.score)
+    try expect(whole, #require(measure.rows(of: Score.self, in: "lesions-whole").first))
+    let sizes = [("dropped", 1), ("dropped", 3), ("shuffled", 1), ("shuffled", 2), ("shuffled", 5)]
+    #expect(random.map(\.kind) == sizes.map(\.0) && random.map(\.size) == sizes.map(\.1))
+    for (row, (kind, size)) in zip(random, sizes) {
+      let own = draws.filter { $0.kind == kind && $0.size == size }
+      #expect(own.map(\.draw) == [0, 1, 2, 3] && row.draws == 4)
+      try expectEqual(
+        Statistic(mean: row.error, std: row.errorStd, count: row.draws), own.map { 1 - $0.score.accuracy },
+        within: 1e-12)
+      for draw in own {
+        let order = draw.steps
+        if kind == "dropped" {
+          #expect(order.count == 6 - size && order == order.sorted())
+        } else {
+          // Steps stay within their stage.
+          #expect(order.prefix(3).sorted() == [1, 2, 3] && order.suffix(3).sorted() == [4, 5, 6])
+          #expect(size > 1 || zip(order, whole).count { $0 != $1 } == 2)
+        }
+        try expect(order, draw.score)
       }
     }
-    for lesion in found.shuffled {
-      for trial in lesion.trials {
-        // Steps stay within their stage.
-        #expect(trial.order.prefix(3).sorted() == [1, 2, 3] && trial.order.suffix(3).sorted() == [4, 5, 6])
-        #expect(lesion.size > 1 || zip(trial.order, whole).count { $0 != $1 } == 2)
-        try expect(trial.order, trial.score)
-      }
-    }
-    for lesion in found.dropped + found.shuffled {
-      try expectEqual(lesion.error, lesion.trials.map { 1 - $0.score.accuracy }, within: 1e-12)
-    }
-    #expect(found.swapped.map { [$0.first.step, $0.second.step] } == [[1, 2], [2, 3], [4, 5], [5, 6]])
-    for swap in found.swapped {
+    #expect(draws.count == 4 * sizes.count)
+    #expect(swapped.map { [$0.first, $0.second] } == [[1, 2], [2, 3], [4, 5], [5, 6]])
+    for swap in swapped {
       var order = whole
-      order.swapAt(swap.first.step - 1, swap.second.step - 1)
+      order.swapAt(swap.first - 1, swap.second - 1)
       try expect(order, swap.score)
     }
-    #expect(found.scaled.count == 24)
-    for scaled in found.scaled { try expect(whole, scaled.score, scaled: (scaled.name.step, scaled.factor)) }
+    #expect(scaled.count == 24)
+    for row in scaled { try expect(whole, row.score, scaled: (row.step, row.factor)) }
   }
 
   @Test("A factor of 0 is a drop, and of 1 the whole network")
@@ -73,34 +78,37 @@ import Torch
     let network = try network(pooled)
     let (lesions, dropped) = (try LesionScores(pooled, options), DroppedStep(pooled))
     try IterativeInference.measure([lesions, dropped], on: network, samples(20, batch: 8, of: pooled))
-    let scaled = lesions.result.scaled
-    #expect(scaled.filter { $0.factor == 0 }.map(\.score) == dropped.result.map(\.score))
-    #expect(scaled.filter { $0.factor == 1 }.allSatisfy { $0.score == lesions.result.baseline })
+    let scaled = try lesions.rows(of: LesionScores.ScaleRow.self, in: "lesions-scaled")
+    let whole = try #require(try lesions.rows(of: Score.self, in: "lesions-whole").first)
+    #expect(try scaled.filter { $0.factor == 0 }.map(\.score) == dropped.rows(of: DroppedStep.Row.self).map(\.score))
+    #expect(scaled.filter { $0.factor == 1 }.map(\.score) == Array(repeating: whole, count: 6))
+    #expect(try dropped.whole() == whole)
   }
 
   @Test("Only the samples that are asked for are run, also where they end within a batch", arguments: [1, 8, 13, 30])
   func fewerSamples(count: Int) throws {
     let network = try network(pooled)
     let samples = try samples(30, batch: 8, of: pooled)
-    func result(_ samples: Samples, _ limit: Int?) throws -> Lesions {
+    func result(_ samples: Samples, _ limit: Int?) throws -> [Table] {
       let measure = try LesionScores(pooled, .init(drops: [2], shuffles: [1], factors: [2], seeds: 1, samples: limit))
       try IterativeInference.measure([measure], on: network, samples)
-      return measure.result
+      return try measure.tables()
     }
     let whole = try Samples(samples.set, count: count, batch: 8, maker: samples.maker)
     #expect(try result(samples, count) == result(whole, nil))
-    #expect(try result(samples, count).baseline.count == count)
+    let counts = try result(samples, count).filter { $0.name != "lesions-random" }.flatMap { try $0.numbers("count") }
+    #expect(counts.count == 1 + 2 + 4 + 6 && counts.allSatisfy { $0 == Double(count) })
   }
 
   @Test("Steps that change shape are neither dropped nor moved")
   func projections() throws {
     let measure = try LesionScores(twoStages, .init(drops: [1, 2, 3], shuffles: [4], seeds: 5))
     try IterativeInference.measure([measure], on: network(twoStages), samples(4, batch: 4))
-    for lesion in measure.result.dropped + measure.result.shuffled {
-      // Step 3 has the projection: it stays, and stays before step 4.
-      #expect(lesion.trials.allSatisfy { $0.order.filter { $0 > 2 }.first == 3 })
-    }
-    #expect(measure.result.swapped.map { [$0.first.step, $0.second.step] } == [[1, 2]])
+    let draws = try measure.rows(of: LesionScores.DrawRow.self, in: "lesions-draws")
+    // Step 3 has the projection: it stays, and stays before step 4.
+    #expect(draws.count == 5 * 4 && draws.allSatisfy { $0.steps.filter { $0 > 2 }.first == 3 })
+    let swapped = try measure.rows(of: LesionScores.SwapRow.self, in: "lesions-swapped")
+    #expect(swapped.map { [$0.first, $0.second] } == [[1, 2]])
   }
 
   @Test("Impossible lesions are refused")
@@ -114,4 +122,9 @@ import Torch
       #expect { try LesionScores(twoStages, options) } throws: { ($0 as? MeasureError)?.option == option }
     }
   }
+}
+
+extension LesionScores.DrawRow {
+  /// The numbers of the steps that add their F, in the order in which they ran.
+  fileprivate var steps: [Int] { order.split(separator: " ").compactMap { Int($0) } }
 }

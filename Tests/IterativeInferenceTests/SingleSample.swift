@@ -21,7 +21,7 @@ let twoStages = valid(
       .init(width: 2, blocks: 2, entry: .none), .init(width: 3, blocks: 2, entry: .projection, stride: 1),
     ], head: .init(pooling: 2)))
 
-/// Two stages, the second entered through a pooling, so that the head can read what enters it.
+/// Two stages, the second entered through a pooling, so that the readout can read what enters it.
 let pooled = valid(
   try Architecture(
     name: "pooled", input: .init(channels: 1, height: 4, width: 4), classes: 3, stem: .init(width: 2),
@@ -145,4 +145,50 @@ func expectEqual(
   #expect(found.count == values.count, comment, sourceLocation: sourceLocation)
   #expect(abs(found.mean - wanted.mean) < tolerance, comment, sourceLocation: sourceLocation)
   #expect(abs(found.std - wanted.deviation) < tolerance, comment, sourceLocation: sourceLocation)
+}
+
+func expectEqual(
+  _ found: Score?, right: [Bool], losses: [Double], within tolerance: Double, _ comment: Comment? = nil,
+  sourceLocation: SourceLocation = #_sourceLocation
+) throws {
+  let found = try #require(found, comment, sourceLocation: sourceLocation)
+  let wanted = moments(losses)
+  #expect(found.count == losses.count, comment, sourceLocation: sourceLocation)
+  #expect(
+    found.accuracy == Double(right.count { $0 }) / Double(right.count), comment, sourceLocation: sourceLocation)
+  #expect(abs(found.loss - wanted.mean) < tolerance, comment, sourceLocation: sourceLocation)
+  #expect(abs(found.lossStd - wanted.deviation) < tolerance, comment, sourceLocation: sourceLocation)
+}
+
+extension Measure {
+  /// The rows of one of the measure's tables, as values; none where it has no such table.
+  /// - Parameter name: the table's name; the measure's own where it is nil
+  func rows<Row: TableRow>(
+    of type: Row.Type, in name: String? = nil, _ selection: [String: Cell] = [:]
+  ) throws -> [Row] {
+    let name = name ?? Self.description.name
+    return try tables().first { $0.name == name }?.selecting(selection).rows(of: type) ?? []
+  }
+
+  /// The statistic of every step in one of the measure's tables.
+  func steps(in name: String? = nil, _ selection: [String: Cell] = [:]) throws -> [StepStatistic] {
+    try rows(of: StepStatistic.self, in: name, selection)
+  }
+}
+
+extension CosineLoss {
+  /// The statistic of every step by one of the gradients.
+  func steps(_ gradient: Gradient) throws -> [StepStatistic] {
+    try steps(in: nil, ["gradient": .text(gradient.rawValue)])
+  }
+}
+
+extension DroppedStep {
+  /// The score of the whole network.
+  func whole() throws -> Score? { try rows(of: Score.self, in: "dropped-step-baseline").first }
+}
+
+extension MeasureDescription {
+  /// A description that has a name and nothing else.
+  static func named(_ name: String) -> MeasureDescription { MeasureDescription(name: name, views: []) }
 }

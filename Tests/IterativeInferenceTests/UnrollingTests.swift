@@ -21,7 +21,7 @@ import Torch
     try IterativeInference.measure([measure], on: network, samples)
     let count = architecture.steps.count
     let stage = measure.repeated.stage
-    let first = try #require(architecture.steps.first { $0.name.stage == stage }).name.step
+    let first = try #require(architecture.steps.first { $0.stage == stage }).id.number
     for (way, scale) in [1, scale].enumerated() {
       // The moves written out: the repeated step follows itself.
       let own = network.plan.moves
@@ -30,16 +30,24 @@ import Torch
       let added = Plan.Move.step(.init(stage: block.stage, block: block.block, use: block.use, scale: scale))
       let moves = own[...place] + Array(repeating: added, count: times) + own[(place + 1)...]
       let begun = network.plan.stepPlaces[first - 1]
-      let found = measure.result(way: way)
+      let name = way == 0 ? "unscaled" : "scaled"
+      let quantities = try measure.rows(of: UnrolledSteps.StepRow.self, in: "unrolling-steps").filter { $0.way == name }
+      let scores = try measure.rows(of: UnrolledSteps.GroupRow.self).filter { $0.way == name }
+      let found = quantities.filter { $0.quantity == "distance" }
       #expect(found.map(\.place) == Array(first...count + times))
+      let behind = (step..<count).map { $0 + 1 }
+      #expect(found.map(\.step) == Array(first...step) + Array(repeating: step, count: times) + behind)
       #expect(
         found.map(\.repetition)
           == Array(repeating: 0, count: step - first + 1) + [1, 2, 3] + Array(repeating: 0, count: count - step))
+      #expect(quantities.allSatisfy { $0.scale == scale } && scores.allSatisfy { $0.scale == scale })
       var rows = found.map { _ in Row() }
       for index in 0..<5 {
         let sample = try SingleSample(network, samples, index)
         let end = try sample.run(own, sample.h0)
-        let isMember = abs(try sample.margin(end)) < 0.3
+        let members =
+          ["all"] + (try abs(sample.margin(end)) < 0.3 ? ["borderline"] : [])
+          + (try sample.isRight(end) ? ["already-correct"] : [])
         var h = try sample.run(moves[..<begun], sample.h0)
         var before: [Double]?
         var row = 0
@@ -51,64 +59,74 @@ import Torch
             continue
           }
           let layout = try #require(
-            architecture.steps.first { $0.name.stage == step.stage && $0.name.block == step.block })
+            architecture.steps.first { $0.stage == step.stage && $0.block == step.block }
+          )
           let isReadable = step.stage == architecture.stages.count - 1
           let kept = try sample.run([.step(.init(stage: step.stage, block: step.block, scale: 0))], h)
           let residual = try zip(next.doubles(), kept.doubles()).map { $0 - $1 }
           let added = try Tensor(residual, shape: next.shape)
           // At a projection the gradient is with respect to its output, which F does not depend on.
           let gradient =
-            layout.name.projection
+            !layout.hasIdentitySkip
             ? try sample.slope(kept) { try sample.odds(sample.run(moves[(place + 1)...], $0.adding(added))) }
             : try sample.slope(h) { try sample.odds(sample.run(moves[place...], $0)) }
           rows[row].cosines.append(cosine(residual, gradient))
-          if isReadable { rows[row].plugged.append(cosine(residual, try sample.slope(kept, sample.odds))) }
+          if isReadable { rows[row].readout.append(cosine(residual, try sample.slope(kept, sample.odds))) }
           rows[row].ratios.append(norm(residual) / norm(try h.doubles()))
           rows[row].distances.append(norm(residual))
-          if let before, !layout.name.projection { rows[row].turns.append(cosine(residual, before)) }
+          if let before, layout.hasIdentitySkip { rows[row].updates.append(cosine(residual, before)) }
           if isReadable {
-            rows[row].losses.append(try sample.loss(next))
-            if isMember { rows[row].memberLosses.append(try sample.loss(next)) }
+            let (isRight, loss) = try (sample.isRight(next), sample.loss(next))
+            for group in members { rows[row].groups[group, default: ([], [])].right.append(isRight) }
+            for group in members { rows[row].groups[group, default: ([], [])].losses.append(loss) }
           }
           (h, before, row) = (next, residual, row + 1)
         }
       }
       for (found, row) in zip(found, rows) {
         let comment = Comment(rawValue: "place \(found.place), scale \(scale)")
-        try expectEqual(found.cosineLoss, row.cosines, within: 1e-6, comment)
-        try expectEqual(found.l2Ratio, row.ratios, within: 1e-10, comment)
-        try expectEqual(found.distance, row.distances, within: 1e-10, comment)
-        if row.turns.isEmpty {
-          #expect(found.turn == nil)
-        } else {
-          try expectEqual(found.turn, row.turns, within: 1e-10, comment)
+        for (quantity, values, tolerance) in [
+          ("cosine", row.cosines, 1e-6), ("cosine_readout", row.readout, 1e-6), ("ratio", row.ratios, 1e-10),
+          ("distance", row.distances, 1e-10), ("update_cosine", row.updates, 1e-10),
+        ] {
+          let own = quantities.filter { $0.place == found.place && $0.quantity == quantity }
+          #expect(own.isEmpty == values.isEmpty, comment)
+          guard let own = own.first else { continue }
+          #expect(own.step == found.step && own.repetition == found.repetition)
+          try expectEqual(own.statistic, values, within: tolerance, comment)
         }
-        #expect((found.pluggedCosineLoss == nil) == row.plugged.isEmpty && (found.groups == nil) == row.losses.isEmpty)
-        guard let groups = found.groups else { continue }
-        try expectEqual(found.pluggedCosineLoss, row.plugged, within: 1e-6, comment)
-        #expect(abs(groups.all.loss - moments(row.losses).mean) < 1e-10)
-        #expect(groups.borderline?.count ?? 0 == row.memberLosses.count)
-        if let score = groups.borderline { #expect(abs(score.loss - moments(row.memberLosses).mean) < 1e-10) }
+        let groups = scores.filter { $0.place == found.place }
+        #expect(Set(groups.map(\.group)) == Set(row.groups.keys), comment)
+        for own in groups {
+          #expect(own.step == found.step && own.repetition == found.repetition)
+          let wanted = try #require(row.groups[own.group])
+          try expectEqual(own.score, right: wanted.right, losses: wanted.losses, within: 1e-10, comment)
+        }
       }
     }
   }
 
   private struct Row {
-    var (cosines, plugged, ratios, distances) = ([Double](), [Double](), [Double](), [Double]())
-    var (turns, losses, memberLosses) = ([Double](), [Double](), [Double]())
+    var (cosines, readout, ratios, distances, updates) = ([Double](), [Double](), [Double](), [Double](), [Double]())
+    var groups: [String: (right: [Bool], losses: [Double])] = [:]
   }
 
-  @Test("A step before the last stage can be repeated too, and what the head cannot read is absent there")
+  @Test("A step before the last stage can be repeated too, and what the readout cannot read is absent there")
   func earlierStage() throws {
     let network = try network(twoStages)
     let measure = try UnrolledSteps(twoStages, step: 2, times: 2, ways: [.init(scale: 0.5)])
     try IterativeInference.measure([measure], on: network, samples(6, batch: 4))
-    let found = measure.result(way: 0)
-    #expect(found.map(\.name.step) == [1, 2, 2, 2, 3, 4] && found.map(\.repetition) == [0, 0, 1, 2, 0, 0])
-    #expect(found.map { $0.groups == nil } == [true, true, true, true, false, false])
-    #expect(found.map { $0.pluggedCosineLoss == nil } == [true, true, true, true, false, false])
-    #expect(found.allSatisfy { $0.cosineLoss?.count == 6 && $0.l2Ratio?.count == 6 })
-    #expect(found.map { $0.turn == nil } == [true, false, false, false, true, false])
+    let rows = try measure.rows(of: UnrolledSteps.StepRow.self, in: "unrolling-steps")
+    #expect(rows.allSatisfy { $0.statistic.count == 6 && $0.way == "scaled" && $0.scale == 0.5 })
+    let found = rows.filter { $0.quantity == "distance" }
+    #expect(found.map(\.step) == [1, 2, 2, 2, 3, 4] && found.map(\.repetition) == [0, 0, 1, 2, 0, 0])
+    func places(_ quantity: UnrolledSteps.Quantity) -> [Int] {
+      rows.filter { $0.quantity == quantity.rawValue }.map(\.place)
+    }
+    #expect(places(.cosine) == Array(1...6) && places(.ratio) == Array(1...6) && places(.cosineReadout) == [5, 6])
+    #expect(places(.updateCosine) == [2, 3, 4, 6])
+    let scores = try measure.rows(of: UnrolledSteps.GroupRow.self).filter { $0.group == "all" }
+    #expect(scores.map(\.place) == [5, 6] && scores.map(\.step) == [3, 4])
   }
 
   @Test("The mean loss over added steps of each scale is that of the plans written out")
@@ -135,16 +153,30 @@ import Torch
   func choice() throws {
     let network = try network(tiny)
     let samples = try samples(12, batch: 5)
-    var options = MeasureOptions(names: [.unrolling])
+    var options = MeasureOptions(names: ["unrolling"])
     options.unrolling.times = 3
     options.unrolling.scale = .chosen(from: [0.4, 0.01, 0.2])
     let suite = try MeasureSuite(network, options, train: samples, validation: samples)
-    let found = try #require(try suite.run().measures.unrolling)
-    let tried = try #require(found.tried)
+    let found = MeasuredTables(tables: try suite.run().tables)
+    let own: [String: Cell] = ["samples": 12]
+    let tried = try found.rows(of: UnrolledSteps.ScaleRow.self, in: "unrolling-scales", .train, own)
     #expect(tried.map(\.scale) == [0.4, 0.01, 0.2])
+    let losses = try UnrolledSteps.losses(
+      network, step: 2, times: 3, ways: tried.map { .init(scale: $0.scale) }, on: samples)
+    #expect(tried.map(\.loss) == losses)
+    // Scales are chosen on train samples alone.
+    #expect(try found.rows(of: UnrolledSteps.ScaleRow.self, in: "unrolling-scales", .validation, own).isEmpty)
     let best = try #require(tried.min { $0.loss < $1.loss })
-    #expect(found.trajectories.map(\.scale) == [1, best.scale])
-    #expect(found.repeated.step == 2 && found.times == 3)
+    for split in Split.allCases {
+      let rows = try found.rows(of: UnrolledSteps.StepRow.self, in: "unrolling-steps", split, own)
+      let ways = rows.filter { $0.quantity == "distance" && $0.place == 5 }
+      #expect(ways.map(\.way) == ["unscaled", "scaled"] && ways.map(\.scale) == [1, best.scale])
+    }
+    for name in ["unrolling", "unrolling-steps", "unrolling-scales"] {
+      #expect(
+        found[name]?.parameters == ["step": 2, "times": 3, "margin": 0.1, "recalibration_batches": .missing], "\(name)")
+      #expect(found[name]?.measure == "unrolling")
+    }
   }
 
   @Test("Added steps' own statistics are the means over batches, and the trained network stays as it was")

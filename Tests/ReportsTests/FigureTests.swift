@@ -1,4 +1,5 @@
 import Foundation
+import Results
 import Testing
 
 @testable import Reports
@@ -34,24 +35,39 @@ private func fields(_ csv: String) -> [[String]] {
 }
 
 @Suite("A figure") struct FigureTests {
-  @Test("has a CSV that reads back to the same numbers and names") func csv() throws {
-    var original = figure([0.1, -1e-17, 1.0 / 3], spread: 0.25)
-    original.panels[0].title = "run, \"quoted\""
-    original.panels[0].series[0].points[1].marked = true
-    let rows = fields(original.csv)
-    #expect(rows[0].joined(separator: ",") == Figure.csvHeader)
-    for (row, point) in zip(rows.dropFirst(), original.panels[0].series[0].points) {
-      #expect(row.prefix(5).map { Double($0) } == [1, point.x, point.y, point.y - 0.25, point.y + 0.25])
-      #expect(row.suffix(4) == [point.marked ? "1" : "0", "y", "run, \"quoted\"", "a"])
+  @Test("has a CSV that reads back to the same numbers and names, whatever columns its tables have") func csv() throws {
+    let values = [0.1, -1e-17, 1.0 / 3, .nan, -.infinity, 5e300]
+    let table = try Table(
+      "t", keys: [.init("split"), .init("step")], values: [.init("mean")],
+      rows: values.enumerated().map { ["train", .number(Double($0)), .number($1)] })
+    let mean = try Table(
+      "t", keys: [.init("split"), .init("step")], values: [.init("spread"), .init("mean")],
+      rows: [["train", 1, .missing, 2]])
+    var data = FigureData()
+    let name = "run, \"quoted\""
+    data.add([("run", .name(name))], table)
+    data.add([("run", .name("two\nlines\r\nand \u{7} a bell"))], mean)
+    let rows = fields(data.csv)
+    #expect(rows[0] == ["run", "split", "step", "mean", "spread"] && rows.count == 8)
+    for (index, value) in values.enumerated() {
+      #expect(rows[index + 1].prefix(3) == [name, "train", "\(index)"] && rows[index + 1][4] == "")
+      let read = try #require(Double(rows[index + 1][3]))
+      #expect(read == value || read.isNaN && value.isNaN)
     }
-    #expect(rows.count == 4)
+    #expect(rows[7].suffix(4) == ["train", "1", "2", ""] && rows[7][0].hasPrefix("two lines"))
+    #expect(data.csv.split(whereSeparator: \.isNewline).count == 8)
   }
 
-  @Test("keeps a line a point whatever a name holds") func lineBreaks() {
-    var broken = figure([1, 2])
+  @Test("has a script with a line for each point, whatever a name holds") func lineBreaks() {
+    var broken = figure([0.1, -1e-17, 1.0 / 3], spread: 0.25)
     broken.panels[0].title = "two\nlines\r\nand \u{7} a bell"
-    #expect(broken.csv.split(separator: "\n", omittingEmptySubsequences: false).count == 4)
-    #expect(broken.script.contains("'two lines"))
+    broken.panels[0].series[0].points[1].marked = true
+    let rows = fields(broken.points.map { $0 + "\n" }.joined())
+    for (row, point) in zip(rows, broken.panels[0].series[0].points) {
+      #expect(row.prefix(5).map { Double($0) } == [1, point.x, point.y, point.y - 0.25, point.y + 0.25])
+      #expect(row[5] == (point.marked ? "1" : "0"))
+    }
+    #expect(rows.count == 3 && broken.script.contains("'two lines"))
   }
 
   @Test("ends a quoted text in its script nowhere but at its end") func quotes() {
@@ -105,10 +121,11 @@ private func fields(_ csv: String) -> [[String]] {
     #expect(Set(layout.legend.map(\.y)).count >= 4)
   }
 
-  @Test("numbers its curves alike in script and CSV") func curves() {
+  @Test("numbers its curves alike in the places of points and in the commands") func curves() {
     var two = figure([1, 2])
     two.panels += figure([3, 4]).panels
-    #expect(fields(two.csv).dropFirst().map { $0[0] } == ["1", "1", "2", "2"])
+    #expect(two.points.map { $0.prefix(2) } == ["1,", "1,", "2,", "2,"])
+    #expect(two.script.contains("$points << END\n1,1.0,1.0,,,0\n1,2.0,2.0,,,0\n2,"))
     #expect(two.script.contains("(x(1)):3") && two.script.contains("(x(2)):3"))
   }
 
@@ -121,13 +138,11 @@ private func fields(_ csv: String) -> [[String]] {
     #expect(widths == [0.5...1.5, 1.5...6, 6...10.5])
     var figure = figure([1, 2])
     figure.panels.append(.init(x: .init("x"), y: .init("y"), map: map))
-    let rows = fields(figure.csv)
-    #expect(rows[0].joined(separator: ",") == Figure.mapHeader)
-    #expect(rows.allSatisfy { $0.count == 14 })
-    #expect(rows[1][6...10].joined().isEmpty)
+    let rows = fields(figure.points.map { $0 + "\n" }.joined())
     let cells = rows.filter { $0[0] == "2" }
+    #expect(cells.allSatisfy { $0.count == 11 } && rows.filter { $0[0] == "1" }.allSatisfy { $0.count == 6 })
     #expect(cells.map { $0[6] } == ["0.0", "1.0", "11.0", "20.0", "21.0"])
-    #expect(cells[2][1...2] == ["2.0", "2.0"] && cells[2][7...11] == ["1.5", "6.0", "1.5", "2.5", "v"])
+    #expect(cells[2][1...2] == ["2.0", "2.0"] && cells[2][7...10] == ["1.5", "6.0", "1.5", "2.5"])
     #expect(figure.script.contains("(cell(2)):3:8:9:10:11:7 with boxxyerror"))
     #expect(figure.xRange(of: figure.panels[1]) == 0.5...10.5 && figure.yRange(of: figure.panels[1]) == 0.5...2.5)
   }

@@ -5,69 +5,68 @@ import Testing
 
 @testable import Reports
 
-/// Made-up norms of a network whose states grow by `growth` a step.
-private func norms(_ growth: Double, epoch: Int, ratio: Double = 4, mode: MeasureMode = .training) -> MeasureResults {
-  let names = Samples.names([3, 3, 3])
-  func steps(_ value: (Int) -> Double) -> [StepStatistic] {
-    names.map { StepStatistic(name: $0, mean: value($0.step), std: 1, count: 50) }
-  }
-  var results = Samples.measures(blocks: [3, 3, 3])
-  (results.epoch, results.mode, results.measures) = (epoch, mode, .init())
-  let activations = ActivationNorms(
-    start: .init(mean: 10, std: 1, count: 50), steps: steps { 10 * pow(growth, Double($0)) })
-  let gradients = GradientNorms(
-    steps: steps { pow(growth, Double(-$0)) }, ratio: .init(mean: ratio, std: 0.5, count: 50))
-  results.measures.activationNorm = .init(train: activations, validation: activations)
-  results.measures.gradientNorm = .init(train: gradients, validation: gradients)
-  return results
-}
-
 @Suite("A report of activations and gradients") struct PropagationReportTests {
-  private func run(_ name: String, group: String? = nil, growth: Double, ratio: Double = 4) -> ReportedRun {
-    var run = Samples.run(name)
+  private func run(_ name: String, group: String? = nil, growth: Double, ratio: Double = 4) throws -> ReportedRun {
+    var run = try Samples.run(name)
     run.group = group
-    run.history = [norms(growth, epoch: 0, ratio: ratio), norms(growth, epoch: 1, ratio: ratio / 2, mode: .evaluation)]
+    run.history = [
+      try Samples.norms(growth, epoch: 0, ratio: ratio),
+      try Samples.norms(growth, epoch: 1, ratio: ratio / 2, batchNorm: .running),
+    ]
     return run
   }
 
   @Test("puts all networks into the same axes, with step 0 and a row each") func initialisation() throws {
-    let runs = [run("plain", growth: 1.1), run("naive", growth: 1.5), Samples.run("bare")]
-    let section = try #require(Section.all(of: runs).first { $0.id == "initialisation" })
+    let runs = [try run("plain", growth: 1.1), try run("naive", growth: 1.5), try Samples.run("bare")]
+    let section = try #require(try Section.all(of: runs).first { $0.id == "initialisation" })
     let figure = try #require(section.figures.first)
     #expect(figure.panels.map { $0.series.map(\.label) } == [["plain", "naive"], ["plain", "naive"]])
     #expect(figure.panels[0].series[1].points.map(\.x) == (0...9).map(Double.init))
     #expect(figure.panels[1].series[1].points.map(\.x) == (1...9).map(Double.init))
     #expect(abs(figure.panels[0].series[1].points[9].y - 10 * pow(1.5, 9)) < 1e-9)
     #expect(section.overview.text.contains("<td>naive</td>") && !section.overview.text.contains("<td>bare</td>"))
-    #expect(section.notes.map(\.text).joined().contains("bare"))
-    #expect(Summary(run: runs[1]).sentences.joined().contains("goes from 10 to \(significant(10 * pow(1.5, 9)))"))
+    #expect(section.notes.map(\.text) == ["<b>bare</b> was not measured as it was initialised."])
+    #expect(section.text.last == "The numbers are of 50 train samples.")
+    let cells = [10, 10 * pow(1.5, 9), 10 * pow(1.5, 9), 4, pow(1.5, -1), pow(1.5, -7)].map {
+      "<td>\(significant($0))</td>"
+    }
+    #expect(section.overview.text.replacing("\n", with: "").contains("<td>naive</td><td>1</td>" + cells.joined()))
+    let rows = figure.data.csv.split(separator: "\n")
+    #expect(rows[0] == "run,network,quantity,split,step,mean,std,count" && rows.count == 1 + 2 * (10 + 9))
+    #expect(rows[1] == "plain,plain,activation-norm,train,0,10,1,50")
+    let sentences = try Summary(run: runs[1], measures: []).sentences
+    #expect(
+      sentences[1]
+        == "As it is initialised, ‖h‖ goes from 10 to \(significant(10 * pow(1.5, 9))) on train samples, and "
+        + "the gradient at the first block is 4 times that at the last stage’s.")
   }
 
-  @Test("has a section with a picture for whatever a study can show", arguments: Exhibit.allCases)
-  func exhibits(exhibit: Exhibit) throws {
-    var run = Samples.full("all")
-    var measures = try #require(run.measures)
-    measures.measures = measures.measures.completed(by: norms(1.1, epoch: 9).measures)
-    run.measures = measures
-    for index in run.history.indices {
-      let more = norms(1.1, epoch: run.history[index].epoch).measures
-      run.history[index].measures = run.history[index].measures.completed(by: more)
-    }
-    run.history.insert(norms(1.1, epoch: 0), at: 0)
-    let page = StudyReport.Page(name: "p", title: "t", findings: [], notes: [], exhibits: [exhibit], runs: [run])
-    // A table is no section.
-    #expect(page.sections.flatMap(\.figures).isEmpty == (exhibit == .errors))
+  @Test(
+    "has a section with a picture for whatever a study can show", arguments: FigureKind.all(of: Descriptions.all))
+  func kinds(kind: FigureKind) throws {
+    var run = try Samples.full("all")
+    try run.changeMeasures { try $0.addNorms(1.1) }
+    for index in run.history.indices { try run.history[index].addNorms(1.1) }
+    run.history.insert(try Samples.norms(1.1, epoch: 0), at: 0)
+    let page = StudyReport.Page(name: "p", title: "t", findings: [], notes: [], figures: [kind], runs: [run])
+    let sections = try page.sections(Descriptions.all)
+    // A table of errors is no section.
+    #expect(sections.map(\.id) == (kind == .errors ? [] : [kind.rawValue]))
+    #expect(sections.flatMap(\.figures).isEmpty == (kind == .errors))
+    #expect(sections.flatMap(\.figures).allSatisfy { $0.name.hasPrefix("p-") && !$0.data.isEmpty })
+    if kind == .unrollingSteps { #expect(sections[0].figures.map(\.name) == ["p-unrolling-steps"]) }
+    if kind == "unrolling" { #expect(sections[0].figures.count == 3) }
   }
 
   @Test("of networks that were never trained has nothing else", arguments: [nil, Gnuplot.find()])
   func probe(gnuplot: Gnuplot?) throws {
     let scratch = try Scratch()
-    let runs = ["a", "b"].map { name in
-      var results = norms(1.2, epoch: 0)
+    let runs = try ["a", "b"].map { name in
+      var results = try Samples.norms(1.2, epoch: 0)
       results.run = name
       return ReportedRun(untrained: results, facts: [Fact("seed", "0")])
     }
-    let sections = Section.all(of: runs)
+    let sections = try Section.all(of: runs)
     #expect(sections.map(\.id) == ["initialisation"])
     let notes = try Report(title: "Probe", runs: runs).write(to: scratch.page, gnuplot: gnuplot)
     #expect(notes.count == (gnuplot == nil ? 1 : 0))
@@ -78,51 +77,63 @@ private func norms(_ growth: Double, epoch: Int, ratio: Double = 4, mode: Measur
 
   @Test("draws the ratio over the epochs, the initialisation being epoch 0") func ratio() throws {
     let section = try #require(
-      Section.all(of: [run("naive", growth: 1.5, ratio: 8)]).first { $0.id == "gradient-norm-ratio" })
+      try Section.all(of: [run("naive", growth: 1.5, ratio: 8)]).first { $0.id == "gradient-norm-ratio" })
     let series = try #require(section.figures.first?.panels[0].series)
     #expect(series.map(\.label) == ["naive train", "naive validation"])
     #expect(series[0].points.map(\.x) == [0, 1] && series[0].points.map(\.y) == [8, 4])
     #expect(series[0].points.allSatisfy { $0.spread == nil })
-    #expect(!Section.all(of: [Samples.run()]).contains { $0.id == "gradient-norm-ratio" })
+    #expect(section.text.last == "The numbers are of 50 train and 50 validation samples.")
+    let rows = try #require(section.figures.first).data.csv.split(separator: "\n")
+    #expect(rows[0] == "run,network,epoch,split,gradient_norm_ratio,last_activation_norm")
+    #expect(rows.count == 5 && rows[1].hasPrefix("naive,naive,0,train,8,"))
+    #expect(section.tables[0].text.replacing("\n", with: "").contains("<td>1</td><td>4</td><td>4</td>"))
+    #expect(try !Section.all(of: [Samples.run()]).contains { $0.id == "gradient-norm-ratio" })
   }
 
   @Test("says where the initialisation was measured otherwise than what follows") func modes() throws {
-    let sections = Section.all(of: [run("naive", growth: 1.5)])
+    let sections = try Section.all(of: [run("naive", growth: 1.5)])
     for id in ["gradient-norm-ratio", "history-activation-norm"] {
       let text = try #require(sections.first { $0.id == id }).text.map(\.text).joined()
       #expect(text.contains("by each batch’s own statistics") && text.contains("by the running ones"))
     }
-    var alike = run("naive", growth: 1.5)
-    alike.history[1].mode = .training
-    let text = try #require(Section.all(of: [alike]).first { $0.id == "gradient-norm-ratio" }).text.map(\.text).joined()
+    var alike = try run("naive", growth: 1.5)
+    alike.history[1].batchNorm = .batch
+    let text = try #require(try Section.all(of: [alike]).first { $0.id == "gradient-norm-ratio" }).text.map(\.text)
+      .joined()
     #expect(!text.contains("a jump behind epoch 0"))
   }
 
   @Test("gives a band on a logarithmic axis an edge, however wide it is") func logarithmicBand() throws {
-    let runs = [run("a-0", group: "a", growth: 1.1), run("a-1", group: "a", growth: 4)]
-    let figure = try #require(Section.all(of: runs).first { $0.id == "initialisation" }?.figures.first)
+    let runs = [try run("a-0", group: "a", growth: 1.1), try run("a-1", group: "a", growth: 4)]
+    let figure = try #require(try Section.all(of: runs).first { $0.id == "initialisation" }?.figures.first)
     let wide = try #require(figure.panels[0].series[0].points.last)
     #expect(try #require(wide.spread) > wide.y)
-    let low = figure.csv.split(separator: "\n").dropFirst().compactMap { Double($0.split(separator: ",")[3]) }
+    let low = figure.points.compactMap { Double($0.split(separator: ",")[3]) }
     #expect(low.count == 19 && low.allSatisfy { $0 > 0 })
   }
 
   @Test("stands norms that are not finite", arguments: [Double.nan, .infinity]) func nonFinite(value: Double) throws {
     let scratch = try Scratch()
-    var exploded = run("naive", growth: 1.5)
-    exploded.history[0].measures.activationNorm?.train.steps[4].mean = value
-    exploded.history[0].measures.gradientNorm?.train.ratio?.mean = value
+    var exploded = try run("naive", growth: 1.5)
+    try exploded.history[0].change("activation-norm", "mean", where: ["split": "train", "step": 5]) { _ in
+      .number(value)
+    }
+    try exploded.history[0].change("gradient-norm-ratio", "mean", where: ["split": "train"]) { _ in .number(value) }
     _ = try Report(title: "Exploded", runs: [exploded]).write(to: scratch.page, gnuplot: .find())
     #expect(try ParsedPage(scratch.page).problem == nil)
   }
 }
 
 @Suite("Runs that differ in their seed only") struct RunGroupTests {
-  private let runs: [ReportedRun] = [("a-0", "a", 0.0), ("a-1", "a", 2), ("b-0", "b", 1), ("alone", nil, 3)].map {
-    name, group, seed in
-    var run = Samples.run(name, seed: seed)
-    run.group = group
-    return run
+  private let runs: [ReportedRun]
+
+  init() throws {
+    let named: [(String, String?, Double)] = [("a-0", "a", 0), ("a-1", "a", 2), ("b-0", "b", 1), ("alone", nil, 3)]
+    runs = try named.map { name, group, seed in
+      var run = try Samples.run(name, seed: seed)
+      run.group = group
+      return run
+    }
   }
 
   @Test("are one curve: the mean over seeds, with their deviation by n − 1") func mean() throws {
@@ -137,8 +148,8 @@ private func norms(_ growth: Double, epoch: Int, ratio: Double = 4, mode: Measur
     #expect(curves[3].points[4].spread == nil)
   }
 
-  @Test("are no more than that: one run shown twice is not two seeds") func twice() {
-    let groups = RunGroup.all(of: [Samples.run("same"), Samples.run("same"), runs[0]])
+  @Test("are no more than that: one run shown twice is not two seeds") func twice() throws {
+    let groups = RunGroup.all(of: [try Samples.run("same"), try Samples.run("same"), runs[0]])
     #expect(groups.map(\.label) == ["same", "same", "a"] && groups.map(\.place) == [0, 1, 2])
   }
 
@@ -167,17 +178,26 @@ private func norms(_ growth: Double, epoch: Int, ratio: Double = 4, mode: Measur
   }
 
   @Test("are one network in the pictures of what steps do, their mean, and the page says so") func pictures() throws {
-    let sections = Section.all(of: runs)
-    let ratio = try #require(sections.first { $0.id == "l2-ratio" })
-    #expect(ratio.figures[0].panels.map(\.title) == ["a (2 seeds)", "b-0", "alone"])
-    #expect(ratio.notes.contains(Section.meanOverSeeds))
-    #expect(!Section.all(of: Array(runs.dropFirst())).contains { !$0.notes.isEmpty })
+    let sections = try Section.all(of: runs)
+    let size = try #require(sections.first { $0.id == "size" })
+    #expect(size.figures[0].panels.map(\.title) == ["a (2 seeds)", "b-0", "alone"])
+    #expect(size.notes.contains(Section.meanOverSeeds))
+    #expect(try !Section.all(of: Array(runs.dropFirst())).contains { !$0.notes.isEmpty })
+    let means = try runs.prefix(2).map { try #require($0.measures).numbers("size", "mean", .train) }
+    let points = size.figures[0].panels[0].series[0].points
+    #expect(points.count == 9 && means[0] != means[1])
+    #expect(zip(points, zip(means[0], means[1])).allSatisfy { abs($0.y - ($1.0 + $1.1) / 2) < 1e-12 })
+    // A mean has two columns more than a run by itself, which has no value there.
+    let rows = size.figures[0].data.csv.split(separator: "\n", omittingEmptySubsequences: false)
+    #expect(rows[0] == "run,split,step,mean,std,count,runs,spread")
+    #expect(rows[1].hasPrefix("\"a (2 seeds)\",train,1,") && rows[1].contains(",2000,2,"))
+    #expect(rows[19].hasPrefix("b-0,train,1,") && rows[19].hasSuffix(",2000,,"))
   }
 
   @Test("and the eight networks of an ablation are one figure: train and validation apart, a colour a network")
   func ablation() throws {
     let scratch = try Scratch()
-    let eight = (1...8).map { Samples.run("network-\($0)", seed: Double($0)) }
+    let eight = try (1...8).map { try Samples.run("network-\($0)", seed: Double($0)) }
     let figure = trainingCurves(of: RunGroup.all(of: eight))
     #expect(figure.panels.map(\.title) == ["train", "validation", "train", "validation"])
     #expect(figure.panels.allSatisfy { $0.series.count == 8 && Set($0.series.map(\.style.colour)).count == 8 })
@@ -188,20 +208,20 @@ private func norms(_ growth: Double, epoch: Int, ratio: Double = 4, mode: Measur
     let left = RunGroup.all(of: some) { !$0.epochs.isEmpty }
     #expect(left[0].style(.solid, points: 1).colour == figure.panels[0].series[1].style.colour)
     some = eight
-    for index in some.indices { some[index].measures?.measures.droppedStep = nil }
+    for index in some.indices { some[index].remove("without") }
     let notes = try Report(title: "Ablation", runs: some).write(to: scratch.page, gnuplot: .find())
-    #expect(notes.count { $0.contains("dropped-step") } == 1 && notes.joined().contains("8 runs have no values"))
+    #expect(notes.count { $0.contains("without") } == 1 && notes.joined().contains("8 runs have no values"))
     let page = try ParsedPage(scratch.page)
     #expect(page.problem == nil && page.text.contains("8 runs"))
   }
 
   @Test("end in one row, where there is something to compare") func outcome() throws {
-    let section = try #require(Section.all(of: runs).first { $0.id == "training" })
+    let section = try #require(try Section.all(of: runs).first { $0.id == "training" })
     let text = section.overview.text.replacing("\u{00A0}", with: " ")
     let errors = runs.prefix(2).compactMap { $0.epochs.last?.validationError }
     #expect(text.contains("<td>a</td><td>2</td><td>10</td>") || text.contains("<td>a</td>\n<td>2</td>\n<td>10</td>"))
     #expect(text.contains(SeedStatistic(Array(errors)).percentage.replacing("\u{00A0}", with: " ")))
-    #expect(try #require(Section.all(of: [runs[0]]).first).overview.text.isEmpty)
+    #expect(try #require(try Section.all(of: [runs[0]]).first).overview.text.isEmpty)
     #expect(SeedStatistic([0.1]).deviation == nil)
     #expect(abs(try #require(SeedStatistic([0.1, 0.3, 0.2]).deviation) - 0.1) < 1e-12)
   }

@@ -1,13 +1,17 @@
 import Foundation
 import Host
+import Results
 import Testing
 
 @testable import Reports
 
 private let hasGnuplot = Gnuplot.find() != nil
-private let figureNames = [
-  "cosine-loss", "cosine-loss-plugged", "dropped-step", "intermediate", "l2-ratio", "learning-rate", "training",
-]
+private let figureNames = ["answer", "learning-rate", "size", "slope", "slope-readout", "training", "without"]
+
+extension Section {
+  /// The sections of a report with all made-up measures.
+  static func all(of runs: [ReportedRun]) throws -> [Section] { try all(of: runs, Descriptions.all) }
+}
 
 @Suite("A report") struct ReportTests {
   private func write(_ runs: [ReportedRun], to scratch: Scratch, gnuplot: Gnuplot?) throws -> [String] {
@@ -40,23 +44,24 @@ private let figureNames = [
   {
     let scratch = try Scratch()
     _ = try write([Samples.run()], to: scratch, gnuplot: .find())
-    let first = try scratch.text("report-figures/cosine-loss.svg")
+    let first = try scratch.text("report-figures/slope.svg")
     let figures = scratch.url.appendingPathComponent("report-figures")
-    try FileManager.default.removeItem(at: figures.appendingPathComponent("cosine-loss.svg"))
-    try #require(Gnuplot.find()).draw(figures.appendingPathComponent("cosine-loss.gp"))
-    #expect(try scratch.text("report-figures/cosine-loss.svg") == first)
+    try FileManager.default.removeItem(at: figures.appendingPathComponent("slope.svg"))
+    try #require(Gnuplot.find()).draw(figures.appendingPathComponent("slope.gp"))
+    #expect(try scratch.text("report-figures/slope.svg") == first)
   }
 
   @Test("shows a hostile run name as text and nothing else", arguments: [nil, Gnuplot.find()])
   func escaping(gnuplot: Gnuplot?) throws {
     let scratch = try Scratch()
     let name = "<script>alert('1')</script>&\"]]>\u{1}\\"
-    var run = Samples.run(name)
+    var run = try Samples.run(name)
     run.facts.append(.init("<b>", "a & b"))
     _ = try write([run, Samples.run()], to: scratch, gnuplot: gnuplot)
     let page = try ParsedPage(scratch.page)
     #expect(page.problem == nil)
     #expect(page.elements["script"] == nil)
+    #expect(try scratch.text("report-figures/size.csv").split(separator: "\n").count == 1 + 2 * 2 * 9)
     #expect(page.text.contains("<script>alert('1')</script>&\"]]> \\"))
     #expect(page.text.contains("a & b"))
   }
@@ -79,14 +84,14 @@ private let figureNames = [
 
   @Test("names the command that makes what is missing, and shows the rest") func gaps() throws {
     let scratch = try Scratch()
-    var bare = Samples.run("bare")
+    var bare = try Samples.run("bare")
     bare.measures = nil
     bare.epochs = []
     let notes = try write([bare, Samples.run()], to: scratch, gnuplot: nil)
     #expect(notes.contains("bare has not been measured: reslens measure bare"))
     #expect(notes.contains { $0.hasPrefix("bare has no finished epoch: reslens train --resume") })
     #expect(notes.count == 3)
-    #expect(try scratch.text("report-figures/l2-ratio.csv").contains("train"))
+    #expect(try scratch.text("report-figures/size.csv").contains("train"))
     #expect(try ParsedPage(scratch.page).text.contains("reslens measure bare"))
 
     let alone = try Scratch()
@@ -98,30 +103,33 @@ private let figureNames = [
   @Test("stands numbers that are not finite", arguments: [nil, Gnuplot.find()], [Double.nan, .infinity, -.infinity])
   func nonFinite(gnuplot: Gnuplot?, value: Double) throws {
     let scratch = try Scratch()
-    var run = Samples.run()
+    var run = try Samples.run()
     run.epochs[4].trainLoss = value
     run.epochs[9].validationError = value
-    for step in 0..<9 { run.measures?.measures.l2Ratio?.train[step].mean = value }
-    for step in 0..<9 { run.measures?.measures.l2Ratio?.validation[step].mean = value }
-    run.measures?.measures.cosineLoss?.backpropagated.train[3].std = value
-    run.measures?.measures.droppedStep?.baseline.validation.accuracy = value
+    try run.changeMeasures { results in
+      try results.change("size", "mean") { _ in .number(value) }
+      try results.change("slope", "std", where: ["split": "train", "step": 4]) { _ in .number(value.magnitude) }
+      try results.change("without-baseline", "accuracy", where: ["split": "validation"]) { _ in .number(value) }
+    }
     _ = try write([run], to: scratch, gnuplot: gnuplot)
     #expect(try ParsedPage(scratch.page).problem == nil)
-    #expect(try !scratch.text("report-figures/l2-ratio.gp").contains("nan"))
-    #expect(try scratch.text("report-figures/l2-ratio.csv").contains(value.isNaN ? ",nan," : "inf,"))
+    let script = try scratch.text("report-figures/size.gp")
+    let commands = try #require(script.range(of: "\nEND\n")).upperBound
+    #expect(!script[commands...].contains("nan") && !script[commands...].contains("inf"))
+    #expect(try scratch.text("report-figures/size.csv").contains(value.isNaN ? ",nan," : "inf,"))
   }
 
   @Test("stays as it was where gnuplot fails") func atomic() throws {
     let scratch = try Scratch()
-    let report = Report(title: "First", runs: [Samples.run()])
+    let report = Report(title: "First", runs: [try Samples.run()])
     _ = try report.write(to: scratch.page, gnuplot: nil)
     let before = try (scratch.text("report.html"), scratch.text("report-figures/training.csv"))
     let broken = try scratch.gnuplot(
-      "case $2 in dropped*) echo 'no room' >&2; exit 1;; *) echo '<svg></svg>' > \"${2%.gp}.svg\";; esac")
+      "case $2 in without*) echo 'no room' >&2; exit 1;; *) echo '<svg></svg>' > \"${2%.gp}.svg\";; esac")
     let error = try #require(throws: FileError.self) {
       try Report(title: "Second", runs: [Samples.run(epochs: 3)]).write(to: scratch.page, gnuplot: broken)
     }
-    #expect(error.path == "dropped-step.gp" && error.problem.contains("no room"))
+    #expect(error.path == "without.gp" && error.problem.contains("no room"))
     #expect(try (scratch.text("report.html"), scratch.text("report-figures/training.csv")) == before)
     #expect(try scratch.names() == ["fake-gnuplot", "report-figures", "report.html"])
   }
@@ -139,7 +147,7 @@ private let figureNames = [
 
   @Test("does not take a folder's or another file's place") func places() throws {
     let scratch = try Scratch()
-    let report = Report(title: "A report", runs: [Samples.run()])
+    let report = Report(title: "A report", runs: [try Samples.run()])
     let folder = try #require(throws: FileError.self) { try report.write(to: scratch.url, gnuplot: nil) }
     #expect(folder.problem == "is a folder")
     try Data("mine".utf8).write(to: scratch.url.appendingPathComponent("report-figures"))
@@ -149,8 +157,8 @@ private let figureNames = [
   }
 
   @Test("puts runs side by side: a panel a run, one y range, boundaries between stages") func sideBySide() throws {
-    let runs = [Samples.run(), Samples.run("long", blocks: [18, 18, 18], epochs: 300)]
-    let figure = try #require(Section.all(of: runs).first { $0.id == "dropped-step" }?.figures.first)
+    let runs = [try Samples.run(), try Samples.run("long", blocks: [18, 18, 18], epochs: 300)]
+    let figure = try #require(try Section.all(of: runs).first { $0.id == "without" }?.figures.first)
     #expect(figure.panels.map(\.title) == ["resnet-20", "long"])
     #expect(figure.yRange(of: figure.panels[0]) == figure.yRange(of: figure.panels[1]))
     #expect(figure.panels[1].spans.map(\.range.lowerBound) == [0.5, 18.5, 36.5])
@@ -160,16 +168,18 @@ private let figureNames = [
   }
 
   @Test("names the run of a lone panel where the page has more runs") func lonePanel() throws {
-    var bare = Samples.run("bare")
+    var bare = try Samples.run("bare")
     bare.measures = nil
-    let several = Section.all(of: [bare, Samples.run("measured")]).dropFirst().flatMap(\.figures)
+    let several = try Section.all(of: [bare, Samples.run("measured")]).dropFirst().flatMap(\.figures)
     #expect(several.allSatisfy { $0.panels[0].title == "measured" })
-    let one = Section.all(of: [Samples.run("measured")]).dropFirst().flatMap(\.figures)
+    let one = try Section.all(of: [Samples.run("measured")]).dropFirst().flatMap(\.figures)
     #expect(one.count == 5 && one.allSatisfy { $0.panels[0].title.isEmpty })
   }
 
-  @Test("draws a staircase of learning rates on a logarithmic axis, a smooth schedule on a linear one") func rates() {
-    var run = Samples.run(epochs: 60)
+  @Test("draws a staircase of learning rates on a logarithmic axis, a smooth schedule on a linear one") func rates()
+    throws
+  {
+    var run = try Samples.run(epochs: 60)
     #expect(learningRates(of: RunGroup.all(of: [run])).panels[0].y.scale == .logarithmic)
     for epoch in run.epochs.indices { run.epochs[epoch].learningRate = 0.4 * Double(60 - epoch) / 60 }
     #expect(learningRates(of: RunGroup.all(of: [run])).panels[0].y.scale == .linear)

@@ -18,13 +18,13 @@ import Testing
     Finding(claim: "Nobody knows.", source: "§4", rule: "as said", parts: [.init("resnet-20", nil, "no numbers")]),
   ]
 
-  private func report() -> StudyReport {
+  private func report() throws -> StudyReport {
     let runs =
-      [0.0, 1].map { seed in
-        var run = Samples.run("resnet-20, seed \(Int(seed))", seed: seed)
+      try [0.0, 1].map { seed in
+        var run = try Samples.run("resnet-20, seed \(Int(seed))", seed: seed)
         run.group = "resnet-20"
         return run
-      } + [Samples.run("wide", blocks: [2, 2, 2])]
+      } + [try Samples.run("wide", blocks: [2, 2, 2])]
     let errors = ErrorTable(
       datasets: ["cifar-10", "cifar-100"],
       rows: [
@@ -40,13 +40,13 @@ import Testing
       title: "Reproduced", notes: ["Less of everything."],
       pages: [
         .init(
-          name: "figure-4", title: "Figure 4: cosine loss", findings: Self.findings, notes: ["wide is narrow here."],
-          exhibits: [.cosineLoss, .training], runs: runs),
+          name: "figure-4", title: "Figure 4: slopes", findings: Self.findings, notes: ["wide is narrow here."],
+          figures: ["slope", .training], runs: runs),
         .init(
-          name: "table-1", title: "Table 1: errors", findings: [], notes: [], exhibits: [.errors], runs: runs,
+          name: "table-1", title: "Table 1: errors", findings: [], notes: [], figures: [.errors], runs: runs,
           errors: errors),
-        .init(name: "empty", title: "Nothing yet", findings: [], notes: [], exhibits: [.unrolling], runs: []),
-      ])
+        .init(name: "empty", title: "Nothing yet", findings: [], notes: [], figures: ["unrolling"], runs: []),
+      ], measures: Descriptions.all)
   }
 
   @Test("The verdict follows from the parts")
@@ -84,16 +84,17 @@ import Testing
     #expect(try scratch.text("table-1.csv").split(separator: "\n").count == 2)
     let all = try JSONDecoder().decode([String: [Finding]].self, from: Data(scratch.text("findings.json").utf8))
     #expect(all["figure-4"] == Self.findings && all["table-1"] == [])
-    #expect(try scratch.names(in: "figures").contains("figure-4-cosine-loss.csv"))
+    #expect(try scratch.names(in: "figures").contains("figure-4-slope.csv"))
     #expect(try !scratch.names().contains { $0.hasPrefix(".") })
   }
 
   @Test("Several seeds are drawn as their mean")
   func means() throws {
     _ = try report().write(to: scratch.url, gnuplot: nil)
-    let csv = try scratch.text("figures/figure-4-cosine-loss.csv")
-    let seeds = [0.0, 1].map {
-      Samples.measures(blocks: [3, 3, 3], seed: $0).measures.cosineLoss?.backpropagated.train[0].mean ?? 0
+    let csv = try scratch.text("figures/figure-4-slope.csv")
+    let seeds = try [0.0, 1].map {
+      try Samples.measures(blocks: [3, 3, 3], seed: $0).numbers(
+        "slope", "mean", .train, where: ["gradient": "backpropagated"])[0]
     }
     #expect(seeds[0] != seeds[1] && csv.contains("\((seeds[0] + seeds[1]) / 2)"))
   }
@@ -101,12 +102,16 @@ import Testing
   @Test("A picture of the same numbers is not drawn again, one of others is")
   func redrawing() throws {
     let counter = try scratch.gnuplot("echo x >> \(scratch.url.path)/calls; echo '<svg></svg>' > \"${2%.gp}.svg\"")
-    var report = report()
+    var report = try report()
     _ = try report.write(to: scratch.url, gnuplot: counter)
     let drawn = try scratch.text("calls").count
     _ = try report.write(to: scratch.url, gnuplot: counter)
     #expect(try scratch.text("calls").count == drawn)
-    report.pages[0].runs[2].measures?.measures.cosineLoss?.backpropagated.train[0].mean += 0.5
+    try report.pages[0].runs[2].changeMeasures {
+      try $0.change("slope", "mean", where: ["split": "train", "gradient": "backpropagated", "step": 1]) {
+        .number($0 + 0.5)
+      }
+    }
     _ = try report.write(to: scratch.url, gnuplot: counter)
     #expect(try scratch.text("calls").count == drawn + 2)
     // Half a picture is none.

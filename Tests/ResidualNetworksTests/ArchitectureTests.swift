@@ -38,13 +38,13 @@ import Testing
   @Test("Steps are numbered through and know their shapes")
   func steps() throws {
     let wide = try Architecture.named("wide").steps
-    #expect(wide.map(\.name.step) == Array(1...14))
-    #expect(wide.filter(\.name.projection).map(\.name.step) == [1, 5, 10])
-    #expect(wide[0].input == Shape(channels: 16, height: 32, width: 32))
-    #expect(wide[13].output == Shape(channels: 640, height: 8, width: 8))
+    #expect(wide.map(\.id.number) == Array(1...14))
+    #expect(wide.filter { !$0.hasIdentitySkip }.map(\.id.number) == [1, 5, 10])
+    #expect(wide[0].input == [16, 32, 32])
+    #expect(wide[13].output == [640, 8, 8])
     let pooled = try Architecture.named("avg-pooling").steps
-    #expect(!pooled.contains { $0.name.projection })
-    #expect(pooled[10].input == Shape(channels: 150, height: 16, width: 16))
+    #expect(!pooled.contains { !$0.hasIdentitySkip })
+    #expect(pooled[10].input == [150, 16, 16])
   }
 
   @Test(

@@ -6,12 +6,12 @@ import Torch
 @Suite(.serialized) struct KernelSetTests {
   /// The results of a forward and a backward pass: logits, gradients of parameters, updated statistics.
   private func outcome(
-    _ architecture: Architecture, type: ElementType, mode: Mode
+    _ architecture: Architecture, type: ElementType, mode: NormMode
   ) throws -> [(path: String, values: [Double])] {
     let (network, images, labels) = try prepared(architecture, type: type)
     let pass = try Pass(network, images: images, mode: mode)
     let gradients = Gradients()
-    let reading = try CrossEntropy(
+    let reading = try Predictions(
       logits: pass.logits, labels: labels, gradientScale: 1 / Double(labels.shape[0]))
     try pass.backward(reading.requiredGradient(), into: gradients)
     var found = [("logits", try pass.logits.doubles())]
@@ -26,7 +26,7 @@ import Torch
     "On every kernel set a network's float32 pass, there and back, is the plain composition's in float64",
     arguments: KernelSet.all, smallArchitectures)
   func network(set: String, architecture: Architecture) throws {
-    for mode in [Mode.training, .batchStatistics, .evaluation] {
+    for mode in [NormMode.batchUpdating(), .batch, .running] {
       let plain = try outcome(architecture, type: .float64, mode: mode)
       let found = try KernelSet.using(set) { try outcome(architecture, type: .float32, mode: mode) }
       #expect(found.map(\.path) == plain.map(\.path))

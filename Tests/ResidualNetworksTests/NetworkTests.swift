@@ -84,7 +84,7 @@ func prepared(
       }
       #expect(try network.logits(input, plan: everyStepTimesOne).equals(wanted))
       for keeps in [false, true] {
-        let pass = try Pass(network, images: input, mode: .evaluation, keepsResiduals: keeps)
+        let pass = try Pass(network, images: input, mode: .running, wants: keeps ? .added : [])
         #expect(try pass.logits.equals(wanted))
       }
       var seen = 0
@@ -102,19 +102,19 @@ func prepared(
   @Test("What is kept and what all steps add sum to the final features", arguments: smallArchitectures)
   func sums(architecture: Architecture) throws {
     let (network, images, labels) = try prepared(architecture, type: .float32)
-    let pass = try Pass(network, images: images, mode: .evaluation, keepsResiduals: true)
+    let pass = try Pass(network, images: images, mode: .running, wants: .added)
     let features = try network.run(network.plan, on: pass.h0)
     // Gone back from the last step to the first: a stage's sum ends where its kept state is a new one.
-    let gradient = try #require(CrossEntropy(logits: pass.logits, labels: labels, gradientScale: 1).gradient)
+    let gradient = try #require(Predictions(logits: pass.logits, labels: labels, gradientScale: 1).gradient)
     var visited: [Pass.VisitedStep] = []
     try pass.backward(gradient, into: nil) { visited.insert($0, at: 0) }
-    let lastStage = visited.filter { $0.layout.name.stage == architecture.stages.count - 1 }
-    var sum = try #require(lastStage.first).kept
-    for step in lastStage { sum = try sum.adding(step.residual) }
+    let lastStage = visited.filter { $0.spec.stage == architecture.stages.count - 1 }
+    var sum = try #require(lastStage.first).skip
+    for step in lastStage { sum = try sum.adding(step.added) }
     #expect(try sum.distance(to: features) < 1e-4)
     // Every step begins with what the one before ended with.
-    for (before, after) in zip(visited, visited.dropFirst()) where before.layout.output == after.layout.input {
-      let sum = try before.kept.adding(before.residual)
+    for (before, after) in zip(visited, visited.dropFirst()) where before.spec.output == after.spec.input {
+      let sum = try before.skip.adding(before.added)
       #expect(try sum.equals(after.input))
     }
   }
@@ -165,18 +165,18 @@ func prepared(
   func dropped() throws {
     let architecture = smallArchitectures[0]
     let (network, images, labels) = try prepared(architecture, type: .float64)
-    let pass = try Pass(network, images: images, mode: .evaluation, keepsResiduals: true)
-    let gradient = try #require(CrossEntropy(logits: pass.logits, labels: labels, gradientScale: 1).gradient)
+    let pass = try Pass(network, images: images, mode: .running, wants: .added)
+    let gradient = try #require(Predictions(logits: pass.logits, labels: labels, gradientScale: 1).gradient)
     var third: Pass.VisitedStep?
-    try pass.backward(gradient, into: nil) { if $0.layout.name.step == 3 { third = $0 } }
+    try pass.backward(gradient, into: nil) { if $0.spec.id.number == 3 { third = $0 } }
     let step = try #require(third)
-    #expect(step.layout.name.projection)
+    #expect(!step.spec.hasIdentitySkip)
     let alone = try network.run(
       Plan(moves: Array(network.plan.dropping(step: 3).moves.prefix(3))), on: network.begin(images))
-    #expect(try alone.equals(step.kept))
+    #expect(try alone.equals(step.skip))
     let doubled = try network.run(
       Plan(moves: Array(network.plan.scaling(step: 3, by: 2).moves.prefix(3))), on: network.begin(images))
-    #expect(try doubled.distance(to: step.kept.adding(step.residual, scale: 2)) < 1e-12)
+    #expect(try doubled.distance(to: step.skip.adding(step.added, scale: 2)) < 1e-12)
   }
 
   @Test("A pass by the batch's statistics is a training pass that leaves the running ones alone, whatever comes")
@@ -184,12 +184,12 @@ func prepared(
     let (network, images, _) = try prepared(smallArchitectures[0], type: .float64)
     let running = network.parameters.filter { $0.key.contains("running") }
     let before = try running.mapValues { try $0.doubles() }
-    let alone = try Pass(network, images: images, mode: .batchStatistics).logits
+    let alone = try Pass(network, images: images, mode: .batch).logits
     var values = try images.doubles()
     values[7] = .infinity
-    _ = try Pass(network, images: Tensor(values, shape: images.shape), mode: .batchStatistics)
+    _ = try Pass(network, images: Tensor(values, shape: images.shape), mode: .batch)
     #expect(try running.mapValues { try $0.doubles() } == before)
-    let trained = try Pass(network, images: images, mode: .training).logits
+    let trained = try Pass(network, images: images, mode: .batchUpdating()).logits
     #expect(try trained.equals(alone))
     #expect(try running.mapValues { try $0.doubles() } != before)
   }

@@ -29,9 +29,9 @@ struct PyTorchTests {
   func trainingPass(architecture: Architecture) throws {
     let (network, images, labels) = try prepared(architecture, type: .float64)
     let wanted = try golden(network, images, labels, ["--smoothing", "0.1", "--rate", "0"])
-    let pass = try Pass(network, images: images, mode: .training)
+    let pass = try Pass(network, images: images, mode: .batchUpdating())
     try expectClose(pass.logits, wanted["logits"], "logits")
-    let gradient = try CrossEntropy(
+    let gradient = try Predictions(
       logits: pass.logits, labels: labels, smoothing: 0.1, gradientScale: 1 / Double(images.shape[0])
     ).gradient
     let gradients = Gradients()
@@ -50,14 +50,14 @@ struct PyTorchTests {
   func evaluationPass(architecture: Architecture) throws {
     let (network, images, labels) = try prepared(architecture, type: .float64)
     let wanted = try golden(network, images, labels, ["--mode", "evaluation", "--rate", "0"])
-    let pass = try Pass(network, images: images, mode: .evaluation, keepsResiduals: true)
-    let gradient = try #require(CrossEntropy(logits: pass.logits, labels: labels, gradientScale: 1).gradient)
+    let pass = try Pass(network, images: images, mode: .running, wants: .added)
+    let gradient = try #require(Predictions(logits: pass.logits, labels: labels, gradientScale: 1).gradient)
     var visited = 0
     try pass.backward(gradient, into: nil) { step in
       visited += 1
-      let number = step.layout.name.step
+      let number = step.spec.id.number
       try expectClose(step.input, wanted["h.\(number)"], "h before step \(number)")
-      try expectClose(step.residual, wanted["F.\(number)"], "F of step \(number)")
+      try expectClose(step.added, wanted["F.\(number)"], "F of step \(number)")
       try expectClose(step.gradient, wanted["gradient.h.\(number)"], "gradient at step \(number)")
     }
     #expect(visited == architecture.steps.count)

@@ -22,8 +22,8 @@ import Torch
     let shared = try Architecture.named("resnet-110-shared")
     #expect(shared.parameters == (try Architecture.named("resnet-38")).parameters)
     #expect(shared.steps.count == 54)
-    #expect(shared.steps.prefix(18).map(\.name.block) == [0, 1, 2, 3, 4] + Array(repeating: 5, count: 13))
-    #expect(shared.steps.prefix(18).map(\.name.use) == [0, 0, 0, 0, 0] + Array(0..<13))
+    #expect(shared.steps.prefix(18).map(\.block) == [0, 1, 2, 3, 4] + Array(repeating: 5, count: 13))
+    #expect(shared.steps.prefix(18).map(\.use) == [0, 0, 0, 0, 0] + Array(0..<13))
     #expect(shared.multiplyAccumulates == (try Architecture.named("resnet-110")).multiplyAccumulates)
   }
 
@@ -162,10 +162,9 @@ import Torch
     for specification in unrolled.parameters {
       var words = specification.path.split(separator: ".").map(String.init)
       if words[0] == "stages", let place = Int(words[2]) {
-        let name = try #require(steps.first { "\($0.name.stage)" == words[1] && $0.name.block + $0.name.use == place })
-          .name
-        words[2] = "\(name.block)"
-        let own = (words.prefix(3) + ["uses", "\(name.use)"] + words.dropFirst(3)).joined(separator: ".")
+        let step = try #require(steps.first { "\($0.stage)" == words[1] && $0.block + $0.use == place })
+        words[2] = "\(step.block)"
+        let own = (words.prefix(3) + ["uses", "\(step.use)"] + words.dropFirst(3)).joined(separator: ".")
         if network.parameters[own] != nil { words = [own] }
       }
       ties[specification.path] = words.joined(separator: ".")
@@ -178,8 +177,8 @@ import Torch
     let twin = try ResidualNetwork(unrolled, parameters: parameters)
 
     func gradients(_ network: ResidualNetwork) throws -> (Tensor, [String: Tensor]) {
-      let pass = try Pass(network, images: images, mode: .training)
-      let reading = try CrossEntropy(logits: pass.logits, labels: labels, gradientScale: 1 / Double(images.shape[0]))
+      let pass = try Pass(network, images: images, mode: .batchUpdating())
+      let reading = try Predictions(logits: pass.logits, labels: labels, gradientScale: 1 / Double(images.shape[0]))
       let gradients = Gradients()
       try pass.backward(try #require(reading.gradient), into: gradients)
       return (pass.logits, gradients.byPath)
@@ -200,8 +199,8 @@ import Torch
   func gradientMemory() throws {
     func tensors(_ name: String) throws -> Int {
       let (network, images, labels) = try prepared(.named(name), type: .float32, samples: 2)
-      let pass = try Pass(network, images: images, mode: .training)
-      let reading = try CrossEntropy(logits: pass.logits, labels: labels, gradientScale: 0.5)
+      let pass = try Pass(network, images: images, mode: .batchUpdating())
+      let reading = try Predictions(logits: pass.logits, labels: labels, gradientScale: 0.5)
       let gradients = Gradients()
       let before = Libtorch.liveTensors
       try pass.backward(try #require(reading.gradient), into: gradients)
@@ -250,7 +249,7 @@ import Torch
     }
     let network = try ResidualNetwork(architecture, seed: 1)
     let images = try Tensor(noise(2 * 3 * 32 * 32, seed: 2), shape: [2, 3, 32, 32]).converted(to: .float32)
-    let pass = try Pass(network, images: images, mode: .training)
+    let pass = try Pass(network, images: images, mode: .batchUpdating())
     var found: [String: Int] = [:]
     let gradient = try Tensor(noise(2 * architecture.classes, seed: 3), shape: [2, architecture.classes])
     try pass.backward(gradient.converted(to: .float32), into: Gradients { found[$0, default: 0] += 1 })

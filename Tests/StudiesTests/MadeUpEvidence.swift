@@ -1,5 +1,7 @@
+import IterativeInference
 import Results
 import Studies
+import TestSupport
 
 /// Made-up numbers of networks of twelve steps in three stages: as the paper has it, or the contrary.
 struct MadeUpEvidence {
@@ -7,8 +9,9 @@ struct MadeUpEvidence {
 
   static let steps = 12
   private static let stage = 4
+  private static let all = 1...steps
 
-  func evidence(for study: Study) -> Evidence {
+  func evidence(for study: Study) throws -> Evidence {
     var models = study.models
     if models == ["resnet-110-ablation"] {
       models =
@@ -16,9 +19,9 @@ struct MadeUpEvidence {
         .map { "resnet-110-shared" + $0 } + ["resnet-110-ubn"]
     }
     return Evidence(
-      subjects: study.data.flatMap { data in
-        models.map { model in
-          Evidence.Subject(
+      subjects: try study.data.flatMap { data in
+        try models.map { model in
+          try Evidence.Subject(
             model: model, data: data, architecture: model, parameters: 1, runs: [run(model, study)],
             measures: [measures(of: model)])
         }
@@ -27,15 +30,19 @@ struct MadeUpEvidence {
 
   private func isShallow(_ model: String) -> Bool { ["single-representation", "avg-pooling"].contains(model) }
 
-  private func name(_ step: Int, _ model: String) -> StepName {
-    StepName(
-      step: step, stage: (step - 1) / Self.stage, block: (step - 1) % Self.stage,
-      projection: !isShallow(model) && step > 1 && (step - 1) % Self.stage == 0)
+  private func steps(of model: String) -> [StepSpec] {
+    Self.all.map { step in
+      let (stage, block) = ((step - 1) / Self.stage, (step - 1) % Self.stage)
+      return StepSpec(
+        id: StepID(number: step, path: "stages.\(stage).\(block)"), stage: stage, block: block, input: [16, 8, 8],
+        output: [16, 8, 8], macs: 1, hasIdentitySkip: isShallow(model) || step == 1 || block > 0)
+    }
   }
 
-  private func statistics(_ model: String, _ value: (Int) -> Double) -> BySplit<[StepStatistic]> {
-    let all = (1...Self.steps).map { StepStatistic(name: name($0, model), mean: value($0), std: 0.1, count: 100) }
-    return BySplit(train: all, validation: all)
+  private func statistic(_ mean: Double) -> Statistic { Statistic(mean: mean, std: 0.1, count: 100) }
+
+  private func statistics(_ value: (Int) -> Double) -> [StepStatistic] {
+    Self.all.map { StepStatistic(step: $0, statistic(value($0))) }
   }
 
   private func score(_ accuracy: Double, loss: Double = 0.5, entropy: Double = 0.5, count: Int = 100) -> Score {
@@ -59,80 +66,99 @@ struct MadeUpEvidence {
     return agrees ? 0.86 : 0.4
   }
 
-  private func measures(of model: String) -> MeasureResults.Measures {
-    var measures = MeasureResults.Measures()
-    let cosines = statistics(model) { cosine($0) }
-    measures.cosineLoss = .init(backpropagated: cosines, plugged: cosines)
-    measures.l2Ratio = statistics(model) { ratio($0, model) }
-    let dropped = (1...Self.steps).map { StepScore(name: name($0, model), score: score(withoutStep($0, model))) }
-    measures.droppedStep = .init(
-      train: dropped, validation: dropped, baseline: BySplit(train: score(0.9), validation: score(0.9)))
-    measures.borderline = borderline(model)
-    measures.unrolling = unrolling(model)
-    return measures
+  private func measures(of model: String) throws -> MeasuredTables {
+    var tables = MeasuredTables(steps: steps(of: model))
+    try addCosines(to: &tables, byReadout: 1)
+    try tables.add("l2-ratio", statistics { ratio($0, model) })
+    try tables.add(
+      "dropped-step",
+      Self.all.map { WithoutStep(step: $0, score: score(withoutStep($0, model)), becameRight: 0, becameWrong: 4) })
+    try tables.add("dropped-step-baseline", of: "dropped-step", [score(0.9)])
+    try addBorderline(to: &tables)
+    try addUnrolling(to: &tables)
+    return tables
   }
 
-  private func borderline(_ model: String) -> BorderlineExamples {
-    func states(train: Bool) -> [GroupedState] {
-      (0...4).map { place in
-        let falling = 0.5 - 0.05 * Double(place), rising = 0.5 + 0.05 * Double(place)
-        let isLast = place == 4
-        // On validation samples the loss turns at the last step alone.
+  /// - Parameter byReadout: the factor of the cosines with the readout's gradient
+  private func addCosines(to tables: inout MeasuredTables, byReadout factor: Double) throws {
+    let rows = [("backpropagated", 1), ("readout", factor)].flatMap { gradient, factor in
+      Self.all.map { Cosine(gradient: gradient, step: $0, statistic: statistic(factor * cosine($0))) }
+    }
+    try tables.add("cosine-loss", rows)
+  }
+
+  private func addBorderline(to tables: inout MeasuredTables) throws {
+    func states(train: Bool) -> [GroupState] {
+      (0...4).flatMap { index in
+        let falling = 0.5 - 0.05 * Double(index), rising = 0.5 + 0.05 * Double(index)
+        let isLast = index == 4
+        // On validation samples the loss changes its direction at the last step alone.
         let loss = train ? (agrees ? falling : rising) : (isLast == agrees ? rising : falling)
         let all = score(agrees ? rising : falling, loss: loss, entropy: agrees ? falling : rising)
-        return GroupedState(step: 8 + place, groups: GroupScores(borderline: all, alreadyCorrect: all, all: all))
+        return ["borderline", "already-correct", "all"].map { GroupState(step: 8 + index, group: $0, score: all) }
       }
     }
+    try tables.add("borderline", train: states(train: true), validation: states(train: false))
     let corrected = agrees ? [30, 10, 8, 5] : [1, 5, 5, 5]
-    let turns = corrected.enumerated().map {
-      TurnedExamples(name: name(9 + $0.offset, model), corrected: $0.element, broken: 3, count: 100)
-    }
-    return BorderlineExamples(
-      margin: 0.1, reference: 8, states: BySplit(train: states(train: true), validation: states(train: false)),
-      turns: BySplit(train: turns, validation: turns))
+    try tables.add(
+      "borderline-flips", of: "borderline",
+      corrected.enumerated().map { Flips(step: 9 + $0.offset, corrected: $0.element, broken: 3, count: 100) })
   }
 
-  private func unrolling(_ model: String) -> Unrolling {
-    func steps(scaled: Bool, train: Bool) -> [UnrolledStep] {
-      (9...32).map { place in
+  private func addUnrolling(to tables: inout MeasuredTables) throws {
+    func steps(isScaled: Bool, train: Bool) -> (groups: [UnrolledGroup], quantities: [UnrolledQuantity]) {
+      var (groups, quantities): ([UnrolledGroup], [UnrolledQuantity]) = ([], [])
+      for place in 9...32 {
         let repetition = max(0, place - Self.steps)
         let along = Double(repetition) / 20
         var loss = 0.5
-        if scaled {
+        if isScaled {
           loss += (train == agrees ? -0.1 : 0.1) * along
         } else if agrees {
           loss += 100 * along
         }
-        let accuracy = 0.5 + (agrees ? 0.1 : -0.1) * along
-        let all = score(accuracy, loss: loss)
-        func statistic(_ mean: Double) -> Statistic { Statistic(mean: mean, std: 0.1, count: 100) }
-        return UnrolledStep(
-          place: place, name: name(min(place, Self.steps), model), repetition: repetition,
-          groups: GroupScores(borderline: all, alreadyCorrect: all, all: all),
-          cosineLoss: statistic(agrees ? -0.1 : 0.1),
-          pluggedCosineLoss: statistic(agrees ? -0.1 : 0.1), l2Ratio: statistic(agrees ? 0.05 : 2),
-          distance: statistic(agrees && !scaled ? 1 + 100 * along : 1), turn: statistic(0))
+        let all = score(0.5 + (agrees ? 0.1 : -0.1) * along, loss: loss)
+        let (way, scale) = isScaled ? ("scaled", 0.1) : ("unscaled", 1)
+        let step = min(place, Self.steps)
+        for group in ["borderline", "already-correct", "all"] {
+          groups.append(
+            UnrolledGroup(
+              way: way, place: place, group: group, step: step, repetition: repetition, scale: scale, score: all))
+        }
+        for (quantity, mean) in [
+          ("cosine", agrees ? -0.1 : 0.1), ("cosine_readout", agrees ? -0.1 : 0.1), ("ratio", agrees ? 0.05 : 2),
+          ("distance", agrees && !isScaled ? 1 + 100 * along : 1), ("update_cosine", 0),
+        ] {
+          quantities.append(
+            UnrolledQuantity(
+              way: way, place: place, quantity: quantity, step: step, repetition: repetition, scale: scale,
+              statistic: statistic(mean)))
+        }
       }
+      return (groups, quantities)
     }
-    return Unrolling(
-      repeated: name(Self.steps, model), times: 20, margin: 0.1, recalibrationBatches: nil, tried: nil,
-      trajectories: [(1.0, false), (0.1, true)].map { scale, scaled in
-        .init(
-          scale: scale,
-          steps: BySplit(train: steps(scaled: scaled, train: true), validation: steps(scaled: scaled, train: false)))
-      })
+    func both(train: Bool) -> (groups: [UnrolledGroup], quantities: [UnrolledQuantity]) {
+      let (unscaled, scaled) = (steps(isScaled: false, train: train), steps(isScaled: true, train: train))
+      return (unscaled.groups + scaled.groups, unscaled.quantities + scaled.quantities)
+    }
+    let (train, validation) = (both(train: true), both(train: false))
+    let parameters: [String: Cell] = ["step": 12, "times": 20, "margin": 0.1, "recalibration_batches": .missing]
+    try tables.add("unrolling", train: train.groups, validation: validation.groups, parameters: parameters)
+    try tables.add(
+      "unrolling-steps", of: "unrolling", train: train.quantities, validation: validation.quantities,
+      parameters: parameters)
   }
 
   // MARK: training
 
-  private func run(_ model: String, _ study: Study) -> Evidence.Subject.Run {
+  private func run(_ model: String, _ study: Study) throws -> Evidence.Subject.Run {
     let (train, validation) = errors(model, isTable: study.name == "table-1")
     let epochs = (1...3).map {
       EpochRecord(
         epoch: $0, learningRate: 0.1, trainLoss: 1, trainError: train, validationLoss: 1, validationError: validation,
         imagesPerSecond: 1, seconds: 1)
     }
-    return .init(epochs: epochs, history: (0...3).map { recorded(model, epoch: $0) })
+    return .init(epochs: epochs, history: try (0...3).map { try recorded(model, epoch: $0) })
   }
 
   private func errors(_ model: String, isTable: Bool) -> (train: Double, validation: Double) {
@@ -150,29 +176,92 @@ struct MadeUpEvidence {
     }
   }
 
-  private func recorded(_ model: String, epoch: Int) -> MeasureResults {
-    var measures = MeasureResults.Measures()
+  private func recorded(_ model: String, epoch: Int) throws -> MeasureResults {
+    var tables = MeasuredTables(steps: steps(of: model))
     let explodes = agrees && model == "resnet-110-shared"
-    let norms = statistics(model) { _ in explodes ? 1000 : 100 }
-    let start = Statistic(mean: 10, std: 1, count: 100)
-    let forward = ActivationNorms(start: start, steps: norms.train)
-    measures.activationNorm = BySplit(train: forward, validation: forward)
-    let back = GradientNorms(steps: norms.train, ratio: Statistic(mean: explodes ? 50 : 5, std: 1, count: 100))
-    measures.gradientNorm = BySplit(train: back, validation: back)
+    let norms = statistics { _ in explodes ? 1000 : 100 }
+    // What the first step takes is not ‖h_T‖.
+    try tables.add("activation-norm", [StepStatistic(step: 0, statistic(10))] + norms)
+    try tables.add("gradient-norm", norms)
+    try tables.add("gradient-norm-ratio", of: "gradient-norm", [statistic(explodes ? 50 : 5)])
     if epoch > 0 {
-      measures.cosineLoss = .init(
-        backpropagated: statistics(model) { cosine($0) }, plugged: statistics(model) { 1.5 * cosine($0) })
+      try addCosines(to: &tables, byReadout: 1.5)
       let growth = 1 + (agrees ? 0.1 : -0.1) * Double(epoch)
-      measures.l2Ratio = statistics(model) { growth * ratio($0, model) }
-      let last = (9...12).map { step in
-        StepScore(name: name(step, model), score: score(agrees ? 0.1 * Double(step - 3) : 1 - 0.1 * Double(step - 3)))
-      }
-      measures.intermediate = BySplit(train: last, validation: last)
+      try tables.add("l2-ratio", statistics { growth * ratio($0, model) })
+      try tables.add(
+        "intermediate",
+        (9...12).map { step in
+          StepScore(step: step, score(agrees ? 0.1 * Double(step - 3) : 1 - 0.1 * Double(step - 3)))
+        })
     }
-    return MeasureResults(
-      run: model, architecture: model, checkpoint: "c", epoch: epoch, data: "d",
-      samples: .init(train: 1, validation: 1),
-      steps: Self.steps, mode: epoch == 0 ? .training : .evaluation, provenance: .madeUp, measures: measures, absent: []
-    )
+    return try .madeUp(of: model, epoch: epoch, tables)
   }
+}
+
+// MARK: rows
+
+// The rows of the measures that only the measures themselves can make: the same columns, written out here once more.
+
+private struct Cosine: TableRow {
+  var gradient: String
+  var step: Int
+  var statistic: Statistic
+  static let keys = ["gradient", "step"]
+  static let units = Statistic.units
+}
+
+private struct WithoutStep: TableRow {
+  var step: Int
+  var score: Score
+  var becameRight: Int
+  var becameWrong: Int
+  static let keys = ["step"]
+  static let units = Score.units
+
+  enum CodingKeys: String, CodingKey {
+    case step, score
+    case becameRight = "became_right"
+    case becameWrong = "became_wrong"
+  }
+}
+
+private struct GroupState: TableRow {
+  var step: Int
+  var group: String
+  var score: Score
+  static let keys = ["step", "group"]
+  static let units = Score.units
+}
+
+private struct Flips: TableRow {
+  var step: Int
+  var corrected: Int
+  var broken: Int
+  var count: Int
+  static let keys = ["step"]
+  static let units = ["corrected": "samples", "broken": "samples", "count": "samples"]
+}
+
+private struct UnrolledGroup: TableRow {
+  var way: String
+  var place: Int
+  var group: String
+  var step: Int
+  var repetition: Int
+  var scale: Double
+  var score: Score
+  static let keys = ["way", "place", "group"]
+  static let units = Score.units
+}
+
+private struct UnrolledQuantity: TableRow {
+  var way: String
+  var place: Int
+  var quantity: String
+  var step: Int
+  var repetition: Int
+  var scale: Double
+  var statistic: Statistic
+  static let keys = ["way", "place", "quantity"]
+  static let units = Statistic.units
 }

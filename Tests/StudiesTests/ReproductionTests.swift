@@ -1,10 +1,13 @@
 import Foundation
 import Host
+import Runs
 import ImageDatasets
+import IterativeInference
 import Results
 import Studies
 import TestSupport
 import Testing
+import Torch
 import Training
 
 private let quick = """
@@ -19,8 +22,10 @@ private func study(_ more: String = "", replacing: (String, String)? = nil) thro
   return try YAML.decode(Study.self, from: text + "\n" + more, path: "mine.yaml")
 }
 
-private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws -> Reproduction {
-  try Reproduction(studies, scale: scale, data: DataSources(["synthetic"]))
+private func plan(
+  _ studies: [Study], _ scale: Studies.Scale = .smoke, registry: Registry = .standard
+) throws -> Reproduction {
+  try Reproduction(studies, scale: scale, data: DataSources(["synthetic"]), registry: registry)
 }
 
 @Suite struct ReproductionTests {
@@ -95,7 +100,7 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
       precision: bfloat16
       record: {every: 2, samples: 50}
       measure: {samples: 60, measures: [lesions], unroll: 3}
-      """, replacing: ("[cosine-loss]", "[cosine-loss-plugged, unrolling, history-dropped-step]"))
+      """, replacing: ("[cosine-loss]", "[cosine-loss-readout, unrolling, history-dropped-step]"))
     // The last step of a ResNet-8 changes the shape.
     var fitting = mine
     fitting.models = ["resnet-14", "single-representation"]
@@ -117,7 +122,12 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
       ("resnet-8", "[unrolling]", "", "there is no unrolling of resnet-8"),
       ("resnet-8", "[borderline]", "", "there is no borderline of resnet-8"),
       (
-        "single-representation", "[gradient-norm-ratio]", "", "there is no gradient-norm.ratio of single-representation"
+        "single-representation", "[gradient-norm-ratio]", "",
+        "figures: there is no gradient-norm-ratio of single-representation: there is one stage"
+      ),
+      (
+        "resnet-8", "[errors]", "measure: {measures: [borderline]}",
+        "measure.measures: there is no borderline of resnet-8"
       ),
       ("resnet-9", "[errors]", "", "resnet-9"), ("resnet-8", "[errors]", "seeds: []", "seeds: there are none"),
       ("resnet-8", "[errors]", "seeds: [1, 1]", "twice"), ("resnet-8", "[errors]", "epochs: 0", "epochs: 0"),
@@ -161,10 +171,109 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
     }
   }
 
-  @Test("A figure that there is not, and a field that means nothing, are named")
+  @Test("Unknown figures and measures are refused with the study, the field and the known names")
+  func unknownNames() throws {
+    for (figure, more, messages) in [
+      (
+        "cosinus", "",
+        [
+          "mine: figures: there is no \"cosinus\"; known are errors, training, ", ", cosine-loss-readout, ",
+          ", history-",
+        ]
+      ),
+      // The name that this figure had in version 0.1.0, and histories of what is not recorded.
+      ("cosine-loss-plugged", "", ["figures: there is no \"cosine-loss-plugged\""]),
+      ("history-borderline", "", ["figures: there is no \"history-borderline\""]),
+      ("history-errors", "", ["figures: there is no \"history-errors\""]), ("", "", ["figures: there is no \"\""]),
+      (
+        "errors", "measure: {measures: [l2-ratio, cosine]}",
+        ["mine: measure.measures: there is no measure \"cosine\"; known are l2-ratio, dropped-step, cosine-loss, "]
+      ),
+    ] {
+      let mine = try study(more, replacing: ("[cosine-loss]", "[\"\(figure)\"]"))
+      #expect(mine.problem == nil && mine.problem(in: .standard) != nil)
+      #expect {
+        try plan([mine])
+      } throws: { error in messages.allSatisfy { "\(error)".contains($0) } }
+    }
+  }
+
+  @Test("Every kind of figure that is known is one that a study of a fitting network can show")
+  func everyFigure() throws {
+    var mine = try study(replacing: ("resnet-8", "resnet-14"))
+    mine.figures = FigureKind.all(of: Registry.standard.descriptions)
+    #expect(mine.figures.count > 20 && Set(mine.figures).count == mine.figures.count)
+    let run = try plan([mine], .paper).runs[0]
+    #expect(Set(run.measurement.names).isSuperset(of: ["borderline", "unrolling", "lesions", "dropped-step"]))
+    #expect(run.configuration.measure?.names.contains("dropped-step") == true)
+  }
+
+  @Test("Lesions of a network in which no steps can be exchanged are taken, those that scale a step")
+  func someLesions() throws {
+    let run = try plan([study(replacing: ("[cosine-loss]", "[lesions]"))]).runs[0]
+    #expect(run.measurement.names == ["lesions"])
+  }
+
+  @Test("Figures of a measure that was registered are accepted in a file, and what they need is measured and recorded")
+  func foreignMeasure() throws {
+    let mine = try study(
+      "measure: {measures: [partial]}",
+      replacing: ("[cosine-loss]", "[state-squares, history-state-squares, partial-first, errors]"))
+    let planned = try plan([mine], registry: .withForeign)
+    let run = planned.runs[0]
+    #expect(planned.studies[0].study.figures.map(\.rawValue).prefix(2) == ["state-squares", "history-state-squares"])
+    #expect(run.measurement.names == ["partial", "state-squares"])
+    #expect(run.measurement.options.names == ["partial", "state-squares"])
+    #expect(run.configuration.measure?.names.contains("state-squares") == true)
+    // Without a figure that needs it, it is not recorded: it is not one that is recorded by default.
+    let other = try plan([study()], registry: .withForeign).runs[0]
+    #expect(other.configuration.measure?.names == Registry.standard.names(where: \.whileTraining).sorted())
+    // Without the registry it is not known.
+    #expect { try plan([mine]) } throws: { "\($0)".contains("there is no \"state-squares\"") }
+  }
+
+  @Test(
+    "What a registered measure says cannot exist in a network at all is refused, where the study asks for it",
+    arguments: [
+      ("[impossible]", "", "figures: there is no impossible of resnet-8: it cannot be"),
+      ("[errors]", "measure: {measures: [impossible]}", "measure.measures: there is no impossible of resnet-8"),
+      ("[partial-second]", "", "figures: there is no partial-second of resnet-8: it cannot be"),
+      ("[history-partial-second]", "", "figures: there is no partial-second of resnet-8: it cannot be"),
+      ("[partial-first, history-partial-first]", "measure: {measures: [partial]}", nil), ("[errors]", "", nil),
+    ])
+  func foreignAbsences(figures: String, more: String, message: String?) throws {
+    let mine = try study(more, replacing: ("[cosine-loss]", figures))
+    let make = { _ = try plan([mine], registry: .withForeign) }
+    if let message {
+      #expect { try make() } throws: { "\($0)".contains(message) }
+    } else {
+      #expect(throws: Never.self) { try make() }
+    }
+  }
+
+  @Test("The hash in a run's name is ten of sixteen digits of the first random bits of its configuration")
+  func nameFormula() throws {
+    let run = try plan([study()]).runs[0]
+    var identity = run.configuration
+    identity.data = run.dataset
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = .sortedKeys
+    let text = String(decoding: try encoder.encode(identity), as: UTF8.self)
+    let bits = RandomStream(seed: 0, name: text).bits(0)
+    // Two digits a byte, from the highest.
+    let digits = (0..<8).map { String(format: "%02x", Int(bits >> (56 - 8 * UInt64($0)) & 255)) }.joined()
+    #expect(run.folderName == "\(run.configuration.architecture.name)-\(run.dataset)-seed-0-\(digits.prefix(10))")
+    let scratch = try Scratch()
+    let plan = StudyFolder.Plan(runs: [run])
+    let file = try StudyFolder(scratch.url).write(plan)
+    let all = RandomStream(seed: 0, name: String(decoding: try JSON.encode(plan), as: UTF8.self)).bits(0)
+    #expect(UInt64(file.deletingPathExtension().lastPathComponent, radix: 16) == all)
+    #expect(try StudyFolder.read(file).plan == plan)
+  }
+
+  @Test("A field that means nothing is named")
   func unknown() {
     for (text, message) in [
-      (quick.replacing("[cosine-loss]", with: "[cosinus]"), "figures: there is no \"cosinus\"; known are errors, "),
       (quick + "\nmodel: x", "model means nothing"),
       (quick + "\nprecision: bf16", "bf16 is neither float32 nor bfloat16"),
       (quick.replacing("models: [resnet-8]", with: ""), "models is missing"),
@@ -188,15 +297,13 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
     let data = try Synthetic.dataset(train: 6000, validation: 2000)
     #expect(try Trainer(run.configuration, dataset: data, folder: place).run() == .finished)
     #expect(try run.state(in: place) == .measuring)
-    var results = MeasureResults(
-      run: "r", architecture: "resnet-14", checkpoint: try #require(place.latestCheckpoint()).url.lastPathComponent,
-      epoch: 1,
-      data: run.configuration.data, samples: .init(train: 16, validation: 16), steps: 6,
-      provenance: .madeUp, measures: .init(), absent: [])
-    try place.write(results)
+    let checkpoint = try #require(place.latestCheckpoint()).url.lastPathComponent
+    var tables = MeasuredTables(steps: StepSpec.madeUp(6))
+    try tables.add("l2-ratio", [StepStatistic(step: 1, Statistic(mean: 1, std: 0, count: 16))])
+    try place.write(.madeUp(of: "resnet-14", checkpoint: checkpoint, epoch: 1, tables, samples: 16))
     #expect(try run.missingMeasures(in: place) == ["cosine-loss"])
-    results.measures.cosineLoss = .init(
-      backpropagated: .init(train: [], validation: []), plugged: .init(train: [], validation: []))
+    try tables.add("cosine-loss", [StepStatistic(step: 1, Statistic(mean: 1, std: 0, count: 16))])
+    var results = try MeasureResults.madeUp(of: "resnet-14", checkpoint: checkpoint, epoch: 1, tables, samples: 16)
     try place.write(results)
     #expect(try run.state(in: place) == .whole)
     // Where the run's data lie elsewhere now, what was measured on them counts; what was measured on others does not.
@@ -209,7 +316,7 @@ private func plan(_ studies: [Study], _ scale: Studies.Scale = .smoke) throws ->
     results.provenance.isOwnData = true
     try place.write(results)
     var more = run
-    more.measurement.names.append("l2-ratio")
+    more.measurement.names.append("dropped-step")
     #expect(try more.state(in: place) == .measuring)
     more = run
     more.measurement.samples = 17

@@ -38,7 +38,7 @@ import Testing
   func equalSizes() throws {
     let shared = Scale.small.reduced(try .named("resnet-110-ubn"))
     let baseline = Scale.small.reduced(try .named("resnet-38"))
-    #expect(Set(shared.steps.map(\.name.blockPath)).count == baseline.steps.count)
+    #expect(Set(shared.steps.map { [$0.stage, $0.block] }).count == baseline.steps.count)
   }
 
   @Test("A stage that has one block, and one that is narrow, keep them")

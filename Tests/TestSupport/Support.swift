@@ -93,12 +93,33 @@ public func noise(_ count: Int, seed: UInt64, from low: Double = -1, to high: Do
 }
 
 extension Provenance {
-  /// That of numbers which were not measured.
+  /// The provenance of numbers that were not measured.
   public static let madeUp = Provenance(
-    weights: "w", images: BySplit(train: "t", validation: "v"),
-    statistics: ChannelStatistics(means: [0.5, 0.5, 0.5], deviations: [0.25, 0.25, 0.25]), isOwnData: true,
-    program: "0",
-    date: "2026-01-01T00:00:00Z")
+    weights: "w", statistics: ChannelStatistics(means: [0.5, 0.5, 0.5], deviations: [0.25, 0.25, 0.25]),
+    isOwnData: true)
+}
+
+extension MeasureResults {
+  /// Results of a ResNet-8 that were not measured: one table of step, mean, std and count for both splits.
+  public static func madeUp(_ rows: [[Cell]], samples: Int) throws -> MeasureResults {
+    try MeasureResults(
+      run: "r", architecture: "resnet-8", checkpoint: "c", epoch: 3, data: "d", provenance: .madeUp,
+      samplings: Split.allCases.map {
+        .init(split: $0, samples: samples, images: "i", program: "0", date: "2026-01-01T00:00:00Z")
+      },
+      steps: (1...3).map {
+        StepSpec(
+          id: StepID(number: $0, path: "stages.\($0 - 1).0"), stage: $0 - 1, block: 0, input: [1, 2, 2],
+          output: [1, 2, 2], macs: 1, hasIdentitySkip: true)
+      },
+      tables: [
+        Table(
+          "l2-ratio", keys: ["split", "samples", "step"].map { .init($0) },
+          values: [.init("mean"), .init("std"), .init("count", unit: Table.Column.samples)],
+          rows: Split.allCases.flatMap { split in rows.map { [split.cell, .number(Double(samples))] + $0 } })
+      ],
+      absent: [.init(measure: "m", steps: 1...2, reason: "why")])
+  }
 }
 
 /// A value of a test's own that can be made.

@@ -33,13 +33,13 @@ import Torch
   @Test("A unit there and back is the plain composition in float64", arguments: cases)
   func unit(unit: UnitCase) throws {
     let tolerance = unit.offset == 0 ? 2e-5 : 2e-3
-    for statistics in [NormReLU.Statistics.running, .batch, .batchMoving(momentum: 0.3)] {
-      let plain = try UnitResult(unit, by: statistics, type: .float32, computed: .float64)
-      let isTraining = if case .running = statistics { false } else { true }
+    for mode in [NormMode.running, .batch, .batchUpdating(momentum: 0.3)] {
+      let plain = try UnitResult(unit, by: mode, type: .float32, computed: .float64)
+      let isTraining = mode.usesBatch
       let found = try emulated(running: isTraining ? "filter_gradient_float" : "forward_float") {
-        try UnitResult(unit, by: statistics, type: .float32, computed: .float32)
+        try UnitResult(unit, by: mode, type: .float32, computed: .float32)
       }
-      found.expectClose(to: plain, within: tolerance, "\(statistics)")
+      found.expectClose(to: plain, within: tolerance, "\(mode)")
     }
   }
 
@@ -117,7 +117,7 @@ import Torch
       }
       let x = try tensor([2, 16, 8, 8], seed: 7)
       let first = try ResidualUnit.forward(x, norms[0], by: .batch, convolutions[0], wantsSums: true)
-      let between = try #require(first.residual)
+      let between = try #require(first.added)
       let second = try ResidualUnit.forward(between, sums: first.channelSums, norms[1], by: .batch, convolutions[1])
       let back = try ResidualUnit.backward(
         .init(tensor([2, 32, 4, 4], seed: 8)), input: between, norms[1], statistics: second.statistics,
@@ -147,11 +147,11 @@ import Torch
       weight: try .full([16, 16, 3, 3], 0.1), bias: try .zeros([16]), stride: 1)
     for type in [ElementType.float32, .bfloat16] {
       let x = try Tensor(values, shape: [2, 16, 4, 4]).converted(to: type)
-      for statistics in [NormReLU.Statistics.running, .batch] {
+      for mode in [NormMode.running, .batch] {
         let made = try emulated(running: type == .float32 ? "forward_float" : "forward_bfloat") {
-          try ResidualUnit.forward(x, norm, by: statistics, convolution)
+          try ResidualUnit.forward(x, norm, by: mode, convolution)
         }
-        #expect(try #require(made.residual).isFinite() == false)
+        #expect(try #require(made.added).isFinite() == false)
       }
     }
   }

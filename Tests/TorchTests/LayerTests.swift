@@ -116,7 +116,7 @@ private func expectClose(
       runningMean: try Tensor([0.3, -0.1], shape: [c]), runningVariance: try Tensor([0.8, 2.0], shape: [c]),
       epsilon: 1e-5)
     let result = try NormReLU.forward(
-      Tensor(x, shape: [n, c, 2, 2]), parameters, by: training ? .batchMoving(momentum: 0.1) : .running)
+      Tensor(x, shape: [n, c, 2, 2]), parameters, by: training ? .batchUpdating(momentum: 0.1) : .running)
     var wanted = [Double](repeating: 0, count: x.count)
     let count = Double(n * area)
     for channel in 0..<c {
@@ -151,13 +151,13 @@ private func expectClose(
         runningMean: try Tensor([0.3, -0.1], shape: [2]), runningVariance: try Tensor([0.8, 2.0], shape: [2]),
         epsilon: 1e-5)
     }
-    let statistics: NormReLU.Statistics = training ? .batch : .running
+    let mode: NormMode = training ? .batch : .running
     func value(_ x: Tensor, _ parameters: NormReLU.Parameters) throws -> Double {
-      try weighted(NormReLU.forward(x, parameters, by: statistics).output, weights)
+      try weighted(NormReLU.forward(x, parameters, by: mode).output, weights)
     }
     let tx = try Tensor(x, shape: shape)
     let own = try parameters()
-    let forward = try NormReLU.forward(tx, own, by: statistics)
+    let forward = try NormReLU.forward(tx, own, by: mode)
     let found = try NormReLU.backward(Tensor(weights, shape: shape), input: tx, own, statistics: forward.statistics)
     let fresh = try parameters()
     expectClose(try found.input.doubles(), try differences(x, shape: shape) { try value($0, fresh) }, within: 1e-6)
@@ -204,7 +204,7 @@ private func expectClose(
     let z = noise(n * k, seed: 11, from: -3, to: 3)
     let labels = [0, 4, 2, 2]
     let target = try Tensor(labels.map(Int64.init), shape: [n])
-    let found = try CrossEntropy(
+    let found = try Predictions(
       logits: Tensor(z, shape: [n, k]), labels: target, smoothing: smoothing, gradientScale: 0.25)
     for sample in 0..<n {
       let row = Array(z[(sample * k)..<((sample + 1) * k)])
@@ -215,18 +215,18 @@ private func expectClose(
       #expect(abs(found.entropies[sample] + p.reduce(0) { $0 + $1 * logarithm($1) }) < 1e-12)
       let other = p.indices.filter { $0 != labels[sample] }.map { p[$0] }.max() ?? 0
       #expect(abs(found.margins[sample] - (p[labels[sample]] - other)) < 1e-12)
-      #expect(found.predictions[sample] == row.indices.max { row[$0] < row[$1] })
+      #expect(found.classes[sample] == row.indices.max { row[$0] < row[$1] })
     }
     let gradient = try #require(found.gradient).doubles()
     let wanted = try differences(z, shape: [n, k]) {
-      try CrossEntropy(logits: $0, labels: target, smoothing: smoothing).losses.reduce(0, +) * 0.25
+      try Predictions(logits: $0, labels: target, smoothing: smoothing).losses.reduce(0, +) * 0.25
     }
     expectClose(gradient, wanted, within: 1e-8)
   }
 
   @Test("Logits far apart give a finite loss and no entropy")
   func extremeLogits() throws {
-    let found = try CrossEntropy(
+    let found = try Predictions(
       logits: Tensor([1000.0, -1000, 0], shape: [1, 3]), labels: Tensor([Int64(1)], shape: [1]), gradientScale: 1)
     #expect(found.losses == [2000])
     #expect(found.entropies == [0])
@@ -237,10 +237,10 @@ private func expectClose(
     "Logits that are no numbers, or not finite, give no numbers, and as the answer what is no number, as in PyTorch")
   func strangeLogits() throws {
     let rows: [Double] = [.infinity, 1, 2, 1, .nan, 2, .nan, 3, 4]
-    let found = try CrossEntropy(
+    let found = try Predictions(
       logits: Tensor(rows, shape: [3, 3]), labels: Tensor([Int64(1), 1, 1], shape: [3]), gradientScale: 1)
     #expect(found.losses.allSatisfy { !$0.isFinite } && found.entropies.allSatisfy(\.isNaN))
-    #expect(found.predictions == [0, 1, 0])
+    #expect(found.classes == [0, 1, 0])
   }
 
   @Test(
@@ -251,17 +251,19 @@ private func expectClose(
     let labels = [3, 0, 2, 2]
     let (logits, target) = (try Tensor(z, shape: [n, k]), try Tensor(labels.map(Int64.init), shape: [n]))
     let odds = try LogOdds(logits: logits, labels: target)
-    let entropy = try CrossEntropy(logits: logits, labels: target, gradientScale: 1)
-    for sample in 0..<n { #expect(abs(odds.doubts[sample] - 1 + exponential(-entropy.losses[sample])) < 1e-12) }
-    let scaled = try odds.gradient.doubles().enumerated().map { $1 * odds.doubts[$0 / k] }
+    let entropy = try Predictions(logits: logits, labels: target, gradientScale: 1)
+    for sample in 0..<n {
+      #expect(abs(odds.errorProbabilities[sample] - 1 + exponential(-entropy.losses[sample])) < 1e-12)
+    }
+    let scaled = try odds.gradient.doubles().enumerated().map { $1 * odds.errorProbabilities[$0 / k] }
     expectClose(scaled, try entropy.requiredGradient().doubles(), within: 1e-12)
 
     // So sure that the softmax is 1: of the others the largest is all that counts.
     let sure = try LogOdds(logits: Tensor([1000.0, -1000, 0], shape: [1, 3]), labels: Tensor([Int64(0)], shape: [1]))
-    #expect(sure.doubts == [0])
+    #expect(sure.errorProbabilities == [0])
     #expect(try sure.gradient.doubles() == [-1, 0, 1])
     let wrong = try LogOdds(logits: Tensor([1000.0, -1000, 0], shape: [1, 3]), labels: Tensor([Int64(1)], shape: [1]))
-    #expect(wrong.doubts == [1])
+    #expect(wrong.errorProbabilities == [1])
     #expect(try wrong.gradient.doubles() == [1, -1, 0])
   }
 
@@ -337,11 +339,11 @@ private func expectClose(
     let logits = try Tensor(noise(n * k, seed: 18, from: -3, to: 3), shape: [n, k])
     let labels = [3, 0, 2, 2, 4, 1, 0]
     let target = try Tensor(labels.map(Int64.init), shape: [n])
-    let wanted = try CrossEntropy(logits: logits, labels: target, smoothing: smoothing, gradientScale: 0.5)
+    let wanted = try Predictions(logits: logits, labels: target, smoothing: smoothing, gradientScale: 0.5)
     let found = try KernelSet.using(set) {
       try BatchLoss(logits: logits, labels: target, smoothing: smoothing, gradientScale: 0.5)
     }
-    let wrong = zip(wanted.predictions, labels).count { $0 != $1 }
+    let wrong = zip(wanted.classes, labels).count { $0 != $1 }
     expectClose(try found.sums.doubles(), [wanted.losses.reduce(0, +), Double(wrong)], within: 1e-12)
     expectClose(try found.gradient.doubles(), try wanted.requiredGradient().doubles(), within: 1e-14)
   }

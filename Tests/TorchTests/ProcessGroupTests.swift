@@ -51,7 +51,7 @@ struct ProcessGroupTests {
       weight: try channel(3), bias: try channel(4), runningMean: try channel(5), runningVariance: try channel(6),
       epsilon: 1e-5)
     let x = try part(1)
-    let there = try NormReLU.forward(x, parameters, by: .batchMoving(momentum: 0.3, over: group))
+    let there = try NormReLU.forward(x, parameters, by: .batchUpdating(momentum: 0.3, over: group))
     let back = try NormReLU.backward(part(2), input: x, parameters, statistics: there.statistics)
     let (weight, bias) = (try #require(back.weight), try #require(back.bias))
     try group?.sum([weight, bias])

@@ -9,23 +9,23 @@ import Torch
   func unit(set: String, unit: UnitCase) throws {
     // float32 values around 100 with a deviation below 1 have lost two digits before the computation begins.
     let tolerance = unit.offset == 0 ? 2e-5 : 2e-3
-    for statistics in [NormReLU.Statistics.running, .batch, .batchMoving(momentum: 0.3)] {
-      let plain = try UnitResult(unit, by: statistics, type: .float32, computed: .float64)
-      let found = try KernelSet.using(set) { try UnitResult(unit, by: statistics, type: .float32, computed: .float32) }
-      found.expectClose(to: plain, within: tolerance, "\(statistics)")
+    for mode in [NormMode.running, .batch, .batchUpdating(momentum: 0.3)] {
+      let plain = try UnitResult(unit, by: mode, type: .float32, computed: .float64)
+      let found = try KernelSet.using(set) { try UnitResult(unit, by: mode, type: .float32, computed: .float32) }
+      found.expectClose(to: plain, within: tolerance, "\(mode)")
     }
   }
 
   @Test("In bfloat16 it is that to the rounding of what is stored", arguments: sets.filter { $0 != "libtorch" })
   func halves(set: String) throws {
     for unit in UnitCase.all where unit.offset == 0 {
-      for statistics in [NormReLU.Statistics.running, .batch] {
-        let plain = try UnitResult(unit, by: statistics, type: .bfloat16, computed: .float64)
+      for mode in [NormMode.running, .batch] {
+        let plain = try UnitResult(unit, by: mode, type: .bfloat16, computed: .float64)
         let found = try KernelSet.using(set) {
-          try UnitResult(unit, by: statistics, type: .bfloat16, computed: .bfloat16)
+          try UnitResult(unit, by: mode, type: .bfloat16, computed: .bfloat16)
         }
         // 8 bits: half of 1/128 of a value several times the root mean square, and what is computed from such values.
-        found.expectClose(to: plain, within: 0.06, "\(unit.testDescription), \(statistics)")
+        found.expectClose(to: plain, within: 0.06, "\(unit.testDescription), \(mode)")
       }
     }
   }
@@ -88,10 +88,10 @@ import Torch
         runningVariance: try .full([16], 1), epsilon: 1e-5)
       let convolution = ResidualUnit.Convolution(
         weight: try tensor([16, 16, 3, 3], seed: 4), bias: try tensor([16], seed: 5), stride: stride)
-      let kept = try tensor(unit.outputShape, seed: 7).converted(to: type)
+      let skip = try tensor(unit.outputShape, seed: 7).converted(to: type)
       let made = try ResidualUnit.forward(
-        x, norm, by: .running, convolution, scale: 0.7, adding: kept, keepsResidual: true)
-      let (residual, sum) = (try #require(made.residual), try #require(made.sum))
+        x, norm, by: .running, convolution, scale: 0.7, adding: skip, keepsAdded: true)
+      let (residual, sum) = (try #require(made.added), try #require(made.sum))
       let gradient = try tensor(unit.outputShape, seed: 6).converted(to: type)
       let beside = try tensor(unit.shape, seed: 8).converted(to: type)
       let back = try ResidualUnit.backward(
@@ -106,7 +106,7 @@ import Torch
       let tolerance = type == .float32 ? 1e-5 : 1e-2
       let (squares, products) = (try #require(made.squares), try #require(back.products))
       let pairs = [
-        (squares.residual, try residual.sampleSquares()), (squares.sum, try sum.sampleSquares()),
+        (squares.added, try residual.sampleSquares()), (squares.sum, try sum.sampleSquares()),
         (products.squares, found.squares),
       ]
       for (here, there) in pairs {
@@ -132,9 +132,9 @@ import Torch
       let convolution = ResidualUnit.Convolution(
         weight: try .full([16, 16, 3, 3], size), bias: try .zeros([16]), stride: 1)
       let made = try ResidualUnit.forward(
-        x, norm, by: .running, convolution, adding: .zeros([2, 16, 4, 4]), keepsResidual: true)
+        x, norm, by: .running, convolution, adding: .zeros([2, 16, 4, 4]), keepsAdded: true)
       #expect(made.squares == nil)
-      let squares = try #require(made.residual).sampleSquares()
+      let squares = try #require(made.added).sampleSquares()
       #expect(squares.allSatisfy { $0 > 0 && $0.isFinite })
       let back = try ResidualUnit.backward(
         .init(.full([2, 16, 4, 4], 1)), input: x, norm, statistics: nil, convolution, beside: x, wantsParameters: false)
@@ -155,15 +155,15 @@ import Torch
         runningVariance: try .full([16], 1), epsilon: 1e-5)
       let convolution = ResidualUnit.Convolution(
         weight: try .full([16, 16, 3, 3], 0.1), bias: try .zeros([16]), stride: 1)
-      for statistics in [NormReLU.Statistics.running, .batch] {
-        let made = try ResidualUnit.forward(x, norm, by: statistics, convolution)
-        #expect(try #require(made.residual).isFinite() == false)
-        #expect(try NormReLU.forward(x, norm, by: statistics).output.isFinite() == false)
+      for mode in [NormMode.running, .batch] {
+        let made = try ResidualUnit.forward(x, norm, by: mode, convolution)
+        #expect(try #require(made.added).isFinite() == false)
+        #expect(try NormReLU.forward(x, norm, by: mode).output.isFinite() == false)
         let back = try ResidualUnit.backward(
           .init(x), input: .zeros([2, 16, 4, 4]), norm, statistics: made.statistics, convolution, wantsParameters: true)
         #expect(try #require(back.parameters?.weight).isFinite() == false)
       }
-      _ = try NormReLU.forward(x, norm, by: .batchMoving(momentum: 0.1))
+      _ = try NormReLU.forward(x, norm, by: .batchUpdating(momentum: 0.1))
       #expect(try norm.runningMean.isFinite() == false && norm.runningVariance.isFinite() == false)
     }
   }
@@ -201,7 +201,7 @@ import Torch
     // One value a channel has no variance.
     let single = try Tensor.zeros([1, 4, 1, 1])
     #expect(throws: TorchError.self) {
-      try ResidualUnit.forward(single, norm, by: .batchMoving(momentum: 0.1), convolution)
+      try ResidualUnit.forward(single, norm, by: .batchUpdating(momentum: 0.1), convolution)
     }
     #expect(throws: TorchError.self) {
       try NormReLU.backward(.zeros([1, 4, 8, 8], .bfloat16), input: fitting, norm, statistics: nil)

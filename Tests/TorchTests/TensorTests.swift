@@ -18,7 +18,7 @@ func logarithm(_ x: Double) -> Double { log(x) }
     #expect(throws: TorchError.self) { try Tensor([Float(1)], shape: [2]) }
     #expect(throws: TorchError.self) { try Libtorch.setThreads(0) }
     #expect(throws: TorchError.self) {
-      try CrossEntropy(logits: Tensor([0.0, 0], shape: [1, 2]), labels: Tensor([Int64(2)], shape: [1]))
+      try Predictions(logits: Tensor([0.0, 0], shape: [1, 2]), labels: Tensor([Int64(2)], shape: [1]))
     }
     #expect(throws: TorchError.self) {
       try Tensor([UInt8(0)], shape: [1, 1, 1, 1]).gatherImages(

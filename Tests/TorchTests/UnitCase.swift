@@ -59,7 +59,7 @@ struct UnitResult {
   ///   - type: of the activations, to which all that goes in is rounded before
   ///   - computed: the type in which it is computed
   init(
-    _ unit: UnitCase, by statistics: NormReLU.Statistics, type: ElementType, computed: ElementType,
+    _ unit: UnitCase, by mode: NormMode, type: ElementType, computed: ElementType,
     on device: Device = .cpu
   ) throws {
     let parameterType: ElementType = computed == .float64 ? .float64 : .float32
@@ -70,7 +70,7 @@ struct UnitResult {
       try unit.tensor(shape, seed: seed, plus: plus, rounded: .float32).converted(to: parameterType)
         .moved(to: device)
     }
-    let (x, kept) = (try activation(unit.shape, seed: 1, plus: unit.offset), try activation(unit.outputShape, seed: 2))
+    let (x, skip) = (try activation(unit.shape, seed: 1, plus: unit.offset), try activation(unit.outputShape, seed: 2))
     let norm = NormReLU.Parameters(
       weight: try parameter([unit.inputs], seed: 3, plus: 1.2), bias: try parameter([unit.inputs], seed: 4),
       runningMean: try parameter([unit.inputs], seed: 5),
@@ -84,10 +84,10 @@ struct UnitResult {
       runningVariance: try parameter([unit.outputs], seed: 12, plus: 1.5), epsilon: 1e-5)
 
     let made = try ResidualUnit.forward(
-      x, norm, by: statistics, convolution, scale: 0.5, adding: kept, keepsResidual: true, wantsSums: true)
+      x, norm, by: mode, convolution, scale: 0.5, adding: skip, keepsAdded: true, wantsSums: true)
     let sum = try #require(made.sum)
-    add("F", try #require(made.residual))
-    add("F + kept", sum)
+    add("F", try #require(made.added))
+    add("F + skip", sum)
     add("running mean", norm.runningMean)
     add("running variance", norm.runningVariance)
     // The sums that it leaves are those that the next normalisation would take itself.
@@ -112,9 +112,9 @@ struct UnitResult {
     add("∂input alone", try lean.input.resolved())
 
     // The input is rounded first, because near 0 the rounding of a result decides what the ReLU lets through.
-    let alone = try NormReLU.forward(kept, after, by: statistics)
+    let alone = try NormReLU.forward(skip, after, by: mode)
     let through = try NormReLU.backward(
-      activation(unit.outputShape, seed: 14), input: kept, after, statistics: alone.statistics)
+      activation(unit.outputShape, seed: 14), input: skip, after, statistics: alone.statistics)
     add("∂ of the normalisation", through.input)
   }
 

@@ -32,7 +32,7 @@ import Training
     #expect(throws: ArgumentError.self) { try plan.unrolling(step: 1, times: -1, scale: 1) }
     #expect(throws: ArgumentError.self) { try plan.unrolling(step: 1, times: .max, scale: 1) }
     #expect(throws: PlanError.self) {
-      try network.layout(of: .init(stage: 0, block: .max, use: .max))
+      try network.spec(of: .init(stage: 0, block: .max, use: .max))
     }
     #expect(throws: ArgumentError.self) { try network.recalibrated(for: [plan], batches: 0) { _ in try .zeros([1]) } }
   }
@@ -130,7 +130,7 @@ import Training
       #expect(throws: ArgumentError.self) {
         try BatchLoss(logits: logits, labels: labels, smoothing: smoothing, gradientScale: 1)
       }
-      #expect(throws: ArgumentError.self) { try CrossEntropy(logits: logits, labels: labels, smoothing: smoothing) }
+      #expect(throws: ArgumentError.self) { try Predictions(logits: logits, labels: labels, smoothing: smoothing) }
     }
     recipe.labelSmoothing = .nan
     #expect(throws: ArgumentError.self) { try StepTrainer(network, recipe, maker: maker) }

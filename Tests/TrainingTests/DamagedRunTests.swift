@@ -157,21 +157,17 @@ import Training
       ("\"step\":1,", "\"step\":-1,", "step -1 is not between"),
       ("\"step\":1,", "\"step\":9223372036854775807,", "step 9223372036854775807 is not between"),
       ("\"count\":16", "\"count\":9223372036854775807", "count 9223372036854775807"),
-      ("\"count\":16", "\"count\":-1", "count -1"), ("\"step\":2,", "\"step\":1,", "not in order"),
-      ("\"epoch\":3", "\"epoch\":-1", "epoch: -1"), ("\"steps\":3", "\"steps\":2", "among the network's 2"),
+      ("[\"train\",16,2,1,0,16]", "[\"train\",16,2,1,0,-1]", "count -1"),
+      ("[\"train\",16,2,1,0,16]", "[\"train\",16,1,1,0,16]", "two rows have the same keys"),
+      ("[\"train\",16,2,1,0,16]", "[\"train\",16,2,1,0]", "has 5 cells"),
+      ("[\"train\",16,2,1,0,16]", "[\"train\",16,4,1,0,16]", "one of the network's 3 steps"),
+      ("[\"train\",16,2,1,0,16]", "[\"test\",16,2,1,0,16]", "neither train nor validation"),
+      ("\"epoch\":3", "\"epoch\":-1", "epoch: -1"), ("\"step\":3", "\"step\":2", "not numbered 1, 2, 3"),
       ("\"steps\":[1,2]", "\"steps\":[1]", "steps [1] are not the first and the last"),
-      ("\"format\":3", "\"format\":2", "format 2"),
+      ("\"format\":4", "\"format\":3", "format 3"),
     ])
   func measures(_ old: String, _ new: String, _ words: String) throws {
-    var measures = MeasureResults.Measures()
-    let rows = (1...3).map {
-      StepStatistic(name: .init(step: $0, stage: 0, block: 0, projection: false), mean: 1, std: 0, count: 16)
-    }
-    measures.l2Ratio = .init(train: rows, validation: rows)
-    let results = MeasureResults(
-      run: "r", architecture: "resnet-8", checkpoint: "c", epoch: 3, data: "d",
-      samples: .init(train: 16, validation: 16),
-      steps: 3, provenance: .madeUp, measures: measures, absent: [.init(measure: "m", steps: 1...2, reason: "why")])
+    let results = try MeasureResults.madeUp((1...3).map { [.number(Double($0)), 1, 0, 16] }, samples: 16)
     try folder.writeHistory(results)
     let file = folder.historyFolder.appending(path: "epoch-00003.json")
     #expect(try folder.history() == [results])

@@ -119,10 +119,11 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     }
     let plain = try record(nil)
     let shared = try record { network in
-      let score = NetworkScore(network.architecture)
+      var sum = ScoreSum()
       let maker = try BatchMaker(statistics: dataset.statistics)
-      try measure([score], on: network, Samples(dataset.validation, count: samples, batch: 7, maker: maker))
-      return score.sum
+      try measure(
+        [], on: network, Samples(dataset.validation, count: samples, batch: 7, maker: maker), own: { sum.add($0) })
+      return sum
     }
     #expect(shared.validationError == plain.validationError)
     #expect(abs(shared.validationLoss - plain.validationLoss) < 1e-6 * plain.validationLoss)
@@ -144,13 +145,8 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
   func notNumbers() throws {
     let scratch = try Scratch()
     let folder = RunFolder(scratch.url)
-    let name = StepName(step: 1, stage: 0, block: 0, projection: false)
-    var measures = MeasureResults.Measures()
-    let statistics = [-Double.infinity, .infinity].map { StepStatistic(name: name, mean: $0, std: 0.1, count: 1) }
-    measures.l2Ratio = BySplit(train: [statistics[0]], validation: [statistics[1]])
-    let results = MeasureResults(
-      run: "r", architecture: "a", checkpoint: "c", epoch: 3, data: "d", samples: .init(train: 1, validation: 1),
-      steps: 1, provenance: .madeUp, measures: measures, absent: [.init(measure: "m", steps: 1...1, reason: "why")])
+    let results = try MeasureResults.madeUp(
+      [[1, .number(-.infinity), 0.1, 1], [2, .number(.infinity), 0.1, 1], [3, .number(.nan), 0.1, 1]], samples: 1)
     try folder.write(results)
     #expect(try folder.measures() == results)
     try folder.writeHistory(results)
@@ -379,17 +375,17 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
         guard try trainer.run() == .finished else { exit(3) }
         let maker = try BatchMaker(statistics: dataset.statistics)
         let samples = try Samples(dataset.validation, batch: 16, maker: maker)
-        var options = MeasureOptions(names: Set(MeasureName.allCases))
+        var options = MeasureOptions(names: Set(Registry.standard.names()))
         options.unrolling.times = 2
         _ = try MeasureSuite(trainer.network, options, train: samples, validation: samples).run()
         for _ in 0..<10 {
           let misfit = try Tensor.zeros([1, 9, 9, 9])
           guard (try? trainer.network.logits(misfit)) == nil else { exit(4) }
-          guard (try? Pass(trainer.network, images: misfit, mode: .training)) == nil else { exit(5) }
+          guard (try? Pass(trainer.network, images: misfit, mode: .batchUpdating())) == nil else { exit(5) }
           guard (try? Tensor([Float(1)], shape: [7])) == nil else { exit(6) }
         }
         // A pass that nobody goes back through.
-        _ = try Pass(trainer.network, images: maker.batch(dataset.train, 0..<4).images, mode: .training)
+        _ = try Pass(trainer.network, images: maker.batch(dataset.train, 0..<4).images, mode: .batchUpdating())
       }
       let before = Libtorch.liveTensors
       for _ in 0..<2 { try work(Scratch()) }

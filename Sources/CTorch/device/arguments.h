@@ -34,9 +34,9 @@ struct Forward {
   // C each: what is convolved is max(0, scale·x + shift).
   const float *scale, *shift;
   const float *filter, *bias;
-  // F = factor·(convolution + bias). Each of the three may be null; without `kept` there is no `sum`.
+  // F = factor·(convolution + bias). Each of the three may be null; without `skip` there is no `sum`.
   float factor;
-  const void *kept;
+  const void *skip;
   void *residual, *sum;
   // Channel sums of `sum`, or of `residual` where there is no `sum`; null where they are not wanted.
   double *sums;
@@ -111,10 +111,10 @@ struct NormGradient {
   float *gamma_gradient, *beta_gradient;
 };
 
-// out = kept + what a pending gradient comes to; `kept` may be null, and `out` may be one of those.
+// out = skip + what a pending gradient comes to; `skip` may be null, and `out` may be one of those.
 struct Resolve {
   int pixels, channels;
-  const void *kept;
+  const void *skip;
   PendingGradient gradient;
   void *out;
 };

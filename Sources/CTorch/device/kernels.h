@@ -440,17 +440,17 @@ struct FinishForward {
 
   using Seen = Pair<T>;
   __device__ Seen seen(int row, int own) const {
-    if (!args.kept) return {};
-    return Pair<T>::at(static_cast<const T *>(args.kept) + (pixel + row) * args.outputs + channel + own);
+    if (!args.skip) return {};
+    return Pair<T>::at(static_cast<const T *>(args.skip) + (pixel + row) * args.outputs + channel + own);
   }
 
-  __device__ void operator()(int row, int pair, int own, float one, float next, const Seen &kept) {
+  __device__ void operator()(int row, int pair, int own, float one, float next, const Seen &skip) {
     const int c = channel + own, place = (pixel + row) * args.outputs + c;
     const float found[2] = {args.factor * (one + args.bias[c]), args.factor * (next + args.bias[c + 1])};
     Pair<T> made = {{narrow<T>(found[0]), narrow<T>(found[1])}};
     if (args.residual) made.put(static_cast<T *>(args.residual) + place);
-    if (args.kept) {
-      made = {{narrow<T>(found[0] + wide(kept.values[0])), narrow<T>(found[1] + wide(kept.values[1]))}};
+    if (args.skip) {
+      made = {{narrow<T>(found[0] + wide(skip.values[0])), narrow<T>(found[1] + wide(skip.values[1]))}};
       made.put(static_cast<T *>(args.sum) + place);
     }
     for (int which = 0; which < 2; ++which) {
@@ -742,12 +742,12 @@ __device__ void resolve(const Resolve &args) {
   const int place = i * chunk<T>, channel = i % chunks * chunk<T>;
   const Pending<T> pending(args.gradient);
   const auto loaded = pending.load(place);
-  const auto kept = args.kept ? Chunk<T>::at(static_cast<const T *>(args.kept) + place) : Chunk<T>{};
+  const auto skip = args.skip ? Chunk<T>::at(static_cast<const T *>(args.skip) + place) : Chunk<T>{};
   const auto a = Values<T>::at(pending.a + channel), b = Values<T>::at(pending.b + channel),
              d = Values<T>::at(pending.d + channel);
   Chunk<T> out;
   for (int j = 0; j < chunk<T>; ++j) {
-    out.values[j] = narrow<T>(wide(kept.values[j]) + a.values[j] * wide(loaded.gradient.values[j]) +
+    out.values[j] = narrow<T>(wide(skip.values[j]) + a.values[j] * wide(loaded.gradient.values[j]) +
                               b.values[j] * wide(loaded.normed.values[j]) + d.values[j]);
   }
   out.put(static_cast<T *>(args.out) + place);

@@ -25,18 +25,27 @@ int64_t most_shared(const at::Tensor &tensor);
 /// Launches a kernel where `on` lies: of that name, or with its element type's name behind it.
 void launch_named(const at::Tensor &on, ctorch_launch launch, bool typed);
 
-/// - blocks: in x and y
+/// How a kernel is launched. Where `typed`, the name of the element type is behind the kernel's.
+struct Launch {
+  const char *kernel;
+  bool typed;
+  /// In x and y.
+  int64_t blocks[2];
+  int64_t threads;
+  /// Bytes of shared memory of a block.
+  int64_t shared;
+};
+
 /// - arguments: the kernel's, of arguments.h
 template <class Arguments>
-void launch(const at::Tensor &on, const char *kernel, bool typed, int64_t blocks_x, int64_t blocks_y, int threads,
-            int64_t shared, const Arguments &arguments) {
+void launch(const at::Tensor &on, const Launch &how, const Arguments &arguments) {
   launch_named(on,
-               {kernel,
-                {static_cast<uint32_t>(blocks_x), static_cast<uint32_t>(blocks_y)},
-                static_cast<uint32_t>(threads),
-                static_cast<size_t>(shared),
-                &arguments},
-               typed);
+               {.kernel = how.kernel,
+                .blocks = {static_cast<uint32_t>(how.blocks[0]), static_cast<uint32_t>(how.blocks[1])},
+                .threads = static_cast<uint32_t>(how.threads),
+                .shared = static_cast<size_t>(how.shared),
+                .arguments = &arguments},
+               how.typed);
 }
 
 }  // namespace ctorch::device

@@ -132,8 +132,16 @@ at::Tensor sums_of(const at::Tensor &x) {
   const int64_t pixels = pixels_of(images_of(x)), channels = x.size(1), threads = 256;
   const int64_t parts = std::clamp<int64_t>(pixels / 512, 1, 256);
   auto sums = room_for_sums(parts, channels, x);
-  launch(x, "channel_sums", true, parts, channels / channel_step, threads, threads * 2 * sizeof(double),
-         ChannelSums{static_cast<int>(pixels), static_cast<int>(channels), x.const_data_ptr(), sums_in(sums)});
+  launch(x,
+         {.kernel = "channel_sums",
+          .typed = true,
+          .blocks = {parts, channels / channel_step},
+          .threads = threads,
+          .shared = threads * 2 * static_cast<int64_t>(sizeof(double))},
+         ChannelSums{.pixels = static_cast<int>(pixels),
+                     .channels = static_cast<int>(channels),
+                     .x = x.const_data_ptr(),
+                     .sums = sums_in(sums)});
   return sums;
 }
 
@@ -157,13 +165,32 @@ void filter_gradients(UnitGradients &found, const Unit &unit, const Backward &ba
   const int64_t inputs = back.inputs, outputs = back.outputs, size = outputs * 9 * inputs + outputs;
   const FilterBlocks blocks(back.images, inputs, outputs, unit.x.element_size());
   const auto partial = made({blocks.parts, size}, unit.x, at::kFloat), all = made({size}, unit.x, at::kFloat);
-  launch(unit.x, "filter_gradient", true, blocks.parts, blocks.pairs, blocks.threads, blocks.shared,
-         FilterGradient{back.images, static_cast<int>(blocks.tiling.rows), back.inputs, back.outputs,
-                        static_cast<int>(blocks.parts), back.gradient, back.x, back.scale, back.shift,
-                        partial.mutable_data_ptr<float>()});
-  launch(
-      unit.x, "add_rows", false, divided(size, warp), 1, total_threads, total_threads * sizeof(float),
-      AddRows{static_cast<int>(blocks.parts), static_cast<int>(size), floats(partial), all.mutable_data_ptr<float>()});
+  launch(unit.x,
+         {.kernel = "filter_gradient",
+          .typed = true,
+          .blocks = {blocks.parts, blocks.pairs},
+          .threads = blocks.threads,
+          .shared = blocks.shared},
+         FilterGradient{.images = back.images,
+                        .rows = static_cast<int>(blocks.tiling.rows),
+                        .inputs = back.inputs,
+                        .outputs = back.outputs,
+                        .parts = static_cast<int>(blocks.parts),
+                        .gradient = back.gradient,
+                        .x = back.x,
+                        .scale = back.scale,
+                        .shift = back.shift,
+                        .partial = partial.mutable_data_ptr<float>()});
+  launch(unit.x,
+         {.kernel = "add_rows",
+          .typed = false,
+          .blocks = {divided(size, warp), 1},
+          .threads = total_threads,
+          .shared = total_threads * static_cast<int64_t>(sizeof(float))},
+         AddRows{.parts = static_cast<int>(blocks.parts),
+                 .size = static_cast<int>(size),
+                 .rows = floats(partial),
+                 .out = all.mutable_data_ptr<float>()});
   found.weight = all.narrow(0, 0, size - outputs).view({outputs, 3, 3, inputs}).permute({0, 3, 1, 2});
   found.bias = all.narrow(0, size - outputs, outputs);
 }
@@ -193,37 +220,47 @@ bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weigh
   return x.numel() / x.size(1) * std::max(x.size(1), weight.size(0)) <= INT32_MAX && fits(x, weight);
 }
 
-UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statistics statistics, double momentum,
-                   const at::Tensor &bias, double factor, const at::Tensor &kept, bool keeps_residual,
-                   bool wants_sums) {
+UnitOutput forward(const Unit &unit, const ForwardOptions &options) {
   const auto &x = unit.x;
+  const auto &input_sums = options.input_sums, &skip = options.skip;
   const int64_t inputs = x.size(1), outputs = unit.weight.size(0);
   const auto images = images_of(x);
   const auto both = made({4, inputs}, x, at::kFloat);
-  const bool by_batch = statistics != CTORCH_RUNNING;
+  const bool by_batch = options.mode.statistics != CTORCH_RUNNING;
   TORCH_CHECK(!input_sums.defined() || (input_sums.dim() == 3 && input_sums.size(1) == 2 &&
                                         input_sums.size(2) == inputs && input_sums.device() == x.device()),
               "sums of kernels that do not run any more");
   const auto sums = !by_batch ? at::Tensor() : input_sums.defined() ? input_sums : sums_of(x);
-  launch(x, "statistics", false, inputs / total_channels, 1, total_threads, total_shared,
-         Statistics{static_cast<int>(inputs), by_batch ? sums_in(sums) : Sums{}, static_cast<double>(pixels_of(images)),
-                    unit.norm.epsilon, statistics == CTORCH_BATCH_MOVING ? momentum : 0, floats(get(unit.norm.weight)),
-                    floats(get(unit.norm.bias)), get(unit.norm.running_mean).mutable_data_ptr<float>(),
-                    get(unit.norm.running_var).mutable_data_ptr<float>(), both.mutable_data_ptr<float>()});
+  launch(x,
+         {.kernel = "statistics",
+          .typed = false,
+          .blocks = {inputs / total_channels, 1},
+          .threads = total_threads,
+          .shared = total_shared},
+         Statistics{.channels = static_cast<int>(inputs),
+                    .sums = by_batch ? sums_in(sums) : Sums{},
+                    .pixels = static_cast<double>(pixels_of(images)),
+                    .epsilon = unit.norm.epsilon,
+                    .momentum = options.mode.statistics == CTORCH_BATCH_UPDATING ? options.mode.momentum : 0,
+                    .gamma = floats(get(unit.norm.weight)),
+                    .beta = floats(get(unit.norm.bias)),
+                    .running_mean = get(unit.norm.running_mean).mutable_data_ptr<float>(),
+                    .running_variance = get(unit.norm.running_var).mutable_data_ptr<float>(),
+                    .out = both.mutable_data_ptr<float>()});
 
   UnitOutput found;
   const auto room = [&] {
     return at::empty({x.size(0), outputs, x.size(2), x.size(3)},
                      x.options().memory_format(at::MemoryFormat::ChannelsLast));
   };
-  if (kept.defined()) found.sum = room();
-  if (!kept.defined() || keeps_residual) found.residual = room();
+  if (skip.defined()) found.sum = room();
+  if (!skip.defined() || options.keeps_added) found.added = room();
   if (by_batch) found.batch = both;
-  const auto filter = channels_last(unit.weight), offset = bias.contiguous();
+  const auto filter = channels_last(unit.weight), offset = options.bias.contiguous();
   TORCH_CHECK(offset.numel() == outputs && is_readable(offset, x), "a bias of ", offset.numel(), " values for ",
               outputs, " outputs");
   const ConvolutionBlocks blocks(images, inputs, outputs, false, x.element_size(), most_shared(x));
-  if (wants_sums) found.sums = room_for_sums(blocks.tiling.count, outputs, x);
+  if (options.wants_sums) found.sums = room_for_sums(blocks.tiling.count, outputs, x);
   Forward args{};
   args.images = images;
   args.rows = static_cast<int>(blocks.tiling.rows);
@@ -235,12 +272,18 @@ UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statis
   args.shift = row(both, 3);
   args.filter = static_cast<const float *>(checked(filter, x));
   args.bias = floats(offset);
-  args.factor = static_cast<float>(factor);
-  if (kept.defined()) args.kept = checked(kept, x);
-  if (found.residual.defined()) args.residual = found.residual.mutable_data_ptr();
+  args.factor = static_cast<float>(options.factor);
+  if (skip.defined()) args.skip = checked(skip, x);
+  if (found.added.defined()) args.residual = found.added.mutable_data_ptr();
   if (found.sum.defined()) args.sum = found.sum.mutable_data_ptr();
-  if (wants_sums) args.sums = found.sums.mutable_data_ptr<double>();
-  launch(x, "forward", true, blocks.tiling.count, outputs / blocks.channels, blocks.threads, blocks.shared, args);
+  if (options.wants_sums) args.sums = found.sums.mutable_data_ptr<double>();
+  launch(x,
+         {.kernel = "forward",
+          .typed = true,
+          .blocks = {blocks.tiling.count, outputs / blocks.channels},
+          .threads = blocks.threads,
+          .shared = blocks.shared},
+         args);
   return found;
 }
 
@@ -268,26 +311,46 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   args.filter = static_cast<const float *>(checked(filter, x));
   args.out = found.out.mutable_data_ptr();
   args.sums = sums.mutable_data_ptr<double>();
-  launch(x, "backward", true, blocks.tiling.count, inputs / blocks.channels, blocks.threads, blocks.shared, args);
+  launch(x,
+         {.kernel = "backward",
+          .typed = true,
+          .blocks = {blocks.tiling.count, inputs / blocks.channels},
+          .threads = blocks.threads,
+          .shared = blocks.shared},
+         args);
   if (wants_parameters) filter_gradients(found, unit, args);
 
   found.coefficients = made({3, inputs}, x, at::kFloat);
   found.norm_weight = made({inputs}, x, at::kFloat);
   found.norm_bias = made({inputs}, x, at::kFloat);
-  launch(x, "norm_gradient", false, inputs / total_channels, 1, total_threads, total_shared,
-         NormGradient{static_cast<int>(inputs), sums_in(sums), static_cast<double>(pixels_of(images)),
-                      floats(get(unit.norm.weight)), floats(batch), found.coefficients.mutable_data_ptr<float>(),
-                      found.norm_weight.mutable_data_ptr<float>(), found.norm_bias.mutable_data_ptr<float>()});
+  launch(x,
+         {.kernel = "norm_gradient",
+          .typed = false,
+          .blocks = {inputs / total_channels, 1},
+          .threads = total_threads,
+          .shared = total_shared},
+         NormGradient{.channels = static_cast<int>(inputs),
+                      .sums = sums_in(sums),
+                      .pixels = static_cast<double>(pixels_of(images)),
+                      .gamma = floats(get(unit.norm.weight)),
+                      .statistics = floats(batch),
+                      .coefficients = found.coefficients.mutable_data_ptr<float>(),
+                      .gamma_gradient = found.norm_weight.mutable_data_ptr<float>(),
+                      .beta_gradient = found.norm_bias.mutable_data_ptr<float>()});
   return found;
 }
 
-void resolve(const Gradient &gradient, const at::Tensor &kept, const at::Tensor &out) {
+void resolve(const Gradient &gradient, const at::Tensor &skip, const at::Tensor &out) {
   const auto images = images_of(gradient.gradient);
   const int64_t channels = gradient.gradient.size(1), threads = 256;
   const int64_t chunks = gradient.gradient.numel() * gradient.gradient.element_size() / 16;
-  launch(gradient.gradient, "resolve", true, divided(chunks, threads), 1, threads, 0,
-         Resolve{static_cast<int>(pixels_of(images)), static_cast<int>(channels),
-                 kept.defined() ? checked(kept, out) : nullptr, pending(gradient, out), checked(out, out)});
+  launch(gradient.gradient,
+         {.kernel = "resolve", .typed = true, .blocks = {divided(chunks, threads), 1}, .threads = threads, .shared = 0},
+         Resolve{.pixels = static_cast<int>(pixels_of(images)),
+                 .channels = static_cast<int>(channels),
+                 .skip = skip.defined() ? checked(skip, out) : nullptr,
+                 .gradient = pending(gradient, out),
+                 .out = checked(out, out)});
 }
 
 }  // namespace ctorch::device

@@ -21,14 +21,23 @@ struct Unit {
   const ctorch_norm &norm;
 };
 
-struct UnitOutput {
-  /// `batch` is 4×C: mean, inverse deviation, and scale and shift of what is convolved.
-  at::Tensor residual, sum, sums, batch;
+/// The rest of a forward pass, as `ctorch_unit_forward` has it; `input_sums` and `skip` may be undefined.
+struct ForwardOptions {
+  at::Tensor input_sums;
+  ctorch_norm_mode mode;
+  at::Tensor bias;
+  double factor;
+  at::Tensor skip;
+  bool keeps_added, wants_sums;
 };
 
-/// As `ctorch_unit` has it.
-UnitOutput forward(const Unit &unit, const at::Tensor &input_sums, ctorch_statistics statistics, double momentum,
-                   const at::Tensor &bias, double factor, const at::Tensor &kept, bool keeps_residual, bool wants_sums);
+/// The results, as `ctorch_unit_results` has them. `batch` is 4×C: mean, inverse deviation, and scale and shift of what
+/// is convolved.
+struct UnitOutput {
+  at::Tensor added, sum, sums, batch;
+};
+
+UnitOutput forward(const Unit &unit, const ForwardOptions &options);
 
 struct UnitGradients {
   at::Tensor out, coefficients, norm_weight, norm_bias, weight, bias;
@@ -39,12 +48,12 @@ struct Gradient {
   at::Tensor gradient, normed, coefficients;
 };
 
-/// As `ctorch_unit_backward` has it, after a forward by the batch's statistics; `out` is pending.
+/// The backward pass as `ctorch_unit_backward` has it, after a forward by the batch's statistics; `out` is pending.
 UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters);
 
-/// Computes a pending gradient and adds `kept` where it is defined. The result goes to `out`, which may share the
+/// Computes a pending gradient and adds `skip` where it is defined. The result goes to `out`, which may share the
 /// gradient's memory.
-void resolve(const Gradient &gradient, const at::Tensor &kept, const at::Tensor &out);
+void resolve(const Gradient &gradient, const at::Tensor &skip, const at::Tensor &out);
 
 }  // namespace ctorch::device
 

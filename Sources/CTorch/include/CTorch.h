@@ -107,14 +107,22 @@ int ctorch_scaled(ctorch_tensor a, double scale, ctorch_tensor *out) CTORCH_CHEC
 
 // MARK: layers, each with its backward
 
-/// Convolution with a square kernel. `weight` is O×I×K×K and is converted to the input's type.
-int ctorch_conv2d(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias, int stride, int padding,
-                  ctorch_tensor *out) CTORCH_CHECKED;
-/// Gradients of a convolution; a null `grad_input`, or a null `grad_weight` with a null `grad_bias`, is
-/// not computed. Parameter gradients have the parameters' type.
-int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorch_tensor weight, int stride,
-                           int padding, ctorch_tensor *grad_input, ctorch_tensor *grad_weight,
-                           ctorch_tensor *grad_bias) CTORCH_CHECKED;
+/// A convolution with a square kernel: `weight` is O×I×K×K, `bias` O. Both are converted to the input's type.
+typedef struct {
+  ctorch_tensor weight, bias;
+  /// Along both axes.
+  int stride, padding;
+} ctorch_convolution;
+
+/// Gradients of a convolution, those of the parameters in the parameters' type. What was not wanted is null.
+typedef struct {
+  ctorch_tensor input, weight, bias;
+} ctorch_convolution_gradients;
+
+int ctorch_conv2d(ctorch_tensor input, const ctorch_convolution *convolution, ctorch_tensor *out) CTORCH_CHECKED;
+/// The backward pass of `ctorch_conv2d`; the bias is not read.
+int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, const ctorch_convolution *convolution,
+                           bool wants_input, bool wants_parameters, ctorch_convolution_gradients *out) CTORCH_CHECKED;
 
 /// One batch normalisation: C values each, and what is added to a variance.
 typedef struct {
@@ -124,15 +132,21 @@ typedef struct {
   ctorch_group group;
 } ctorch_norm;
 
-/// By what a normalisation runs.
+/// The statistics by which a normalisation runs.
 typedef enum {
   /// The running statistics.
   CTORCH_RUNNING = 0,
   /// The batch's own; the running ones stay as they are.
   CTORCH_BATCH = 1,
-  /// The batch's own, which move the running ones by `momentum`.
-  CTORCH_BATCH_MOVING = 2,
+  /// The batch's own, which also update the running ones.
+  CTORCH_BATCH_UPDATING = 2,
 } ctorch_statistics;
+
+/// How a normalisation runs. `momentum` is the part of the batch's statistics in the updated running ones.
+typedef struct {
+  ctorch_statistics statistics;
+  double momentum;
+} ctorch_norm_mode;
 
 /// The gradient with respect to the input of a normalisation, of which the normalisation's own way back may still have
 /// to be gone: a·gradient + b·normed + d, with a, b and d a channel each in `coefficients`. Where `coefficients` is
@@ -146,42 +160,80 @@ typedef struct {
   ctorch_tensor norm_weight, norm_bias, weight, bias;
 } ctorch_unit_gradients;
 
+/// One unit of a residual function: F = scale·conv(max(0, normalised input)). A unit pads by itself, so that stride 1
+/// keeps the size: `convolution.padding` is not read.
+typedef struct {
+  ctorch_tensor input;
+  /// Channel sums of the input, as an earlier unit returned them; null where they are not known.
+  ctorch_tensor input_sums;
+  ctorch_norm norm;
+  ctorch_norm_mode mode;
+  ctorch_convolution convolution;
+  double scale;
+  /// The tensor that F is added to; null for none.
+  ctorch_tensor skip;
+  /// Whether F itself is wanted beside the sum.
+  bool keeps_added;
+  /// Whether the channel sums of the result are wanted.
+  bool wants_sums;
+} ctorch_unit_forward;
+
+/// The results of a unit; each may be null.
+typedef struct {
+  /// F, where there was no skip or it was to be kept.
+  ctorch_tensor added;
+  /// skip + F
+  ctorch_tensor sum;
+  /// What the normalisation of the result (of `sum` where there is one) begins with.
+  ctorch_tensor sums;
+  /// ΣF² and Σ(skip + F)² of each sample (2×N, float64), where F was kept.
+  ctorch_tensor squares;
+  /// As `ctorch_norm_relu` returns it; more rows may follow, for the backward pass.
+  ctorch_tensor batch;
+  /// max(0, normalised input), where the backward pass reads it instead of making it again.
+  ctorch_tensor normed;
+} ctorch_unit_results;
+
+/// The backward pass of a unit of scale 1, from the gradient with respect to F.
+typedef struct {
+  ctorch_pending gradient;
+  ctorch_tensor input;
+  ctorch_norm norm;
+  /// What the forward pass returned.
+  ctorch_tensor batch, normed;
+  ctorch_convolution convolution;
+  /// After a forward pass by running statistics, what is added to the gradient with respect to the input; or null.
+  ctorch_tensor skip;
+  /// After such a forward pass, a tensor whose products with that sum are wanted; or null.
+  ctorch_tensor beside;
+  bool wants_parameters;
+} ctorch_unit_backward_pass;
+
+typedef struct {
+  /// Pending where the unit ran by the batch's statistics.
+  ctorch_pending input;
+  /// Σ beside·input and Σ input² of each sample (2×N, float64); may be null.
+  ctorch_tensor products;
+  /// Null where they were not wanted; those of a normalisation by running statistics are not computed.
+  ctorch_unit_gradients parameters;
+} ctorch_unit_backward_results;
+
 /// max(0, normalised input). By the batch's statistics these are returned in `batch` (2×C: mean, inverse deviation);
 /// else it stays null. `sums`, where not null, are the input's as `ctorch_unit` returns them.
-int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor sums, ctorch_norm norm, ctorch_statistics statistics,
-                     double momentum, ctorch_tensor *out, ctorch_tensor *batch) CTORCH_CHECKED;
+int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor sums, ctorch_norm norm, ctorch_norm_mode mode,
+                     ctorch_tensor *out, ctorch_tensor *batch) CTORCH_CHECKED;
 /// The way back through `ctorch_norm_relu`; `batch` is what it returned. Where that is null there are no parameter
 /// gradients. `grad_output` is consumed: its elements are overwritten.
 int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorch_norm norm, ctorch_tensor batch,
                               ctorch_tensor *grad_input, ctorch_tensor *grad_weight,
                               ctorch_tensor *grad_bias) CTORCH_CHECKED;
 
-/// One unit of a residual function in one pass: F = scale·conv(max(0, normalised input)), a square kernel padded to
-/// keep the size at stride 1.
-/// - `kept`: where not null, F + kept is returned in `sum`; F itself then only where `keeps_residual`
-/// - `sums`: where not null, receives what the normalisation of the result (of `sum` where there is one) begins with;
-/// it
-///   may stay null
-/// - `squares`: receives ΣF² and Σ(F + kept)² of each sample (2×N, float64) where `keeps_residual`; it may stay null
-/// - `batch`: as of `ctorch_norm_relu`; more rows may follow, for the way back
-/// - `normed`: receives max(0, normalised input) where the way back reads it instead of making it again; it may stay
-/// null
-int ctorch_unit(ctorch_tensor input, ctorch_tensor input_sums, ctorch_norm norm, ctorch_statistics statistics,
-                double momentum, ctorch_tensor weight, ctorch_tensor bias, int stride, double scale, ctorch_tensor kept,
-                bool keeps_residual, ctorch_tensor *residual, ctorch_tensor *sum, ctorch_tensor *sums,
-                ctorch_tensor *squares, ctorch_tensor *batch, ctorch_tensor *normed) CTORCH_CHECKED;
-/// The way back through `ctorch_unit` of scale 1, with the gradient with respect to F; `batch` and `normed` are what
-/// that returned. `out` is pending where the unit ran by the batch's statistics; else it is whole, with `kept` added
-/// where that is not null, and its products with `beside`, where that is not null, go to `products` (2×N, float64: Σ
-/// beside·out and Σ out² of each sample), which may stay null. `gradients` may be null; those of a normalisation by
-/// running statistics are not computed.
-int ctorch_unit_backward(ctorch_pending gradient, ctorch_tensor input, ctorch_norm norm, ctorch_tensor batch,
-                         ctorch_tensor normed, ctorch_tensor weight, int stride, ctorch_tensor kept,
-                         ctorch_tensor beside, ctorch_pending *out, ctorch_tensor *products,
-                         ctorch_unit_gradients *gradients) CTORCH_CHECKED;
-/// Computes a pending gradient and adds `kept` where it is not null. It may overwrite the pending gradient's own
+/// Runs a unit, in one pass over its input where there is a kernel for it.
+int ctorch_unit(const ctorch_unit_forward *unit, ctorch_unit_results *out) CTORCH_CHECKED;
+int ctorch_unit_backward(const ctorch_unit_backward_pass *unit, ctorch_unit_backward_results *out) CTORCH_CHECKED;
+/// Computes a pending gradient and adds `skip` where it is not null. It may overwrite the pending gradient's own
 /// elements.
-int ctorch_resolve(ctorch_pending gradient, ctorch_tensor kept, ctorch_tensor *out) CTORCH_CHECKED;
+int ctorch_resolve(ctorch_pending gradient, ctorch_tensor skip, ctorch_tensor *out) CTORCH_CHECKED;
 
 /// The kernels that run here, the fastest first, and "libtorch", which is none of ours: names separated by commas.
 const char *ctorch_kernel_sets(void);
@@ -231,23 +283,32 @@ int ctorch_linear_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorc
                            ctorch_tensor *grad_input, ctorch_tensor *grad_weight,
                            ctorch_tensor *grad_bias) CTORCH_CHECKED;
 
-/// Cross-entropy of softmax(logits) per sample. Writes N values each to `losses` (nats), `entropies`
-/// (of the softmax, nats), `margins` (p_y − max_{k≠y} p_k) and `predictions` (lowest index among equals);
-/// each may be null.
+/// Room for N values each of a classifier's predictions; each may be null.
+typedef struct {
+  /// Cross-entropy, in nats.
+  double *losses;
+  /// Entropy of the softmax, in nats.
+  double *entropies;
+  /// p_y − max_{k≠y} p_k
+  double *margins;
+  /// The class with the largest logit, the lowest among equals.
+  int64_t *classes;
+} ctorch_predictions;
+
+/// Cross-entropy of softmax(logits) per sample. With `smoothing` s the target is (1 − s)·onehot + s/classes.
 /// `grad_logits`, where not null, gets each sample's ∂loss/∂logits times `grad_scale`.
-/// With `smoothing` s the target is (1 − s)·onehot + s/classes.
 int ctorch_cross_entropy(ctorch_tensor logits, ctorch_tensor labels, double smoothing, double grad_scale,
-                         double *losses, double *entropies, double *margins, int64_t *predictions,
-                         ctorch_tensor *grad_logits) CTORCH_CHECKED;
+                         ctorch_predictions out, ctorch_tensor *grad_logits) CTORCH_CHECKED;
 
 /// Computes what training needs of a batch's cross-entropy, without waiting for a device: `sums` is Σ loss and the
 /// number of wrong predictions (2, float64), and `grad_logits` is as in `ctorch_cross_entropy`.
 int ctorch_batch_loss(ctorch_tensor logits, ctorch_tensor labels, double smoothing, double grad_scale,
                       ctorch_tensor *sums, ctorch_tensor *grad_logits) CTORCH_CHECKED;
 
-/// The odds against the true class: u = log((1 − p_y) / p_y) a sample. Writes N values of 1 − p_y to `doubts` and each
-/// sample's ∂u/∂logits to `grad_logits`; that of the cross-entropy is the same times 1 − p_y.
-int ctorch_log_odds(ctorch_tensor logits, ctorch_tensor labels, double *doubts,
+/// The odds against the true class: u = log((1 − p_y) / p_y) per sample. Writes N values of 1 − p_y to
+/// `error_probabilities` and each sample's ∂u/∂logits to `grad_logits`; that of the cross-entropy is the same times
+/// 1 − p_y.
+int ctorch_log_odds(ctorch_tensor logits, ctorch_tensor labels, double *error_probabilities,
                     ctorch_tensor *grad_logits) CTORCH_CHECKED;
 
 // MARK: reductions a sample
@@ -270,13 +331,69 @@ int ctorch_gather_images(ctorch_tensor images, ctorch_tensor selection, ctorch_t
 /// the step where Σ loss still is a number. `skip` (1, float32) is 1 where it is none, else 0.
 int ctorch_count_step(ctorch_tensor totals, ctorch_tensor sums, ctorch_tensor *skip) CTORCH_CHECKED;
 
-/// Stochastic gradient descent with momentum on `count` tensors, in place:
+/// A step of stochastic gradient descent with momentum, in place on `count` tensors:
 /// v ← momentum·v + g + decay·p;  p ← p − rate·(nesterov ? g + decay·p + momentum·v : v).
-/// `rate` is one number of any floating type. Nothing happens where `skip` (1, float32) is 1; it may be null. Where
-/// momentum is 0 the velocities are left as they are.
-int ctorch_sgd(const ctorch_tensor *parameters, const ctorch_tensor *gradients, const ctorch_tensor *velocities,
-               int count, ctorch_tensor rate, double momentum, double decay, bool nesterov,
-               ctorch_tensor skip) CTORCH_CHECKED;
+typedef struct {
+  const ctorch_tensor *parameters, *gradients, *velocities;
+  int count;
+  /// One number of any floating type.
+  ctorch_tensor rate;
+  /// Where it is 0 the velocities are left as they are.
+  double momentum;
+  double decay;
+  bool nesterov;
+  /// Nothing happens where it is 1 (1, float32); it may be null.
+  ctorch_tensor unless;
+} ctorch_sgd_step;
+
+int ctorch_sgd(const ctorch_sgd_step *step) CTORCH_CHECKED;
+
+// MARK: recorded operations, whose gradients libtorch's autograd finds
+
+/// How often this library has written the tensor's memory since it was first asked, by any handle to it; what a CUDA
+/// graph's replay writes is not counted.
+int64_t ctorch_writes(ctorch_tensor tensor);
+
+/// Begins a record: a value on the memory of `tensor`, which must not be written until the gradients are found. Where
+/// `watched`, operations on the value are recorded. Refused while a CUDA graph is being captured.
+int ctorch_tape_leaf(ctorch_tensor tensor, bool watched, ctorch_tensor *out) CTORCH_CHECKED;
+
+/// Operations on values of N×C×H×W.
+typedef enum {
+  CTORCH_TAPE_RELU = 0,
+  CTORCH_TAPE_SIGMOID = 1,
+  /// scale·a
+  CTORCH_TAPE_SCALE = 2,
+  /// The mean over each channel's pixels: N×C×1×1.
+  CTORCH_TAPE_MEAN = 3,
+  /// a + scale·b
+  CTORCH_TAPE_ADD = 4,
+  /// a·b, b's sizes of 1 being repeated.
+  CTORCH_TAPE_MULTIPLY = 5,
+} ctorch_tape_operation;
+
+/// - b: null for operations on one value
+int ctorch_tape_apply(ctorch_tape_operation operation, ctorch_tensor a, ctorch_tensor b, double scale,
+                      ctorch_tensor *out) CTORCH_CHECKED;
+/// - convolution: of values; its bias may be null
+int ctorch_tape_convolve(ctorch_tensor input, const ctorch_convolution *convolution, ctorch_tensor *out) CTORCH_CHECKED;
+/// Batch normalisation without ReLU. Its γ and β are values, its running statistics are tensors.
+int ctorch_tape_normalise(ctorch_tensor input, const ctorch_norm *norm, ctorch_norm_mode mode,
+                          ctorch_tensor *out) CTORCH_CHECKED;
+/// A value as a tensor that no longer belongs to the record; channels-last.
+int ctorch_tape_result(ctorch_tensor value, ctorch_tensor *out) CTORCH_CHECKED;
+
+/// Asks for the gradients of a scalar with respect to watched values, from its gradient with respect to `result`.
+typedef struct {
+  ctorch_tensor result, gradient;
+  const ctorch_tensor *values;
+  int count;
+  /// Whether it will be asked again; else the record is freed.
+  bool keeps_record;
+} ctorch_tape_question;
+
+/// - out: room for `count` gradients, each of its value's shape and type
+int ctorch_tape_gradients(const ctorch_tape_question *question, ctorch_tensor *out) CTORCH_CHECKED;
 
 // MARK: work that a device does later
 

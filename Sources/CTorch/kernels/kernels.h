@@ -37,7 +37,7 @@ struct Images {
   }
 };
 
-/// F = factor·(conv3×3(ReLU(scale·x + shift)) + bias), and F + kept.
+/// F = factor·(conv3×3(ReLU(scale·x + shift)) + bias), and F + skip.
 struct Forward {
   /// The images of x.
   Images images;
@@ -53,7 +53,7 @@ struct Forward {
   const float *bias;
   float factor;
   /// Where not null, of F's shape.
-  const void *kept;
+  const void *skip;
   /// Either may be null.
   void *residual, *sum;
   /// Whether the sums a channel are wanted, and those an image.
@@ -76,10 +76,10 @@ struct Backward {
   /// Packed by `pack_filter`, rotated.
   const float *filter;
   /// Receives the gradient with respect to scale·x + shift, of x's shape. Where `factor`, a channel of x, is not null,
-  /// that times the factor, and `kept` added where it is not null.
+  /// that times the factor, and `skip` added where it is not null.
   void *out;
   const float *factor;
-  const void *kept;
+  const void *skip;
   /// Whether the filter's gradient and the sums a channel are wanted.
   bool parameters;
   /// Where not null, of x's shape, something whose products with `out` are wanted, an image each.
@@ -106,7 +106,7 @@ struct Kernels {
   void (*unpack_gradient)(const float *sums, int64_t parts, int64_t inputs, int64_t outputs, float *gradient,
                           int64_t begin, int64_t end);
   /// `sums`: Σ and Σ² of what is stored, before it is rounded to the element type, a channel of F each, one after the
-  /// other; then, where they are wanted, ΣF² and Σ(F + kept)², an image each.
+  /// other; then, where they are wanted, ΣF² and Σ(F + skip)², an image each.
   void (*forward)(const Forward &, int64_t begin, int64_t end, double *sums);
   /// `filter_gradient`: `gradient_size` floats. `sums`: Σg and Σg·(x − mean), a channel of x each, then Σ of F's
   /// gradient, a channel of F; then, where something is beside, Σ beside·out and Σ out², an image each.
@@ -121,8 +121,8 @@ struct Kernels {
   void (*norm_relu_backward)(const Pixels &, const void *gradient, const void *x, const float *scale,
                              const float *shift, const float *mean, void *out, int64_t begin, int64_t end,
                              double *sums);
-  /// out = kept + a·gradient + b·x + d; `kept`, and `x` with b and d, may be null. May write over any.
-  void (*norm_gradient)(const Pixels &, const void *kept, const void *gradient, const void *x, const float *a,
+  /// out = skip + a·gradient + b·x + d; `skip`, and `x` with b and d, may be null. May write over any.
+  void (*norm_gradient)(const Pixels &, const void *skip, const void *gradient, const void *x, const float *a,
                         const float *b, const float *d, void *out, int64_t begin, int64_t end);
 
   /// Σab, Σaa and Σbb of `count` elements. The products and their sums are float64: squares of the gradient of a sample

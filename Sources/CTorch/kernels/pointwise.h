@@ -63,7 +63,7 @@ void norm_relu_backward_of(const Pixels &pixels, const Element *gradient, const 
 }
 
 template <class Element>
-void norm_gradient_of(const Pixels &pixels, const Element *kept, const Element *gradient, const Element *x,
+void norm_gradient_of(const Pixels &pixels, const Element *skip, const Element *gradient, const Element *x,
                       const float *a, const float *b, const float *d, Element *out, int64_t begin, int64_t end) {
   const int64_t width = pixels.channels;
   for_runs(begin, end, width, [&](auto tail, int64_t first, int64_t last, int64_t channel, int64_t lanes) {
@@ -74,7 +74,7 @@ void norm_gradient_of(const Pixels &pixels, const Element *kept, const Element *
       const int64_t place = p * width + channel;
       Vector value = load<tail>(gradient + place, lanes) * times;
       if (x) value += load<tail>(x + place, lanes) * slope + offset;
-      if (kept) value += load<tail>(kept + place, lanes);
+      if (skip) value += load<tail>(skip + place, lanes);
       store<tail>(out + place, value, lanes);
     }
   });
@@ -140,8 +140,8 @@ inline void norm_relu_backward(const Pixels &pixels, const void *gradient, const
              shift, mean, static_cast<Element *>(out), begin, end, sums)
 }
 
-inline void norm_gradient(const Pixels &pixels, const void *kept, const void *gradient, const void *x, const float *a,
+inline void norm_gradient(const Pixels &pixels, const void *skip, const void *gradient, const void *x, const float *a,
                           const float *b, const float *d, void *out, int64_t begin, int64_t end) {
-  BY_ELEMENT(norm_gradient_of, static_cast<const Element *>(kept), static_cast<const Element *>(gradient),
+  BY_ELEMENT(norm_gradient_of, static_cast<const Element *>(skip), static_cast<const Element *>(gradient),
              static_cast<const Element *>(x), a, b, d, static_cast<Element *>(out), begin, end)
 }

@@ -16,7 +16,7 @@ template <class Element, bool Tail>
 struct ForwardSink {
   Vector bias, factor, pivot = zero(), sum = zero(), squares = zero();
   Vector residual_squares = zero(), both_squares = zero();
-  const Element *kept;
+  const Element *skip;
   Element *residual, *both;
   int64_t lanes, count = 0;
   bool sums, wants_squares;
@@ -24,7 +24,7 @@ struct ForwardSink {
   ALWAYS_INLINE ForwardSink(const Forward &args, int64_t channel, int64_t lanes)
       : bias(load(args.bias + channel)),
         factor(zero() + args.factor),
-        kept(args.kept ? static_cast<const Element *>(args.kept) + channel : nullptr),
+        skip(args.skip ? static_cast<const Element *>(args.skip) + channel : nullptr),
         residual(args.residual ? static_cast<Element *>(args.residual) + channel : nullptr),
         both(args.sum ? static_cast<Element *>(args.sum) + channel : nullptr),
         lanes(lanes),
@@ -36,7 +36,7 @@ struct ForwardSink {
     if (residual) store<Tail>(residual + offset, value, lanes);
     if (wants_squares) residual_squares += value * value;
     if (both) {
-      value += load<Tail>(kept + offset, lanes);
+      value += load<Tail>(skip + offset, lanes);
       store<Tail>(both + offset, value, lanes);
     }
     if (wants_squares) both_squares += value * value;
@@ -63,7 +63,7 @@ template <class Element, bool Tail>
 struct BackwardSink {
   Vector scale, shift, mean, factor = zero(), sum = zero(), product = zero();
   Vector beside_product = zero(), out_squares = zero();
-  const Element *x, *kept, *beside;
+  const Element *x, *skip, *beside;
   Element *out;
   int64_t lanes;
   bool scales, sums;
@@ -73,7 +73,7 @@ struct BackwardSink {
         shift(load(args.shift + channel)),
         mean(load(args.mean + channel)),
         x(static_cast<const Element *>(args.x) + channel),
-        kept(args.kept ? static_cast<const Element *>(args.kept) + channel : nullptr),
+        skip(args.skip ? static_cast<const Element *>(args.skip) + channel : nullptr),
         beside(args.beside ? static_cast<const Element *>(args.beside) + channel : nullptr),
         out(static_cast<Element *>(args.out) + channel),
         lanes(lanes),
@@ -91,7 +91,7 @@ struct BackwardSink {
     }
     if (scales) {
       value *= factor;
-      if (kept) value += load<Tail>(kept + offset, lanes);
+      if (skip) value += load<Tail>(skip + offset, lanes);
     }
     store<Tail>(out + offset, value, lanes);
     if (beside) {
@@ -185,7 +185,7 @@ void forward_pass(const Forward &args, int64_t begin, int64_t end, double *sums)
     const Ahead<Element> now(made, chunk, chunk + rows, 0);
     const Ahead<Element> next(images, chunk + rows, std::min(end, chunk + rows + step), 1);
     for (int64_t p = 0; p < positions; ++p) {
-      now.template fetch<false>(args.kept, args.outputs, p);
+      now.template fetch<false>(args.skip, args.outputs, p);
       now.template fetch<true>(args.sum, args.outputs, p);
       now.template fetch<true>(args.residual, args.outputs, p);
       next.template fetch<false>(args.x, args.inputs, p);
@@ -232,7 +232,7 @@ void backward_pass(const Backward &args, int64_t begin, int64_t end, float *filt
     const Ahead<Element> next(made, chunk + rows, std::min(end, chunk + rows + step), 1);
     for (int64_t p = 0; p < positions; ++p) {
       now.template fetch<false>(args.x, args.inputs, p);
-      now.template fetch<false>(args.kept, args.inputs, p);
+      now.template fetch<false>(args.skip, args.inputs, p);
       now.template fetch<false>(args.beside, args.inputs, p);
       now.template fetch<true>(args.out, args.inputs, p);
       if (!args.parameters) {

@@ -1,0 +1,144 @@
+import ArgumentParser
+import Foundation
+import ImageDatasets
+import IterativeInference
+import ResidualNetworks
+import Torch
+import Training
+
+struct BenchCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "bench",
+    abstract: "Times one piece of work, a repetition for every line on standard input.",
+    discussion: """
+      The part of `make bench` that runs ours: prints "ready", then the seconds of one repetition for every line that
+      it reads, and at the end the peak memory of the process. benchmarks/run.py steps it in turn with PyTorch.
+      """,
+    shouldDisplay: false)
+
+  enum Work: String, ExpressibleByArgument, CaseIterable {
+    case train, evaluate
+    /// The measures that are named.
+    case measure
+    /// The recording after an epoch of training.
+    case record
+    /// As many forward passes as there are steps.
+    case forwards
+    /// Every step dropped in turn.
+    case drops
+    /// All measures.
+    case suite
+  }
+
+  @Option var model = "resnet-20"
+  @Option var work = Work.train
+  @Option var precision = Precision.fp32
+  @Option(parsing: .unconditional) var batch = 128
+  @Option(parsing: .unconditional) var warmups = 2
+  /// The measures of `--work measure`, separated by commas.
+  @Option var measures = ""
+  /// Steps of training in each repetition.
+  @Option(parsing: .unconditional) var steps = 1
+  /// Prints the architecture, as a checkpoint has it, instead of running anything.
+  @Flag var architecture = false
+  /// Runs a GPU's steps operation by operation.
+  @Flag var plainSteps = false
+  /// A kernel set; the fastest where none is named.
+  @Option var kernels: String?
+  @OptionGroup var device: DeviceOptions
+  @OptionGroup var threads: ThreadOptions
+
+  func run() throws {
+    if architecture {
+      return answer(String(decoding: try JSONEncoder().encode(Architecture.find(model)), as: UTF8.self))
+    }
+    try threads.apply()
+    let device = try device.use()
+    if device.isAsynchronous, work != .train, work != .evaluate {
+      throw ValidationError("--work \(work.rawValue) is timed on the processor only")
+    }
+    if device.isAsynchronous, !plainSteps, !DeviceGraph.isPossible(on: device) {
+      throw ValidationError(
+        "steps cannot be captured, this program was built without CUDA's headers: name --plain-steps")
+    }
+    if let kernels { try KernelSet.use(kernels) }
+    // The benchmark must measure what was asked for, not something else under its name.
+    if device.isAsynchronous, kernels == nil, let why = KernelSet.problem(on: device) {
+      throw ValidationError("\(device) does not run ResLens's kernels (\(why)): name --kernels libtorch")
+    }
+    let repetition = try prepared(device)
+    for _ in 0..<warmups { try repetition() }
+    answer("ready")
+    while readLine() != nil {
+      let began = ContinuousClock.now
+      try repetition()
+      answer("\((ContinuousClock.now - began) / .seconds(1))")
+    }
+    var usage = rusage()
+    getrusage(.init(RUSAGE_SELF.rawValue), &usage)
+    answer("{\"peak_bytes\": \(usage.ru_maxrss * 1024)}")
+  }
+
+  private func answer(_ line: String) {
+    print(line)
+    fflush(nil)
+  }
+
+  /// One repetition as a call; what it needs is made before.
+  private func prepared(_ device: Device) throws -> () throws -> Void {
+    let architecture = try Architecture.find(model)
+    let dataset = try Synthetic.dataset(train: batch, validation: 1)
+    switch work {
+    case .train:
+      let recipe = try Recipe.find("quick", for: architecture)
+      let trainer = try StepTrainer(
+        ResidualNetwork(architecture, seed: 0).moved(to: device), recipe,
+        maker: BatchMaker(statistics: dataset.statistics, type: precision.type, device: device),
+        capturesSteps: !plainSteps)
+      let indices = Array(0..<batch)
+      return {
+        // A GPU is waited for once a repetition, as by its twin.
+        for _ in 0..<steps { try trainer.step(on: dataset.train, indices, epoch: 0, rate: 0.01) }
+        let outcome = try trainer.outcome()
+        // After such a loss a GPU's steps change nothing and take less.
+        guard outcome.lossSum.isFinite else { throw ValidationError("the loss is not finite any more") }
+      }
+    case .evaluate, .forwards, .drops:
+      let network = try ResidualNetwork(architecture, seed: 0).moved(to: device)
+      let images = try BatchMaker(statistics: dataset.statistics, type: precision.type, device: device)
+        .batch(dataset.train, 0..<batch).images
+      let steps = architecture.steps.map(\.id.number)
+      switch work {
+      case .drops:
+        let plans = try steps.map { try network.plan.dropping(step: $0) }
+        return {
+          try network.run(plans, on: network.begin(images)) { _ = try network.classify($1) }
+        }
+      case .forwards: return { for _ in steps { _ = try network.logits(images) } }
+      // Read, for which a GPU is waited.
+      default: return { _ = try network.logits(images).doubles() }
+      }
+    case .measure, .record, .suite:
+      let network = try ResidualNetwork(architecture, seed: 0).moved(to: device)
+      let maker = try BatchMaker(statistics: dataset.statistics, device: device)
+      let samples = try Samples(dataset.train, batch: batch, maker: maker)
+      return { try measure(network, samples) }
+    }
+  }
+
+  private func measure(_ network: ResidualNetwork, _ samples: Samples) throws {
+    let registry = Registry.standard
+    var context = MeasureContext(network.architecture, MeasureOptions(names: []), samples: samples.count)
+    let names: Set<String>
+    switch work {
+    case .measure: names = Set(try registry.parse(measures, option: "measures"))
+    case .record: names = Set(registry.names(where: \.whileTraining))
+    default:
+      names = Set(registry.names())
+      context.options.lesions.samples = nil
+      try context.prepareUnrolling(of: network, train: samples)
+    }
+    let taken = try registry.measures(named: names).compactMap { try $0.init(context) }
+    try IterativeInference.measure(taken, on: network, samples)
+  }
+}

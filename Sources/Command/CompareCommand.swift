@@ -1,0 +1,97 @@
+import ArgumentParser
+import Foundation
+import Host
+import ResidualNetworks
+import Results
+import Runs
+import Training
+
+struct CompareCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "compare",
+    abstract: "Prints a table of runs with their errors and measures.",
+    discussion: """
+      Each row is a run: errors after its last epoch, number of trainable parameters, seconds of training, and one or \
+      two numbers of most measures on validation samples. They are from its measures.json and from measures that were \
+      recorded for the same network during training.
+
+      For example:
+        reslens compare runs/first runs/second
+        reslens compare reproduction/small/runs/* --format csv > runs.csv
+      """)
+
+  enum Format: String, ExpressibleByArgument, CaseIterable { case text, csv, json }
+
+  @Argument(help: ArgumentHelp("Run folders.", valueName: "run"))
+  var runs: [String]
+
+  @Option(help: "text, csv or json.")
+  var format = Format.text
+
+  func validate() throws {
+    if runs.isEmpty { throw ValidationError("name at least one run folder") }
+  }
+
+  func run() throws {
+    let terminal = Terminal()
+    let columns = ComparedRun.columns(Reslens.registry.descriptions)
+    var failed = false
+    let rows = try runs.compactMap { path -> ComparedRun? in
+      do {
+        let folder = RunFolder(URL(filePath: path))
+        if let note = try folder.mismatchNote(path) { terminal.note(note) }
+        return try ComparedRun(folder, name: path, columns)
+      } catch let error as FileError where runs.count > 1 {
+        // One that cannot be read does not keep the others from being seen.
+        terminal.note("left out: \(error)")
+        failed = true
+        return nil
+      }
+    }
+    noteSamples(rows, terminal)
+    switch format {
+    case .text: print(text(rows, columns))
+    case .csv: print(csv(rows, columns), terminator: "")
+    case .json: print(String(decoding: try JSON.encode(rows, pretty: true), as: UTF8.self))
+    }
+    if failed { throw ExitCode.failure }
+  }
+
+  /// Says where numbers that stand beside each other are of other numbers of samples.
+  private func noteSamples(_ rows: [ComparedRun], _ terminal: Terminal) {
+    let counts = rows.compactMap { $0[ComparedRun.samples] }.map { decimal($0, 0) }
+    if Set(counts).count > 1 {
+      terminal.note(
+        "note: the runs were measured on different numbers of validation samples: \(counts.joined(separator: ", "))")
+    }
+    for row in rows {
+      guard let recorded = row.recorded, let count = row[ComparedRun.samples],
+        Double(recorded.validation) != count
+      else { continue }
+      terminal.note(
+        "note: \(row.run): \(recorded.names.joined(separator: ", ")) were recorded while training, on "
+          + "\(recorded.validation) validation samples")
+    }
+  }
+
+  /// Columns that no run has a number for are left out.
+  private func text(_ rows: [ComparedRun], _ all: [ComparedRun.Column]) -> String {
+    let columns = all.filter { column in rows.contains { $0[column] != nil } }
+    return table(
+      [["run", "seed", "epochs"] + columns.map(\.head)]
+        + rows.map { row in
+          [row.run, "\(row.seed)", "\(row.epochs)/\(row.ofEpochs)"]
+            + columns.map { column in row[column].map(column.format.text) ?? "–" }
+        })
+  }
+
+  private func csv(_ rows: [ComparedRun], _ columns: [ComparedRun.Column]) -> String {
+    let lines = rows.map { row in
+      ([row.run.csvField, row.architecture.csvField, "\(row.seed)", "\(row.epochs)", "\(row.ofEpochs)"]
+        + columns.map { column in row[column].map(column.csv) ?? "" }).joined(separator: ",")
+    }
+    let heads = ["run", "architecture", "seed", "epochs", "of-epochs"] + columns.map(\.key)
+    return ([heads.joined(separator: ",").replacing("-", with: "_")] + lines)
+      .map { $0 + "\n" }.joined()
+  }
+}

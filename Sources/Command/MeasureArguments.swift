@@ -1,0 +1,174 @@
+import ArgumentParser
+import IterativeInference
+import Results
+
+extension BatchNormStatistics: ExpressibleByArgument {}
+
+/// The options of `reslens measure` that say what to measure and how.
+struct MeasureArguments: ParsableArguments {
+  @Option(
+    help: ArgumentHelp(
+      """
+      Measures to take: all, or any of \(Reslens.registry.names().joined(separator: ", ")). \
+      (default: all except \(Reslens.registry.names { !$0.byDefault }.joined(separator: " and ")); with --batch-norm \
+      batch all that exist there)
+      """, valueName: "names"))
+  var measures: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Statistics of the batch normalisations: the running ones (running) or each batch's own (batch). By each batch's own \
+      statistics only these measures exist: \(Reslens.registry.names(where: \.withBatchStatistics).joined(separator: ", ")).
+      """))
+  var batchNorm = BatchNormStatistics.running
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("An example is borderline if |p_y − max p_k| is below this.", valueName: "m"))
+  var margin = 0.1
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Number of last steps along which borderline examples are followed. (default: 5, or as many as the head can read)",
+      valueName: "n"))
+  var lastSteps: Int?
+
+  @Option(help: ArgumentHelp("Writes a table of the borderline examples.", valueName: "file.csv"))
+  var listBorderline: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Applies a step this many more times (§4.4). (default: 20, where --measures or another option asks for it)",
+      valueName: "n")
+  )
+  var unroll: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "The step to repeat, from 1. It must keep the shape of h. (default: the last)", valueName: "t"))
+  var unrollStep: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Factor of F in the added steps, which is measured beside 1. auto selects the factor with the lowest mean training loss.",
+      valueName: "a|auto"))
+  var scale = "auto"
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Factors that auto tries. (default: \(MeasureOptions.Scale.grid.map { "\($0)" }.joined(separator: ",")))",
+      valueName: "a,a,…"))
+  var scaleGrid: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      Gives each added step its own running statistics, computed from this many batches of \
+      \(MeasureOptions.recalibrationBatch) training images.
+      """, valueName: "n"))
+  var recalibrate: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Numbers of random steps to drop at once. (default: 1,2,4,8,16, where the network has as many)",
+      valueName: "k,k,…"))
+  var lesionDrops: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Numbers of random pairs of steps to exchange. (default: 1,2,4,8,16, where the network has as many)",
+      valueName: "n,n,…"))
+  var lesionShuffles: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Factors for the F of every single step. (default: 0.5,2)", valueName: "f,f,…"))
+  var lesionFactors: String?
+
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Number of draws of each random lesion. (default: 3)", valueName: "n"))
+  var lesionSeeds: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Number of validation samples for lesions. (default: 2000)", valueName: "n"))
+  var lesionSamples: Int?
+
+  /// - Throws: `ValidationError` or `MeasureError` for what cannot be read.
+  func options() throws -> MeasureOptions {
+    var options = MeasureOptions(names: try names())
+    options.batchNorm = batchNorm
+    options.margin = margin
+    options.lastSteps = lastSteps
+    if let unroll { options.unrolling.times = unroll }
+    options.unrolling.step = unrollStep
+    options.unrolling.scale = try chosenScale()
+    options.unrolling.recalibrationBatches = recalibrate
+    options.lesions.drops = try lesionDrops.map { try numbers($0, "lesion-drops") { Int($0) } }
+    options.lesions.shuffles = try lesionShuffles.map { try numbers($0, "lesion-shuffles") { Int($0) } }
+    if let lesionFactors { options.lesions.factors = try numbers(lesionFactors, "lesion-factors") { Double($0) } }
+    if let lesionSeeds { options.lesions.seeds = lesionSeeds }
+    if let lesionSamples { options.lesions.samples = lesionSamples }
+    return options
+  }
+
+  /// Whether unrolling was asked for by an option of its own, so that it must be possible.
+  var asksToUnroll: Bool {
+    unroll != nil || unrollStep != nil || scale != "auto" || scaleGrid != nil || recalibrate != nil
+  }
+
+  /// The measures that `--measures` names, and those that other options imply.
+  private func names() throws -> Set<String> {
+    let registry = Reslens.registry
+    let isPossible = { (use: MeasureDescription.Use) in batchNorm == .running || use.withBatchStatistics }
+    var names = Set(registry.names { isPossible($0) && (measures == "all" || $0.byDefault) })
+    if let measures, measures != "all" { names = Set(try registry.parse(measures, option: "measures")) }
+    if asksToUnroll { names.insert(UnrolledSteps.description.name) }
+    if listBorderline != nil || lastSteps != nil { names.insert(BorderlineGroups.description.name) }
+    let lesions: [Any?] = [lesionDrops, lesionShuffles, lesionFactors, lesionSeeds, lesionSamples]
+    if lesions.contains(where: { $0 != nil }) { names.insert(LesionScores.description.name) }
+    return names
+  }
+
+  private func chosenScale() throws -> MeasureOptions.Scale {
+    guard scale == "auto" else {
+      guard let given = Double(scale) else { throw ValidationError("--scale \(scale) is neither a number nor auto") }
+      guard scaleGrid == nil else { throw ValidationError("--scale-grid is for --scale auto") }
+      return .given(given)
+    }
+    return .chosen(
+      from: try scaleGrid.map { try numbers($0, "scale-grid") { Double($0) } } ?? MeasureOptions.Scale.grid)
+  }
+
+  private func numbers<Number>(_ list: String, _ option: String, _ number: (String) -> Number?) throws -> [Number] {
+    try list.split(separator: ",", omittingEmptySubsequences: false).map {
+      let text = $0.trimmingCharacters(in: .whitespaces)
+      guard let value = number(text) else { throw ValidationError("--\(option) \(list): \"\(text)\" is not a number") }
+      return value
+    }
+  }
+}
+
+extension Registry {
+  /// The names of measures in a list, separated by commas.
+  /// - Throws: `ValidationError` for a name that no measure has.
+  func parse(_ list: String, option: String) throws -> [String] {
+    try list.split(separator: ",", omittingEmptySubsequences: false).map {
+      let text = $0.trimmingCharacters(in: .whitespaces)
+      guard names().contains(text) else {
+        throw ValidationError(
+          "--\(option): there is no measure \"\(text)\"; known are \(names().joined(separator: ", "))")
+      }
+      return text
+    }
+  }
+}

@@ -1,0 +1,157 @@
+import ArgumentParser
+import Foundation
+import Host
+import ImageDatasets
+import IterativeInference
+import ResidualNetworks
+import Results
+import Runs
+import Training
+
+struct MeasureCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "measure",
+    abstract: "Measures what every step of a trained network does.",
+    discussion: """
+      Writes measures.json to the run folder and prints tables. All measures are computed in float32. Results of \
+      earlier calls on the same weights and data stay, those on other numbers of samples beside the new ones; a call \
+      that would discard results needs --replace. Results of --batch-norm batch are written to measures-batch.json.
+
+      The tables of measures.json are tidy: key columns, then values. --csv writes each as a CSV file, which pandas reads \
+      by pandas.read_csv("DIR/l2-ratio.csv").
+
+      For example:
+        reslens measure runs/first --samples 2000
+        reslens measure runs/first --measures all
+        reslens measure runs/first --measures borderline --list-borderline borderline.csv
+        reslens measure runs/first --unroll 20 --scale auto --recalibrate 16
+        reslens measure runs/first --csv runs/first/tables
+      """)
+
+  @Argument(help: ArgumentHelp("A run folder.", valueName: "run"))
+  var path: String
+
+  @Option(help: ArgumentHelp("The data to measure on. (default: the run's)", valueName: "source"))
+  var data: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Number of samples of each split, in file order. (default: all that it was trained or scored on; all of other data)",
+      valueName: "n"))
+  var samples: Int?
+
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Samples in each pass. More samples need more memory.", valueName: "n"))
+  var batch = 128
+
+  @Option(help: ArgumentHelp("Writes each table of measures.json as a CSV file into this folder.", valueName: "dir"))
+  var csv: String?
+
+  @Flag(help: "Replaces earlier results of another network, or by other settings.")
+  var replace = false
+
+  @OptionGroup var arguments: MeasureArguments
+  @OptionGroup var device: DeviceOptions
+  @OptionGroup var threads: ThreadOptions
+
+  func validate() throws {
+    if let samples, samples < 1 { throw ValidationError("--samples \(samples): at least one is needed") }
+    if !(1...100_000).contains(batch) { throw ValidationError("--batch \(batch) is not between 1 and 100000") }
+    _ = try arguments.options()
+  }
+
+  func run() throws {
+    try threads.apply()
+    let group = try LaunchedProcess.join()
+    let device = try device.use(by: group, exchangesTensors: false)
+    var options = try arguments.options()
+    let folder = RunFolder(URL(filePath: path))
+    let configuration = try folder.configuration()
+    let run = try RunMeasuring(
+      folder, expecting: configuration.architecture, on: device, registry: Reslens.registry, by: group)
+    if arguments.asksToUnroll && options.unrolling.step == nil {
+      options.unrolling.step = run.network.architecture.steps.count
+    }
+    let named = try data.map(ImageDataset.wholeName) ?? configuration.data
+    let dataset = try ImageDataset.load(named, isNamed: data != nil)
+    // The run's own data keep the name that the run has for them, wherever they lie now.
+    let isOwn = named == configuration.data || configuration.isTrained(on: dataset)
+    let source = isOwn ? configuration.data : named
+    var fitting = configuration
+    (fitting.data, fitting.trainSamples, fitting.validationSamples, fitting.measure) = (source, samples, samples, nil)
+    try fitting.check(against: dataset)
+    // Other data are normalised as the network is used to.
+    let statistics = configuration.statistics ?? dataset.statistics
+    let maker = try BatchMaker(statistics: statistics, device: device)
+    // Images of the run's own data set that it never trained on are not training data unless this is asked for. Its
+    // errors are those of the validation samples that it was scored on.
+    let seen = isOwn ? configuration.trainSamples ?? dataset.train.count : dataset.train.count
+    let train = try Samples(dataset.train.prefix(max(seen, samples ?? 0)), count: samples, batch: batch, maker: maker)
+    let validation = try Samples(
+      dataset.validation, count: samples ?? (isOwn ? configuration.validationSamples : nil), batch: batch, maker: maker)
+    if let asked = arguments.lesionSamples, asked > validation.count {
+      throw ValidationError("--lesion-samples \(asked): there are \(validation.count) validation samples")
+    }
+    if let file = arguments.listBorderline { try Self.checkFolder(of: URL(filePath: file)) }
+    let terminal = Terminal()
+    terminal.isQuiet = !group.isFirst
+    if train.count > seen {
+      terminal.note("note: the run was trained on the first \(seen) of these \(train.count) train images")
+    }
+    Interrupt.listen(answer: group.isFirst ? "stopping after this batch; nothing of this call is written" : nil)
+    Interrupt.parent = LaunchedProcess.parent
+    var listed = BorderlineList(classNames: dataset.classNames)
+    let found = try run.measure(
+      options,
+      on: .init(source: source, statistics: statistics, isOwn: isOwn, train: train, validation: validation),
+      replaces: replace, listBorderline: arguments.listBorderline.map { _ in { listed.add($1, of: $0) } },
+      note: terminal.note
+    ) { phase, done, count in
+      if Interrupt.received { throw ExitCode(Interrupt.exitCode) }
+      terminal.progress(done, of: count, phase.rawValue)
+    }
+    terminal.clear()
+    guard group.isFirst else { return }
+    print(try MeasureSummary(found, Reslens.registry.descriptions).text())
+    if let file = arguments.listBorderline {
+      try Files.write(listed.csv, to: URL(filePath: file))
+      terminal.note("\(listed.count) borderline examples listed in \(file)")
+    }
+    let hint = options.batchNorm == .running ? "; see it with: reslens report \(path.shellQuoted)" : ""
+    terminal.note("written to \(folder.measuresFile(options.batchNorm).path)\(hint)")
+    if let csv, let all = try folder.measures(options.batchNorm) {
+      try all.writeCSV(to: URL(filePath: csv))
+      terminal.note("\(all.tables.count + 1) tables written to \(csv)")
+    }
+  }
+
+  /// - Throws: `FileError` where a file could not be written for want of its folder, before hours of measuring.
+  private static func checkFolder(of file: URL) throws {
+    let folder = file.deletingLastPathComponent()
+    var isFolder: ObjCBool = false
+    guard FileManager.default.fileExists(atPath: folder.path, isDirectory: &isFolder), isFolder.boolValue else {
+      throw FileError(path: file.path, problem: "its folder does not exist", remedy: "make it, or name another file")
+    }
+    if FileManager.default.fileExists(atPath: file.path, isDirectory: &isFolder), isFolder.boolValue {
+      throw FileError(path: file.path, problem: "it is a folder", remedy: "name a file in it")
+    }
+  }
+}
+
+/// The table of borderline examples.
+struct BorderlineList {
+  let classNames: [String]
+  private(set) var count = 0
+  private(set) var csv = "split,index,class,margin,right_at_reference,right_at_end,flipped_by\n"
+
+  init(classNames: [String]) { self.classNames = classNames }
+
+  mutating func add(_ example: BorderlineExample, of split: Split) {
+    count += 1
+    let flips = example.flippedBy.map { String($0) }.joined(separator: " ")
+    csv +=
+      "\(split.rawValue),\(example.index),\(classNames[example.label].csvField),\(example.margin),"
+      + "\(example.isRightAtReference ? 1 : 0),\(example.isRightAtEnd ? 1 : 0),\(flips)\n"
+  }
+}

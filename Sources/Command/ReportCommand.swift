@@ -1,0 +1,46 @@
+import ArgumentParser
+import Foundation
+import Host
+import Reports
+import ResidualNetworks
+import Results
+import Runs
+import Training
+
+struct ReportCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "report",
+    abstract: "Makes a page about one run, or about several side by side.",
+    discussion: """
+      The page is self-contained. The numbers (.csv) and the gnuplot script (.gp) of each figure are written to \
+      report-figures/ beside it.
+
+      For example: reslens report runs/first runs/second --out comparison/report.html
+      """)
+
+  @Argument(help: ArgumentHelp("Run folders.", valueName: "run"))
+  var runs: [String]
+
+  @Option(
+    help: ArgumentHelp("The file to write. (default: report.html in the first run's folder)", valueName: "file.html"))
+  var out: String?
+
+  func validate() throws {
+    if runs.isEmpty { throw ValidationError("name at least one run folder") }
+    if let out { try check(out, endsWith: "html") }
+  }
+
+  func run() throws {
+    let page = out.map { URL(filePath: $0) } ?? RunFolder(URL(filePath: runs[0])).reportFile
+    try Self.write(runs, title: nil, to: page, Terminal())
+    print(page.path)
+  }
+
+  /// Makes the page of these run folders.
+  static func write(_ paths: [String], title: String?, to page: URL, _ terminal: Terminal) throws {
+    let report = try Reports.Report(
+      title: title, ofRuns: paths, measures: Reslens.registry.descriptions, note: terminal.note)
+    try Files.makeFolder(page.deletingLastPathComponent())
+    for note in try report.write(to: page, gnuplot: .find()) { terminal.note("note: \(note)") }
+  }
+}

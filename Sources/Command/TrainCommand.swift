@@ -1,0 +1,153 @@
+import ArgumentParser
+import Foundation
+import Host
+import ImageDatasets
+import ResidualNetworks
+import Results
+import Runs
+import Torch
+import Training
+
+struct TrainCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "train",
+    abstract: "Trains a network and writes a run folder.",
+    discussion: """
+      For example:
+        reslens train --model resnet-20 --data synthetic --recipe quick
+        reslens train --model resnet-110 --data data/cifar-10-batches-bin --recipe paper --out runs/r110
+        reslens train --model resnet-20 --data synthetic --measure every=1,samples=1000
+        reslens train --resume --out runs/r110
+
+      A run that was cut off continues with --resume. It ends with the same weights, bit for bit, on the same machine \
+      with the same number of threads.
+      """)
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      resnet-N, single-representation, avg-pooling, max-pooling or wide; any of these followed by -shared or -ubn (see \
+      reslens models --help); or a YAML file.
+      """, valueName: "name|file"))
+  var model: String?
+
+  @OptionGroup var training: TrainingArguments
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Seed of the initial weights, the order of images and the augmentation. (default: 0)", valueName: "n"))
+  var seed: UInt64?
+
+  @Option(help: ArgumentHelp("The run folder. (default: runs/MODEL-DATA-RECIPE-SEED)", valueName: "dir"))
+  var out: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Seconds between checkpoints within an epoch. A checkpoint is always written after an epoch.", valueName: "n"))
+  var checkpointSeconds = 300.0
+
+  @Flag(help: "Continues the run in the folder, or starts it if there is none.")
+  var resume = false
+
+  @Flag(
+    inversion: .prefixedNo,
+    help: """
+      With several processes: normalises by the statistics of the whole batch instead of those of each process's part. \
+      (default: no, or the setting of the resumed run)
+      """)
+  var syncBatchNorm: Bool?
+
+  @Flag(help: "Runs the steps on a GPU operation by operation instead of as captured graphs.")
+  var plainSteps = false
+
+  @OptionGroup var device: DeviceOptions
+  @OptionGroup var threads: ThreadOptions
+
+  func run() throws {
+    try threads.apply()
+    let group = try LaunchedProcess.join()
+    let device = try device.use(by: group)
+    if checkpointSeconds < 0 {
+      throw ValidationError("--checkpoint-seconds \(checkpointSeconds) is less than 0")
+    }
+    if plainSteps, group != nil || !DeviceGraph.isPossible(on: device) {
+      throw ValidationError("--plain-steps is for what would be captured: the steps of one process on a GPU")
+    }
+    if syncBatchNorm == true, group == nil {
+      throw ValidationError("--sync-batch-norm is for several processes: reslens launch --help")
+    }
+    // Process 0 alone looks into the run's folder.
+    let isFirst = group.isFirst
+    var stored = isFirst ? try storedConfiguration() : nil
+    if let group { stored = try group.first(stored) }
+    let (configuration, dataset) = try resolve(stored)
+    if out == nil, let problem = Architecture.namingProblem(of: [configuration.architecture]) {
+      throw ValidationError("\(problem), or name the run's with --out")
+    }
+    let folder = RunFolder(URL(filePath: out ?? Self.defaultFolder(configuration, dataset)))
+    if isFirst, folder.holdsRun, !resume {
+      throw FileError(
+        path: folder.url.path, problem: "there is a run in this folder already",
+        remedy: "continue it with --resume, or choose another folder with --out")
+    }
+    try configuration.check(against: dataset)
+    var options = TrainingRun.Options()
+    (options.registry, options.device, options.threads) = (Reslens.registry, device, threads.threads)
+    (options.checkpointSeconds, options.capturesSteps) = (checkpointSeconds, !plainSteps)
+    options.processes = group.map {
+      DataParallel($0, synchronisesStatistics: configuration.synchronisesStatistics ?? false)
+    }
+    let training = TrainingRun(configuration, dataset: dataset, folder: folder, options: options)
+    let terminal = Terminal()
+    terminal.isQuiet = !isFirst
+    Interrupt.listen(answer: isFirst ? "stopping after this step, and saving" : nil)
+    Interrupt.parent = LaunchedProcess.parent
+    let outcome: Trainer.Outcome
+    do {
+      outcome = try training.run(shouldStop: { Interrupt.received }, log: terminal)
+    } catch let error as CaptureError {
+      throw FileError(
+        path: "--device \(device)", problem: "\(error)",
+        remedy: "continue with --resume --plain-steps, which runs steps operation by operation")
+    }
+    guard outcome == .finished else {
+      let launch =
+        group.map { Interrupt.parent == nil ? "the same launcher and " : "reslens launch --processes \($0.size) -- " }
+        ?? "reslens "
+      terminal.note("stopped and saved; continue with: \(launch)train --resume --out \(folder.url.path.shellQuoted)")
+      throw ExitCode(Interrupt.exitCode)
+    }
+    if isFirst { print(folder.url.path) }
+  }
+
+  /// The configuration of the run that is to be resumed; nil for a new one.
+  private func storedConfiguration() throws -> RunConfiguration? {
+    guard resume else { return nil }
+    guard let out else { throw ValidationError("--resume needs the run's folder: --out DIR") }
+    let folder = RunFolder(URL(filePath: out))
+    return folder.holdsRun ? try folder.configuration() : nil
+  }
+
+  /// The configuration to train: the options, with a stored run's values for those that were not given.
+  private func resolve(_ stored: RunConfiguration?) throws -> (RunConfiguration, ImageDataset) {
+    if resume, stored == nil, training.data == nil, let out {
+      throw FileError(
+        path: out, problem: "there is no run in this folder to resume",
+        remedy: "name the folder of a run, or start one with --model and --data")
+    }
+    let source = try training.source(stored: stored)
+    let dataset = try ImageDataset.load(source, isNamed: training.data != nil)
+    guard let architecture = try model.map({ try .find($0, fitting: dataset) }) ?? stored?.architecture else {
+      throw ValidationError("--model is missing: resnet-20, for instance (reslens models lists them)")
+    }
+    var configuration = try training.configuration(architecture, dataset, source: source, seed: seed, stored: stored)
+    configuration.synchronisesStatistics = (syncBatchNorm ?? stored?.synchronisesStatistics) == true ? true : nil
+    return (configuration, dataset)
+  }
+
+  static func defaultFolder(_ configuration: RunConfiguration, _ dataset: ImageDataset) -> String {
+    "runs/\(configuration.architecture.name)-\(dataset.name)-\(configuration.recipe.name)-\(configuration.seed)"
+  }
+}

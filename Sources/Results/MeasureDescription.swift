@@ -1,0 +1,338 @@
+import Host
+
+/// A measure as people read it: its name, its formula, what the paper found, and how it is printed, compared and drawn.
+///
+/// Each measure has its description in its own file. Commands and reports show every measure by its description alone.
+public struct MeasureDescription: Sendable {
+  /// The name on the command line and in result files, for instance "l2-ratio".
+  public var name: String
+  /// The sections of a report that show the measure, in order.
+  public var views: [MeasureView]
+  /// The measure's columns in the table that `reslens measure` prints, a row each step.
+  public var columns: [StepColumn]
+  /// The tables that `reslens measure` prints by themselves, because they are not one number for each step.
+  public var printed: [PrintedTable]
+  /// A remark about the validation samples that `reslens measure` prints below its table; nil for none.
+  public var remark: (@Sendable (MeasuredTables) throws -> String?)?
+  /// The measure's numbers in `reslens compare`.
+  public var compared: [ComparedNumber]
+  /// A sentence about a run for the top of its report; nil where there is nothing to say.
+  public var sentence: (@Sendable (MeasuredTables) throws -> String?)?
+  /// When the measure is taken.
+  public var use: Use
+
+  /// When a measure is taken without being asked for, and where it can be taken.
+  public struct Use: Sendable {
+    /// `reslens measure` takes it by default.
+    public var byDefault: Bool
+    /// It is recorded during training by default.
+    public var whileTraining: Bool
+    /// It can be recorded during training: it has numbers a step.
+    public var canBeRecorded: Bool
+    /// It can be taken with batch normalisation by each batch's own statistics.
+    public var withBatchStatistics: Bool
+
+    public init(
+      byDefault: Bool = true, whileTraining: Bool = false, canBeRecorded: Bool = true, withBatchStatistics: Bool = false
+    ) {
+      self.byDefault = byDefault
+      self.whileTraining = whileTraining
+      self.canBeRecorded = canBeRecorded
+      self.withBatchStatistics = withBatchStatistics
+    }
+  }
+
+  public init(
+    name: String, views: [MeasureView], columns: [StepColumn] = [], printed: [PrintedTable] = [],
+    compared: [ComparedNumber] = [], use: Use = Use(),
+    remark: (@Sendable (MeasuredTables) throws -> String?)? = nil,
+    sentence: (@Sendable (MeasuredTables) throws -> String?)? = nil
+  ) {
+    self.name = name
+    self.views = views
+    self.columns = columns
+    self.printed = printed
+    self.compared = compared
+    self.use = use
+    self.remark = remark
+    self.sentence = sentence
+  }
+}
+
+/// One section of a report: a table of a measure with its explanation and its figures.
+public struct MeasureView: Sendable {
+  /// The section's name in links, and the name of its figure in a study's YAML file, for instance "cosine-loss-readout".
+  public var id: String
+  /// The name of the table that is shown.
+  public var table: String
+  /// The keys besides `split` and `step` that have one value in this section, for instance `["gradient": "readout"]`.
+  public var selection: [String: Cell]
+  /// The section's title: the quantity, a colon, and the question that it answers.
+  public var title: String
+  /// The formula and how to read it, in HTML.
+  public var definition: String
+  /// The author of the finding, for instance "The paper".
+  public var source: String
+  /// The place of the finding in the source's text, for instance "Fig. 2"; empty where there is no source.
+  public var place: String
+  /// What the source found, in HTML; empty where there is no source.
+  public var finding: String
+  /// Whether a report says so where no run has the measure, instead of leaving the section out.
+  public var isAlwaysShown: Bool
+  /// The figures over the steps. A measure with a page of its own in `Reports` has none here.
+  public var figures: [StepFigure]
+  /// The columns of the section's table of numbers.
+  public var columns: [ViewColumn]
+  /// A remark about one run, in HTML; nil where there is none.
+  public var remark: (@Sendable (MeasuredTables) throws -> String?)?
+  /// How the measure is shown over the epochs of training; nil where it is not.
+  public var history: MeasureHistory?
+
+  public init(
+    id: String, table: String, selection: [String: Cell] = [:], title: String, definition: String,
+    source: String = "The paper", place: String = "", finding: String = "", isAlwaysShown: Bool = false,
+    figures: [StepFigure] = [], columns: [ViewColumn] = [], history: MeasureHistory? = nil,
+    remark: (@Sendable (MeasuredTables) throws -> String?)? = nil
+  ) {
+    self.id = id
+    self.table = table
+    self.selection = selection
+    self.title = title
+    self.definition = definition
+    self.source = source
+    self.place = place
+    self.finding = finding
+    self.isAlwaysShown = isAlwaysShown
+    self.figures = figures
+    self.columns = columns
+    self.history = history
+    self.remark = remark
+  }
+}
+
+/// A figure with one curve for each split over the steps, and one panel for each quantity.
+public struct StepFigure: Sendable {
+  /// The stem of the figure's file names.
+  public var name: String
+  /// The subject of the picture, for readers who do not see it.
+  public var title: String
+  /// The label of the step axis.
+  public var axis: String
+  /// The quantities, a panel each.
+  public var quantities: [Quantity]
+  /// What stands below the picture, in HTML.
+  public var caption: String
+  /// What stands there in addition where a step with a projection is marked, in HTML.
+  public var markedCaption: String
+
+  public init(
+    name: String, title: String, axis: String = "step", quantities: [Quantity], caption: String = StepFigure.band,
+    markedCaption: String = "Diamonds: steps whose skip is a projection instead of the identity."
+  ) {
+    self.name = name
+    self.title = title
+    self.axis = axis
+    self.quantities = quantities
+    self.caption = caption
+    self.markedCaption = markedCaption
+  }
+
+  /// The caption of a figure with bands.
+  public static let band = """
+    Band: one standard deviation over the validation samples to both sides of their mean, cut off where it would dwarf \
+    the means.
+    """
+  /// The caption of marked steps where gradients are shown.
+  public static let gradientOfProjection =
+    "Diamonds: steps with a projection, where the gradient is the one with respect to the projection’s output."
+}
+
+/// One quantity as an axis of a figure.
+public struct Quantity: Sendable {
+  /// The axis label, with the unit.
+  public var label: String
+  /// The column of the values.
+  public var column: String
+  /// The column of half the height of the band around the curve; nil for no band.
+  public var band: String?
+  /// What the values are multiplied by: 100 shows a share in per cent.
+  public var factor: Double
+  /// Whether the axis is logarithmic.
+  public var isLogarithmic: Bool
+  /// The range that the axis shows at most; nil for all.
+  public var bounds: ClosedRange<Double>?
+  /// The heights of horizontal lines across the panel.
+  public var rules: [Double]
+  /// A table with one row a split, whose value in `column` is drawn as a dotted line; nil for none.
+  public var reference: Reference?
+
+  /// A value that the curves are to be compared with.
+  public struct Reference: Sendable {
+    /// The table of the value; it has one row each split.
+    public var table: String
+    /// The legend's name for the line, behind the split's.
+    public var label: String
+
+    public init(table: String, label: String) { (self.table, self.label) = (table, label) }
+  }
+
+  public init(
+    _ label: String, column: String = "mean", band: String? = nil, factor: Double = 1, isLogarithmic: Bool = false,
+    bounds: ClosedRange<Double>? = nil, rules: [Double] = [], reference: Reference? = nil
+  ) {
+    self.label = label
+    self.column = column
+    self.band = band
+    self.factor = factor
+    self.isLogarithmic = isLogarithmic
+    self.bounds = bounds
+    self.rules = rules
+    self.reference = reference
+  }
+}
+
+/// How a measure is shown over the epochs of training: curves and a map over steps and epochs.
+public struct MeasureHistory: Sendable {
+  /// The section's title.
+  public var title: String
+  /// How to read the figure, in HTML.
+  public var explanation: String
+  /// The quantity that is shown.
+  public var quantity: Quantity
+  /// The value where a map's colours turn from blue to red; nil for colours that go from dark to bright.
+  public var centre: Double?
+
+  public init(title: String, explanation: String, quantity: Quantity, centre: Double? = nil) {
+    self.title = title
+    self.explanation = explanation
+    self.quantity = quantity
+    self.centre = centre
+  }
+}
+
+/// How numbers of one kind are written.
+public enum NumberFormat: Sendable {
+  /// With a fixed number of decimals.
+  case decimal(Int)
+  /// With four significant digits.
+  case significant
+  /// A share, in per cent.
+  case percent
+  /// A whole number.
+  case count
+
+  /// The number as text.
+  public func text(_ value: Double) -> String {
+    switch self {
+    case .decimal(let digits): readable(value, digits)
+    case .significant: Host.significant(value)
+    case .percent: Host.percent(value)
+    case .count: Host.decimal(value, 0)
+    }
+  }
+}
+
+/// A column of a report's table of numbers: a value, and where it has one its deviation.
+public struct ViewColumn: Sendable {
+  /// The head of the column.
+  public var head: String
+  /// The column of the table that holds the values.
+  public var column: String
+  /// The column of their standard deviations, shown as "± …"; nil for none.
+  public var deviation: String?
+  /// How the numbers are written.
+  public var format: NumberFormat
+
+  public init(_ head: String, column: String, deviation: String? = nil, format: NumberFormat = .decimal(4)) {
+    self.head = head
+    self.column = column
+    self.deviation = deviation
+    self.format = format
+  }
+
+  /// The columns of a table of `StepStatistic`.
+  public static func statistic(_ format: NumberFormat = .decimal(4)) -> [ViewColumn] {
+    [
+      ViewColumn("mean ± std", column: "mean", deviation: "std", format: format),
+      ViewColumn("n", column: "count", format: .count),
+    ]
+  }
+}
+
+/// A column of the table that `reslens measure` prints: one number for each step, on validation samples.
+public struct StepColumn: Sendable {
+  /// The head of the column.
+  public var head: String
+  /// The table of the numbers.
+  public var table: String
+  /// The keys besides `split` and `step`, and their values.
+  public var selection: [String: Cell]
+  /// The column of the table that holds the numbers.
+  public var column: String
+  /// How the numbers are written.
+  public var format: NumberFormat
+
+  public init(
+    _ head: String, table: String, selection: [String: Cell] = [:], column: String = "mean",
+    format: NumberFormat = .decimal(4)
+  ) {
+    self.head = head
+    self.table = table
+    self.selection = selection
+    self.column = column
+    self.format = format
+  }
+}
+
+/// A table that `reslens measure` prints by itself, on validation samples.
+public struct PrintedTable: Sendable {
+  /// The name of the table.
+  public var table: String
+  /// What the table shows, in a few words.
+  public var title: String
+  /// The key whose values become columns; nil for a table that is printed as it is.
+  public var pivot: String?
+  /// The columns that are printed, with the format of their numbers.
+  public var values: [(column: String, format: NumberFormat)]
+
+  public init(
+    _ table: String, title: String, pivot: String? = nil, values: [(column: String, format: NumberFormat)]
+  ) {
+    self.table = table
+    self.title = title
+    self.pivot = pivot
+    self.values = values
+  }
+}
+
+/// One number about a run in `reslens compare`.
+public struct ComparedNumber: Sendable {
+  /// The head of the column in the printed table.
+  public var head: String
+  /// The name of the number in JSON and CSV.
+  public var key: String
+  /// How the number is written.
+  public var format: NumberFormat
+  /// The number; nil where the run has none.
+  public var value: @Sendable (MeasuredTables) throws -> Double?
+
+  public init(
+    _ head: String, key: String, format: NumberFormat = .significant,
+    value: @escaping @Sendable (MeasuredTables) throws -> Double?
+  ) {
+    self.head = head
+    self.key = key
+    self.format = format
+    self.value = value
+  }
+}
+
+extension ViewColumn {
+  /// The columns of a table of `StepScore`.
+  public static let score = [
+    ViewColumn("accuracy", column: "accuracy", format: .percent),
+    ViewColumn("loss ± std", column: "loss", deviation: "loss_std"),
+    ViewColumn("entropy ± std", column: "entropy", deviation: "entropy_std"),
+    ViewColumn("n", column: "count", format: .count),
+  ]
+}

@@ -1,0 +1,92 @@
+import Foundation
+import Host
+import ImageDatasets
+import IterativeInference
+import ResidualNetworks
+import Torch
+import Training
+
+/// A way to get many runs done.
+public protocol Launcher {
+  /// What the launcher does when it is asked to stop, for instance "stopping after this step, and saving".
+  var answerToStop: String { get }
+  /// What to tell the user after it was stopped.
+  var noteAfterStop: String { get }
+
+  /// Does what is left of the runs.
+  /// - Parameters:
+  ///   - datasets: loads the data set of a source
+  ///   - shouldStop: asked again and again; once it returns true, the runs save and the call returns
+  /// - Throws: `FileError` where a run fails.
+  func launch(
+    _ runs: [PlannedRun], in folder: StudyFolder, datasets: (String) throws -> ImageDataset, shouldStop: () -> Bool,
+    log: any RunLog
+  ) throws -> LaunchOutcome
+}
+
+extension Launcher {
+  public var noteAfterStop: String { "stopped and saved; the same call again continues" }
+}
+
+/// How a launch ended.
+public enum LaunchOutcome: Equatable, Sendable {
+  /// All runs are done, or cannot be.
+  case done
+  /// The launch was stopped.
+  case stopped
+  /// The script that would be submitted; nothing was done.
+  case script(String)
+  /// Nothing was to be submitted, and nothing was asked to be shown.
+  case nothingToDo
+}
+
+/// One run after the other, in this process.
+public struct LocalQueue: Launcher {
+  private let device: Device
+  private let threads: Int?
+  private let registry: Registry
+
+  /// - Parameters:
+  ///   - device: the device that computes
+  ///   - threads: the number of threads; nil where a run keeps its own
+  ///   - registry: the measures that the runs' names are of
+  public init(device: Device = .cpu, threads: Int? = nil, registry: Registry = .standard) {
+    (self.device, self.threads, self.registry) = (device, threads, registry)
+  }
+
+  public var answerToStop: String { "stopping after this step, and saving" }
+
+  public func launch(
+    _ runs: [PlannedRun], in folder: StudyFolder, datasets: (String) throws -> ImageDataset, shouldStop: () -> Bool,
+    log: any RunLog
+  ) throws -> LaunchOutcome {
+    let states = try folder.states(of: runs, registry: registry)
+    let left = runs.indices.filter { states[$0].isUnfinished }
+    if left.isEmpty {
+      log.note("all \(runs.count) runs are done")
+      return .done
+    }
+    log.note("\(runs.count) runs, \(runs.count - left.count) of them done already")
+    let work = PlannedRunWork(in: folder, registry: registry, device: device, threads: threads)
+    /// The unit of progress: images through the network, weighted by the network's size.
+    func cost(_ run: PlannedRun) throws -> Int {
+      try run.images(in: datasets(run.configuration.data))
+        * (run.configuration.architecture.multiplyAccumulates / 1000)
+    }
+    let total = try left.map { try cost(runs[$0]) }.reduce(0, +)
+    let began = ContinuousClock.now
+    var done = 0
+    for (count, index) in left.enumerated() {
+      let run = runs[index]
+      let share = Double(done) / Double(max(1, total))
+      let seconds = (ContinuousClock.now - began) / .seconds(1)
+      let rest = done > 0 ? ", about \(spoken(seconds: seconds * (1 - share) / share)) left" : ""
+      log.note("run \(count + 1) of \(left.count) (\(decimal(100 * share, 0)) %\(rest)): \(run.folderName)")
+      guard try work.run(run, on: datasets(run.configuration.data), shouldStop: shouldStop, log: log) else {
+        return .stopped
+      }
+      done += try cost(run)
+    }
+    return .done
+  }
+}

@@ -1,0 +1,160 @@
+import Foundation
+import Host
+import ImageDatasets
+import IterativeInference
+import ResidualNetworks
+import Results
+import Torch
+import Training
+
+/// The newest network of a run, to be measured into its folder.
+public struct RunMeasuring {
+  /// The run's folder.
+  public let folder: RunFolder
+  /// The network of the newest checkpoint.
+  public let network: ResidualNetwork
+  private let registry: Registry
+  private let group: ProcessGroup?
+  /// The checkpoint's name and epoch.
+  private let name: String
+  private let epoch: Int
+
+  /// The samples to measure on.
+  public struct Data {
+    /// The source of the samples, as results name it.
+    public var source: String
+    /// The statistics by which the samples are normalised.
+    public var statistics: ChannelStatistics
+    /// Whether the samples are of the data set that the run is trained on.
+    public var isOwn: Bool
+    /// The samples that the network was trained on.
+    public var train: Samples
+    /// The samples that it was not trained on.
+    public var validation: Samples
+
+    public init(source: String, statistics: ChannelStatistics, isOwn: Bool, train: Samples, validation: Samples) {
+      self.source = source
+      self.statistics = statistics
+      self.isOwn = isOwn
+      self.train = train
+      self.validation = validation
+    }
+  }
+
+  /// - Parameters:
+  ///   - device: the device that computes
+  ///   - registry: the measures that can be taken
+  ///   - group: processes that share the work; the first of them reads and writes
+  /// - Throws: `FileError` where there is no checkpoint, or one of another architecture.
+  public init(
+    _ folder: RunFolder, expecting architecture: Architecture, on device: Device = .cpu,
+    registry: Registry = .standard, by group: ProcessGroup? = nil
+  ) throws {
+    (self.folder, self.registry, self.group) = (folder, registry, group)
+    guard group.isFirst else {
+      let network = try ResidualNetwork(architecture, seed: 0)
+      try group?.broadcastByName(network.parameters)
+      (self.network, name, epoch) = (try network.moved(to: device), "", 0)
+      return
+    }
+    let (network, checkpoint) = try Self.newest(folder, architecture)
+    try group?.broadcastByName(network.parameters)
+    self.network = try network.moved(to: device)
+    (name, epoch) = (checkpoint.url.lastPathComponent, checkpoint.epoch ?? 0)
+  }
+
+  private static func newest(
+    _ folder: RunFolder, _ architecture: Architecture
+  ) throws -> (ResidualNetwork, Checkpoint) {
+    guard let checkpoint = folder.latestCheckpoint() else {
+      throw FileError(
+        path: folder.url.path, problem: "there is no checkpoint in this run yet",
+        remedy: "let it train for an epoch: reslens train --resume --out \(folder.url.path.shellQuoted)")
+    }
+    do {
+      return (try checkpoint.network(expecting: architecture), checkpoint)
+    } catch  where folder.latestCheckpoint()?.url != checkpoint.url {
+      // The run is being trained, and a newer checkpoint has just taken this one's place.
+      return try newest(folder, architecture)
+    }
+  }
+
+  /// Measures, and writes the results beside those of earlier calls on the same network.
+  /// - Parameters:
+  ///   - replaces: whether results of earlier calls that cannot stay may be lost
+  ///   - listBorderline: receives every borderline example
+  ///   - note: told, before anything is measured, of earlier results that this call replaces
+  /// - Returns: what this call found
+  /// - Throws: `FileError` where results would be lost, before anything is measured; `MeasureError` for a measure that is
+  ///   not possible.
+  public func measure(
+    _ options: MeasureOptions, on data: Data, replaces: Bool = false,
+    listBorderline: ((Split, BorderlineExample) -> Void)? = nil, note: (String) -> Void = { _ in },
+    progress: (MeasureSuite.Phase, Int, Int) throws -> Void = { _, _, _ in }
+  ) throws -> MeasureResults {
+    let suite = try MeasureSuite(
+      network, options, registry: registry, train: data.train, validation: data.validation, by: group,
+      listBorderline: listBorderline)
+    var found = MeasureResults(
+      run: folder.name, architecture: network.architecture.name, checkpoint: name, epoch: epoch, data: data.source,
+      batchNorm: options.batchNorm, batch: options.batchNorm == .batch ? data.train.batch : nil,
+      provenance: Provenance(
+        weights: try network.fingerprint(), statistics: data.statistics, isOwnData: data.isOwn),
+      samplings: try MeasureResults.Sampling.now(
+        train: data.train, validation: data.validation, program: ResLensVersion.number),
+      steps: network.architecture.steps)
+    let file = folder.measuresFile(options.batchNorm)
+    if group.isFirst, !FileManager.default.isWritableFile(atPath: folder.url.path) {
+      throw FileError(
+        path: file.path, problem: "its folder cannot be written to",
+        remedy: "fix its permissions, or measure a copy of the run")
+    }
+    if let earlier = earlier(options.batchNorm),
+      let replaced = replaced(earlier, by: found, options.names, suite.parameters)
+    {
+      guard replaces || replaced.isMeasuredAgain else {
+        throw FileError(
+          path: file.path, problem: replaced.sentence, remedy: "replace them with --replace, or move the file away")
+      }
+      note("note: in \(file.path), \(replaced.sentence)")
+    }
+    let results = try suite.run(progress: progress)
+    (found.tables, found.absent) = (results.tables, results.absent)
+    guard group.isFirst else { return found }
+    var all = found
+    // Another call may have ended meanwhile.
+    if var earlier = earlier(options.batchNorm), earlier.difference(from: found) == nil {
+      earlier.add(found, asked: options.names)
+      all = earlier
+      (all.checkpoint, all.epoch, all.run, all.data) = (found.checkpoint, found.epoch, found.run, found.data)
+    }
+    try folder.write(all)
+    return found
+  }
+
+  /// The results of an earlier call that a new one takes away, as a sentence, and whether it measures all of them again on
+  /// as many samples; nil where all results stay.
+  private func replaced(
+    _ earlier: MeasureResults, by found: MeasureResults, _ asked: Set<String>, _ parameters: [String: [String: Cell]]
+  ) -> (sentence: String, isMeasuredAgain: Bool)? {
+    var (names, reason) = (earlier.lost(to: found, with: parameters), "by the same measures with other settings")
+    var isMeasuredAgain = false
+    if let difference = found.difference(from: earlier) {
+      names = earlier.names
+      let isWider = Split.allCases.contains { (earlier.samples(of: $0) ?? 0) > (found.samples(of: $0) ?? 0) }
+      isMeasuredAgain = names.isSubset(of: asked) && !isWider
+      reason = "which differs in \(difference)"
+    }
+    guard !names.isEmpty else { return nil }
+    let counts = earlier.samplings.map { "\($0.samples) \($0.split.rawValue) images on \($0.date)" }
+    let sentence =
+      "\(names.sorted().joined(separator: ", ")), measured on \(counts.joined(separator: ", ")), cannot stay in one "
+      + "file with what this call measures, \(reason)"
+    return (sentence, isMeasuredAgain)
+  }
+
+  /// The results of earlier calls; nil where there are none or the file is damaged.
+  private func earlier(_ batchNorm: BatchNormStatistics) -> MeasureResults? {
+    group.isFirst ? try? folder.measures(batchNorm) : nil
+  }
+}

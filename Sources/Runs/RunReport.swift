@@ -1,0 +1,157 @@
+import Foundation
+import Host
+import Reports
+import ResidualNetworks
+import Results
+import Training
+
+extension Report {
+  /// A report of run folders. Runs that differ only in their seed are shown as their mean.
+  /// - Parameters:
+  ///   - title: the page's heading; a usual one where it is nil
+  ///   - paths: the run folders, which are also what the page calls the runs
+  ///   - measures: the descriptions of all measures that the runs may have
+  ///   - note: receives remarks about results that are not of their run as it is now
+  /// - Throws: `FileError` where a folder holds no run, or its files cannot be read.
+  public init(
+    title: String? = nil, ofRuns paths: [String], measures: [MeasureDescription], note: (String) -> Void = { _ in }
+  ) throws {
+    let configurations = try paths.map { try RunFolder(URL(filePath: $0)).configuration() }
+    let groups = Self.groupNames(configurations)
+    let runs = try zip(paths, configurations).enumerated().map { index, run in
+      let folder = RunFolder(URL(filePath: run.0))
+      var reported = try ReportedRun(folder, run.1, name: run.0)
+      if let mismatch = try folder.mismatchNote(run.0) { note(mismatch) }
+      reported.group = groups[index]
+      return reported
+    }
+    let usual = paths.count == 1 ? "What every step of \(paths[0]) does" : "\(paths.count) runs, step by step"
+    self.init(title: title ?? usual, runs: runs, measures: measures)
+  }
+
+  /// For each of several runs what it is called together with those that differ from it in nothing but the seed: its
+  /// architecture's name, with the first such run's number where others of that name were trained in another way. nil where
+  /// nothing tells it from another run.
+  private static func groupNames(_ configurations: [RunConfiguration]) -> [String?] {
+    guard configurations.count > 1 else { return [nil] }
+    let kinds = configurations.map { configuration in
+      var kind = configuration
+      (kind.seed, kind.measure) = (0, nil)
+      return kind
+    }
+    return zip(kinds, configurations).map { kind, configuration in
+      let name = kind.architecture.name
+      let alike = zip(kinds, configurations).filter { $0.0 == kind }
+      guard alike.count(where: { $0.1.seed == configuration.seed }) == 1 else { return nil }
+      let isOnly = kinds.allSatisfy { $0 == kind || $0.architecture.name != name }
+      return isOnly ? name : kinds.firstIndex(of: kind).map { "\(name) (as run \($0 + 1))" }
+    }
+  }
+}
+
+extension ReportedRun {
+  /// A run folder's files, as a page shows them.
+  /// - Parameters:
+  ///   - configuration: the run's configuration
+  ///   - name: what the page calls the run
+  public init(_ folder: RunFolder, _ configuration: RunConfiguration, name: String) throws {
+    let history = try folder.history()
+    let (measures, recorded) = try folder.measures(recordedAfter: configuration.recipe.epochs)
+    var facts = Self.facts(configuration, try folder.sessions())
+    if let measures {
+      let mismatch = try folder.mismatch(of: measures).map { " (\($0))" } ?? ""
+      let counts = measures.samplings.map { "\($0.samples) \($0.split.rawValue)" }.joined(separator: ", ")
+      facts.append(
+        Fact("measured", "\(measures.checkpoint)\(mismatch) on the first \(counts) images of \(measures.data)"))
+    }
+    if let recorded {
+      facts.append(
+        Fact(
+          "recorded while training",
+          "\(recorded.names.joined(separator: ", ")), on the first \(recorded.train) train and \(recorded.validation) "
+            + "validation images"))
+    }
+    if let reason = folder.divergence { facts.append(Fact("did not come to its end", reason)) }
+    self.init(
+      name: name, facts: facts, epochs: try folder.epochs(), measures: measures, history: history)
+  }
+
+  private static func facts(_ configuration: RunConfiguration, _ sessions: [RunFolder.Session]) -> [Fact] {
+    let recipe = configuration.recipe
+    let schedule =
+      switch recipe.schedule {
+      case .steps(let parts):
+        parts.map { part in "\(part.rate)" + (part.until.map { " until epoch \($0)" } ?? "") }.joined(separator: ", ")
+      case .oneCycle(let peak, let warmup): "one cycle to \(peak), \(percent(warmup)) of it warming up"
+      }
+    var facts = configuration.architecture.facts
+    facts += [
+      Fact(
+        "data",
+        configuration.data + (configuration.trainSamples.map { ", the first \($0) train images" } ?? "")
+          + (configuration.validationSamples.map { ", the first \($0) validation images" } ?? "")),
+      Fact("recipe", "\(recipe.name): \(recipe.epochs) epochs, batches of \(recipe.batch)"),
+      Fact("learning rate", schedule),
+      Fact(
+        "optimiser",
+        "momentum \(recipe.momentum)\(recipe.nesterov ? " (Nesterov)" : ""), weight decay \(recipe.weightDecay)"
+          + (recipe.decayWeightsOnly ? " of weights only" : "")
+          + (recipe.labelSmoothing > 0 ? ", label smoothing \(recipe.labelSmoothing)" : "")),
+      Fact("augmentation", (recipe.flip ? "flips, " : "") + "translations by up to \(recipe.translate) pixels"),
+      Fact("seed", "\(configuration.seed)"),
+      Fact("precision", configuration.precision.rawValue),
+    ]
+    if let session = sessions.last {
+      facts += [
+        Fact(
+          "device",
+          "\(session.device) (\(session.cpuCapability)), "
+            + (session.processes.map { "\($0) processes of " } ?? "") + "\(session.threads) threads"),
+        Fact(
+          "software",
+          "reslens \(session.reslens)\(session.commit.map { " (\($0.prefix(10)))" } ?? ""), libtorch \(session.libtorch), \(session.system)"
+        ),
+        Fact("sessions", "\(sessions.count), the last begun \(session.started)"),
+      ]
+    }
+    return facts
+  }
+}
+
+extension RunFolder {
+  /// A note where what was measured, which is shown beside the run's errors, is not of the run as it ended; nil where it is.
+  /// - Parameter path: what the user calls the folder
+  public func mismatchNote(_ path: String) throws -> String? {
+    guard let measures = try measures(), let why = try mismatch(of: measures) else { return nil }
+    return "note: \(path): \(why); measure again: reslens measure \(path.shellQuoted)"
+  }
+}
+
+extension Architecture {
+  /// The facts that a page states about the model.
+  public var facts: [Fact] {
+    let shared = Set(stages.map(\.sharing))
+    let stages = stages.map { stage in
+      var text = "\(stage.blocks) × \(stage.width) channels"
+      if stage.entry != .none { text += " after \(stage.entry.rawValue)" }
+      if shared.count > 1 { text += ", \(stage.sharing?.summary ?? "nothing shared")" }
+      return text
+    }
+    let alike = shared.count == 1 ? shared.first.flatMap { $0 } : nil
+    return [
+      Fact(
+        "architecture",
+        "\(name): \(stages.joined(separator: "; "))" + (alike.map { "; in every stage \($0.summary)" } ?? "")),
+      Fact("parameters", "\(trainableParameters) trainable, \(totalParameters) in all"),
+      Fact("multiply-accumulates an image", "\(multiplyAccumulates)"),
+    ]
+  }
+}
+
+extension Architecture.Sharing {
+  fileprivate var summary: String {
+    let own = [unsharedStatistics ? "statistics" : nil, unsharedAffine ? "γ and β" : nil].compactMap { $0 }
+    return "one block from \(from) on" + (own.isEmpty ? "" : " with \(own.joined(separator: ", ")) a step")
+      + (initialGamma == 1 ? "" : ", γ from \(initialGamma)")
+  }
+}

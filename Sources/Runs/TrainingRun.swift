@@ -1,0 +1,166 @@
+import Foundation
+import Host
+import ImageDatasets
+import IterativeInference
+import ResidualNetworks
+import Torch
+import Training
+
+/// Trains one run in its folder, from its start or from its last checkpoint, and records the measures of its schedule.
+public struct TrainingRun {
+  private let configuration: RunConfiguration
+  private let dataset: ImageDataset
+  private let folder: RunFolder
+  private let options: Options
+
+  /// How a training is carried out, which its numbers do not depend on, or only by how sums are rounded.
+  public struct Options {
+    /// The measures that the schedule's names are of.
+    public var registry = Registry.standard
+    /// The device that computes.
+    public var device = Device.cpu
+    /// The number of threads; nil where the run keeps the number that it had.
+    public var threads: Int?
+    /// Seconds between checkpoints within an epoch; there is one at the end of every epoch anyway.
+    public var checkpointSeconds = 300.0
+    /// How long another process may still hold the folder, in seconds.
+    public var lockSeconds = 0.0
+    /// Whether a GPU's steps are captured as graphs.
+    public var capturesSteps = true
+    /// The processes that share the work; process 0 alone reads and writes the folder.
+    public var processes: DataParallel?
+
+    public init() {}
+  }
+
+  public init(
+    _ configuration: RunConfiguration, dataset: ImageDataset, folder: RunFolder, options: Options = Options()
+  ) {
+    (self.configuration, self.dataset, self.folder, self.options) = (configuration, dataset, folder, options)
+  }
+
+  /// Trains until the end.
+  /// - Parameters:
+  ///   - shouldStop: asked after every step; once it returns true, the state is saved and the call returns
+  ///   - log: receives progress and notes
+  /// - Throws: what `Trainer` throws; `FileError` where another process works in the folder or it holds another run.
+  @discardableResult
+  public func run(shouldStop: () -> Bool = { false }, log: any RunLog = SilentLog()) throws -> Trainer.Outcome {
+    let lock = try writes ? openFolder() : nil
+    defer { withExtendedLifetime(lock) {} }
+    let before = Libtorch.threads
+    defer { try? Libtorch.setThreads(before) }
+    try keepThreads(log)
+    let trainer = try Trainer(
+      configuration, dataset: dataset, folder: folder, device: options.device, capturesSteps: options.capturesSteps,
+      processes: options.processes)
+    if writes, trainer.records.count < configuration.recipe.epochs {
+      try folder.add(.now(device: options.device, processes: options.processes))
+    }
+    trainer.secondsBetweenCheckpoints = options.checkpointSeconds
+    let recorder = try EpochRecorder(
+      configuration, trainer.network, dataset, folder, options.registry, by: options.processes?.group)
+    trainer.measureEpoch = { epoch, shouldStop in
+      try recorder?.measure(epoch, shouldStop: shouldStop) { phase, done, count in
+        let time = epoch == 0 ? "at initialisation" : "after epoch \(epoch)"
+        log.progress(done, of: count, "measuring \(time): \(phase.rawValue)")
+      } ?? .done()
+    }
+    announce(trainer, log)
+    let outcome = try trainer.run(shouldStop: shouldStop, report: { show($0, log) })
+    log.clear()
+    return outcome
+  }
+
+  private var writes: Bool { (options.processes?.group).isFirst }
+
+  /// Makes the folder and writes the run's configuration into it.
+  /// - Returns: the folder's lock, which is to be kept
+  private func openFolder() throws -> FolderLock {
+    try Files.makeFolder(folder.url)
+    let lock = try FolderLock(folder.url, waiting: options.lockSeconds)
+    let stored = folder.holdsRun ? try folder.configuration() : nil
+    if stored == nil, let checkpoint = folder.latestCheckpoint() {
+      throw FileError(
+        path: checkpoint.url.path,
+        problem:
+          "there is a checkpoint here, but no \(folder.configurationFile.lastPathComponent) that says of what run",
+        remedy: "put that back into the folder, or train into another one")
+    }
+    // Only these may change when a run is resumed.
+    guard
+      stored == nil || stored?.data != configuration.data || stored?.measure != configuration.measure
+        || stored?.synchronisesStatistics != configuration.synchronisesStatistics
+    else { return lock }
+    try Files.write(YAML.encode(configuration), to: folder.configurationFile)
+    return lock
+  }
+
+  /// The number of threads and processes that work on a training, by which its sums are rounded.
+  private struct Parallelism: Codable, CustomStringConvertible {
+    let threads: Int
+    let processes: Int
+    /// In how many parts a batch is normalised.
+    let parts: Int
+
+    init(threads: Int, processes: DataParallel?) {
+      (self.threads, self.processes) = (threads, processes?.group.size ?? 1)
+      parts = processes?.synchronisesStatistics == true ? 1 : self.processes
+    }
+
+    init(_ session: RunFolder.Session) {
+      (threads, processes) = (session.threads, session.processes ?? 1)
+      parts = session.synchronisesStatistics == true ? 1 : processes
+    }
+
+    var description: String { (processes == 1 ? "" : "\(processes) processes of ") + "\(threads) threads" }
+  }
+
+  /// Gives a resumed run the threads that it had, as long as it has as many processes.
+  private func keepThreads(_ log: any RunLog) throws {
+    let now = Parallelism(threads: Libtorch.threads, processes: options.processes)
+    var before = now
+    if writes, let last = try folder.sessions().last { before = Parallelism(last) }
+    before = try options.processes?.group.first(before) ?? before
+    if before.parts != now.parts {
+      log.note(
+        "note: a batch of this run is normalised in \(counted(now.parts, "part")) now, and was in \(before.parts)")
+    }
+    guard before.threads != now.threads || before.processes != now.processes else { return }
+    if before.processes == now.processes, options.threads == nil { return try Libtorch.setThreads(before.threads) }
+    log.note("note: this run had \(before) and has \(now) now: sums may be rounded differently")
+  }
+
+  private func announce(_ trainer: Trainer, _ log: any RunLog) {
+    let configuration = trainer.configuration
+    let train = configuration.trainSamples ?? dataset.train.count
+    log.note(
+      "\(configuration.architecture.name) (\(configuration.architecture.trainableParameters) trainable parameters), "
+        + "\(dataset.name) (\(train) train images), recipe \(configuration.recipe.name), "
+        + "\(configuration.recipe.epochs) epochs of batches of \(configuration.recipe.batch), "
+        + "\(configuration.precision.rawValue), "
+        + (options.processes.map { "\($0.group.size) processes of " } ?? "")
+        + "\(options.device == .cpu ? "\(Libtorch.threads) threads" : "\(options.device)") → \(trainer.folder.url.path)")
+    let (epochs, steps) = (trainer.records.count, trainer.stepsOfEpoch)
+    if epochs > 0 || steps > 0 {
+      log.note("continuing after " + (steps > 0 ? "step \(steps) of epoch \(epochs + 1)" : "epoch \(epochs)"))
+    }
+  }
+
+  private func show(_ event: Trainer.Event, _ log: any RunLog) {
+    switch event {
+    case .step(let now):
+      log.progress(
+        now.step, of: now.steps,
+        "epoch \(now.epoch)/\(now.epochs)  loss \(now.loss.map { decimal($0, 4) } ?? "?")  "
+          + "error \(now.error.map { percent($0) } ?? "?")  "
+          + "\(decimal(now.imagesPerSecond, 0)) images/s  \(now.secondsLeft.map { spoken(seconds: $0) } ?? "?") left")
+    case .epoch(let record):
+      log.note(
+        "epoch \(record.epoch)  rate \(decimal(record.learningRate, 5))  train loss \(decimal(record.trainLoss, 4)) error "
+          + "\(percent(record.trainError))  validation loss \(decimal(record.validationLoss, 4)) error "
+          + "\(percent(record.validationError))  \(decimal(record.imagesPerSecond, 0)) images/s  "
+          + spoken(seconds: record.seconds))
+    }
+  }
+}

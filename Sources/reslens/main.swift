@@ -1,0 +1,3 @@
+import ResLensCommand
+
+reslensMain()

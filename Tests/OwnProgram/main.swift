@@ -1,0 +1,9 @@
+import IterativeInference
+import OwnKinds
+import ResLensCommand
+
+// The command `reslens` with a measure and a kind of block of its own.
+var registry = Registry.standard
+registry.register(Alignment.self)
+registry.register(GatedBlock.self)
+reslensMain(registry: registry)
