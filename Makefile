@@ -54,8 +54,8 @@ bench-gpu: build
 	$(PYTHON) benchmarks/gpu.py
 
 docs: setup
-	swift package --allow-writing-to-directory .build/docs generate-documentation --target IterativeInference \
-	  --target ResidualNetworks --target Training --enable-experimental-combined-documentation --output-path .build/docs
+	swift package --allow-writing-to-directory .build/docs generate-documentation --target ResLensMeasures \
+	  --target ResLensNetworks --target ResLensTraining --enable-experimental-combined-documentation --output-path .build/docs
 
 clean:
 	rm -rf .build

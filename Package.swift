@@ -35,6 +35,28 @@ let ctorch: Target =
     ])
   : .systemLibrary(name: "CTorch", path: "Sources/CTorch/include")
 
+/// The module ResLens<folder> with the sources of Sources/<folder>. The prefix keeps its name from colliding with those of
+/// other packages.
+func module(
+  _ folder: String, on folders: [String] = [], and others: [Target.Dependency] = [],
+  swiftSettings: [SwiftSetting] = [], linkerSettings: [LinkerSetting] = []
+) -> Target {
+  .target(
+    name: "ResLens\(folder)", dependencies: modules(folders) + others, path: "Sources/\(folder)",
+    swiftSettings: swiftSettings, linkerSettings: linkerSettings)
+}
+
+/// The modules of folders as dependencies.
+func modules(_ folders: [String]) -> [Target.Dependency] { folders.map { .target(name: "ResLens\($0)") } }
+
+/// The tests of Tests/<folder>Tests.
+func tests(_ folder: String, of folders: [String], and others: [Target.Dependency] = ["TestSupport"]) -> Target {
+  .testTarget(name: "\(folder)Tests", dependencies: modules(folders) + others)
+}
+
+let networks = ["Support", "Torch", "Results", "Networks", "Tasks"]
+let library = networks + ["Training", "Measures", "Reports", "Runs", "Studies"]
+
 let package = Package(
   name: "reslens",
   products: [
@@ -50,70 +72,42 @@ let package = Package(
   ],
   targets: [
     ctorch,
-    .target(name: "Host", dependencies: ["Yams", .product(name: "Crypto", package: "swift-crypto")]),
-    .target(
-      name: "Torch", dependencies: ["CTorch", "Host"],
+    module("Support", and: ["Yams", .product(name: "Crypto", package: "swift-crypto")]),
+    module(
+      "Torch", on: ["Support"], and: ["CTorch"],
       linkerSettings: engine.map {
         [.unsafeFlags(["-L\($0)", "-Xlinker", "-rpath", "-Xlinker", "$ORIGIN", "-lctorch"])]
-      }),
-    .target(name: "Results", dependencies: ["Host"]),
-    .target(name: "ResidualNetworks", dependencies: ["Host", "Torch", "Results"]),
-    .target(name: "ImageDatasets", dependencies: ["Host", "Torch", "Results"]),
-    .target(
-      name: "Training", dependencies: ["Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets"]),
-    .target(
-      name: "IterativeInference", dependencies: ["Torch", "Results", "ResidualNetworks", "ImageDatasets"]),
-    .target(
-      name: "Runs",
-      dependencies: [
-        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference", "Reports",
-      ]),
-    .target(
-      name: "Studies",
-      dependencies: [
-        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference", "Runs",
-      ]),
-    .target(
-      name: "Reports", dependencies: ["Host", "Results"],
-      // Tests run on the release build, and those of pages look at their parts.
-      swiftSettings: [.unsafeFlags(["-enable-testing"])]),
-    .target(
-      name: "ResLens",
-      dependencies: [
-        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference", "Runs",
-        "Studies", "Reports",
-      ]),
-    .target(
-      name: "ResLensCommand",
-      dependencies: [
-        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference", "Runs",
-        "Studies", "Reports", .product(name: "ArgumentParser", package: "swift-argument-parser"),
-      ], path: "Sources/Command"),
+      } ?? []),
+    module("Results", on: ["Support"]),
+    module("Networks", on: ["Support", "Torch", "Results"]),
+    module("Tasks", on: ["Support", "Torch", "Results"]),
+    module("Training", on: networks),
+    module("Measures", on: networks),
+    // Tests run on the release build, and those of pages look at their parts.
+    module("Reports", on: ["Support", "Results"], swiftSettings: [.unsafeFlags(["-enable-testing"])]),
+    module("Runs", on: networks + ["Training", "Measures", "Reports"]),
+    module("Studies", on: networks + ["Training", "Measures", "Runs"]),
+    .target(name: "ResLens", dependencies: modules(library)),
+    module("Command", on: library, and: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),
     .executableTarget(name: "reslens", dependencies: ["ResLensCommand"]),
     // A measure and a kind of block as users of the package would write them, and the command with both.
-    .target(name: "OwnKinds", dependencies: ["ResidualNetworks", "IterativeInference"], path: "Tests/OwnKinds"),
+    .target(name: "OwnKinds", dependencies: ["ResLens"], path: "Tests/OwnKinds"),
     .executableTarget(
-      name: "OwnProgram", dependencies: ["OwnKinds", "ResLensCommand", "IterativeInference"], path: "Tests/OwnProgram"),
+      name: "OwnProgram", dependencies: ["OwnKinds", "ResLens", "ResLensCommand"], path: "Tests/OwnProgram"),
     // It calls CTorch, which whatever links it has; as a dependency CTorch would be a module, which C++ cannot include.
     .target(name: "DeviceEmulator", path: "Tests/DeviceEmulator"),
-    .target(name: "TestSupport", dependencies: ["Host", "Torch", "Results"], path: "Tests/TestSupport"),
-    .testTarget(
-      name: "FileTests",
-      dependencies: [
-        "Host", "Torch", "Results", "ResidualNetworks", "ImageDatasets", "Training", "IterativeInference",
-        "Runs", "Studies", "TestSupport",
-      ]),
-    .testTarget(name: "ResultsTests", dependencies: ["Results", "Host", "TestSupport"]),
-    .testTarget(name: "TorchTests", dependencies: ["Torch", "TestSupport", "DeviceEmulator"]),
-    .testTarget(name: "ResidualNetworksTests", dependencies: ["ResidualNetworks", "OwnKinds", "TestSupport"]),
-    .testTarget(name: "ImageDatasetsTests", dependencies: ["ImageDatasets", "TestSupport"]),
-    .testTarget(
-      name: "TrainingTests", dependencies: ["Training", "IterativeInference", "TestSupport", "DeviceEmulator"]),
-    .testTarget(name: "IterativeInferenceTests", dependencies: ["IterativeInference", "TestSupport"]),
-    .testTarget(name: "StudiesTests", dependencies: ["Studies", "Runs", "TestSupport"]),
-    .testTarget(name: "ResLensTests", dependencies: ["ResLens", "TestSupport"]),
-    .testTarget(name: "CommandTests", dependencies: ["reslens", "OwnProgram", "Training", "Runs", "TestSupport"]),
-    .testTarget(name: "ReportsTests", dependencies: ["Reports"]),
+    .target(name: "TestSupport", dependencies: modules(["Support", "Torch", "Results"]), path: "Tests/TestSupport"),
+    tests("File", of: library),
+    tests("Results", of: ["Results", "Support"]),
+    tests("Torch", of: ["Torch"], and: ["TestSupport", "DeviceEmulator"]),
+    tests("Networks", of: ["Networks"], and: ["OwnKinds", "TestSupport"]),
+    tests("Tasks", of: ["Tasks"]),
+    tests("Training", of: ["Training", "Measures"], and: ["TestSupport", "DeviceEmulator"]),
+    tests("Measures", of: ["Measures"]),
+    tests("Studies", of: ["Studies", "Runs"]),
+    tests("ResLens", of: [], and: ["ResLens", "TestSupport"]),
+    tests("Command", of: ["Training", "Runs"], and: ["reslens", "OwnProgram", "TestSupport"]),
+    tests("Reports", of: ["Reports"], and: []),
   ],
   cxxLanguageStandard: .cxx20
 )

@@ -1,10 +1,10 @@
 import ArgumentParser
 import Foundation
-import ImageDatasets
-import IterativeInference
-import ResidualNetworks
-import Torch
-import Training
+import ResLensTasks
+import ResLensMeasures
+import ResLensNetworks
+import ResLensTorch
+import ResLensTraining
 
 struct BenchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -139,6 +139,6 @@ struct BenchCommand: ParsableCommand {
       try context.prepareUnrolling(of: network, train: samples)
     }
     let taken = try registry.measures(named: names).compactMap { try $0.init(context) }
-    try IterativeInference.measure(taken, on: network, samples)
+    try ResLensMeasures.measure(taken, on: network, samples)
   }
 }

@@ -1,10 +1,10 @@
 import ArgumentParser
 import Foundation
-import Host
-import ResidualNetworks
-import Results
-import Runs
-import Training
+import ResLensSupport
+import ResLensNetworks
+import ResLensResults
+import ResLensRuns
+import ResLensTraining
 
 struct CompareCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,6 +1,6 @@
-import Host
-import Results
-import Training
+import ResLensSupport
+import ResLensResults
+import ResLensTraining
 
 /// One run in a few numbers, of measures on validation samples.
 struct ComparedRun {

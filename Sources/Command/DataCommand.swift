@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
-import Host
-import ImageDatasets
+import ResLensSupport
+import ResLensTasks
 
 struct DataCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
-import Runs
-import Torch
+import ResLensRuns
+import ResLensTorch
 
 /// The device that was asked for.
 enum DeviceChoice: ExpressibleByArgument {

@@ -1,10 +1,10 @@
 import ArgumentParser
 import Foundation
-import Runs
-import Host
-import Reports
-import Torch
-import Training
+import ResLensRuns
+import ResLensSupport
+import ResLensReports
+import ResLensTorch
+import ResLensTraining
 
 struct DoctorCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -93,7 +93,8 @@ struct DoctorCommand: ParsableCommand {
       return Finding(name: "processes", state: "several, by Gloo\(way)")
     }
     return Finding(
-      name: "processes", state: "one, built without Gloo's headers", trouble: LaunchedProcess.installation, isNeeded: false)
+      name: "processes", state: "one, built without Gloo's headers", trouble: LaunchedProcess.installation,
+      isNeeded: false)
   }
 
   private var threads: Finding {

@@ -1,8 +1,8 @@
 import ArgumentParser
 import Foundation
-import Host
-import Runs
-import Torch
+import ResLensSupport
+import ResLensRuns
+import ResLensTorch
 
 struct LaunchCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

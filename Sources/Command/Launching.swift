@@ -1,10 +1,10 @@
 import ArgumentParser
 import Foundation
-import Host
-import ImageDatasets
-import Runs
-import Studies
-import Torch
+import ResLensSupport
+import ResLensTasks
+import ResLensRuns
+import ResLensStudies
+import ResLensTorch
 
 /// Where and how the runs of studies are done.
 struct LaunchArguments: ParsableArguments {

@@ -1,6 +1,6 @@
 import ArgumentParser
-import IterativeInference
-import Results
+import ResLensMeasures
+import ResLensResults
 
 extension BatchNormStatistics: ExpressibleByArgument {}
 

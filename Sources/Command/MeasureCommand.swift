@@ -1,12 +1,12 @@
 import ArgumentParser
 import Foundation
-import Host
-import ImageDatasets
-import IterativeInference
-import ResidualNetworks
-import Results
-import Runs
-import Training
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
+import ResLensNetworks
+import ResLensResults
+import ResLensRuns
+import ResLensTraining
 
 struct MeasureCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

@@ -1,6 +1,6 @@
 import Foundation
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// The output of `reslens measure`: validation samples, in one table with a row each step, and a table for each measure
 /// that is not one number for each step.

@@ -1,6 +1,6 @@
 import ArgumentParser
-import ImageDatasets
-import ResidualNetworks
+import ResLensTasks
+import ResLensNetworks
 
 extension Architecture {
   /// An architecture by name, which takes as many classes as the data have, or from a file, which says itself.

@@ -1,7 +1,7 @@
 import ArgumentParser
 import Foundation
-import Host
-import ResidualNetworks
+import ResLensSupport
+import ResLensNetworks
 
 struct ModelsCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

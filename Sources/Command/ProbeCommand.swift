@@ -1,13 +1,13 @@
 import ArgumentParser
 import Foundation
-import Host
-import ImageDatasets
-import IterativeInference
-import Reports
-import ResidualNetworks
-import Results
-import Runs
-import Training
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
+import ResLensReports
+import ResLensNetworks
+import ResLensResults
+import ResLensRuns
+import ResLensTraining
 
 struct ProbeCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -78,12 +78,13 @@ struct ProbeCommand: ParsableCommand {
     terminal.clear()
     print(
       json
-        ? String(decoding: try JSON.encode(probed.map(\.results), pretty: true), as: UTF8.self) : try table(probed, dataset)
+        ? String(decoding: try JSON.encode(probed.map(\.results), pretty: true), as: UTF8.self)
+        : try table(probed, dataset)
     )
     guard let out else { return }
     let page = URL(filePath: out)
     try Files.makeFolder(page.deletingLastPathComponent())
-    let report = Reports.Report(
+    let report = ResLensReports.Report(
       title: "Activations and gradients at initialisation", runs: probed.map { reported($0, dataset) },
       measures: Reslens.registry.descriptions)
     for note in try report.write(to: page, gnuplot: .find()) { terminal.note("note: \(note)") }
@@ -117,7 +118,8 @@ struct ProbeCommand: ParsableCommand {
       untrained: probed.results,
       facts: probed.architecture.facts + [
         Fact("data", "\(dataset.name), the first \(samples) train and validation images, a batch each"),
-        Fact("seed", "\(probed.seed)"), Fact("batch normalisation", "by the \(batchNorm == .batch ? "batch's own" : "running") statistics"),
+        Fact("seed", "\(probed.seed)"),
+        Fact("batch normalisation", "by the \(batchNorm == .batch ? "batch's own" : "running") statistics"),
       ])
     run.group = probed.architecture.name
     return run

@@ -1,11 +1,11 @@
 import ArgumentParser
 import Foundation
-import Host
-import Reports
-import ResidualNetworks
-import Results
-import Runs
-import Training
+import ResLensSupport
+import ResLensReports
+import ResLensNetworks
+import ResLensResults
+import ResLensRuns
+import ResLensTraining
 
 struct ReportCommand: ParsableCommand {
   static let configuration = CommandConfiguration(
@@ -38,7 +38,7 @@ struct ReportCommand: ParsableCommand {
 
   /// Makes the page of these run folders.
   static func write(_ paths: [String], title: String?, to page: URL, _ terminal: Terminal) throws {
-    let report = try Reports.Report(
+    let report = try ResLensReports.Report(
       title: title, ofRuns: paths, measures: Reslens.registry.descriptions, note: terminal.note)
     try Files.makeFolder(page.deletingLastPathComponent())
     for note in try report.write(to: page, gnuplot: .find()) { terminal.note("note: \(note)") }

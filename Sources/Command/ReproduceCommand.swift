@@ -1,12 +1,12 @@
 import ArgumentParser
 import Foundation
-import Host
-import Reports
-import ResidualNetworks
-import Results
-import Runs
-import Studies
-import Training
+import ResLensSupport
+import ResLensReports
+import ResLensNetworks
+import ResLensResults
+import ResLensRuns
+import ResLensStudies
+import ResLensTraining
 
 extension Scale: ExpressibleByArgument {}
 

@@ -1,10 +1,10 @@
 import ArgumentParser
 import Foundation
-import Host
-import IterativeInference
-import ResidualNetworks
-import Runs
-import Torch
+import ResLensSupport
+import ResLensMeasures
+import ResLensNetworks
+import ResLensRuns
+import ResLensTorch
 
 /// Runs the command `reslens` with the arguments of this process, and ends the process.
 ///

@@ -1,7 +1,7 @@
 import ArgumentParser
-import IterativeInference
-import Results
-import Training
+import ResLensMeasures
+import ResLensResults
+import ResLensTraining
 
 extension MeasureSchedule {
   /// The measures that are recorded by default.

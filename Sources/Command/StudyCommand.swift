@@ -1,13 +1,13 @@
 import ArgumentParser
 import Foundation
-import Host
-import ImageDatasets
-import Reports
-import ResidualNetworks
-import Results
-import Runs
-import Studies
-import Training
+import ResLensSupport
+import ResLensTasks
+import ResLensReports
+import ResLensNetworks
+import ResLensResults
+import ResLensRuns
+import ResLensStudies
+import ResLensTraining
 
 struct StudyCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

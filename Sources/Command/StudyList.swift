@@ -1,13 +1,13 @@
 import Foundation
-import Host
-import ImageDatasets
-import IterativeInference
-import ResidualNetworks
-import Results
-import Runs
-import Studies
-import Torch
-import Training
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
+import ResLensNetworks
+import ResLensResults
+import ResLensRuns
+import ResLensStudies
+import ResLensTorch
+import ResLensTraining
 
 /// A list of studies with their cost: runs, epochs, images, and hours on this machine, estimated from a short timing.
 struct StudyList {

@@ -1,11 +1,11 @@
 import Foundation
-import Host
-import Reports
-import ResidualNetworks
-import Results
-import Runs
-import Studies
-import Training
+import ResLensSupport
+import ResLensReports
+import ResLensNetworks
+import ResLensResults
+import ResLensRuns
+import ResLensStudies
+import ResLensTraining
 
 /// The pages of studies, from what their runs have given so far.
 struct StudyPages {

@@ -1,5 +1,5 @@
 import Foundation
-import Host
+import ResLensSupport
 
 /// The arguments, folder and standard streams that the program was started with, checked before anything else is done.
 enum Surroundings {

@@ -1,6 +1,6 @@
 import Foundation
-import Host
-import Runs
+import ResLensSupport
+import ResLensRuns
 
 /// Progress and notes on standard error: one line that is redrawn on a terminal, plain lines elsewhere.
 final class Terminal: RunLog {

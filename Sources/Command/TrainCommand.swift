@@ -1,12 +1,12 @@
 import ArgumentParser
 import Foundation
-import Host
-import ImageDatasets
-import ResidualNetworks
-import Results
-import Runs
-import Torch
-import Training
+import ResLensSupport
+import ResLensTasks
+import ResLensNetworks
+import ResLensResults
+import ResLensRuns
+import ResLensTorch
+import ResLensTraining
 
 struct TrainCommand: ParsableCommand {
   static let configuration = CommandConfiguration(

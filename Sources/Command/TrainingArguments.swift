@@ -1,10 +1,10 @@
 import ArgumentParser
 import Foundation
-import Host
-import ImageDatasets
-import ResidualNetworks
-import Torch
-import Training
+import ResLensSupport
+import ResLensTasks
+import ResLensNetworks
+import ResLensTorch
+import ResLensTraining
 
 enum Precision: String, ExpressibleByArgument, CaseIterable {
   case fp32, bf16

@@ -1,8 +1,8 @@
 import ArgumentParser
 import Foundation
-import Host
-import ImageDatasets
-import Runs
+import ResLensSupport
+import ResLensTasks
+import ResLensRuns
 
 /// The command that `reslens reproduce` and `reslens study` start in other processes, one for each run.
 struct WorkCommand: ParsableCommand {

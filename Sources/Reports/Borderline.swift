@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// The scores of borderline examples along the last steps, and the predictions that each of them flips.
 struct BorderlineDisplay: ViewDisplay {

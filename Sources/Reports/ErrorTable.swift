@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// How networks did, a row each: train and validation errors over seeds, beside what was printed elsewhere (Table 1).
 public struct ErrorTable: Sendable {

@@ -1,4 +1,4 @@
-import Results
+import ResLensResults
 
 /// The numbers that a figure shows, as a tidy table: one row for each measured thing, and one column for each key and
 /// value. pandas reads the CSV with `read_csv(path)`.

@@ -1,5 +1,5 @@
 import Foundation
-import Host
+import ResLensSupport
 
 /// The gnuplot that draws the figures.
 public struct Gnuplot: Equatable, Sendable {

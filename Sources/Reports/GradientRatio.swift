@@ -1,4 +1,4 @@
-import Results
+import ResLensResults
 
 // The ratio of gradient norms between the first stage and the last, over training (§4.5, Fig. 8).
 

@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// The score of one group of examples at one state of a network.
 struct GroupScore {
@@ -32,7 +32,7 @@ struct ExampleGroup {
       let count = scores.first { $0.group == group.name }?.score.count ?? 0
       return (head: "\(group.label) (n = \(count))", columns: 3)
     }
-    return Reports.table(
+    return ResLensReports.table(
       [place] + all.flatMap { _ in ["accuracy", "loss ± std", "entropy ± std"] }, groups: [("", 1)] + groups,
       rows: Set(scores.map(\.place)).sorted().map { place in
         [String(place)]

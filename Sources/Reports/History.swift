@@ -1,4 +1,4 @@
-import Results
+import ResLensResults
 
 /// The values of one view of a run over the epochs of its training.
 struct RunHistory {

@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// The splits in the order of a history's panels: the sections are about validation samples.
 private let panelOrder: [Split] = [.validation, .train]

@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 // Activations and gradients before the first training step (§4.5, Fig. 8 and 9).
 

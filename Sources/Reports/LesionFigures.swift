@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 func lesionPictures(of subjects: Subjects) throws -> [Picture] {
   let runs = try subjects.runs.map { run in

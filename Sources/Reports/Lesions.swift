@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// The trained network with steps dropped, exchanged or scaled, on validation samples.
 struct LesionsDisplay: ViewDisplay {
@@ -20,13 +20,13 @@ struct LesionsDisplay: ViewDisplay {
     func random(_ kind: String, _ title: String, _ size: String) -> Markup? {
       let rows = lesions.random.filter { $0.kind == kind }
       guard !rows.isEmpty else { return nil }
-      return Reports.table(
+      return ResLensReports.table(
         [size, "error ± std over draws", "draws"],
         rows: rows.map {
           [String($0.size), "\(percent($0.error)) ± \(percent($0.errorStd))", decimal($0.draws, 0)]
         }, caption: tableCaption(run, title))
     }
-    let swapped = Reports.table(
+    let swapped = ResLensReports.table(
       ["steps", "blocks", "error", "loss ± std"],
       rows: lesions.swapped.map { pair, score in
         [
@@ -35,7 +35,7 @@ struct LesionsDisplay: ViewDisplay {
         ]
       }, caption: tableCaption(run, "adjacent steps swapped"))
     let grid = lesions.scaled
-    let scaled = Reports.table(
+    let scaled = ResLensReports.table(
       ["step"] + grid.factors.map { "× " + significant($0) },
       rows: grid.steps.map { step in
         [String(step)] + grid.factors.map { factor in grid.error(step, factor).map { percent($0) } ?? "–" }

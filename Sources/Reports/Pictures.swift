@@ -1,4 +1,4 @@
-import Host
+import ResLensSupport
 
 /// The drawn figures of some sections, and the sections with them.
 struct Pictures {

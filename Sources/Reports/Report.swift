@@ -1,6 +1,6 @@
 import Foundation
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// A trained network as a report shows it.
 public struct ReportedRun: Equatable, Sendable {

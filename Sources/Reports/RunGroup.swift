@@ -1,6 +1,6 @@
 import Foundation
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// Runs that differ in nothing but their seed, to be shown as one curve.
 struct RunGroup {

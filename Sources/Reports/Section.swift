@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// A part of the page: a text, pictures, and their numbers.
 struct Section {

@@ -1,4 +1,4 @@
-import Results
+import ResLensResults
 
 /// A run, or the mean over the seeds of one network, with its tables as sections show them.
 struct ShownRun {

@@ -1,5 +1,5 @@
 import Foundation
-import Host
+import ResLensSupport
 
 /// A hidden folder in which pages and their figures are made before they take earlier ones' places.
 struct Staging {

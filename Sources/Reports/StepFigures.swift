@@ -1,4 +1,4 @@
-import Results
+import ResLensResults
 
 extension Figure.Style {
   /// The style of train samples. It has no band: the band would lie on the validation samples' band, and two that overlap

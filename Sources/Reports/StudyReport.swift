@@ -1,6 +1,6 @@
 import Foundation
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// Pages of several studies, one each, and an index of them all.
 public struct StudyReport: Sendable {
@@ -76,7 +76,7 @@ public struct StudyReport: Sendable {
     try staging.write(findings(), as: "findings.json")
     try staging.write(markup(of: cards).text, as: Self.index)
     try staging.publish(figures: names, pictures: gnuplot != nil, pages: files + ["findings.json", Self.index])
-    return Reports.notes(on: [], gnuplot)
+    return ResLensReports.notes(on: [], gnuplot)
   }
 
   private func findings() throws(FileError) -> String {

@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// Sentences about a run's numbers that follow by stated rules.
 ///

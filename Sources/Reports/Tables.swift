@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// The facts about the runs and their training: one row for each fact, one column for each run.
 func factTable(_ runs: [ReportedRun]) -> Markup {

@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// Loss and error over epochs: all groups in the same axes, a colour a group; train and validation side by side where the
 /// curves are many.

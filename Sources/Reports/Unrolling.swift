@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// One step repeated past its training: the groups of examples and every step's direction along the longer network.
 struct UnrollingDisplay: ViewDisplay {

@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// The groups over the added steps, scaled and unscaled; every step's direction and size; where the state goes.
 func unrollingPictures(of subjects: Subjects) throws -> [Picture] {

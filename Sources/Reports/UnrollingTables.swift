@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// The scales that were tried, then every way on every set: its groups and its steps.
 func unrollingTables(_ unrolled: Unrolled, run: String?) -> Markup {

@@ -1,4 +1,4 @@
-import Results
+import ResLensResults
 
 /// The parts of a section that show the numbers of one view of a measure.
 protocol ViewDisplay {

@@ -1,12 +1,12 @@
 // All modules of ResLens by one import.
 
-@_exported import Host
-@_exported import ImageDatasets
-@_exported import IterativeInference
-@_exported import Reports
-@_exported import ResidualNetworks
-@_exported import Results
-@_exported import Runs
-@_exported import Studies
-@_exported import Torch
-@_exported import Training
+@_exported import ResLensSupport
+@_exported import ResLensTasks
+@_exported import ResLensMeasures
+@_exported import ResLensReports
+@_exported import ResLensNetworks
+@_exported import ResLensResults
+@_exported import ResLensRuns
+@_exported import ResLensStudies
+@_exported import ResLensTorch
+@_exported import ResLensTraining

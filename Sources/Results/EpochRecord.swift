@@ -1,4 +1,4 @@
-import Host
+import ResLensSupport
 
 /// The results of one epoch of training: a row of a run folder's `epochs.csv`.
 public struct EpochRecord: Codable, Equatable, Sendable {

@@ -1,4 +1,4 @@
-import Host
+import ResLensSupport
 
 /// A measure as people read it: its name, its formula, what the paper found, and how it is printed, compared and drawn.
 ///
@@ -225,9 +225,9 @@ public enum NumberFormat: Sendable {
   public func text(_ value: Double) -> String {
     switch self {
     case .decimal(let digits): readable(value, digits)
-    case .significant: Host.significant(value)
-    case .percent: Host.percent(value)
-    case .count: Host.decimal(value, 0)
+    case .significant: ResLensSupport.significant(value)
+    case .percent: ResLensSupport.percent(value)
+    case .count: ResLensSupport.decimal(value, 0)
     }
   }
 }

@@ -1,5 +1,5 @@
 import Foundation
-import Host
+import ResLensSupport
 
 /// The results of measuring one network: the contents of `measures.json`, and of one epoch's file during training.
 public struct MeasureResults: Codable, Equatable, Sendable {
@@ -227,7 +227,9 @@ extension MeasureResults {
   /// - Throws: `FileError` where a file cannot be written; each file is whole or as it was before.
   public func writeCSV(to folder: URL) throws {
     try Files.makeFolder(folder)
-    for table in tables + [try stepTable()] { try Files.write(table.csv, to: folder.appending(path: table.name + ".csv")) }
+    for table in tables + [try stepTable()] {
+      try Files.write(table.csv, to: folder.appending(path: table.name + ".csv"))
+    }
   }
 
   /// The steps as a table.
@@ -237,7 +239,8 @@ extension MeasureResults {
       values: ["path", "stage", "block", "use", "macs", "identity_skip"].map { .init($0) },
       rows: steps.map { step in
         [
-          .number(Double(step.id.number)), .text(step.id.path), .number(Double(step.stage)), .number(Double(step.block)),
+          .number(Double(step.id.number)), .text(step.id.path), .number(Double(step.stage)),
+          .number(Double(step.block)),
           .number(Double(step.use)), .number(Double(step.macs)), .number(step.hasIdentitySkip ? 1 : 0),
         ]
       })
@@ -288,7 +291,9 @@ extension MeasureResults: Checked {
 extension Table {
   /// The first thing that no table of a measured network has; nil where there is nothing.
   fileprivate func measuredProblem(steps: Int) -> String? {
-    guard keys.prefix(2).map(\.name) == ["split", samplesKey] else { return "its keys do not begin with split, samples" }
+    guard keys.prefix(2).map(\.name) == ["split", samplesKey] else {
+      return "its keys do not begin with split, samples"
+    }
     if let row = rows.first(where: { $0[0].text.flatMap(Split.init) == nil }) {
       return "\(row[0].csvText) is neither train nor validation"
     }

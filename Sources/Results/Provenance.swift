@@ -1,4 +1,4 @@
-import Host
+import ResLensSupport
 
 /// Mean and standard deviation (population) of each channel of images, pixels scaled to 0 … 1.
 public struct ChannelStatistics: Codable, Hashable, Sendable, Checked {

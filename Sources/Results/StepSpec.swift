@@ -1,4 +1,4 @@
-import Host
+import ResLensSupport
 
 /// The name of one step of a network.
 public struct StepID: Codable, Hashable, Sendable {

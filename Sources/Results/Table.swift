@@ -1,4 +1,4 @@
-import Host
+import ResLensSupport
 
 /// Results as a tidy table: one row for each combination of keys, with one or more values.
 ///
@@ -242,7 +242,9 @@ extension Table: Checked {
         if value.unit == Column.samples, !(0...1e12).contains(number) || number != number.rounded() {
           return "\(value.name) \(number) is not a number of samples"
         }
-        if value.unit == Column.share, !(0...1).contains(number) { return "\(value.name) \(number) is not between 0 and 1" }
+        if value.unit == Column.share, !(0...1).contains(number) {
+          return "\(value.name) \(number) is not between 0 and 1"
+        }
         if value.name.hasSuffix("std"), number < 0 { return "\(value.name) \(number) is less than 0" }
       }
     }

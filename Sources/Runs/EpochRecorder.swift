@@ -1,10 +1,10 @@
 import Foundation
-import ImageDatasets
-import IterativeInference
-import ResidualNetworks
-import Results
-import Torch
-import Training
+import ResLensTasks
+import ResLensMeasures
+import ResLensNetworks
+import ResLensResults
+import ResLensTorch
+import ResLensTraining
 
 /// Measures a network that is trained after the epochs of its schedule, and writes what it finds into the run's folder.
 struct EpochRecorder {
@@ -71,7 +71,8 @@ struct EpochRecorder {
     try folder.writeHistory(
       MeasureResults(
         run: folder.name, architecture: network.architecture.name, checkpoint: Checkpoint.name(epoch: epoch),
-        epoch: epoch, data: source, batchNorm: options.batchNorm, batch: options.batchNorm == .batch ? train.batch : nil,
+        epoch: epoch, data: source, batchNorm: options.batchNorm,
+        batch: options.batchNorm == .batch ? train.batch : nil,
         provenance: Provenance(
           weights: try network.fingerprint(), statistics: dataset.statistics, isOwnData: true),
         samplings: samplings, steps: network.architecture.steps, tables: found.tables, absent: found.absent))

@@ -1,6 +1,6 @@
 import Foundation
-import Host
-import Torch
+import ResLensSupport
+import ResLensTorch
 
 /// Several processes of this machine that run the same command of `reslens` together. If one fails, the others are
 /// stopped.

@@ -1,6 +1,6 @@
 import Foundation
-import Host
-import Torch
+import ResLensSupport
+import ResLensTorch
 
 /// The environment of a process that a launcher started together with others: `reslens launch`, torchrun or srun.
 public enum LaunchedProcess {
@@ -27,7 +27,9 @@ public enum LaunchedProcess {
   public static func join() throws -> ProcessGroup? { try meeting().map { try ProcessGroup($0) } }
 
   /// This process's number among those on this machine, from 0.
-  public static func numberOnMachine(in environment: [String: String] = ProcessInfo.processInfo.environment) throws -> Int {
+  public static func numberOnMachine(in environment: [String: String] = ProcessInfo.processInfo.environment) throws
+    -> Int
+  {
     for variable in ["LOCAL_RANK", "SLURM_LOCALID"] where environment[variable] != nil {
       return try number(variable, environment)
     }

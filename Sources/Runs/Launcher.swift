@@ -1,10 +1,10 @@
 import Foundation
-import Host
-import ImageDatasets
-import IterativeInference
-import ResidualNetworks
-import Torch
-import Training
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
+import ResLensNetworks
+import ResLensTorch
+import ResLensTraining
 
 /// A way to get many runs done.
 public protocol Launcher {

@@ -1,10 +1,10 @@
 import Foundation
-import Host
-import ImageDatasets
-import IterativeInference
-import ResidualNetworks
-import Torch
-import Training
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
+import ResLensNetworks
+import ResLensTorch
+import ResLensTraining
 
 /// A training of one or more studies, and what is to be measured in the trained network.
 public struct PlannedRun: Codable, Hashable, Sendable, Checked {

@@ -1,10 +1,10 @@
 import Foundation
-import Host
-import ImageDatasets
-import IterativeInference
-import ResidualNetworks
-import Torch
-import Training
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
+import ResLensNetworks
+import ResLensTorch
+import ResLensTraining
 
 /// Does one run of a study: trains it to its end, and measures what is missing.
 public struct PlannedRunWork {

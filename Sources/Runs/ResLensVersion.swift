@@ -1,5 +1,5 @@
 import Foundation
-import Host
+import ResLensSupport
 
 /// The version of ResLens that is running.
 public enum ResLensVersion {

@@ -1,4 +1,4 @@
-import Host
+import ResLensSupport
 
 /// A receiver of what work on runs has to say while it goes on: lines that stay, and how far something is.
 public protocol RunLog {

@@ -1,11 +1,11 @@
 import Foundation
-import Host
-import ImageDatasets
-import IterativeInference
-import ResidualNetworks
-import Results
-import Torch
-import Training
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
+import ResLensNetworks
+import ResLensResults
+import ResLensTorch
+import ResLensTraining
 
 /// The newest network of a run, to be measured into its folder.
 public struct RunMeasuring {

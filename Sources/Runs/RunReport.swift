@@ -1,9 +1,9 @@
 import Foundation
-import Host
-import Reports
-import ResidualNetworks
-import Results
-import Training
+import ResLensSupport
+import ResLensReports
+import ResLensNetworks
+import ResLensResults
+import ResLensTraining
 
 extension Report {
   /// A report of run folders. Runs that differ only in their seed are shown as their mean.

@@ -1,8 +1,8 @@
 import Foundation
-import Host
-import IterativeInference
-import Results
-import Training
+import ResLensSupport
+import ResLensMeasures
+import ResLensResults
+import ResLensTraining
 
 extension PlannedRun {
   /// The state of a run, as its folder tells.

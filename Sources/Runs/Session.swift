@@ -1,6 +1,6 @@
 import Foundation
-import Torch
-import Training
+import ResLensTorch
+import ResLensTraining
 
 extension RunFolder.Session {
   /// The session of this process.

@@ -1,7 +1,7 @@
 import Foundation
-import Host
-import ImageDatasets
-import IterativeInference
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
 
 /// A job array of Slurm with a task for each run. What failed or ran out of time is submitted again, until all is done.
 public struct SlurmLauncher: Launcher {

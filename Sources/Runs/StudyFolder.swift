@@ -1,9 +1,9 @@
 import Foundation
-import Host
-import IterativeInference
-import ResidualNetworks
-import Results
-import Training
+import ResLensSupport
+import ResLensMeasures
+import ResLensNetworks
+import ResLensResults
+import ResLensTraining
 
 /// The folder in which studies are done. It holds the folders of their runs, and their pages.
 public struct StudyFolder: Sendable {

@@ -1,4 +1,4 @@
-import Torch
+import ResLensTorch
 
 /// A hash of a text that is the same in every process and on every machine; names of files are made of it.
 enum TextHash {

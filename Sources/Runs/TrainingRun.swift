@@ -1,10 +1,10 @@
 import Foundation
-import Host
-import ImageDatasets
-import IterativeInference
-import ResidualNetworks
-import Torch
-import Training
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
+import ResLensNetworks
+import ResLensTorch
+import ResLensTraining
 
 /// Trains one run in its folder, from its start or from its last checkpoint, and records the measures of its schedule.
 public struct TrainingRun {
@@ -140,7 +140,8 @@ public struct TrainingRun {
         + "\(configuration.recipe.epochs) epochs of batches of \(configuration.recipe.batch), "
         + "\(configuration.precision.rawValue), "
         + (options.processes.map { "\($0.group.size) processes of " } ?? "")
-        + "\(options.device == .cpu ? "\(Libtorch.threads) threads" : "\(options.device)") → \(trainer.folder.url.path)")
+        + "\(options.device == .cpu ? "\(Libtorch.threads) threads" : "\(options.device)") → \(trainer.folder.url.path)"
+    )
     let (epochs, steps) = (trainer.records.count, trainer.stepsOfEpoch)
     if epochs > 0 || steps > 0 {
       log.note("continuing after " + (steps > 0 ? "step \(steps) of epoch \(epochs + 1)" : "epoch \(epochs)"))

@@ -1,8 +1,8 @@
 import Foundation
-import Host
-import ImageDatasets
-import IterativeInference
-import Torch
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
+import ResLensTorch
 
 /// Several runs at once on this machine, each in a process with its share of the threads: for machines with more cores than
 /// one small network keeps busy.

@@ -1,5 +1,5 @@
 import Foundation
-import Results
+import ResLensResults
 
 /// A claim about a figure or table, and the rule that decides from numbers whether it holds.
 public struct Claim: Sendable {

@@ -1,6 +1,6 @@
 import Foundation
-import Host
-import ImageDatasets
+import ResLensSupport
+import ResLensTasks
 
 /// The sources of the data sets that studies name.
 public final class DataSources {

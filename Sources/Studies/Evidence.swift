@@ -1,4 +1,4 @@
-import Results
+import ResLensResults
 
 /// The results of a study's runs, by which claims are checked.
 public struct Evidence: Sendable {

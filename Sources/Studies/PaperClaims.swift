@@ -1,5 +1,5 @@
-import IterativeInference
-import Results
+import ResLensMeasures
+import ResLensResults
 
 // MARK: steps of trained networks
 

@@ -1,4 +1,4 @@
-import Results
+import ResLensResults
 
 extension Study {
   /// Every figure of the paper that shows measurements, 2 to 20, and Table 1. Figure 1 is a drawing.

@@ -1,5 +1,5 @@
-import IterativeInference
-import Results
+import ResLensMeasures
+import ResLensResults
 
 // MARK: borderline examples and unrolling (§4.3, §4.4)
 

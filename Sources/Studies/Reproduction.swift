@@ -1,12 +1,12 @@
 import Foundation
-import Host
-import ImageDatasets
-import IterativeInference
-import ResidualNetworks
-import Results
-import Runs
-import Torch
-import Training
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
+import ResLensNetworks
+import ResLensResults
+import ResLensRuns
+import ResLensTorch
+import ResLensTraining
 
 /// Studies at a scale, with every run that they need once.
 public struct Reproduction: Sendable {

@@ -1,10 +1,10 @@
-import Host
-import ImageDatasets
-import IterativeInference
-import ResidualNetworks
-import Results
-import Runs
-import Training
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
+import ResLensNetworks
+import ResLensResults
+import ResLensRuns
+import ResLensTraining
 
 // From what a study asks for, at a scale, to what is run.
 

@@ -1,4 +1,4 @@
-import ResidualNetworks
+import ResLensNetworks
 
 /// How much of a study's work is done: all of it, or less of everything by stated rules, so that any machine can do it.
 public enum Scale: String, CaseIterable, Codable, Sendable {

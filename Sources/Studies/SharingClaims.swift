@@ -1,4 +1,4 @@
-import Results
+import ResLensResults
 
 // MARK: sharing blocks (§4.5)
 

@@ -1,7 +1,7 @@
-import Host
-import IterativeInference
-import Results
-import Torch
+import ResLensSupport
+import ResLensMeasures
+import ResLensResults
+import ResLensTorch
 
 /// A study: which networks are trained on what, how and how often, and what is shown of them.
 ///

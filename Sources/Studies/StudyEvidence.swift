@@ -1,7 +1,7 @@
-import Host
-import Results
-import Runs
-import Training
+import ResLensSupport
+import ResLensResults
+import ResLensRuns
+import ResLensTraining
 
 extension StudyFolder {
   /// The results of a study's runs. Runs that have not reached their last epoch do not count.

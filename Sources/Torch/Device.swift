@@ -1,5 +1,5 @@
 import CTorch
-import Host
+import ResLensSupport
 
 /// Where tensors lie and are worked on.
 public enum Device: Hashable, Sendable {

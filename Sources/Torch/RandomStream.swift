@@ -1,4 +1,4 @@
-import Host
+import ResLensSupport
 
 /// Random numbers that depend on a seed, the stream's name and the place that is asked for, and on nothing else:
 /// not on what was drawn before. One user-given seed splits into streams, so that changing one thing

@@ -1,5 +1,5 @@
 import CTorch
-import Host
+import ResLensSupport
 import Foundation
 
 /// Named tensors and a little text in one file, in the safetensors layout: the header's length (8 bytes,

@@ -1,5 +1,5 @@
 import CTorch
-import Host
+import ResLensSupport
 
 /// A softmax classifier's predictions for each sample of a batch, and their losses.
 public struct Predictions {

@@ -1,8 +1,8 @@
 import Foundation
-import Host
-import ResidualNetworks
-import Results
-import Torch
+import ResLensSupport
+import ResLensNetworks
+import ResLensResults
+import ResLensTorch
 
 /// A state of a training that can be resumed: a folder with the weights, and next to them the optimiser's and
 /// the loop's state. It appears whole, by a rename.

@@ -1,6 +1,6 @@
 import Foundation
-import ResidualNetworks
-import Torch
+import ResLensNetworks
+import ResLensTorch
 
 /// How several processes train one network: each has all of it, runs its part of every batch, and learns from the sum of
 /// all gradients.

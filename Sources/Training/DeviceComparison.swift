@@ -1,6 +1,6 @@
-import ImageDatasets
-import ResidualNetworks
-import Torch
+import ResLensTasks
+import ResLensNetworks
+import ResLensTorch
 
 /// Whether a device computes what the processor does: a small network on made-up images.
 public struct DeviceComparison: Sendable {

@@ -1,8 +1,8 @@
-import Host
-import ImageDatasets
-import ResidualNetworks
-import Results
-import Torch
+import ResLensSupport
+import ResLensTasks
+import ResLensNetworks
+import ResLensResults
+import ResLensTorch
 
 extension Predictions {
   /// Loss, entropy and answer of each sample, as processes send them.

@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// After which epochs a network is measured while it is trained, besides as it was initialised, on how many samples, and
 /// what. `Trainer.measureEpoch` does it; without that nothing is measured. Training itself does not depend on it.
@@ -33,7 +33,9 @@ public struct MeasureSchedule: Codable, Hashable, Sendable, Checked {
     every = try values.decode(Int.self, forKey: .every)
     samples = try values.decode(Int.self, forKey: .samples)
     names = try values.decode([String].self, forKey: .names)
-    batchNorm = try values.decodeIfPresent(String.self, forKey: .batchNorm).map { try values.named($0, forKey: .batchNorm) }
+    batchNorm = try values.decodeIfPresent(String.self, forKey: .batchNorm).map {
+      try values.named($0, forKey: .batchNorm)
+    }
     if let mode = try values.decodeIfPresent(String.self, forKey: .mode) {
       try decoder.require(["evaluation", "training"].contains(mode), "mode: there is no \"\(mode)\"")
       batchNorm = mode == "training" ? .batch : nil

@@ -1,6 +1,6 @@
-import Host
-import ResidualNetworks
-import Torch
+import ResLensSupport
+import ResLensNetworks
+import ResLensTorch
 
 /// Momentum SGD over a network's trainable parameters.
 struct Optimizer {

@@ -1,7 +1,7 @@
 import Foundation
-import Host
-import ImageDatasets
-import ResidualNetworks
+import ResLensSupport
+import ResLensTasks
+import ResLensNetworks
 
 /// How a network is trained: stochastic gradient descent with momentum on the mean cross-entropy of batches.
 public struct Recipe: Codable, Hashable, Sendable, Checked {

@@ -1,8 +1,8 @@
-import Host
-import ImageDatasets
-import ResidualNetworks
-import Results
-import Torch
+import ResLensSupport
+import ResLensTasks
+import ResLensNetworks
+import ResLensResults
+import ResLensTorch
 
 /// Everything that a run's numbers depend on, save the machine, and what is measured meanwhile: `config.yaml` of a run
 /// folder.

@@ -1,4 +1,4 @@
-import Results
+import ResLensResults
 
 extension ChannelStatistics {
   /// Whether both are of the same images. Files from before numbers were written exactly have 15 digits.

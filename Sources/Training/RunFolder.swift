@@ -1,6 +1,6 @@
 import Foundation
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// The folder of one run: what was asked for, where it ran, how the epochs went, and its checkpoints.
 public struct RunFolder: Sendable {

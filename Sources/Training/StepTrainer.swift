@@ -1,7 +1,7 @@
-import Host
-import ImageDatasets
-import ResidualNetworks
-import Torch
+import ResLensSupport
+import ResLensTasks
+import ResLensNetworks
+import ResLensTorch
 
 /// One step of training after another: a batch forward, back, and into the optimiser. Several processes may share each batch.
 ///

@@ -1,9 +1,9 @@
 import Foundation
-import Host
-import ImageDatasets
-import ResidualNetworks
-import Results
-import Torch
+import ResLensSupport
+import ResLensTasks
+import ResLensNetworks
+import ResLensResults
+import ResLensTorch
 
 /// Trains one run in its folder, from its start or from its last checkpoint.
 public final class Trainer {

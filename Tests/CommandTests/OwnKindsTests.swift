@@ -1,9 +1,9 @@
 import Foundation
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 import TestSupport
 import Testing
-import Training
+import ResLensTraining
 
 /// A program that adds a kind of block and a measure to the command, without a change in `Sources`.
 @Suite struct OwnKindsTests {

@@ -1,12 +1,12 @@
 import Foundation
-import Host
-import ImageDatasets
-import ResidualNetworks
-import Results
+import ResLensSupport
+import ResLensTasks
+import ResLensNetworks
+import ResLensResults
 import TestSupport
 import Testing
-import Torch
-import Training
+import ResLensTorch
+import ResLensTraining
 
 /// Trainings in several processes.
 @Suite(

@@ -1,12 +1,12 @@
 import Foundation
-import Host
-import ImageDatasets
-import ResidualNetworks
-import Results
+import ResLensSupport
+import ResLensTasks
+import ResLensNetworks
+import ResLensResults
 import TestSupport
 import Testing
-import Torch
-import Training
+import ResLensTorch
+import ResLensTraining
 
 /// Numbers that are shown or added belong to the network and the images that they are said to be of.
 @Suite struct ProvenanceTests {

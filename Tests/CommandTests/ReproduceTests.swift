@@ -1,9 +1,9 @@
 import Foundation
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 import TestSupport
 import Testing
-import Training
+import ResLensTraining
 
 @Suite struct ReproduceTests {
   private let scratch: Scratch

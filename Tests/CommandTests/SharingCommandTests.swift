@@ -1,11 +1,11 @@
 import Foundation
-import Host
-import ResidualNetworks
-import Results
+import ResLensSupport
+import ResLensNetworks
+import ResLensResults
 import TestSupport
 import Testing
-import Torch
-import Training
+import ResLensTorch
+import ResLensTraining
 
 @Suite struct SharingCommandTests {
   private let scratch: Scratch
@@ -141,7 +141,8 @@ import Training
   @Test("Measured by each batch's own statistics all through, a run's history is of one kind")
   func batchStatisticsHistory() throws {
     let run = scratch.file("run")
-    let trained = try Reslens.train(run, ["--model", "resnet-20-ubn", "--measure", "every=1,samples=40,batch-norm=batch"])
+    let trained = try Reslens.train(
+      run, ["--model", "resnet-20-ubn", "--measure", "every=1,samples=40,batch-norm=batch"])
     try #require(trained.status == 0, Comment(rawValue: trained.errors))
     let history = try RunFolder(run).history()
     #expect(history.map(\.epoch) == [0, 1, 2] && history.allSatisfy { $0.batchNorm == .batch && $0.batch == 128 })

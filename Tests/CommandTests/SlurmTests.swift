@@ -1,8 +1,8 @@
 import Foundation
-import Host
+import ResLensSupport
 import TestSupport
 import Testing
-import Training
+import ResLensTraining
 
 /// A Slurm of one machine, with a key and ports of its own, that ends with the test.
 private final class TestCluster {

@@ -1,12 +1,12 @@
 import Foundation
-import Host
-import ImageDatasets
-import ResidualNetworks
-import Results
+import ResLensSupport
+import ResLensTasks
+import ResLensNetworks
+import ResLensResults
 import TestSupport
 import Testing
-import Torch
-import Training
+import ResLensTorch
+import ResLensTraining
 
 /// The program in surroundings that fail it, and users who call it in other ways than it was written for.
 @Suite struct SurroundingsTests {

@@ -1,13 +1,13 @@
 import Foundation
-import Host
-import IterativeInference
-import ResidualNetworks
-import Runs
-import Results
-import Studies
+import ResLensSupport
+import ResLensMeasures
+import ResLensNetworks
+import ResLensRuns
+import ResLensResults
+import ResLensStudies
 import TestSupport
-import Torch
-import Training
+import ResLensTorch
+import ResLensTraining
 
 /// Values for files, drawn from a stream: numbers that need all their digits, text that looks like something else.
 struct AwkwardValues {
@@ -149,7 +149,8 @@ struct AwkwardValues {
     let name = element(of: ["a", "figure-4", "0", "1e3", "null.", "A_b-c.d"])
     var study = Study(
       name: name, title: text(), models: [text(), "other"], data: [text()], recipes: [text()],
-      seeds: [element(of: [0, UInt64.max, 1 << 63])], figures: [element(of: FigureKind.all(of: Registry.standard.descriptions))])
+      seeds: [element(of: [0, UInt64.max, 1 << 63])],
+      figures: [element(of: FigureKind.all(of: Registry.standard.descriptions))])
     if flag() { study.record = Study.Recording(every: 1 + integer(below: 9), samples: 1 + integer(below: Int.max)) }
     if flag() {
       var measuring = Study.Measuring()

@@ -1,5 +1,5 @@
 import Foundation
-import Torch
+import ResLensTorch
 
 /// Changes bytes as accidents and fuzzers do. The same seed gives the same changes.
 struct Mutator {

@@ -1,11 +1,11 @@
 import Foundation
-import Host
-import ResidualNetworks
-import Results
-import Studies
+import ResLensSupport
+import ResLensNetworks
+import ResLensResults
+import ResLensStudies
 import TestSupport
 import Testing
-import Training
+import ResLensTraining
 
 /// decode(encode(x)) == x for every value that goes into a file.
 @Suite struct ReadBackTests {

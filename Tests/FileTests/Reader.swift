@@ -1,12 +1,12 @@
 import Foundation
-import Host
-import ImageDatasets
-import ResidualNetworks
-import Results
-import Studies
+import ResLensSupport
+import ResLensTasks
+import ResLensNetworks
+import ResLensResults
+import ResLensStudies
 import Testing
-import Torch
-import Training
+import ResLensTorch
+import ResLensTraining
 
 /// A reader of files that users or other programs may have damaged.
 struct Reader: Sendable, CustomTestStringConvertible {

@@ -1,8 +1,8 @@
 import Foundation
-import Host
+import ResLensSupport
 import TestSupport
 import Testing
-import Torch
+import ResLensTorch
 
 /// The reader of safetensors beside the format's own, which Python has.
 @Suite struct SafetensorsTests {

@@ -1,6 +1,4 @@
-import IterativeInference
-import ResidualNetworks
-import Results
+import ResLens
 
 /// cos(h_{t−1}, F_t): whether a step writes along what is there, or across it. A projection's h has another shape than F.
 public final class Alignment: Measure {

@@ -1,4 +1,4 @@
-import ResidualNetworks
+import ResLens
 
 /// A block whose branch is scaled by a gate: F = g·conv(ReLU(norm(h))), g = sigmoid of a 1×1 convolution, of h
 /// (`gate: pixel`), or of the means over its pixels (`gate: channel`), as in a squeeze-and-excitation block.

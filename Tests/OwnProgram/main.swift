@@ -1,5 +1,5 @@
-import IterativeInference
 import OwnKinds
+import ResLens
 import ResLensCommand
 
 // The command `reslens` with a measure and a kind of block of its own.

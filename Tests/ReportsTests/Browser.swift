@@ -1,5 +1,5 @@
 import Foundation
-import Host
+import ResLensSupport
 
 /// A page in headless Chromium, as its reader has it.
 struct Browser {

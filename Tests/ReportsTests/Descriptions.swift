@@ -1,5 +1,5 @@
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 
 /// Made-up measures. Nothing in `Reports` names those in `plain`.
 enum Descriptions {

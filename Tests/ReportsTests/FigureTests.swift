@@ -1,8 +1,8 @@
 import Foundation
-import Results
+import ResLensResults
 import Testing
 
-@testable import Reports
+@testable import ResLensReports
 
 private func figure(_ ys: [Double], scale: Figure.Scale = .linear, spread: Double? = nil) -> Figure {
   let points = ys.enumerated().map { Figure.Point(x: Double($0 + 1), y: $1, spread: spread) }

@@ -1,8 +1,8 @@
 import Foundation
-import Host
+import ResLensSupport
 import Testing
 
-@testable import Reports
+@testable import ResLensReports
 
 @Suite("gnuplot") struct GnuplotTests {
   @Test("is what GNUPLOT names, before any on PATH") func override() throws {

@@ -1,8 +1,8 @@
 import Foundation
-import Results
+import ResLensResults
 import Testing
 
-@testable import Reports
+@testable import ResLensReports
 
 @Suite("A history") struct HistoryTests {
   private func section(_ id: String, _ runs: [ReportedRun]) throws -> Section {

@@ -1,5 +1,5 @@
 import Foundation
-import Reports
+import ResLensReports
 
 #if canImport(FoundationXML)
   import FoundationXML

@@ -1,9 +1,9 @@
 import Foundation
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 import Testing
 
-@testable import Reports
+@testable import ResLensReports
 
 @Suite("A report of activations and gradients") struct PropagationReportTests {
   private func run(_ name: String, group: String? = nil, growth: Double, ratio: Double = 4) throws -> ReportedRun {

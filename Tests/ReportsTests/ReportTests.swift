@@ -1,9 +1,9 @@
 import Foundation
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 import Testing
 
-@testable import Reports
+@testable import ResLensReports
 
 private let hasGnuplot = Gnuplot.find() != nil
 private let figureNames = ["answer", "learning-rate", "size", "slope", "slope-readout", "training", "without"]

@@ -1,6 +1,6 @@
 import Foundation
-import Reports
-import Results
+import ResLensReports
+import ResLensResults
 
 /// A row of a made-up table: the distribution over samples of one number at one step.
 struct StatisticRow: TableRow {

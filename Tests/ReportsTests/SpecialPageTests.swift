@@ -1,9 +1,9 @@
 import Foundation
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 import Testing
 
-@testable import Reports
+@testable import ResLensReports
 
 private let added = ["expansion", "borderline", "unrolling", "lesions"]
 private let main = ["size", "without", "slope", "slope-readout", "answer"]

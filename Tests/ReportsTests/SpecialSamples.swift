@@ -1,6 +1,6 @@
 import Foundation
-import Reports
-import Results
+import ResLensReports
+import ResLensResults
 
 /// Made-up results of the measures that are not always shown, and of training.
 extension Samples {

@@ -1,7 +1,7 @@
 import Foundation
-import Host
-import Reports
-import Results
+import ResLensSupport
+import ResLensReports
+import ResLensResults
 import Testing
 
 @Suite struct StudyReportTests {

@@ -1,8 +1,8 @@
 import Foundation
-import Results
+import ResLensResults
 import Testing
 
-@testable import Reports
+@testable import ResLensReports
 
 @Suite("The summary") struct SummaryTests {
   private func sentences(of run: ReportedRun, _ measures: [MeasureDescription] = Descriptions.all) throws -> [String] {

@@ -1,5 +1,5 @@
-import Reports
-import Results
+import ResLensReports
+import ResLensResults
 
 extension MeasureResults {
   /// Adds a table of rows of both splits.

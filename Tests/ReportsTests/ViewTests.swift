@@ -1,9 +1,9 @@
 import Foundation
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 import Testing
 
-@testable import Reports
+@testable import ResLensReports
 
 @Suite("A view of a measure") struct ViewTests {
   private func section(_ id: String, _ runs: [ReportedRun], _ measures: [MeasureDescription] = Descriptions.all) throws

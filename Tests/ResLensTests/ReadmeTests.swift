@@ -10,7 +10,7 @@ import Testing
     let scratch = try Scratch()
     let runs = scratch.url
 
-    let data = try ImageDataset.load("synthetic")                         // or a folder of CIFAR
+    let data = try ImageDataset.load("synthetic")  // or a folder of CIFAR
     let network = try Architecture.named("resnet-8")
     var run = RunConfiguration(
       architecture: network, data: "synthetic", trainSamples: 512, recipe: try .find("quick", for: network))
@@ -19,7 +19,7 @@ import Testing
     let folder = RunFolder(runs.appending(path: "first"))
     try TrainingRun(run, dataset: data, folder: folder).run()
 
-    for epoch in try folder.history() {                                   // epoch 0 is the initialised network
+    for epoch in try folder.history() {  // epoch 0 is the initialised network
       let steps = try epoch.widest.rows(of: StepStatistic.self, in: "l2-ratio", .validation)
       print("epoch \(epoch.epoch):", steps.map { "step \($0.step) \($0.mean)" }.joined(separator: ", "))
     }

@@ -1,4 +1,4 @@
-import Results
+import ResLensResults
 import TestSupport
 
 /// Values that look random and are the same in every run (SplitMix64).

@@ -1,6 +1,6 @@
 import Foundation
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 import TestSupport
 import Testing
 

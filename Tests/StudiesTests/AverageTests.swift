@@ -1,5 +1,5 @@
-import Results
-import Studies
+import ResLensResults
+import ResLensStudies
 import Testing
 
 private struct Scored: TableRow {

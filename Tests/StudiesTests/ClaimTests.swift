@@ -1,6 +1,6 @@
-import Host
-import Results
-import Studies
+import ResLensSupport
+import ResLensResults
+import ResLensStudies
 import Testing
 
 private func study(_ name: String) throws -> Study { try #require(Study.paper.first { $0.name == name }) }

@@ -1,5 +1,5 @@
-import IterativeInference
-import Results
+import ResLensMeasures
+import ResLensResults
 
 /// A measure that is not one of this package's: ‖h_t‖² after every step. It is registered to be found.
 final class StateSquares: Measure {

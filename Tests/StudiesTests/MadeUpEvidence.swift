@@ -1,6 +1,6 @@
-import IterativeInference
-import Results
-import Studies
+import ResLensMeasures
+import ResLensResults
+import ResLensStudies
 import TestSupport
 
 /// Made-up numbers of networks of twelve steps in three stages: as the paper has it, or the contrary.

@@ -1,4 +1,4 @@
-import Results
+import ResLensResults
 import TestSupport
 
 // Tables of made-up numbers, as measures would make them.

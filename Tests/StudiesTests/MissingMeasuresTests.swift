@@ -1,12 +1,12 @@
 import Foundation
-import Host
-import Runs
-import IterativeInference
-import Results
-import Studies
+import ResLensSupport
+import ResLensRuns
+import ResLensMeasures
+import ResLensResults
+import ResLensStudies
 import TestSupport
 import Testing
-import Training
+import ResLensTraining
 
 /// The rows of one table, as `measures.json` has them: split, samples, step, and a value.
 private typealias Row = (split: Split, samples: Int, scale: Double)

@@ -1,14 +1,14 @@
 import Foundation
-import Host
-import Runs
-import ImageDatasets
-import IterativeInference
-import Results
-import Studies
+import ResLensSupport
+import ResLensRuns
+import ResLensTasks
+import ResLensMeasures
+import ResLensResults
+import ResLensStudies
 import TestSupport
 import Testing
-import Torch
-import Training
+import ResLensTorch
+import ResLensTraining
 
 private let quick = """
   name: mine
@@ -23,7 +23,7 @@ private func study(_ more: String = "", replacing: (String, String)? = nil) thro
 }
 
 private func plan(
-  _ studies: [Study], _ scale: Studies.Scale = .smoke, registry: Registry = .standard
+  _ studies: [Study], _ scale: ResLensStudies.Scale = .smoke, registry: Registry = .standard
 ) throws -> Reproduction {
   try Reproduction(studies, scale: scale, data: DataSources(["synthetic"]), registry: registry)
 }

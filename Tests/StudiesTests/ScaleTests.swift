@@ -1,5 +1,5 @@
-import ResidualNetworks
-import Studies
+import ResLensNetworks
+import ResLensStudies
 import Testing
 
 @Suite struct ScaleTests {

@@ -1,8 +1,8 @@
 import Foundation
-import Host
-import Results
+import ResLensSupport
+import ResLensResults
 import Synchronization
-import Torch
+import ResLensTorch
 
 /// A folder that goes when its last user does.
 public final class Scratch {

@@ -2,7 +2,7 @@ import DeviceEmulator
 import Foundation
 import TestSupport
 import Testing
-import Torch
+import ResLensTorch
 
 /// A GPU's kernels, each of their threads emulated on the processor.
 @Suite(.serialized) struct DeviceKernelTests {

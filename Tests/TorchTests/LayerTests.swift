@@ -1,6 +1,6 @@
 import TestSupport
 import Testing
-import Torch
+import ResLensTorch
 
 /// The scalar that gradients are checked with: a fixed random weighting of a result.
 private func weighted(_ output: Tensor, _ weights: [Double]) throws -> Double {

@@ -1,7 +1,7 @@
 import Foundation
 import TestSupport
 import Testing
-import Torch
+import ResLensTorch
 
 @Suite(.enabled(if: ProcessGroup.isPossible, "this build has no Gloo: install libgloo-dev and build again"))
 struct ProcessGroupTests {

@@ -1,6 +1,6 @@
 import TestSupport
 import Testing
-import Torch
+import ResLensTorch
 
 @Suite(.serialized) struct ResidualUnitTests {
   private static let sets = KernelSet.all

@@ -1,6 +1,6 @@
 import TestSupport
 import Testing
-import Torch
+import ResLensTorch
 
 @Suite struct TapeTests {
   /// Runs operations on h and a parameter, and returns Σ of the result times fixed weights, with its gradients.

@@ -1,8 +1,8 @@
 import Foundation
-import Host
+import ResLensSupport
 import TestSupport
 import Testing
-import Torch
+import ResLensTorch
 
 func exponential(_ x: Double) -> Double { exp(x) }
 func logarithm(_ x: Double) -> Double { log(x) }

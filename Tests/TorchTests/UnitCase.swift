@@ -1,6 +1,6 @@
 import TestSupport
 import Testing
-import Torch
+import ResLensTorch
 
 /// A unit's input, parameters and gradient, in float64, and what comes of them.
 struct UnitCase: CustomTestStringConvertible {

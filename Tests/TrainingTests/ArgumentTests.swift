@@ -1,13 +1,13 @@
 import Foundation
-import Host
-import ImageDatasets
-import IterativeInference
-import ResidualNetworks
-import Results
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
+import ResLensNetworks
+import ResLensResults
 import TestSupport
 import Testing
-import Torch
-import Training
+import ResLensTorch
+import ResLensTraining
 
 /// Library calls with arguments that cannot be: they throw, and neither trap nor return nonsense.
 @Suite struct ArgumentTests {

@@ -1,12 +1,12 @@
 import Foundation
-import Host
-import ImageDatasets
-import ResidualNetworks
-import Results
+import ResLensSupport
+import ResLensTasks
+import ResLensNetworks
+import ResLensResults
 import TestSupport
 import Testing
-import Torch
-import Training
+import ResLensTorch
+import ResLensTraining
 
 /// Files of a run folder with values that no training gives: each is refused by an error that names the file and the field.
 @Suite struct DamagedRunTests {
@@ -156,13 +156,13 @@ import Training
     arguments: [
       ("\"step\":1,", "\"step\":-1,", "step -1 is not between"),
       ("\"step\":1,", "\"step\":9223372036854775807,", "step 9223372036854775807 is not between"),
-      ("\"count\":16", "\"count\":9223372036854775807", "count 9223372036854775807"),
+      ("[\"train\",16,2,1,0,16]", "[\"train\",16,2,1,0,9223372036854775807]", "count 9223372036854775807"),
       ("[\"train\",16,2,1,0,16]", "[\"train\",16,2,1,0,-1]", "count -1"),
       ("[\"train\",16,2,1,0,16]", "[\"train\",16,1,1,0,16]", "two rows have the same keys"),
       ("[\"train\",16,2,1,0,16]", "[\"train\",16,2,1,0]", "has 5 cells"),
       ("[\"train\",16,2,1,0,16]", "[\"train\",16,4,1,0,16]", "one of the network's 3 steps"),
       ("[\"train\",16,2,1,0,16]", "[\"test\",16,2,1,0,16]", "neither train nor validation"),
-      ("\"epoch\":3", "\"epoch\":-1", "epoch: -1"), ("\"step\":3", "\"step\":2", "not numbered 1, 2, 3"),
+      ("\"epoch\":3", "\"epoch\":-1", "epoch: -1"), ("\"step\":3", "\"step\":4", "not numbered 1, 2, 3"),
       ("\"steps\":[1,2]", "\"steps\":[1]", "steps [1] are not the first and the last"),
       ("\"format\":4", "\"format\":3", "format 3"),
     ])

@@ -1,9 +1,9 @@
 import Foundation
-import Host
-import ResidualNetworks
+import ResLensSupport
+import ResLensNetworks
 import TestSupport
 import Testing
-import Training
+import ResLensTraining
 
 @Suite struct RecipeTests {
   @Test("The paper's rates change at the paper's epochs")

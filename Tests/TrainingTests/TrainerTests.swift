@@ -1,14 +1,14 @@
 import DeviceEmulator
 import Foundation
-import Host
-import ImageDatasets
-import IterativeInference
-import ResidualNetworks
-import Results
+import ResLensSupport
+import ResLensTasks
+import ResLensMeasures
+import ResLensNetworks
+import ResLensResults
 import TestSupport
 import Testing
-import Torch
-import Training
+import ResLensTorch
+import ResLensTraining
 
 private let small = valid(
   try Architecture(

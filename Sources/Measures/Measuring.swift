@@ -1,0 +1,257 @@
+import ResLensNetworks
+import ResLensResults
+import ResLensTorch
+
+/// Folds samples into measures: one forward and one backward pass a batch, and besides only the measures' plans, with
+/// what they begin alike run once, and their trajectories from where they leave the network's own way.
+///
+/// Several processes can share the work: each runs some of the batches, and all of them get the rows of all batches, so that
+/// every process finds what one alone would have found, to the bit (by a batch's own statistics, where it has as many
+/// threads).
+/// - Parameters:
+///   - batchNorm: the statistics by which normalisations run; by each batch's own, no state is read by the lens, and there
+///     are no plans and trajectories
+///   - lens: reads the states inside the network; the network's own readout where it is nil
+///   - group: the processes; nil where this one is alone
+///   - own: receives the network's own predictions for each batch
+///   - progress: told after each batch how many samples are done
+/// - Throws: `PlanError` before any work where the network cannot run a measure's plan; `MeasureError` for a plan by a
+///   batch's own statistics; `RowError` where processes measure different things; `ProcessError.lost`
+public func measure(
+  _ measures: [any Measure], on network: ResidualNetwork, _ samples: some BatchSource,
+  batchNorm: BatchNormStatistics = .running, lens: (any Lens)? = nil, by group: ProcessGroup? = nil,
+  own: (LabelledPredictions) -> Void = { _ in }, progress: (Int) throws -> Void = { _ in }
+) throws {
+  let work = try MeasuringWork(measures, on: network, batchNorm, lens)
+  try samples.forEachShared(by: group) { batch, earlier in
+    try work.rows(of: batch, after: earlier)
+  } take: { batch, earlier, rows in
+    own(try work.add(rows, of: batch, after: earlier))
+    try progress(earlier + batch.classes.count)
+  }
+}
+
+/// The work to do with every batch.
+private struct MeasuringWork {
+  private let network: ResidualNetwork
+  private let batchNorm: BatchNormStatistics
+  private let lens: any Lens
+  /// Whether the lens is the network's own readout.
+  private let isOwnReadout: Bool
+  private let measures: [any Measure]
+  /// The measures' names and the numbers of their plans and trajectories, as the numbers of a row: other processes must
+  /// have the same.
+  private let names: [Double]
+  private let plans: [Request<Plan>]
+  private let trajectories: [Request<Trajectory>]
+
+  /// Something that a measure asked for.
+  private struct Request<Way> {
+    let owner: any Measure
+    /// Its index in what the owner asked for.
+    let index: Int
+    let way: Way
+  }
+
+  init(
+    _ measures: [any Measure], on network: ResidualNetwork, _ batchNorm: BatchNormStatistics, _ lens: (any Lens)?
+  ) throws {
+    (self.network, self.batchNorm) = (network, batchNorm)
+    (self.lens, isOwnReadout) = (lens ?? ReadoutLens(network), lens == nil)
+    self.measures = measures
+    plans = try measures.flatMap { owner in
+      try owner.plans(for: network).enumerated().map { Request(owner: owner, index: $0, way: $1) }
+    }
+    trajectories = try measures.flatMap { owner in
+      try owner.trajectories(for: network).enumerated().map { Request(owner: owner, index: $0, way: $1) }
+    }
+    let all = measures.map { type(of: $0).description.name } + ["\(plans.count) \(trajectories.count)"]
+    names = all.joined(separator: "\n").utf8.map { Double($0) }
+    if batchNorm == .batch, !plans.isEmpty || !trajectories.isEmpty {
+      throw MeasureError(
+        option: "batch-norm",
+        problem: "by each batch's own statistics there is the network's own pass alone, and no plan")
+    }
+    for plan in plans { try network.check(plan.way) }
+    for trajectory in trajectories { try trajectory.way.check(on: network) }
+  }
+
+  /// The moves of a trajectory that are seen.
+  private func moves(of trajectory: Trajectory) -> ArraySlice<Plan.Move> {
+    trajectory.plan.moves[trajectory.plan.stepPlaces[trajectory.first - 1]...]
+  }
+
+  /// The plans that run on as many samples of this batch, in ascending order of that number.
+  private func plansBySamples(_ batch: LabelledBatch, after earlier: Int) -> [(samples: Int, plans: [Int])] {
+    Dictionary(grouping: plans.indices) { index in
+      max(0, min(batch.classes.count, (plans[index].owner.plannedSamples ?? .max) - earlier))
+    }.filter { $0.key > 0 }.sorted { $0.key < $1.key }.map { (samples: $0.key, plans: $0.value) }
+  }
+
+  // MARK: from tensors to rows
+
+  /// Runs a batch.
+  /// - Parameter earlier: the number of samples before the batch
+  /// - Returns: the rows of all measures, as `add(_:of:after:)` reads them
+  func rows(of batch: LabelledBatch, after earlier: Int) throws -> [Double] {
+    var rows = RowWriter()
+    rows.append([names])
+    let mode = batchNorm == .running ? NormMode.running : .batch
+    let pass = try Pass(network, images: batch.images, mode: mode, wants: .added)
+    let h0 = pass.h0
+    let wanted = Set(trajectories.map(\.way.first))
+    var starts: [Int: Tensor] = [:]
+    let output = try OutputGradient(pass.logits, batch.labels, samplesAreIndependent: batchNorm == .running)
+    rows.append(output.predictions.rows)
+    try goBack(pass, output, network.plan.moves[...], batch, batchNorm, first: 1) { step in
+      for measure in measures { rows.append(try measure.rows(of: step)) }
+      if wanted.contains(step.number) { starts[step.number] = step.input }
+    }
+    for (count, members) in plansBySamples(batch, after: earlier) {
+      let part = try batch.prefix(count)
+      try network.run(members.map { plans[$0].way }, on: h0.rows(0..<count)) { _, h in
+        rows.append(try Predictions(logits: network.classify(h), labels: part.labels).rows)
+      }
+    }
+    for trajectory in trajectories {
+      guard let start = starts[trajectory.way.first] else { continue }
+      let moves = moves(of: trajectory.way)
+      let pass = try Pass(network, moves: moves, from: start)
+      let output = try OutputGradient(pass.logits, batch.labels, samplesAreIndependent: true)
+      try goBack(pass, output, moves, batch, .running, first: trajectory.way.first) {
+        rows.append(try trajectory.owner.rows(of: $0, onTrajectory: trajectory.index))
+      }
+    }
+    return rows.numbers
+  }
+
+  /// Shows every step of a pass on the way back.
+  /// - Parameters:
+  ///   - output: the gradient at the pass's logits
+  ///   - moves: the moves of the pass
+  ///   - first: the number of the pass's first step
+  private func goBack(
+    _ pass: Pass, _ output: OutputGradient, _ moves: ArraySlice<Plan.Move>, _ batch: LabelledBatch,
+    _ batchNorm: BatchNormStatistics, first: Int, show: (StepView) throws -> Void
+  ) throws {
+    func state(_ h: Tensor, of spec: StepSpec, _ shape: [Int], known: Predictions? = nil) -> LensState? {
+      guard batchNorm == .running, lens.obstacle(inStage: spec.stage, shape: shape) == nil else { return nil }
+      return LensState(known: known) { try lens.read(h, labels: batch.labels) }
+    }
+    /// The step that was shown last, which follows in the pass.
+    var next: StepView?
+    let steps = try planSteps(of: moves, first: first)
+    var index = steps.count
+    try pass.backward(output.gradient, into: nil) { visited in
+      index -= 1
+      let (step, spec) = (steps[index].step, visited.spec)
+      let before = state(visited.skip, of: spec, spec.output)
+      let follower = next.flatMap { $0.spec.stage == spec.stage ? $0 : nil }
+      // The step after this one adds to the state that this one ends with, unless a projection or a pooling is between.
+      let adding = follower.flatMap { $0.spec.hasIdentitySkip ? $0 : nil }
+      // The network's own readout has read the state at the end of the pass already.
+      let known = next == nil && isOwnReadout ? output.predictions : nil
+      let after = adding == nil ? state(visited.output, of: spec, spec.output, known: known) : adding?.before
+      let view = StepView(
+        visited, number: step.number, end: output, before: before, after: after, next: follower,
+        following: steps[index].isTaken ? next.map { next in { try next.inputSquares() } } : nil)
+      try show(view)
+      // A chain of all steps would keep all of their tensors.
+      (view.next, view.following) = (nil, nil)
+      next = view
+    }
+  }
+
+  // MARK: from rows to sums
+
+  /// Folds the rows of a batch, whichever process ran it.
+  /// - Returns: the network's own predictions
+  func add(_ numbers: [Double], of batch: LabelledBatch, after earlier: Int) throws -> LabelledPredictions {
+    var rows = RowReader(numbers)
+    guard try rows.next() == [names], let own = try rows.next() else { throw RowError() }
+    for (step, _) in try planSteps(of: network.plan.moves[...], first: 1).reversed() {
+      for measure in measures { if let found = try rows.next() { measure.add(found, of: step, batch) } }
+    }
+    for (count, members) in plansBySamples(batch, after: earlier) {
+      let part = try batch.prefix(count)
+      for index in ResidualNetwork.order(of: members.map { plans[$0].way }) {
+        guard let found = try rows.next() else { throw RowError() }
+        let request = plans[members[index]]
+        request.owner.add(LabelledPredictions(found, of: part), ofPlan: request.index)
+      }
+    }
+    for trajectory in trajectories {
+      let steps = try planSteps(of: moves(of: trajectory.way), first: trajectory.way.first)
+      for (step, _) in steps.reversed() {
+        guard let found = try rows.next() else { continue }
+        trajectory.owner.add(found, of: step, onTrajectory: trajectory.index, batch)
+      }
+    }
+    try rows.checkIsAtEnd()
+    return LabelledPredictions(own, of: batch)
+  }
+
+  /// The steps of some moves that add something, and whether the next move is a step too, which takes what the step makes.
+  private func planSteps(
+    of moves: ArraySlice<Plan.Move>, first: Int
+  ) throws -> [(step: PlanStep, isTaken: Bool)] {
+    var steps: [(step: PlanStep, isTaken: Bool)] = []
+    var number = first - 1
+    for (index, move) in zip(moves.indices, moves) {
+      guard case .step(let step) = move else { continue }
+      number += 1
+      guard step.scale != 0 else { continue }
+      let isTaken = if case .step = moves[(index + 1)...].first { true } else { false }
+      steps.append((PlanStep(spec: try network.spec(of: step), number: number), isTaken))
+    }
+    return steps
+  }
+}
+
+// MARK: rows as numbers
+
+/// Writes rows one after the other as numbers: for each the number of vectors, and for each vector its length and its
+/// elements; −1 where there are no rows.
+private struct RowWriter {
+  private(set) var numbers: [Double] = []
+
+  mutating func append(_ rows: [[Double]]?) {
+    numbers.append(Double(rows?.count ?? -1))
+    for vector in rows ?? [] { numbers += [Double(vector.count)] + vector }
+  }
+}
+
+/// Reads what `RowWriter` wrote.
+private struct RowReader {
+  private let numbers: [Double]
+  private var index = 0
+
+  init(_ numbers: [Double]) { self.numbers = numbers }
+
+  private mutating func take(_ count: Int) throws(RowError) -> ArraySlice<Double> {
+    guard count >= 0, count <= numbers.count - index else { throw RowError() }
+    defer { index += count }
+    return numbers[index..<(index + count)]
+  }
+
+  private mutating func count() throws(RowError) -> Int {
+    guard let count = try take(1).first.flatMap({ Int(exactly: $0) }) else { throw RowError() }
+    return count
+  }
+
+  /// The next rows; nil where there are none.
+  mutating func next() throws(RowError) -> [[Double]]? {
+    let vectors = try count()
+    guard vectors >= 0 else { return nil }
+    var rows: [[Double]] = []
+    for _ in 0..<vectors { rows.append(Array(try take(count()))) }
+    return rows
+  }
+
+  func checkIsAtEnd() throws(RowError) { if index != numbers.count { throw RowError() } }
+}
+
+/// Processes that share the measuring and do not measure the same things.
+public struct RowError: Error, CustomStringConvertible, Equatable {
+  public let description = "the processes do not take the same measures: start all of them with the same options"
+}

@@ -1,0 +1,43 @@
+import ResLensNetworks
+import ResLensResults
+
+extension MeasureOptions {
+  /// - Parameter trainImages: the number of images on which statistics can be taken anew
+  /// - Throws: `MeasureError` for what is not possible in networks of this architecture; no network is built to know it.
+  public func check(for architecture: Architecture, trainImages: Int, registry: Registry) throws(MeasureError) {
+    try Groups.check(margin: margin)
+    let measures = try registry.measures(named: names)
+    if batchNorm == .batch,
+      let name = measures.map({ $0.description }).first(where: { !$0.use.withBatchStatistics })?.name
+    {
+      let possible = registry.names(where: \.withBatchStatistics).joined(separator: ", ")
+      throw MeasureError(
+        option: "batch-norm", problem: "by each batch's own statistics there is no \(name), only \(possible)")
+    }
+    if measures.contains(where: { $0 == UnrolledSteps.self }), let step = repeatedStep(in: architecture) {
+      try checkUnrolling(step, of: architecture, trainImages: trainImages)
+    }
+    for split in Split.allCases {
+      let context = MeasureContext(architecture, self, split: split)
+      for measure in measures { _ = try measure.init(context) }
+    }
+  }
+
+  private func checkUnrolling(
+    _ step: Int, of architecture: Architecture, trainImages: Int
+  ) throws(MeasureError) {
+    let scales = unrolling.scale.candidates
+    guard !scales.isEmpty else { throw MeasureError(option: "scale-grid", problem: "there is no scale in it") }
+    try MeasureError.check(distinct: scales, option: "scale-grid")
+    _ = try UnrolledSteps(
+      architecture, step: step, times: unrolling.times, ways: scales.map { .init(scale: $0) }, margin: margin)
+    let most = trainImages / Self.recalibrationBatch
+    if let batches = unrolling.recalibrationBatches, batches < 1 || batches > most {
+      throw MeasureError(
+        option: "recalibrate",
+        problem:
+          "\(batches) is not between 1 and \(most), the batches of \(Self.recalibrationBatch) images that were trained on"
+      )
+    }
+  }
+}

@@ -1,0 +1,52 @@
+import ResLensNetworks
+import ResLensResults
+
+/// The measures and kinds of blocks that a program knows. A measure that is registered appears in `reslens measure`, in
+/// recordings during training, in comparisons, studies and reports.
+public struct Registry: Sendable {
+  /// In the order of reports.
+  public private(set) var measures: [any Measure.Type]
+
+  /// The measures of the paper, in the order of its figures, and those that came after it.
+  public static let standard = Registry(measures: [
+    L2Ratio.self, DroppedStep.self, CosineLoss.self, FirstOrder.self, IntermediateScores.self, BorderlineGroups.self,
+    UnrolledSteps.self, LesionScores.self, ActivationNorm.self, GradientNorm.self,
+  ])
+
+  /// The kinds of blocks that were registered here, besides those that `BlockKinds` knows anyway.
+  public private(set) var blocks: [any Block.Type] = []
+
+  private init(measures: [any Measure.Type]) { self.measures = measures }
+
+  /// Adds a measure at the end, or in place of one of the same name.
+  public mutating func register(_ measure: any Measure.Type) {
+    if let index = measures.firstIndex(where: { $0.description.name == measure.description.name }) {
+      measures[index] = measure
+    } else {
+      measures.append(measure)
+    }
+  }
+
+  /// Adds a kind of block, which `reslensMain(registry:)` makes known to `BlockKinds`.
+  public mutating func register(_ block: any Block.Type) { blocks.append(block) }
+
+  /// The descriptions of all measures.
+  public var descriptions: [MeasureDescription] { measures.map { $0.description } }
+
+  /// The names of the measures that fulfil a condition, in order.
+  public func names(where condition: (MeasureDescription.Use) -> Bool = { _ in true }) -> [String] {
+    descriptions.filter { condition($0.use) }.map(\.name)
+  }
+
+  /// The measures of these names, in the order of the registry.
+  /// - Throws: `MeasureError` for a name that no measure has.
+  public func measures(named names: Set<String>) throws(MeasureError) -> [any Measure.Type] {
+    let found = measures.filter { names.contains($0.description.name) }
+    if let stray = names.subtracting(found.map { $0.description.name }).min() {
+      throw MeasureError(
+        option: "measures",
+        problem: "there is no measure \"\(stray)\"; known are \(self.names().joined(separator: ", "))")
+    }
+    return found
+  }
+}

@@ -1,0 +1,103 @@
+import ResLensResults
+import ResLensTorch
+
+/// The paper's residual block (§4): h' = s(h) + F(h). s is the identity, or a 1×1 convolution of the raw h; F is BatchNorm,
+/// ReLU, 3×3 convolution, twice. It has no options.
+///
+/// Its units are fused kernels, and its backward pass is written out.
+public struct PreActivation: Block {
+  public static let kind = "pre-activation"
+  public let steps: [any ResidualStep]
+
+  public init(_ context: BlockContext) throws { steps = try context.steps { try PreActivationStep($0, context) } }
+}
+
+struct PreActivationStep: ResidualStep {
+  let spec: StepSpec
+  let isCapturable = true
+  private let norm1: BatchNormLayer
+  private let conv1: ConvolutionLayer
+  private let norm2: BatchNormLayer
+  private let conv2: ConvolutionLayer
+  private let projection: ConvolutionLayer?
+
+  init(_ scope: ParameterScope, _ context: BlockContext) throws {
+    norm1 = try scope.batchNorm("norm1", of: scope.input)
+    conv1 = try scope.convolution("conv1", of: scope.input, outputs: context.width, kernel: 3, stride: context.stride)
+    norm2 = try scope.batchNorm("norm2", of: conv1.output)
+    conv2 = try scope.convolution("conv2", of: conv1.output, outputs: context.width, kernel: 3)
+    projection =
+      context.projects
+      ? try scope.convolution("projection", of: scope.input, outputs: context.width, kernel: 1, stride: context.stride)
+      : nil
+    spec = try scope.spec(output: conv2.output, hasIdentitySkip: projection == nil)
+  }
+
+  /// What the backward pass needs: the scale, and unless that is 0, both units' inputs and the statistics of their
+  /// normalisations.
+  private struct Units {
+    let scale: Double
+    let branch: Branch?
+
+    struct Branch {
+      let norms: (first: NormReLU.Parameters, second: NormReLU.Parameters)
+      let between: Tensor
+      let statistics: (first: NormReLU.BatchStatistics?, second: NormReLU.BatchStatistics?)
+    }
+  }
+
+  func forward(_ stream: Stream, _ step: Plan.Step, _ mode: NormMode, wants: Wanted) throws -> StepTrace {
+    let h = stream.h
+    let skip = try projection?.forward(h) ?? h
+    guard step.scale != 0 else {
+      return StepTrace(input: h, skip: skip, output: Stream(skip), tape: Units(scale: 0, branch: nil))
+    }
+    let norms = (first: try norm1.parameters(step.statistics), second: try norm2.parameters(step.statistics))
+    let first = try ResidualUnit.forward(
+      h, sums: stream.sums, norms.first, by: mode, conv1.ofUnit(), wantsSums: mode.usesBatch)
+    let between = try first.added.wanted()
+    let second = try ResidualUnit.forward(
+      between, sums: first.channelSums, norms.second, by: mode, conv2.ofUnit(), scale: step.scale, adding: skip,
+      keepsAdded: wants.contains(.added), wantsSums: mode.usesBatch)
+    let tape = Units(
+      scale: step.scale,
+      branch: .init(norms: norms, between: between, statistics: (first.statistics, second.statistics)))
+    return StepTrace(
+      input: h, skip: skip, added: second.added, output: Stream(try second.sum.wanted(), sums: second.channelSums),
+      tape: wants.contains(.backward) ? tape : nil,
+      known: second.squares.map { KnownSquares(added: $0.added, output: $0.sum) })
+  }
+
+  func backward(_ gradient: Tensor, _ trace: StepTrace, into gradients: Gradients?) throws -> StepGradients {
+    guard let tape = trace.tape as? Units else { throw PassError.notRecorded }
+    let ofSkip = projection == nil ? nil : gradient
+    let throughSkip = try projection?.backward(gradient, input: trace.input, gradients).wanted() ?? gradient
+    guard let branch = tape.branch else { return StepGradients(input: throughSkip, skip: ofSkip) }
+    let scaled = tape.scale == 1 ? gradient : try gradient.scaled(by: tape.scale)
+    let second = try ResidualUnit.backward(
+      .init(scaled), input: branch.between, branch.norms.second, statistics: branch.statistics.second, conv2.ofUnit(),
+      wantsParameters: gradients != nil)
+    try gradients?.add(second.parameters, norm2, conv2)
+    // By running statistics the skip's gradient is added while the unit's is written. Behind a projection F has another
+    // shape than h, or lies elsewhere.
+    let isWhole = branch.statistics.first == nil
+    let first = try ResidualUnit.backward(
+      second.input, input: trace.input, branch.norms.first, statistics: branch.statistics.first, conv1.ofUnit(),
+      adding: isWhole ? throughSkip : nil, beside: isWhole && projection == nil ? trace.added : nil,
+      wantsParameters: gradients != nil)
+    try gradients?.add(first.parameters, norm1, conv1)
+    return StepGradients(
+      input: try first.input.resolved(adding: isWhole ? nil : throughSkip), skip: ofSkip, products: first.products)
+  }
+}
+
+extension Gradients {
+  fileprivate func add(
+    _ unit: ResidualUnit.ParameterGradients?, _ norm: BatchNormLayer, _ convolution: ConvolutionLayer
+  ) throws {
+    try add(unit?.normWeight, norm.weight.path)
+    try add(unit?.normBias, norm.bias.path)
+    try add(unit?.weight, convolution.weight.path)
+    try add(unit?.bias, convolution.bias.wanted().path)
+  }
+}

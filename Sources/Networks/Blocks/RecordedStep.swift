@@ -1,0 +1,85 @@
+import ResLensResults
+import ResLensTorch
+
+/// A step whose forward pass is written as operations on a record, and whose backward pass is autograd's:
+/// h' = after(skip(h) + α·branch(h)).
+public struct RecordedStep: ResidualStep {
+  /// What follows the sum.
+  public enum After: Sendable {
+    case identity, relu
+  }
+
+  /// A function on the values of a record.
+  public typealias Function = (Tape.Value) throws -> Tape.Value
+
+  public let spec: StepSpec
+  private let after: After
+  private let skip: Function?
+  private let branch: Function
+
+  /// - Parameters:
+  ///   - scope: the step's, in which all layers have been declared
+  ///   - output: the shape of one sample's h after the step: channels, height, width
+  ///   - after: what follows the sum
+  ///   - skip: a projection of h; nil for h itself
+  ///   - branch: what is added
+  /// - Throws: `ArchitectureError` for an output that cannot be.
+  public init(
+    _ scope: ParameterScope, output: [Int], after: After = .identity, skip: Function? = nil,
+    branch: @escaping Function
+  ) throws {
+    spec = try scope.spec(output: output, hasIdentitySkip: skip == nil)
+    (self.after, self.skip, self.branch) = (after, skip, branch)
+  }
+
+  private struct Record {
+    let tape: Tape
+    let input: Tape.Value
+    /// nil if the skip is the identity.
+    let skip: Tape.Value?
+    let output: Tape.Value
+    let isKept: Bool
+  }
+
+  public func forward(
+    _ h: Stream, _ step: Plan.Step, _ mode: NormMode, wants: Wanted
+  ) throws -> StepTrace {
+    let tape = Tape(mode: mode, statistics: step.statistics, records: wants.contains(.backward))
+    let input = try tape.input(h.h)
+    let projected = try skip?(input)
+    var sum = projected ?? input
+    var term: Tape.Value?
+    if step.scale != 0 {
+      let made = try branch(input)
+      let scaled = step.scale == 1 ? made : try made.scaled(by: step.scale)
+      sum = try sum.adding(scaled)
+      term = scaled
+    }
+    let value = after == .relu ? try sum.relu() : sum
+    guard Array(value.shape.dropFirst()) == spec.output else {
+      throw PlanError(
+        "\(spec.id.path) makes \(shapeText(Array(value.shape.dropFirst()))) where \(shapeText(spec.output)) was declared"
+      )
+    }
+    let skipped = try projected.map { try tape.result(of: $0) } ?? h.h
+    let isUnchanged = term == nil && after == .identity
+    let output = isUnchanged ? skipped : try tape.result(of: value)
+    var added: Tensor?
+    if let term, wants.contains(.added) {
+      added = after == .relu ? try output.adding(skipped, scale: -1) : try tape.result(of: term)
+    }
+    return StepTrace(
+      input: h.h, skip: skipped, added: added, output: Stream(output),
+      tape: wants.contains(.backward)
+        ? Record(tape: tape, input: input, skip: projected, output: value, isKept: wants.contains(.keptTape)) : nil)
+  }
+
+  public func backward(_ gradient: Tensor, _ trace: StepTrace, into gradients: Gradients?) throws -> StepGradients {
+    guard let record = trace.tape as? Record else { throw PassError.notRecorded }
+    let found = try record.tape.gradients(
+      of: record.output, gradient, for: [record.input] + (record.skip.map { [$0] } ?? []),
+      wantsParameters: gradients != nil, keepsRecord: record.isKept)
+    for (path, part) in found.parameters { try gradients?.add(part, path) }
+    return StepGradients(input: found.values[0], skip: found.values.dropFirst().first)
+  }
+}

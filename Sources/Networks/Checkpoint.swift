@@ -1,0 +1,105 @@
+import ResLensSupport
+import Foundation
+import ResLensTorch
+
+extension ResidualNetwork {
+  static let architectureKey = "architecture"
+
+  /// Writes the weights, with the resolved architecture in the file's metadata.
+  /// - Throws: `FileError`; an earlier file then stays whole.
+  public func save(to url: URL) throws {
+    let encoder = JSONEncoder()
+    encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+    let text = String(decoding: try encoder.encode(architecture), as: UTF8.self)
+    try Safetensors(tensors: parameters, metadata: [Self.architectureKey: text]).write(to: url)
+  }
+
+  /// The network of a file that `save` wrote. PyTorch may have written it since: `module.` or `_orig_mod.` before every
+  /// name, and counts of batches (`num_batches_tracked`), are left out.
+  /// - Parameter expected: the architecture that the file must hold; any where it is nil
+  /// - Throws: `FileError` where the file is damaged, holds no network, another architecture, or values that no training
+  ///   gives: numbers that are not finite, variances below 0.
+  public convenience init(contentsOf url: URL, expecting expected: Architecture? = nil) throws {
+    let file = try Safetensors(contentsOf: url)
+    guard let text = file.metadata[Self.architectureKey] else {
+      throw FileError(
+        path: url.path, problem: "its metadata name no architecture, so that it is not a checkpoint of reslens",
+        remedy: "use a checkpoint that reslens wrote")
+    }
+    let architecture: Architecture
+    do {
+      architecture = try JSONDecoder().decode(Architecture.self, from: Data(text.utf8))
+    } catch {
+      throw FileError(
+        path: url.path, problem: "the architecture in its metadata cannot be read",
+        remedy: "use a checkpoint that reslens wrote")
+    }
+    if let expected, expected != architecture {
+      throw FileError(
+        path: url.path,
+        problem: "it holds \(architecture.difference(from: expected)), the run is of \(expected.name)",
+        remedy: "use the checkpoint of that run, or the model of this checkpoint")
+    }
+    let parameters = Self.withoutPyTorchsAdditions(file.tensors)
+    do {
+      try self.init(architecture, parameters: parameters)
+    } catch let error as ParameterError {
+      throw FileError(path: url.path, problem: "\(error)", remedy: "use a whole checkpoint of \(architecture.name)")
+    }
+    if let problem = try impossibleValue {
+      throw FileError(
+        path: url.path, problem: "\(problem): the file is damaged", remedy: "use a copy of it, or train again")
+    }
+  }
+
+  /// SHA-256 of the weights, running statistics included: of every tensor the name, the shape and the bytes, in the order of the
+  /// names.
+  public func fingerprint() throws -> String {
+    var fingerprint = Fingerprint()
+    for (name, tensor) in parameters.sorted(by: { $0.key < $1.key }) {
+      fingerprint.add(name)
+      fingerprint.add(tensor.shape)
+      fingerprint.add(try tensor.bytes())
+    }
+    return fingerprint.digits
+  }
+
+  private static func withoutPyTorchsAdditions(_ tensors: [String: Tensor]) -> [String: Tensor] {
+    var tensors = tensors.filter { !$0.key.hasSuffix(".num_batches_tracked") }
+    // DataParallel and torch.compile, perhaps one around the other.
+    while let prefix = ["module.", "_orig_mod."].first(where: { prefix in
+      !tensors.isEmpty && tensors.keys.allSatisfy { $0.hasPrefix(prefix) }
+    }) {
+      tensors = Dictionary(uniqueKeysWithValues: tensors.map { (String($0.key.dropFirst(prefix.count)), $0.value) })
+    }
+    return tensors
+  }
+
+  /// The first parameter with a value that no training gives, and what is wrong with it; nil where there is none.
+  private var impossibleValue: String? {
+    get throws {
+      for specification in architecture.parameters {
+        let parameter = try parameters.required(specification.path)
+        guard try parameter.isFinite() else { return "\(specification.path) has values that are not finite numbers" }
+        if specification.role == .runningVariance, let least = try parameter.doubles().min(), least < 0 {
+          return "\(specification.path) has a variance below 0 (\(least))"
+        }
+      }
+      return nil
+    }
+  }
+}
+
+extension Architecture {
+  /// This architecture in a few words, with the field that sets it apart where the names are equal.
+  fileprivate func difference(from other: Architecture) -> String {
+    guard name == other.name else { return name }
+    if classes != other.classes { return "\(name) with \(classes) classes instead of \(other.classes)" }
+    let unlike = stages.indices.first { other.stages.indices.contains($0) && stages[$0] != other.stages[$0] }
+    if let unlike, stages.count == other.stages.count, stages[unlike].sharing != other.stages[unlike].sharing {
+      return "\(name) with blocks shared otherwise in stage \(unlike)"
+    }
+    if stages != other.stages { return "\(name) with other stages" }
+    return "\(name) with another input, stem or head"
+  }
+}

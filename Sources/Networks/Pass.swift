@@ -1,0 +1,148 @@
+import ResLensResults
+import ResLensTorch
+
+/// One forward pass through a network that can be gone back: for training, and for looking at every step on the way.
+public final class Pass {
+  /// The network that was run.
+  public let network: ResidualNetwork
+  /// The last h, which the head reads.
+  public let features: Tensor
+  /// N×classes
+  public let logits: Tensor
+  /// The input of the first move: h_0, the stem's output, unless the pass began later.
+  public let h0: Tensor
+  /// nil where the pass began behind the stem.
+  private let images: Tensor?
+  private var records: [ResidualNetwork.Record]
+  private var readoutTape: ClassifierReadout.Tape?
+
+  /// A step as the backward pass visits it. None of these tensors is ever written again.
+  public struct VisitedStep {
+    /// Which of the network's steps it is.
+    public let spec: StepSpec
+    /// Its number among the steps of the pass, from 1.
+    public let number: Int
+    /// h_{t−1}, after the pooling if the step's stage begins with one.
+    public let input: Tensor
+    /// s(h_{t−1}): h_{t−1} itself, or the projection's output.
+    public let skip: Tensor
+    /// F_t(h_{t−1}), times the scale that the plan gives it; h_t − s(h_{t−1}) where a ReLU follows the sum.
+    public let added: Tensor
+    /// h_t
+    public let output: Tensor
+    /// ∂L/∂h_{t−1}, or, at a projection, ∂L with respect to the projection's output.
+    public let gradient: Tensor
+    /// ∂L/∂h_{t−1}, at a projection too.
+    public let inputGradient: Tensor
+    // What the kernels of this step, or of the one before, found on the way.
+    fileprivate let knownProducts: SampleProducts?
+    fileprivate let knownInputSquares: [Double]?
+    fileprivate let knownOutputSquares: [Double]?
+
+    /// The products of `added` (its squares are `squares`) and `gradient` (`otherSquares`).
+    public func addedTimesGradient() throws -> SampleProducts {
+      try knownProducts ?? added.sampleProducts(gradient)
+    }
+
+    /// ‖h_{t−1}‖² of each sample.
+    public func inputSquares() throws -> [Double] { try knownInputSquares ?? input.sampleSquares() }
+
+    /// ‖h_t‖² of each sample.
+    public func outputSquares() throws -> [Double] { try knownOutputSquares ?? output.sampleSquares() }
+  }
+
+  /// Runs the network forward.
+  /// - Parameters:
+  ///   - images: N×C×H×W
+  ///   - mode: how the normalisations run
+  ///   - wants: `.added` if `backward`'s visitor will look at F; without it F's memory is reused
+  public convenience init(
+    _ network: ResidualNetwork, images: Tensor, mode: NormMode, wants: Wanted = []
+  ) throws {
+    try self.init(network, network.plan.moves, from: network.begin(images), images: images, mode: mode, wants: wants)
+  }
+
+  /// Runs the given moves and the head on a state that is known already, by running statistics, keeping every F.
+  /// - Parameter h: the input of the first move
+  /// - Throws: `PlanError` if the network cannot make a move.
+  public convenience init(_ network: ResidualNetwork, moves: some Sequence<Plan.Move>, from h: Tensor) throws {
+    try self.init(network, moves, from: h, images: nil, mode: .running, wants: .added)
+  }
+
+  private init(
+    _ network: ResidualNetwork, _ moves: some Sequence<Plan.Move>, from h0: Tensor, images: Tensor?, mode: NormMode,
+    wants: Wanted
+  ) throws {
+    self.network = network
+    self.images = images
+    self.h0 = h0
+    var stream = Stream(h0)
+    var records: [ResidualNetwork.Record] = []
+    for move in moves {
+      let record = try network.record(move, on: stream, mode: mode, wants: wants.union(.backward))
+      records.append(record)
+      stream = record.output
+    }
+    features = stream.h
+    (logits, readoutTape) = try network.readout.forward(stream, mode: mode)
+    self.records = records
+  }
+
+  /// Goes back through the network once, letting go of each activation as it is passed.
+  /// - Parameters:
+  ///   - gradient: ∂L/∂logits, N×classes
+  ///   - gradients: receives the parameters' gradients; nil if they are not wanted
+  ///   - visit: called for every step that adds something, from the last to the first, if F was kept
+  /// - Throws: `PassError.goneBack` the second time.
+  public func backward(
+    _ gradient: Tensor, into gradients: Gradients?, visit: (VisitedStep) throws -> Void = { _ in }
+  ) throws {
+    guard let tape = readoutTape else { throw PassError.goneBack }
+    readoutTape = nil
+    var gradient = try network.readout.backward(gradient, tape, gradients)
+    var number = records.count { if case .step = $0 { true } else { false } }
+    while let record = records.popLast() {
+      let (step, trace): (any ResidualStep, StepTrace)
+      switch record {
+      case .transition(let transition):
+        gradient = try transition.backward(gradient)
+        continue
+      case .step(let ran, let itsTrace): (step, trace) = (ran, itsTrace)
+      }
+      let found = try step.backward(gradient, trace, into: gradients)
+      gradient = found.input
+      defer { number -= 1 }
+      guard let added = trace.added else { continue }
+      let products = found.products.flatMap { products in
+        trace.known.map { SampleProducts(dot: products.dot, squares: $0.added, otherSquares: products.squares) }
+      }
+      try visit(
+        VisitedStep(
+          spec: step.spec, number: number, input: trace.input, skip: trace.skip, added: added, output: trace.output.h,
+          gradient: found.skip ?? found.input, inputGradient: found.input, knownProducts: products,
+          knownInputSquares: records.last?.knownOutputSquares, knownOutputSquares: trace.known?.output))
+    }
+    if let gradients, let images { try network.stem.backward(gradient, images: images, gradients) }
+  }
+}
+
+extension ResidualNetwork.Record {
+  fileprivate var knownOutputSquares: [Double]? {
+    if case .step(_, let trace) = self { trace.known?.output } else { nil }
+  }
+}
+
+/// A backward pass that cannot be made.
+public enum PassError: Error, CustomStringConvertible, Equatable {
+  /// The pass has been gone back already.
+  case goneBack
+  /// A step was run without what its backward pass needs.
+  case notRecorded
+
+  public var description: String {
+    switch self {
+    case .goneBack: "this pass has been gone back already: its activations are gone"
+    case .notRecorded: "this step was not run for a backward pass: run it with .backward"
+    }
+  }
+}

@@ -1,0 +1,201 @@
+import ResLensSupport
+import ResLensResults
+
+/// How a network's blocks are run: a list of moves over h, from the stem's output to the head's input.
+///
+/// The network's own forward pass is one plan; everything that is done to a trained network (leaving a step out,
+/// exchanging two, repeating one, stopping early, scaling what a step adds) is another plan over the same blocks.
+public struct Plan: Codable, Hashable, Sendable {
+  /// One change of h.
+  public enum Move: Codable, Hashable, Sendable {
+    /// The pooling through which h enters a stage.
+    case pool(stage: Int)
+    /// A residual step.
+    case step(Step)
+  }
+
+  /// h ← s(h) + scale·F(h) with the s and F of a block. With scale 0, F is not computed.
+  public struct Step: Codable, Hashable, Sendable {
+    /// The stage of the block, from 0.
+    public var stage: Int
+    /// The block's place in its stage, from 0.
+    public var block: Int
+    /// As which of its steps a shared block runs, counted from 0, and so with which of its normalisations; 0 for other
+    /// blocks.
+    public var use: Int
+    /// Which running statistics that use's normalisations have: 0 the trained ones, others those that
+    /// `ResidualNetwork.recalibrated(for:batches:images:)` took.
+    public var statistics: Int
+    /// The factor of F; finite.
+    public var scale: Double
+
+    public init(stage: Int, block: Int, use: Int = 0, statistics: Int = 0, scale: Double = 1) {
+      self.stage = stage
+      self.block = block
+      self.use = use
+      self.statistics = statistics
+      self.scale = scale
+    }
+
+    /// The path of the step, whether or not a network has such a one.
+    var path: String { StepID.path(stage: stage, block: block, use: use) }
+  }
+
+  /// In the order in which they are made.
+  public var moves: [Move]
+
+  public init(moves: [Move]) { self.moves = moves }
+
+  /// Every step once, in order.
+  public init(of architecture: Architecture) {
+    let steps = architecture.steps
+    moves = architecture.stages.enumerated().flatMap { index, stage -> [Move] in
+      let own = steps.filter { $0.stage == index }.map {
+        Move.step(Step(stage: index, block: $0.block, use: $0.use))
+      }
+      return (stage.entry.isPooling ? [.pool(stage: index)] : []) + own
+    }
+  }
+
+  /// The places in `moves` of the steps, so that `stepPlaces[t − 1]` is step t.
+  public var stepPlaces: [Int] {
+    moves.indices.filter { if case .step = moves[$0] { true } else { false } }
+  }
+}
+
+/// Plans out of plans. Steps are numbered from 1. All of these throw `ArgumentError` for a step that the plan does not have.
+extension Plan {
+  /// The index in `moves` of step `number`.
+  private func place(ofStep number: Int) throws(ArgumentError) -> Int {
+    let places = stepPlaces
+    guard number >= 1, number <= places.count else {
+      throw ArgumentError("step", "the plan has the steps 1 to \(places.count), and no step \(number)")
+    }
+    return places[number - 1]
+  }
+
+  /// The plan with step `number` adding `scale` times what it does now.
+  public func scaling(step number: Int, by scale: Double) throws(ArgumentError) -> Plan {
+    var plan = self
+    let place = try place(ofStep: number)
+    if case .step(var step) = moves[place] {
+      step.scale *= scale
+      plan.moves[place] = .step(step)
+    }
+    return plan
+  }
+
+  /// The plan without what step `number` adds: F is left out and s stays.
+  public func dropping(step number: Int) throws(ArgumentError) -> Plan { try scaling(step: number, by: 0) }
+
+  /// The plan without what any of these steps adds.
+  public func dropping(steps numbers: some Sequence<Int>) throws(ArgumentError) -> Plan {
+    var plan = self
+    for number in numbers { plan = try plan.dropping(step: number) }
+    return plan
+  }
+
+  /// The plan with two steps in each other's place; poolings stay where they are.
+  public func exchanging(step first: Int, with second: Int) throws(ArgumentError) -> Plan {
+    var plan = self
+    plan.moves.swapAt(try place(ofStep: first), try place(ofStep: second))
+    return plan
+  }
+
+  /// The plan with step `number` applied `times` more times right after itself, each adding `scale` times what it does.
+  /// - Parameters:
+  ///   - times: 0 … 100,000
+  ///   - firstStatistics: where the added steps have running statistics of their own, the first one's; the others' follow
+  public func unrolling(
+    step number: Int, times: Int, scale: Double, firstStatistics: Int? = nil
+  ) throws(ArgumentError) -> Plan {
+    try ArgumentError.check("times", times, in: 0...100_000)
+    var plan = self
+    let place = try place(ofStep: number)
+    guard case .step(let step) = moves[place] else { return plan }
+    let added = (0..<times).map { index in
+      var repeated = step
+      repeated.scale *= scale
+      if let firstStatistics { repeated.statistics = firstStatistics + index }
+      return Move.step(repeated)
+    }
+    plan.moves.insert(contentsOf: added, at: place + 1)
+    return plan
+  }
+}
+
+/// A plan that a network cannot run: why, and which of its moves.
+public struct PlanError: Error, CustomStringConvertible, Equatable {
+  /// The index of the move in the plan; nil if the error is of a move by itself.
+  public var move: Int?
+  /// Why it cannot be made.
+  public var problem: String
+
+  public init(move: Int? = nil, problem: String) {
+    self.move = move
+    self.problem = problem
+  }
+
+  /// The error of a move by itself.
+  init(_ problem: String) { self.init(problem: problem) }
+
+  public var description: String { move.map { "move \($0) of the plan: \(problem)" } ?? problem }
+}
+
+extension Plan {
+  /// - Throws: `PlanError` at the first move that the architecture does not have or whose input has another shape than
+  ///   it takes, or after the last one where the head would not take what is left.
+  public func validate(for architecture: Architecture) throws(PlanError) {
+    let specs = architecture.steps.byPlace
+    var shape = architecture.h0
+    for (index, move) in moves.enumerated() {
+      switch move {
+      case .pool(let stage):
+        guard architecture.pools(into: stage) else { throw .noPooling(architecture, stage, move: index) }
+        shape = [shape[0], shape[1] / 2, shape[2] / 2]
+      case .step(let step):
+        guard let spec = specs[step.place] else { throw .noStep(architecture, step, move: index) }
+        guard spec.input == shape else {
+          throw PlanError(
+            move: index, problem: "\(step.path) takes \(shapeText(spec.input)), h is \(shapeText(shape)) there")
+        }
+        guard step.scale.isFinite else {
+          throw PlanError(move: index, problem: "a scale of \(step.scale) is not a finite number")
+        }
+        shape = spec.output
+      }
+    }
+    guard shape == architecture.features else {
+      throw PlanError(
+        move: moves.count,
+        problem: "the head takes \(shapeText(architecture.features)), h ends as \(shapeText(shape))")
+    }
+  }
+}
+
+extension PlanError {
+  static func noPooling(_ architecture: Architecture, _ stage: Int, move: Int? = nil) -> PlanError {
+    PlanError(move: move, problem: "\(architecture.name) enters stage \(stage) through no pooling")
+  }
+
+  static func noStep(_ architecture: Architecture, _ step: Plan.Step, move: Int? = nil) -> PlanError {
+    PlanError(move: move, problem: "\(architecture.name) has no block \(step.path)")
+  }
+}
+
+/// The stage, block and use by which plans name a step.
+struct StepPlace: Hashable {
+  let stage: Int
+  let block: Int
+  let use: Int
+}
+
+extension Plan.Step {
+  var place: StepPlace { StepPlace(stage: stage, block: block, use: use) }
+}
+
+extension [StepSpec] {
+  var byPlace: [StepPlace: StepSpec] {
+    Dictionary(uniqueKeysWithValues: map { (StepPlace(stage: $0.stage, block: $0.block, use: $0.use), $0) })
+  }
+}
