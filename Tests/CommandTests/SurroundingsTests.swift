@@ -152,7 +152,7 @@ import ResLensTraining
       """
       mkdir "it's here"
       $RESLENS train --model resnet-20 --data synthetic --out "it's here/run" 2>log & child=$!
-      sleep 2; kill -INT $child; wait $child; sed -n 's/.*go on with: //p' log
+      sleep 2; kill -INT $child; wait $child; sed -n 's/.*continue with: //p' log
       """)
     #expect(found.output.hasSuffix("train --resume --out '\(scratch.url.path)/it'\\''s here/run'\n"), "\(found)")
   }
