@@ -237,9 +237,11 @@ extension Table: Checked {
     if let text = (rows + [Array(parameters.values)]).joined().compactMap(\.text).first(where: Cell.isWordForNumber) {
       return "the text \"\(text)\" stands for a number in JSON and cannot be told from it"
     }
+    // A mean over runs of numbers of samples has a fraction.
+    let isMean = values.contains { $0.name == "runs" }
     for (column, value) in zip(keys.count..., values) {
       for case .number(let number) in rows.map({ $0[column] }) {
-        if value.unit == Column.samples, !(0...1e12).contains(number) || number != number.rounded() {
+        if value.unit == Column.samples, !(0...1e12).contains(number) || !isMean && number != number.rounded() {
           return "\(value.name) \(number) is not a number of samples"
         }
         if value.unit == Column.share, !(0...1).contains(number) {
