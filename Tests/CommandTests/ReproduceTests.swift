@@ -39,14 +39,19 @@ import ResLensTraining
   static func numbers(in out: URL) throws -> [String: String] {
     let runs = out.appending(path: "runs")
     var numbers: [String: String] = [:]
+    func text(_ tables: [Table]) throws -> String {
+      let encoder = JSONEncoder()
+      encoder.outputFormatting = .sortedKeys
+      return String(decoding: try encoder.encode(tables), as: UTF8.self)
+    }
     for name in try FileManager.default.contentsOfDirectory(atPath: runs.path) {
       let folder = RunFolder(runs.appending(path: name))
       for var record in try folder.epochs() {
         (record.seconds, record.imagesPerSecond) = (0, 0)
         numbers["\(name) epoch \(record.epoch)"] = record.csvLine
       }
-      for results in try folder.history() { numbers["\(name) history \(results.epoch)"] = "\(results.tables)" }
-      numbers["\(name) measures"] = "\(try #require(try folder.measures()).tables)"
+      for results in try folder.history() { numbers["\(name) history \(results.epoch)"] = try text(results.tables) }
+      numbers["\(name) measures"] = try text(#require(try folder.measures()).tables)
       let weights = try Data(contentsOf: #require(folder.latestCheckpoint()).weightsFile)
       numbers["\(name) weights"] = weights.base64EncodedString()
     }
