@@ -106,7 +106,7 @@ let package = Package(
     tests("Measures", of: ["Measures"]),
     tests("Studies", of: ["Studies", "Runs"]),
     tests("ResLens", of: [], and: ["ResLens", "TestSupport"]),
-    tests("Command", of: ["Training", "Runs"], and: ["reslens", "OwnProgram", "TestSupport"]),
+    tests("Command", of: ["Training", "Runs"], and: ["reslens", "OwnKinds", "OwnProgram", "TestSupport"]),
     tests("Reports", of: ["Reports"], and: []),
   ],
   cxxLanguageStandard: .cxx20

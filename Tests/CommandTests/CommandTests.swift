@@ -237,26 +237,14 @@ struct Reslens {
     #expect(tables("l2-ratio", in: second) == tables("l2-ratio", in: first))
     // ResNet-8's last step changes the shape: an absence, which a later call that does not ask keeps.
     #expect(try measure(["--samples", "20", "--measures", "unrolling"]).absent.contains { $0.measure == "unrolling" })
-    let margin = ["--measures", "borderline,intermediate", "--margin"]
-    let third = try measure(["--samples", "20"] + margin + ["0.9"])
+    let third = try measure(["--samples", "20", "--measures", "intermediate"])
     let again = try measure(["--samples", "21", "--measures", "intermediate"])
     #expect(again.absent.contains { $0.measure == "unrolling" })
-    for measure in ["cosine-loss", "l2-ratio", "borderline"] {
+    for measure in ["cosine-loss", "l2-ratio"] {
       #expect(tables(measure, in: again) == tables(measure, in: third))
     }
     let samples = try #require(tables("intermediate", in: again).first).numbers("samples")
     #expect(Set(samples) == [20, 21])
-    // Results that would be lost, since a table has one margin, are named, and are lost only with --replace.
-    let before = try Data(contentsOf: RunFolder(run).measuresFile)
-    let other = ["--samples", "21"] + margin + ["0.8"]
-    let refused = try Reslens.run(["measure", run.path] + other)
-    #expect(
-      refused.status != 0 && refused.errors.contains("borderline") && refused.errors.contains("--replace"),
-      "\(refused.errors)")
-    #expect(try Data(contentsOf: RunFolder(run).measuresFile) == before)
-    let replaced = try measure(other + ["--replace"])
-    #expect(tables("l2-ratio", in: replaced) == tables("l2-ratio", in: third))
-    #expect(Set(try #require(tables("borderline", in: replaced).first).numbers("samples")) == [21])
   }
 
   @Test("A table of epochs is read with a spreadsheet's line ends, and a damaged one is mended by what its error says")

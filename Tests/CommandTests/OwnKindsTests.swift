@@ -1,4 +1,6 @@
 import Foundation
+import OwnKinds
+import ResLensNetworks
 import ResLensSupport
 import ResLensResults
 import TestSupport
@@ -12,6 +14,8 @@ import ResLensTraining
   private let run: URL
 
   init() throws {
+    // The tests read its runs too.
+    try BlockKinds.register(GatedBlock.self)
     scratch = try Scratch()
     (model, run) = (scratch.file("gated.yaml"), scratch.file("run"))
     try Files.write(

@@ -129,25 +129,29 @@ import ResLensTraining
 
   @Test("Results on several numbers of samples stand side by side; with other settings they need --replace")
   func wider() throws {
+    // ResNet-8's readout can read the last state only: it has no borderline examples.
+    let run = scratch.file("resnet-14")
+    let folder = RunFolder(run)
+    try #require(try Reslens.train(run, ["--model", "resnet-14", "--epochs", "1"]).status == 0)
     for samples in ["50", "30"] {
       let call = try Reslens.run(["measure", run.path, "--samples", samples, "--measures", "l2-ratio,borderline"])
       #expect(call.status == 0, "\(call.errors)")
     }
     let found = try #require(try folder.measures())
     let ratios = try #require(found.tables.first { $0.name == "l2-ratio" })
-    #expect(Set(try ratios.numbers("samples")) == [30, 40, 50])
+    #expect(Set(try ratios.numbers("samples")) == [30, 50])
     #expect(try found.widest.table("l2-ratio", .validation)?.numbers("count") == [50, 50, 50])
     // On as many samples the newer results take the place of the older ones; a borderline of another margin cannot stand
     // beside those on more samples.
     let before = try Data(contentsOf: folder.measuresFile)
-    let margin = ["measure", run.path, "--samples", "30", "--measures", "borderline", "--margin", "0.31"]
+    let margin = ["measure", run.path, "--samples", "30", "--measures", "borderline", "--margin", "0.3"]
     let refused = try Reslens.run(margin)
     #expect(refused.status == 1 && refused.errors.contains("other settings"), "\(refused.errors)")
     #expect(try Data(contentsOf: folder.measuresFile) == before)
     #expect(try Reslens.run(margin + ["--replace"]).status == 0)
     let after = try #require(try folder.measures())
     #expect(try after.tables.first { $0.name == "borderline" }.map { Set(try $0.numbers("samples")) } == [30])
-    #expect(after.names == ["l2-ratio", "cosine-loss", "borderline"])
+    #expect(after.names == ["l2-ratio", "borderline"])
   }
 
   @Test("The tables are written as CSV that pandas or Python's csv read as measures.json has them")
