@@ -140,7 +140,7 @@ import ResLensTraining
     let found = try #require(try folder.measures())
     let ratios = try #require(found.tables.first { $0.name == "l2-ratio" })
     #expect(Set(try ratios.numbers("samples")) == [30, 50])
-    #expect(try found.widest.table("l2-ratio", .validation)?.numbers("count") == [50, 50, 50])
+    #expect(try found.widest.table("l2-ratio", .validation)?.numbers("count") == Array(repeating: 50, count: 6))
     // On as many samples the newer results take the place of the older ones; a borderline of another margin cannot stand
     // beside those on more samples.
     let before = try Data(contentsOf: folder.measuresFile)
