@@ -1,5 +1,6 @@
 import ResLensNetworks
 import ResLensResults
+import ResLensTasks
 import ResLensTorch
 
 /// Folds samples into measures: one forward and one backward pass a batch, and besides only the measures' plans, with
@@ -11,6 +12,7 @@ import ResLensTorch
 /// - Parameters:
 ///   - batchNorm: the statistics by which normalisations run; by each batch's own, no state is read by the lens, and there
 ///     are no plans and trajectories
+///   - task: scores the network's outputs
 ///   - lens: reads the states inside the network; the network's own readout where it is nil
 ///   - group: the processes; nil where this one is alone
 ///   - own: receives the network's own predictions for each batch
@@ -19,10 +21,11 @@ import ResLensTorch
 ///   batch's own statistics; `RowError` where processes measure different things; `ProcessError.lost`
 public func measure(
   _ measures: [any Measure], on network: ResidualNetwork, _ samples: some BatchSource,
-  batchNorm: BatchNormStatistics = .running, lens: (any Lens)? = nil, by group: ProcessGroup? = nil,
-  own: (LabelledPredictions) -> Void = { _ in }, progress: (Int) throws -> Void = { _ in }
+  batchNorm: BatchNormStatistics = .running, task: any LearningTask = ImageClassification(), lens: (any Lens)? = nil,
+  by group: ProcessGroup? = nil, own: (LabelledPredictions) -> Void = { _ in },
+  progress: (Int) throws -> Void = { _ in }
 ) throws {
-  let work = try MeasuringWork(measures, on: network, batchNorm, lens)
+  let work = try MeasuringWork(measures, on: network, batchNorm, task, lens)
   try samples.forEachShared(by: group) { batch, earlier in
     try work.rows(of: batch, after: earlier)
   } take: { batch, earlier, rows in
@@ -35,6 +38,7 @@ public func measure(
 private struct MeasuringWork {
   private let network: ResidualNetwork
   private let batchNorm: BatchNormStatistics
+  private let task: any LearningTask
   private let lens: any Lens
   /// Whether the lens is the network's own readout.
   private let isOwnReadout: Bool
@@ -54,10 +58,11 @@ private struct MeasuringWork {
   }
 
   init(
-    _ measures: [any Measure], on network: ResidualNetwork, _ batchNorm: BatchNormStatistics, _ lens: (any Lens)?
+    _ measures: [any Measure], on network: ResidualNetwork, _ batchNorm: BatchNormStatistics,
+    _ task: any LearningTask, _ lens: (any Lens)?
   ) throws {
-    (self.network, self.batchNorm) = (network, batchNorm)
-    (self.lens, isOwnReadout) = (lens ?? ReadoutLens(network), lens == nil)
+    (self.network, self.batchNorm, self.task) = (network, batchNorm, task)
+    (self.lens, isOwnReadout) = (lens ?? ReadoutLens(network, task: task), lens == nil)
     self.measures = measures
     plans = try measures.flatMap { owner in
       try owner.plans(for: network).enumerated().map { Request(owner: owner, index: $0, way: $1) }
@@ -101,7 +106,7 @@ private struct MeasuringWork {
     let h0 = pass.h0
     let wanted = Set(trajectories.map(\.way.first))
     var starts: [Int: Tensor] = [:]
-    let output = try OutputGradient(pass.logits, batch.labels, samplesAreIndependent: batchNorm == .running)
+    let output = try task.outputGradient(pass.logits, batch.labels, samplesAreIndependent: batchNorm == .running)
     rows.append(output.predictions.rows)
     try goBack(pass, output, network.plan.moves[...], batch, batchNorm, first: 1) { step in
       for measure in measures { rows.append(try measure.rows(of: step)) }
@@ -110,14 +115,14 @@ private struct MeasuringWork {
     for (count, members) in plansBySamples(batch, after: earlier) {
       let part = try batch.prefix(count)
       try network.run(members.map { plans[$0].way }, on: h0.rows(0..<count)) { _, h in
-        rows.append(try Predictions(logits: network.classify(h), labels: part.labels).rows)
+        rows.append(try task.predictions(network.classify(h), part.labels).rows)
       }
     }
     for trajectory in trajectories {
       guard let start = starts[trajectory.way.first] else { continue }
       let moves = moves(of: trajectory.way)
       let pass = try Pass(network, moves: moves, from: start)
-      let output = try OutputGradient(pass.logits, batch.labels, samplesAreIndependent: true)
+      let output = try task.outputGradient(pass.logits, batch.labels, samplesAreIndependent: true)
       try goBack(pass, output, moves, batch, .running, first: trajectory.way.first) {
         rows.append(try trajectory.owner.rows(of: $0, onTrajectory: trajectory.index))
       }

@@ -1,5 +1,6 @@
 import ResLensNetworks
 import ResLensResults
+import ResLensTasks
 import ResLensTorch
 
 /// One step of one batch, as the process that runs the batch sees it on the way back. What several measures need is
@@ -40,7 +41,7 @@ public final class StepView {
     self.visited = visited
     spec = visited.spec
     self.number = number
-    errorProbabilities = end.errorProbabilities
+    errorProbabilities = end.factors
     endPredictions = end.predictions
     self.before = before
     self.after = after

@@ -13,12 +13,14 @@ extension ResidualNetwork {
   /// How the network does on the first `samples` images of a set, in evaluation mode.
   /// - Parameters:
   ///   - batch: images at once; nil for what suits the device: small ones stay in a processor's cache, large ones fill a GPU
+  ///   - task: scores the outputs
   ///   - known: what it says of the first `known.count` of them, where that has been found out already
   ///   - group: processes that have a share of the batches each; all of them get the score that one would have found
   ///   - shouldStop: asked between batches, of every process as often; nil is returned once it says so
   /// - Throws: `ArgumentError` for more samples than there are, or an empty batch.
   public func score(
-    _ set: ImageSet, samples: Int? = nil, known: ScoreSum = ScoreSum(), maker: BatchMaker, batch: Int? = nil,
+    _ set: ImageSet, samples: Int? = nil, task: any LearningTask = ImageClassification(), known: ScoreSum = ScoreSum(),
+    maker: BatchMaker, batch: Int? = nil,
     group: ProcessGroup? = nil, shouldStop: () throws -> Bool = { false }
   ) throws -> Score? {
     let batch = batch ?? (maker.device.isAsynchronous ? 500 : 64)
@@ -33,7 +35,7 @@ extension ResidualNetwork {
       guard starts.indices.contains(round + rank) else { continue }
       let start = starts[round + rank]
       let part = try maker.batch(set, start..<min(start + batch, count))
-      own += try Predictions(logits: logits(part.images), labels: part.labels).flat
+      own += try task.predictions(logits(part.images), part.labels).flat
     }
     var found = try (group?.gather(own) ?? [own]).map { $0[...] }
     // In the order of the images, whoever looked at them: rounding is as it is in one process.

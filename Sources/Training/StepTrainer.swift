@@ -13,6 +13,7 @@ public final class StepTrainer {
   let optimizer: Optimizer
   let maker: BatchMaker
   private let recipe: Recipe
+  private let task: any LearningTask
   private let exchange: GradientExchange?
   /// Σ loss, wrong classifications and steps, float64.
   private let totals: Tensor
@@ -46,24 +47,27 @@ public final class StepTrainer {
 
   /// - Parameters:
   ///   - maker: makes batches on the network's device
+  ///   - task: the loss that the network learns by
   ///   - capturesSteps: whether a GPU's steps become graphs, where that is possible
   /// - Throws: `ArgumentError` for a recipe that cannot be.
   public convenience init(
-    _ network: ResidualNetwork, _ recipe: Recipe, maker: BatchMaker, capturesSteps: Bool = true
+    _ network: ResidualNetwork, _ recipe: Recipe, maker: BatchMaker, task: any LearningTask = ImageClassification(),
+    capturesSteps: Bool = true
   ) throws {
-    try self.init(network, recipe, maker: maker, velocities: nil, capturesSteps: capturesSteps)
+    try self.init(network, recipe, maker: maker, task: task, velocities: nil, capturesSteps: capturesSteps)
   }
 
   /// - Parameters:
   ///   - velocities: the optimiser's state to go on from
   ///   - processes: those that share every batch; nil where this one has it alone
   init(
-    _ network: ResidualNetwork, _ recipe: Recipe, maker: BatchMaker, velocities: [String: Tensor]?,
-    processes: DataParallel? = nil, capturesSteps: Bool = true
+    _ network: ResidualNetwork, _ recipe: Recipe, maker: BatchMaker, task: any LearningTask = ImageClassification(),
+    velocities: [String: Tensor]?, processes: DataParallel? = nil, capturesSteps: Bool = true
   ) throws {
     if let problem = recipe.problem { throw ArgumentError("recipe", problem) }
     self.network = network
     self.recipe = recipe
+    self.task = task
     self.maker = maker
     optimizer = try Optimizer(network, recipe, stored: velocities)
     exchange = processes.map { GradientExchange($0, network) }
@@ -141,8 +145,8 @@ public final class StepTrainer {
     let (images, labels) = try maker.batch(set, inputs.selection)
     let pass = try Pass(network, images: images, mode: exchange?.mode ?? .batchUpdating())
     // By the whole batch's size: gradients of all processes then add up to that of its mean loss.
-    let loss = try BatchLoss(
-      logits: pass.logits, labels: labels, smoothing: recipe.labelSmoothing, gradientScale: 1 / Double(count))
+    let loss = try task.loss(
+      pass.logits, labels, smoothing: recipe.labelSmoothing, gradientScale: 1 / Double(count))
     let share = Double(labels.count) / Double(count)
     let gradients = try exchange?.begin(share: share, sums: loss.sums) ?? Gradients()
     try pass.backward(loss.gradient, into: gradients)

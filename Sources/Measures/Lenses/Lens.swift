@@ -1,5 +1,6 @@
 import ResLensResults
 import ResLensNetworks
+import ResLensTasks
 import ResLensTorch
 
 /// A way to read predictions off a hidden state, as if the network ended there.
@@ -30,10 +31,12 @@ public protocol LensReading: AnyObject {
 /// after each hidden representation"; others call it the logit lens).
 public struct ReadoutLens: Lens {
   private let network: ResidualNetwork
+  private let task: any LearningTask
   private let last: Int
 
-  public init(_ network: ResidualNetwork) {
-    self.network = network
+  /// - Parameter task: scores what the readout makes of a state
+  public init(_ network: ResidualNetwork, task: any LearningTask = ImageClassification()) {
+    (self.network, self.task) = (network, task)
     last = network.architecture.stages.count - 1
   }
 
@@ -47,10 +50,36 @@ public struct ReadoutLens: Lens {
   }
 
   public func read(_ h: Tensor, labels: Tensor) throws -> any LensReading {
-    try PluggedHead(network, on: h, labels: labels)
+    try ReadoutReading(PluggedHead(network, on: h), task, labels)
   }
 }
 
-extension PluggedHead: LensReading {
-  public var errorProbabilities: [Double] { odds.errorProbabilities }
+/// A state as the network's own readout reads it.
+private final class ReadoutReading: LensReading {
+  private let output: OutputGradient
+  private var state: State
+
+  private enum State {
+    /// What the way back needs.
+    case read(PluggedHead)
+    case goneBack(gradient: Tensor)
+  }
+
+  init(_ head: PluggedHead, _ task: any LearningTask, _ labels: Tensor) throws {
+    output = try task.outputGradient(head.logits, labels, samplesAreIndependent: true)
+    state = .read(head)
+  }
+
+  var predictions: Predictions { output.predictions }
+  var errorProbabilities: [Double] { output.factors }
+
+  func gradient() throws -> Tensor {
+    switch state {
+    case .goneBack(let gradient): return gradient
+    case .read(let head):
+      let gradient = try head.backward(output.gradient)
+      state = .goneBack(gradient: gradient)
+      return gradient
+    }
+  }
 }

@@ -1,6 +1,7 @@
 import ResLensSupport
 import ResLensNetworks
 import ResLensResults
+import ResLensTasks
 import ResLensTorch
 
 /// One step applied again and again past its training, h ← h + α·F(h) (§4.4, Fig. 7, 20): the readout's predictions,
@@ -405,7 +406,7 @@ extension UnrolledSteps {
       // The losses of the batch, one plan after the other.
       var losses: [Double] = []
       try network.run(plans, on: network.begin(batch.images)) { _, h in
-        losses += try Predictions(logits: network.classify(h), labels: batch.labels).losses
+        losses += try ImageClassification().predictions(network.classify(h), batch.labels).losses
       }
       return losses
     } take: { batch, earlier, losses in
