@@ -1,8 +1,8 @@
-// CUDA graphs: what a training step asks of the device, captured once and replayed as one launch; and what else only
-// CUDA knows.
+// CUDA graphs: a training step is captured once and replayed as one launch; and other functions that need CUDA's own
+// interface.
 //
-// This and NCCL, in processes.cpp, are all that needs CUDA's headers. Where they are not, or libtorch is without CUDA,
-// it is built without, says so when asked, and steps are run one operation after the other.
+// Only this file, device/launching.cpp and NCCL in processes.cpp need CUDA's headers. Without those headers, or with a
+// libtorch without CUDA, these functions return an error, and steps run operation by operation.
 #include "devices.h"
 #include "support.h"
 
@@ -17,7 +17,7 @@
 
 struct ctorch_graph_impl {
   at::cuda::CUDAGraph graph;
-  /// While it is being captured: on a stream of its own, as CUDA demands.
+  /// The stream of its own on which it is captured, as CUDA demands.
   c10::OptionalStreamGuard stream;
 };
 #else
@@ -49,7 +49,7 @@ int ctorch_graph_begin(ctorch_device device, ctorch_graph *out) {
     const auto where = device_of(device);
     auto graph = std::make_unique<ctorch_graph_impl>();
     cuda.synchronizeDevice(where.index());
-    // A graph's memory is its own: what plain steps have used and left would lie beside it.
+    // A graph has its own memory, so memory that is cached from earlier steps is released first.
     c10::cuda::CUDACachingAllocator::emptyCache();
     graph->stream.reset_stream(cuda.getStreamFromGlobalPool(where));
     graph->graph.capture_begin();
@@ -79,7 +79,7 @@ void ctorch_graph_free(ctorch_graph graph) {
 
 namespace {
 int refuse() {
-  return guarded([] { TORCH_CHECK(false, "this program was built without CUDA's headers"); });
+  return guarded([] { TORCH_CHECK(false, "this program was built without CUDA"); });
 }
 }  // namespace
 

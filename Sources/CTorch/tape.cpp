@@ -53,7 +53,8 @@ at::Tensor convolved(at::Tensor x, const ctorch_convolution &from) {
             .contiguous(at::MemoryFormat::ChannelsLast);
     stride = 1;
   }
-  // There libtorch 2.13's bfloat16 gradient of the weight reads memory that was never written.
+  // Where the output is one pixel wide, at a stride above 1 on the processor, libtorch 2.13's bfloat16 gradient of the
+  // weight reads memory that was never written.
   const bool misreads = given == at::kBFloat16 && x.is_cpu() && stride > 1 &&
                         (x.size(3) + 2 * from.padding - weight.size(3)) / stride == 0;
   const auto type = misreads ? at::kFloat : given;
@@ -67,8 +68,10 @@ int64_t ctorch_writes(ctorch_tensor tensor) { return counter_of(tensor)->load();
 
 int ctorch_tape_leaf(ctorch_tensor tensor, bool watched, ctorch_tensor *out) {
   return recorded([&] {
-    TORCH_CHECK(!is_capturing(),
-                "what autograd records cannot be captured as a CUDA graph: run this network's steps without");
+    TORCH_CHECK(
+        !is_capturing(),
+        "this network has blocks that use a tape, which cannot be captured as a CUDA graph: run its steps without "
+        "capturing");
     auto leaf = recordable(get(tensor));
     leaf.set_requires_grad(watched);
     *out = wrap(leaf);
@@ -115,7 +118,7 @@ int ctorch_tape_apply(ctorch_tape_operation operation, ctorch_tensor a, ctorch_t
         *out = wrap(at::add(x, get(b), scale));
         break;
       case CTORCH_TAPE_MULTIPLY:
-        // A parameter, which is float32, scales activations that may be bfloat16.
+        // b may be a float32 parameter while the activations are bfloat16.
         *out = wrap(at::mul(x, get(b).to(x.scalar_type())));
         break;
     }
@@ -138,7 +141,7 @@ int ctorch_tape_gradients(const ctorch_tape_question *question, ctorch_tensor *o
                 " for a result of shape ", result.sizes(), " and type ", result.scalar_type());
     std::vector<at::Tensor> values;
     for (int i = 0; i < question->count; ++i) values.push_back(get(question->values[i]));
-    // Held here too: autograd adds gradients up in memory of which it knows no other owner.
+    // This second reference keeps autograd from adding gradients into the caller's tensor.
     const auto given = recordable(gradient);
     const auto found = torch::autograd::grad({result}, values, {given}, question->keeps_record, false, true);
     at::NoGradGuard none;

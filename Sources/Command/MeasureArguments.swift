@@ -25,17 +25,21 @@ struct MeasureArguments: ParsableArguments {
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("An example is borderline if |p_y − max p_k| is below this.", valueName: "m"))
+    help: ArgumentHelp(
+      "An example is borderline if the probability of its class differs by less than this from the largest one of any other class.",
+      valueName: "m"))
   var margin = 0.1
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Number of last steps along which borderline examples are followed. (default: 5, or as many as the head can read)",
+      "Number of last steps along which borderline examples are followed. (default: 5, or as many as the readout can read)",
       valueName: "n"))
   var lastSteps: Int?
 
-  @Option(help: ArgumentHelp("Writes a table of the borderline examples.", valueName: "file.csv"))
+  @Option(
+    help: ArgumentHelp(
+      "Writes the borderline examples to this CSV file. Implies the measure borderline.", valueName: "file.csv"))
   var listBorderline: String?
 
   @Option(
@@ -55,7 +59,7 @@ struct MeasureArguments: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Factor of F in the added steps, which is measured beside 1. auto selects the factor with the lowest mean training loss.",
+      "Factor α of F in the added steps. Results with α = 1 are always given too. auto selects the factor with the lowest mean training loss.",
       valueName: "a|auto"))
   var scale = "auto"
 
@@ -78,20 +82,20 @@ struct MeasureArguments: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Numbers of random steps to drop at once. (default: 1,2,4,8,16, where the network has as many)",
+      "Numbers of random steps to drop at once. (default: 1,2,4,8,16, up to the number of steps that keep the shape of h)",
       valueName: "k,k,…"))
   var lesionDrops: String?
 
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Numbers of random pairs of steps to exchange. (default: 1,2,4,8,16, where the network has as many)",
+      "Numbers of random pairs of steps to exchange. (default: 1,2,4,8,16, up to what the steps that keep the shape of h allow)",
       valueName: "n,n,…"))
   var lesionShuffles: String?
 
   @Option(
     parsing: .unconditional,
-    help: ArgumentHelp("Factors for the F of every single step. (default: 0.5,2)", valueName: "f,f,…"))
+    help: ArgumentHelp("Factors by which F is multiplied, one step at a time. (default: 0.5,2)", valueName: "f,f,…"))
   var lesionFactors: String?
 
   @Option(
@@ -121,7 +125,7 @@ struct MeasureArguments: ParsableArguments {
     return options
   }
 
-  /// Whether unrolling was asked for by an option of its own, so that it must be possible.
+  /// Whether an option for unrolling was given.
   var asksToUnroll: Bool {
     unroll != nil || unrollStep != nil || scale != "auto" || scaleGrid != nil || recalibrate != nil
   }

@@ -4,11 +4,11 @@ import ResLensTorch
 
 /// A quantity that is computed at each step and folded over samples into tables.
 ///
-/// A measure is written as if one process ran everything. `rows(of:)` turns the tensors of a step into numbers, one a
+/// A measure is written as if one process ran everything. `rows(of:)` turns the tensors of a step into numbers, one for each
 /// sample; it is called by the process that runs the batch. `add(_:of:_:)` folds these rows; it is called in every process
 /// for every batch, in order, so that all processes come to the same tables. All measures of a call share one forward and
-/// one backward pass. A measure that asks what the network would say if its blocks ran in another way names its `plans`;
-/// one that wants to see every step of another way names its `trajectories`.
+/// one backward pass. A measure that asks what the network would say by another plan names its `plans`; one that needs
+/// every step of another plan names its `trajectories`.
 ///
 /// The steps of a batch come from the last to the first: first the rows of all steps, then the additions.
 public protocol Measure: AnyObject, SendableMetatype {
@@ -70,7 +70,7 @@ extension Measure {
   public func add(_ rows: [[Double]], of step: PlanStep, onTrajectory trajectory: Int, _ batch: LabelledBatch) {}
 }
 
-/// What a measure is made for.
+/// The network, the split and the options for which a measure is made.
 public struct MeasureContext {
   /// The network's architecture.
   public var architecture: Architecture

@@ -1,13 +1,13 @@
 import ResLensNetworks
 import ResLensResults
 
-/// The measures and kinds of blocks that a program knows. A measure that is registered appears in `reslens measure`, in
-/// recordings during training, in comparisons, studies and reports.
+/// The measures of a program, and the kinds of blocks that it adds. A registered measure appears in `reslens measure`,
+/// comparisons, studies and reports; where its description allows it, it can be recorded during training.
 public struct Registry: Sendable {
-  /// In the order of reports.
+  /// The measures, in the order of reports.
   public private(set) var measures: [any Measure.Type]
 
-  /// The measures of the paper, in the order of its figures, and those that came after it.
+  /// All measures of ResLens, in the order in which reports show them.
   public static let standard = Registry(measures: [
     L2Ratio.self, DroppedStep.self, CosineLoss.self, FirstOrder.self, IntermediateScores.self, BorderlineGroups.self,
     UnrolledSteps.self, LesionScores.self, ActivationNorm.self, GradientNorm.self,
@@ -27,7 +27,7 @@ public struct Registry: Sendable {
     }
   }
 
-  /// Adds a kind of block, which `reslensMain(registry:)` makes known to `BlockKinds`.
+  /// Adds a kind of block, which `reslensMain(registry:)` registers with `BlockKinds`.
   public mutating func register(_ block: any Block.Type) { blocks.append(block) }
 
   /// The descriptions of all measures.

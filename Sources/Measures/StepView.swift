@@ -10,7 +10,8 @@ public final class StepView {
   public let spec: StepSpec
   /// The step's number in the plan that is run, from 1.
   public let number: Int
-  /// 1 − p_y of each sample by the network's own output, y being its class; 1 where samples are not independent.
+  /// The factor that makes each sample's gradient that of its loss; for image classification 1 − p_y, y being the sample's
+  /// class. 1 where samples are not independent.
   ///
   /// The gradients of the step are ∂u_n/∂h of each sample n, u being the log-odds against its class, so that ∂L_n/∂h is
   /// that times the error probability: the direction is the same, and stays exact for samples of which the network is sure
@@ -31,7 +32,7 @@ public final class StepView {
   private var knownProducts: SampleProducts?
   private var knownInputSquares: [Double]?
   private var knownLensProducts: SampleProducts?
-  /// The squares of what follows, where the next step takes what this one makes.
+  /// ‖h_t‖² of each sample from the next step, where that takes the same tensor.
   var following: (() throws -> [Double])?
 
   init(
@@ -55,16 +56,16 @@ public final class StepView {
   public var input: Tensor { visited.input }
   /// What the skip makes of h_{t−1}: h_{t−1} itself, or a projection of it.
   public var skip: Tensor { visited.skip }
-  /// F_t(h_{t−1}), times the scale that the plan gives it.
+  /// F: the branch of h_{t−1} times the plan's scale, or h_t − skip where a ReLU follows the sum.
   public var added: Tensor { visited.added }
-  /// h_t
+  /// The state h_t, N×C×H×W.
   public var output: Tensor { visited.output }
   /// The gradient with respect to `skip`.
   public var gradient: Tensor { visited.gradient }
   /// The gradient with respect to `input`.
   public var inputGradient: Tensor { visited.inputGradient }
 
-  // MARK: numbers a sample
+  // MARK: numbers for each sample
 
   /// The products of F (`squares`) and the gradient with respect to the skip (`otherSquares`).
   public func products() throws -> SampleProducts {
@@ -97,8 +98,8 @@ public final class StepView {
     try following?() ?? visited.outputSquares()
   }
 
-  /// ‖∂u_n/∂h_{t−1}‖² of each sample, at a projection too; that of ∂L_n/∂h_{t−1} is the square of the error probability
-  /// times as large.
+  /// ‖∂u_n/∂h_{t−1}‖² of each sample, at a projection too. Times the square of the error probability it is that of
+  /// ∂L_n/∂h_{t−1}.
   public func inputGradientSquares() throws -> [Double] {
     // Other measures need these products anyway.
     spec.hasIdentitySkip ? try products().otherSquares : try visited.inputGradient.sampleSquares()

@@ -12,11 +12,11 @@ public struct Parameter {
   /// The tensor itself: writing into it changes the network.
   /// - Throws: `ParameterError` in a network that was built without tensors.
   public func tensor() throws -> Tensor {
-    guard let stored else { throw ParameterError(path: path, problem: "it is of a network without tensors") }
+    guard let stored else { throw ParameterError(path: path, problem: "this network was built without tensors") }
     return stored
   }
 
-  /// The parameter as a value of a record.
+  /// The parameter as a value on a tape.
   public func callAsFunction(_ tape: Tape) throws -> Tape.Value { try tape.parameter(path, tensor()) }
 }
 
@@ -133,12 +133,14 @@ public struct ParameterScope {
   /// - Parameters:
   ///   - output: the shape of one sample's h after the step: channels, height, width
   ///   - hasIdentitySkip: whether the skip is h itself
-  /// - Throws: `ArchitectureError` for a shape that cannot be.
+  /// - Throws: `ArchitectureError` for a shape that is not possible.
   public func spec(output: [Int], hasIdentitySkip: Bool) throws -> StepSpec {
-    guard let place else { throw refusal("only a step has a description") }
+    guard let place else { throw refusal("spec can be called only in a step's scope") }
     guard output.count == 3, output.allSatisfy({ $0 >= 1 }) else { throw refusal("no h has the shape \(output)") }
     guard !hasIdentitySkip || output == input else {
-      throw refusal("\(shapeText(input)) become \(shapeText(output)), which an identity cannot skip")
+      throw refusal(
+        "the step changes the shape from \(shapeText(input)) to \(shapeText(output)) and needs a projection as its skip"
+      )
     }
     return StepSpec(
       id: StepID(number: place.number, path: StepID.path(stage: place.stage, block: place.block, use: place.use)),
@@ -174,7 +176,7 @@ public struct ParameterScope {
     let (inputs, padding) = (shape[0], padding ?? kernel / 2)
     guard (1...1_000_000).contains(outputs), (1...1000).contains(kernel), (1...1000).contains(stride),
       (0...1000).contains(padding)
-    else { throw refusal("a convolution of \(outputs) outputs, kernel \(kernel) and stride \(stride) cannot be") }
+    else { throw refusal("a convolution of \(outputs) outputs, kernel \(kernel) and stride \(stride) is not possible") }
     let sides = shape.dropFirst().map { $0 + 2 * padding < kernel ? 0 : ($0 + 2 * padding - kernel) / stride + 1 }
     let scope = self / name
     guard sides.allSatisfy({ $0 >= 1 }) else { throw refusal("nothing is left of the image behind \(scope.path)") }
@@ -186,8 +188,8 @@ public struct ParameterScope {
       padding: padding, output: [outputs] + sides)
   }
 
-  /// A batch normalisation. In a shared block γ and β, and running statistics, are the block's or the step's own, as the
-  /// stage's sharing says.
+  /// A batch normalisation. In a shared block, the stage's sharing decides whether each step has its own γ and β, and
+  /// its own running statistics.
   /// - Parameters:
   ///   - shape: of one sample that comes in: channels, height, width
   ///   - initialGamma: the initial value of γ where the sharing names none
@@ -281,7 +283,7 @@ public final class BlockContext {
     try (0..<uses).map { _ in try step(make) }
   }
 
-  /// The block's next step, for a kind with several steps a use.
+  /// The block's next step, for a kind that makes its steps one at a time. Each call makes the next use.
   public func step<Step: ResidualStep>(_ make: (ParameterScope) throws -> Step) throws -> any ResidualStep {
     let use = declarations.count
     let scope = ParameterScope(

@@ -3,7 +3,7 @@ import ResLensResults
 // The ratio of gradient norms between the first stage and the last, over training (§4.5, Fig. 8).
 
 extension Section {
-  /// nil where no run has the ratio from its training.
+  /// The section on the gradient norm ratio; nil where no run has it from its training.
   static func gradientRatio(_ runs: [ReportedRun]) throws -> Section? {
     let groups = RunGroup.all(of: runs) { run in
       run.isTrained
@@ -64,7 +64,7 @@ private struct Epochs {
   }
 }
 
-/// The statistics by which epochs were measured; those of the initialisation may differ from those of later epochs.
+/// A sentence on the statistics by which epochs were measured; those of the initialisation may differ from those of later epochs.
 func statisticsOfHistory(_ epochs: [(epoch: Int, batchNorm: BatchNormStatistics)]) -> Markup {
   guard let start = epochs.first(where: { $0.epoch == 0 })?.batchNorm,
     let later = epochs.first(where: { $0.epoch > 0 })?.batchNorm
@@ -74,11 +74,11 @@ func statisticsOfHistory(_ epochs: [(epoch: Int, batchNorm: BatchNormStatistics)
     ? "Epoch 0 is the network as it was initialised; batch normalisations run by \(name(start)) statistics."
     : """
     Epoch 0 is the network as it was initialised, <b>by \(name(start)) statistics</b>; later epochs are measured by \
-    \(name(later)) ones, so a jump behind epoch 0 can come from that.
+    \(name(later)) ones, so a jump after epoch 0 can come from that.
     """
 }
 
-/// The two quantities of the page, a panel each.
+/// The two quantities of the section, one for each panel.
 private let quantities: [(label: String, value: @Sendable (Norms) -> Double?)] = [
   ("gradient norm ratio", { $0.ratio?.mean }), ("‖h_T‖", { $0.end }),
 ]

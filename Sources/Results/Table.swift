@@ -20,7 +20,7 @@ public struct Table: Codable, Equatable, Sendable {
 
   /// One column.
   public struct Column: Codable, Hashable, Sendable {
-    /// In lower case, with underscores between words.
+    /// The column's name, in lower case with underscores.
     public var name: String
     /// The unit of the numbers, for instance "nats"; nil for a number without one and for text.
     public var unit: String?
@@ -29,9 +29,11 @@ public struct Table: Codable, Equatable, Sendable {
 
     /// The unit of columns that count samples.
     public static let samples = "samples"
+    /// The name of the column with the standard deviation over runs.
+    static let spread = "spread"
   }
 
-  /// - Throws: `TableError` where a row has another number of cells than there are columns, or a column comes twice.
+  /// - Throws: `TableError` for anything that `problem` reports.
   public init(
     _ name: String, of measure: String? = nil, keys: [Column], values: [Column], rows: [[Cell]] = [],
     parameters: [String: Cell] = [:]
@@ -63,14 +65,14 @@ public struct Table: Codable, Equatable, Sendable {
 
   // MARK: reading
 
-  /// The cells of one column, a row each.
+  /// The cells of one column, one for each row.
   /// - Throws: `TableError` where there is no such column.
   public func cells(_ column: String) throws(TableError) -> [Cell] {
     let index = try index(of: column)
     return rows.map { $0[index] }
   }
 
-  /// The numbers of one column, a row each; nil where a row has none.
+  /// The numbers of one column, one for each row; nil where a row has none.
   /// - Throws: `TableError` where there is no such column.
   public func numbers(_ column: String) throws(TableError) -> [Double?] { try cells(column).map(\.number) }
 
@@ -94,7 +96,7 @@ public struct Table: Codable, Equatable, Sendable {
   public func selecting(_ selection: [String: Cell]) throws(TableError) -> Table {
     guard !selection.isEmpty else { return self }
     var wanted: [Int: Cell] = [:]
-    for (key, value) in selection { wanted[try index(of: key)] = value }
+    for (key, value) in selection { wanted[try index(ofKey: key)] = value }
     let selected = filter { row in wanted.allSatisfy { row[$0.key] == $0.value } }
     return selected.keeping { wanted[$0] == nil }
   }
@@ -150,8 +152,8 @@ public struct Table: Codable, Equatable, Sendable {
   /// The mean of each value over one key, for every combination of the other keys, in the order in which these first
   /// come. Counts of samples are rounded to whole numbers. A row without a number counts in no mean.
   ///
-  /// Two columns are added: `runs`, the number of rows that a mean is of, and `spread`, the standard deviation (n − 1)
-  /// of the first value over them; it is missing where there is one row.
+  /// Two columns are added: `runs`, the number of rows of the group, those without a number included, and `spread`,
+  /// the standard deviation (n − 1) of the first value over them; it is missing where there is one row.
   /// - Throws: `TableError` where there is no such key, or where the table has a column `runs` or `spread` already.
   public func mean(over key: String) throws(TableError) -> Table {
     let left = try index(ofKey: key)
@@ -165,7 +167,7 @@ public struct Table: Codable, Equatable, Sendable {
     }
     var table = self
     table.keys.remove(at: left)
-    table.values += [Column("runs"), Column("spread", unit: values.first?.unit)]
+    table.values += [Column("runs"), Column(Column.spread, unit: values.first?.unit)]
     table.rows = order.map { group in
       let members = groups[group] ?? []
       let means = values.indices.map { column -> Cell in
@@ -183,8 +185,8 @@ public struct Table: Codable, Equatable, Sendable {
   /// The table with one key's values as columns: a row for each combination of the other keys.
   /// - Parameters:
   ///   - key: the key; its values name the new columns, in the order in which they first come
-  ///   - values: the columns that are shown for each of its values; a new column's name ends with theirs where there are
-  ///     several
+  ///   - values: the names of the columns to show; with one, a new column is named after the key's value; with several,
+  ///     the column's name follows it
   /// - Throws: `TableError` where there is no such key or column.
   public func pivoted(by key: String, values wanted: [String]) throws(TableError) -> Table {
     let left = try index(ofKey: key)
@@ -213,7 +215,7 @@ public struct Table: Codable, Equatable, Sendable {
 
   // MARK: text
 
-  /// The table as CSV: a header line, then a line each row. pandas reads it with `read_csv(path)`.
+  /// The table as CSV: a header line, then one line for each row. pandas reads it with `read_csv(path)`.
   public var csv: String {
     let lines = [columns.map { Cell.text($0.name).csvText }] + rows.map { row in row.map(\.csvText) }
     return lines.map { $0.joined(separator: ",") + "\n" }.joined()
@@ -224,7 +226,9 @@ extension Table: Checked {
   /// The first thing that makes the table unusable, and why; nil where nothing does.
   public var problem: String? {
     let names = columns.map(\.name)
-    if Set(names).count < names.count { return "a column comes twice" }
+    if let double = names.first(where: { name in names.count { $0 == name } > 1 }) {
+      return "the column \"\(double)\" occurs twice"
+    }
     if let row = rows.firstIndex(where: { $0.count != names.count }) {
       return "row \(row + 1) has \(rows[row].count) cells, and there are \(names.count) columns"
     }
@@ -235,13 +239,13 @@ extension Table: Checked {
     }
     if Set(rows.map { $0[..<keys.count] }).count < rows.count { return "two rows have the same keys" }
     if let text = (rows + [Array(parameters.values)]).joined().compactMap(\.text).first(where: Cell.isWordForNumber) {
-      return "the text \"\(text)\" stands for a number in JSON and cannot be told from it"
+      return "the text \"\(text)\" is not possible: in JSON it stands for a number"
     }
-    // A mean over runs of numbers of samples has a fraction.
-    let isMean = values.contains { $0.name == "runs" }
     for (column, value) in zip(keys.count..., values) {
       for case .number(let number) in rows.map({ $0[column] }) {
-        if value.unit == Column.samples, !(0...1e12).contains(number) || !isMean && number != number.rounded() {
+        // The spread of a number of samples over runs has a fraction.
+        let isCount = value.unit == Column.samples && value.name != Column.spread
+        if isCount, !(0...1e12).contains(number) || number != number.rounded() {
           return "\(value.name) \(number) is not a number of samples"
         }
         if value.unit == Column.share, !(0...1).contains(number) {
@@ -304,7 +308,7 @@ public enum Cell: Sendable {
 }
 
 extension String {
-  /// Whether the text needs no quotes in a CSV line: it has letters, digits, full stops, underscores, blanks and hyphens.
+  /// Whether the text needs no quotes in a CSV line: it has letters, digits, full stops, underscores, spaces and hyphens.
   fileprivate var isPlain: Bool {
     !isEmpty
       && utf8.allSatisfy { byte in
@@ -318,7 +322,7 @@ extension String {
   }
 }
 
-/// Equal cells look the same in a file: a NaN equals a NaN.
+/// Numbers are compared by value, so that 0 equals −0, except that a NaN equals a NaN.
 extension Cell: Hashable {
   public static func == (left: Cell, right: Cell) -> Bool {
     switch (left, right) {

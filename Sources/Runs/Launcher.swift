@@ -48,7 +48,7 @@ public struct LocalQueue: Launcher {
 
   /// - Parameters:
   ///   - device: the device that computes
-  ///   - threads: the number of threads; nil where a run keeps its own
+  ///   - threads: the number of threads of a training; nil for the number that a resumed run had before
   ///   - registry: the measures that the runs' names are of
   public init(device: Device = .cpu, threads: Int? = nil, registry: Registry = .standard) {
     (self.device, self.threads, self.registry) = (device, threads, registry)

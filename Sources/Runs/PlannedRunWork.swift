@@ -15,7 +15,7 @@ public struct PlannedRunWork {
 
   /// - Parameters:
   ///   - registry: the measures that the runs' names are of
-  ///   - threads: the number of threads; nil where a run keeps its own
+  ///   - threads: the number of threads of a training; nil for the number that a resumed run had before
   public init(in folder: StudyFolder, registry: Registry = .standard, device: Device = .cpu, threads: Int? = nil) {
     (self.folder, self.registry, self.device, self.threads) = (folder, registry, device, threads)
   }

@@ -6,20 +6,21 @@ import ResLensNetworks
 import ResLensTorch
 import ResLensTraining
 
-/// Trains one run in its folder, from its start or from its last checkpoint, and records the measures of its schedule.
+/// The training of one run in its folder, from its start or from its last checkpoint, with the measures of its schedule.
 public struct TrainingRun {
   private let configuration: RunConfiguration
   private let dataset: ImageDataset
   private let folder: RunFolder
   private let options: Options
 
-  /// How a training is carried out, which its numbers do not depend on, or only by how sums are rounded.
+  /// Settings of how a training is carried out. They affect its numbers only by rounding, except `processes`: without
+  /// synchronised statistics each process normalises its own part of a batch.
   public struct Options {
-    /// The measures that the schedule's names are of.
+    /// The registry in which the schedule's measures are looked up.
     public var registry = Registry.standard
     /// The device that computes.
     public var device = Device.cpu
-    /// The number of threads; nil where the run keeps the number that it had.
+    /// The number of threads; nil for the number that a resumed run had before, and for that of the program in a new run.
     public var threads: Int?
     /// Seconds between checkpoints within an epoch; there is one at the end of every epoch anyway.
     public var checkpointSeconds = 300.0
@@ -33,6 +34,10 @@ public struct TrainingRun {
     public init() {}
   }
 
+  /// - Parameters:
+  ///   - configuration: what is trained, on which data, and by which recipe
+  ///   - dataset: the data that the configuration names
+  ///   - folder: the folder of the run; it need not exist
   public init(
     _ configuration: RunConfiguration, dataset: ImageDataset, folder: RunFolder, options: Options = Options()
   ) {
@@ -43,13 +48,15 @@ public struct TrainingRun {
   /// - Parameters:
   ///   - shouldStop: asked after every step; once it returns true, the state is saved and the call returns
   ///   - log: receives progress and notes
-  /// - Throws: what `Trainer` throws; `FileError` where another process works in the folder or it holds another run.
+  /// - Throws: what `Trainer` throws; `FileError` if another process works in the folder, if it holds another run, or if it
+  ///   holds a checkpoint without a configuration.
   @discardableResult
   public func run(shouldStop: () -> Bool = { false }, log: any RunLog = SilentLog()) throws -> Trainer.Outcome {
     let lock = try writes ? openFolder() : nil
     defer { withExtendedLifetime(lock) {} }
     let before = Libtorch.threads
     defer { try? Libtorch.setThreads(before) }
+    if let threads = options.threads { try Libtorch.setThreads(threads) }
     try keepThreads(log)
     let trainer = try Trainer(
       configuration, dataset: dataset, folder: folder, device: options.device, capturesSteps: options.capturesSteps,
@@ -74,7 +81,7 @@ public struct TrainingRun {
 
   private var writes: Bool { (options.processes?.group).isFirst }
 
-  /// Makes the folder and writes the run's configuration into it.
+  /// Makes and locks the folder, and writes the run's configuration into it where it is missing or has changed.
   /// - Returns: the folder's lock, which is to be kept
   private func openFolder() throws -> FolderLock {
     try Files.makeFolder(folder.url)
@@ -84,10 +91,15 @@ public struct TrainingRun {
       throw FileError(
         path: checkpoint.url.path,
         problem:
-          "there is a checkpoint here, but no \(folder.configurationFile.lastPathComponent) that says of what run",
-        remedy: "put that back into the folder, or train into another one")
+          "there is a checkpoint here, but no \(folder.configurationFile.lastPathComponent)",
+        remedy: "put \(folder.configurationFile.lastPathComponent) back, or train into another folder")
     }
-    // Only these may change when a run is resumed.
+    if let stored, let difference = configuration.firstDifference(from: stored) {
+      throw FileError(
+        path: folder.url.path, problem: "the run in this folder differs in \(difference)",
+        remedy: "continue it with its own settings, or train into another folder")
+    }
+    // Where the data lie, the measures and the synchronisation of statistics may change when a run is resumed.
     guard
       stored == nil || stored?.data != configuration.data || stored?.measure != configuration.measure
         || stored?.synchronisesStatistics != configuration.synchronisesStatistics
@@ -100,7 +112,7 @@ public struct TrainingRun {
   private struct Parallelism: Codable, CustomStringConvertible {
     let threads: Int
     let processes: Int
-    /// In how many parts a batch is normalised.
+    /// The number of parts into which a batch is divided for normalisation.
     let parts: Int
 
     init(threads: Int, processes: DataParallel?) {
@@ -113,7 +125,7 @@ public struct TrainingRun {
       parts = session.synchronisesStatistics == true ? 1 : processes
     }
 
-    var description: String { (processes == 1 ? "" : "\(processes) processes of ") + "\(threads) threads" }
+    var description: String { (processes == 1 ? "" : "\(processes) processes of ") + counted(threads, "thread") }
   }
 
   /// Gives a resumed run the threads that it had, as long as it has as many processes.
@@ -140,7 +152,7 @@ public struct TrainingRun {
         + "\(configuration.recipe.epochs) epochs of batches of \(configuration.recipe.batch), "
         + "\(configuration.precision.rawValue), "
         + (options.processes.map { "\($0.group.size) processes of " } ?? "")
-        + "\(options.device == .cpu ? "\(Libtorch.threads) threads" : "\(options.device)") → \(trainer.folder.url.path)"
+        + "\(options.device == .cpu ? counted(Libtorch.threads, "thread") : "\(options.device)") → \(trainer.folder.url.path)"
     )
     let (epochs, steps) = (trainer.records.count, trainer.stepsOfEpoch)
     if epochs > 0 || steps > 0 {

@@ -27,7 +27,8 @@ public struct Claim: Sendable {
 }
 
 extension Claim {
-  /// A claim of each of some networks: one part for each network, which is not checked where its numbers are missing.
+  /// A claim about several networks, with one part for each network on each data set. A part without numbers is not
+  /// checked.
   /// - Parameter check: whether the claim holds for a network, and the numbers in words; nil where there are none
   public init(
     _ statement: String, _ source: String, rule: String, of models: [String],

@@ -3,10 +3,10 @@ import ResLensTasks
 import ResLensNetworks
 import ResLensTorch
 
-/// One step of training after another: a batch forward, back, and into the optimiser. Several processes may share each batch.
+/// Trains a network, one step at a time. Several processes may share each batch.
 ///
-/// A GPU is never waited for: it does one step while the next ones are prepared, and what came of them is known some steps
-/// later. A step that has come twice is captured, and from then on one launch.
+/// On a GPU, results are read some steps later, so that the next steps can be prepared meanwhile. After two steps of the
+/// same size on the same set, the third is captured as a CUDA graph and replayed from then on.
 public final class StepTrainer {
   /// The network that is trained: every step changes its parameters.
   public let network: ResidualNetwork
@@ -20,8 +20,8 @@ public final class StepTrainer {
   private var readings: [Reading] = []
   private var stepsUnread = 0
   private let capturesSteps: Bool
-  private var captured: [Kind: CapturedStep] = [:]
-  private var plain: [Kind: (set: ImageSet, times: Int)] = [:]
+  private var captured: [Shape: CapturedStep] = [:]
+  private var plain: [Shape: (set: ImageSet, times: Int)] = [:]
 
   /// The scores of batches before the network learnt from them.
   public struct Outcome: Sendable, Equatable {
@@ -29,7 +29,7 @@ public final class StepTrainer {
     public var lossSum: Double
     /// Samples that were classified wrongly.
     public var wrong: Int
-    /// Steps whose losses are in the sum, all of them finite.
+    /// The number of steps after which the sum of losses was still finite.
     public var steps: Int
 
     public init(lossSum: Double = 0, wrong: Int = 0, steps: Int = 0) {
@@ -41,8 +41,8 @@ public final class StepTrainer {
     }
   }
 
-  /// The outcome of the steps since `begin`, as far as it is known: of all steps on the processor, of all but the last
-  /// few on a GPU.
+  /// The outcome of the steps since `begin`, as far as it is known: of all steps on the processor, of all but up
+  /// to 31 of the last steps on a GPU.
   public private(set) var latest = Outcome()
 
   /// - Parameters:
@@ -79,7 +79,7 @@ public final class StepTrainer {
 
   // MARK: outcomes
 
-  /// Counts from here on, on top of `outcome`.
+  /// Starts counting anew from `outcome`.
   public func begin(_ outcome: Outcome = Outcome()) throws {
     try totals.copy(from: Tensor([outcome.lossSum, Double(outcome.wrong), Double(outcome.steps)], shape: [3]))
     (latest, readings, stepsUnread) = (outcome, [], 0)
@@ -95,7 +95,7 @@ public final class StepTrainer {
   /// How many steps a GPU does between two readings; it is at most twice as many behind.
   private static let stepsBetweenReadings = 16
 
-  /// Looks at what is known by now.
+  /// Updates `latest` with what is known by now.
   private func look() throws {
     guard maker.device.isAsynchronous else {
       _ = try outcome()
@@ -121,17 +121,18 @@ public final class StepTrainer {
     }
   }
 
-  /// Learns from the images of `indices`, augmented as `epoch` has it. From a loss on that is not finite no weight
-  /// changes any more.
-  /// - Throws: `ArgumentError` for a rate below 0 or that is not finite; `TorchError`
+  /// Trains on the images of `indices`, augmented as in `epoch`. Once the sum of losses is not finite, weights no longer
+  /// change until `begin`.
+  /// - Throws: `ArgumentError` for a rate below 0 or that is not finite; `CaptureError` if a GPU's step cannot be captured;
+  ///   `TorchError`
   public func step(on set: ImageSet, _ indices: some Collection<Int>, epoch: Int, rate: Double) throws {
     try ArgumentError.check("rate", rate, in: 0...Double.greatestFiniteMagnitude)
     let own = exchange?.share(of: Array(indices)) ?? Array(indices)
     let inputs = Inputs(
       selection: try maker.selection(of: own, augmentation: recipe.augmentation, epoch: epoch),
       rate: try Tensor([rate], shape: [1]))
-    let kind = Kind(set: ObjectIdentifier(set), count: own.count)
-    if let captured = try captured(kind, set, inputs) {
+    let shape = Shape(set: ObjectIdentifier(set), count: own.count)
+    if let captured = try captured(shape, set, inputs) {
       try captured.run(inputs)
     } else {
       try run(inputs.moved(to: maker.device), on: set, of: indices.count)
@@ -139,12 +140,12 @@ public final class StepTrainer {
     try look()
   }
 
-  /// All of a step that is the device's work.
+  /// The part of a step that runs on the device.
   /// - Parameter count: the whole batch's images
   private func run(_ inputs: Inputs, on set: ImageSet, of count: Int) throws {
     let (images, labels) = try maker.batch(set, inputs.selection)
     let pass = try Pass(network, images: images, mode: exchange?.mode ?? .batchUpdating())
-    // By the whole batch's size: gradients of all processes then add up to that of its mean loss.
+    // Dividing by the size of the whole batch makes the sum over processes the gradient of its mean loss.
     let loss = try task.loss(
       pass.logits, labels, smoothing: recipe.labelSmoothing, gradientScale: 1 / Double(count))
     let share = Double(labels.count) / Double(count)
@@ -157,8 +158,8 @@ public final class StepTrainer {
 
   // MARK: captured steps
 
-  /// Steps that differ in their inputs only.
-  private struct Kind: Hashable {
+  /// What steps must have in common to share a graph: the image set and the batch size.
+  private struct Shape: Hashable {
     let set: ObjectIdentifier
     let count: Int
   }
@@ -166,7 +167,7 @@ public final class StepTrainer {
   private struct CapturedStep {
     let inputs: Inputs
     let graph: DeviceGraph
-    /// Read by the graph.
+    /// The image set, kept alive because the graph reads it.
     let set: ImageSet
 
     func run(_ inputs: Inputs) throws {
@@ -176,25 +177,26 @@ public final class StepTrainer {
     }
   }
 
-  /// libtorch and cuDNN set themselves up when they run a step first, which cannot be captured.
+  /// The number of steps that are run before one is captured: libtorch and cuDNN initialise themselves in the first one,
+  /// and that cannot be captured.
   private static let plainSteps = 2
 
-  /// The captured step of this kind; nil where steps are not captured, or not yet.
-  private func captured(_ kind: Kind, _ set: ImageSet, _ inputs: Inputs) throws -> CapturedStep? {
+  /// The captured step of this shape; nil where steps are not captured, or not yet.
+  private func captured(_ shape: Shape, _ set: ImageSet, _ inputs: Inputs) throws -> CapturedStep? {
     guard capturesSteps else { return nil }
-    if let step = captured[kind] { return step }
-    let times = plain[kind]?.times ?? 0
-    plain[kind] = (set, times + 1)
+    if let step = captured[shape] { return step }
+    let times = plain[shape]?.times ?? 0
+    plain[shape] = (set, times + 1)
     guard times >= Self.plainSteps else { return nil }
     let own = try inputs.moved(to: maker.device)
     let graph: DeviceGraph
     do {
-      graph = try DeviceGraph(on: maker.device) { try run(own, on: set, of: kind.count) }
+      graph = try DeviceGraph(on: maker.device) { try run(own, on: set, of: shape.count) }
     } catch let error as TorchError {
       throw CaptureError(cause: error)
     }
     let step = CapturedStep(inputs: own, graph: graph, set: set)
-    captured[kind] = step
+    captured[shape] = step
     return step
   }
 }

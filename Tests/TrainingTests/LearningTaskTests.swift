@@ -72,7 +72,7 @@ private struct MirroredClassification: LearningTask {
     #expect(scores[0]?.loss == scores[1]?.loss && scores[0]?.loss != scores[2]?.loss)
 
     func tables(_ set: ImageSet, by task: any LearningTask, _ batchNorm: BatchNormStatistics) throws -> [Table] {
-      let measures: [any Measure] = [CosineLoss(), GradientNorm()]
+      let measures: [any Measure] = [CosineLoss(), GradientNorm(network.architecture)]
       let batch = try maker.batch(set, 0..<24)
       // Measures count right answers by the classes of the batch; these two look at gradients alone.
       let samples = [try LabelledBatch(images: batch.images, classes: set.labels, indices: batch.indices)]

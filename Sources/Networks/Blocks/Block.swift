@@ -1,7 +1,7 @@
 import ResLensResults
 import ResLensTorch
 
-/// A kind of residual block: one file that says its options, its parameters where they are used, and its forward pass.
+/// A kind of residual block. A conforming type reads its options, declares its parameters and makes its steps.
 ///
 /// `BlockKinds.register(_:)` makes a kind known under its name, which a stage's `kind:` gives in YAML.
 ///
@@ -17,12 +17,13 @@ import ResLensTorch
 ///       }
 ///     }
 public protocol Block: SendableMetatype {
-  /// The name of the kind in YAML: letters, digits and hyphens.
+  /// The name of the kind in YAML. It begins with a letter and has at most 100 letters, digits, hyphens and underscores;
+  /// words that YAML reads as something else, such as `on` and `null`, are not allowed.
   static var kind: String { get }
 
   /// Declares the block's parameters and makes its steps by `context.steps`. A network is also built without tensors, in
   /// order to be counted.
-  /// - Throws: `ArchitectureError` by `context.refusal(of:_:)` for a stage or options that cannot be.
+  /// - Throws: `ArchitectureError` by `context.refusal(of:_:)` for a stage or options that are not possible.
   init(_ context: BlockContext) throws
 
   /// The block's steps, in the order in which `context` made them.
@@ -45,8 +46,8 @@ public protocol ResidualStep {
   ///   - wants: what the trace must hold besides the output
   func forward(_ h: Stream, _ step: Plan.Step, _ mode: NormMode, wants: Wanted) throws -> StepTrace
 
-  /// Goes back through a step that was run with `.backward`. The activations of a trace may be freed, so that it can be
-  /// gone back only once unless `wants` had `.keptTape`.
+  /// The backward pass of a step that was run with `.backward`. It may free what the trace keeps, and can then be run only
+  /// once, unless `wants` had `.keptTape`.
   /// - Parameters:
   ///   - gradient: ∂L/∂h' for a scalar L; it is not written
   ///   - gradients: receives the parameters' gradients; nil if they are not wanted
@@ -58,9 +59,9 @@ extension ResidualStep {
   public var isCapturable: Bool { false }
 }
 
-/// h on its way from step to step, and what a kernel hands to the next one beside it.
+/// The hidden state h and, if a kernel found them, its channel sums, with which the next batch normalisation can begin.
 public struct Stream {
-  /// N×C×H×W
+  /// The hidden state, N×C×H×W.
   public let h: Tensor
   /// The channel sums with which a normalisation by the batch's statistics begins, if the kernel that wrote h found them.
   let sums: NormReLU.ChannelSums?
@@ -86,15 +87,15 @@ public struct Wanted: OptionSet, Sendable {
 
 /// The results of a step's forward pass. None of its tensors is ever written again.
 public struct StepTrace {
-  /// h before the step
+  /// The state h before the step.
   public let input: Tensor
   /// What the branch is added to: h itself, or what a projection makes of it.
   public let skip: Tensor
   /// F: α·branch(h), or h' − skip(h) where a ReLU follows the sum. nil unless it was wanted, and where the scale is 0.
   public let added: Tensor?
-  /// h'
+  /// The state h' after the step.
   public let output: Stream
-  /// What the step's own backward pass needs; nil unless that was wanted.
+  /// What the step's own backward pass needs; it may be nil if `.backward` was not wanted.
   public let tape: Any?
   let known: KnownSquares?
 

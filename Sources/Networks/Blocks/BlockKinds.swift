@@ -1,17 +1,16 @@
 import ResLensSupport
 import Synchronization
 
-/// The kinds of blocks that stages can name, by name. Registering a kind is like linking it: it changes no network that is
-/// there.
+/// The kinds of blocks that stages can name, by name. Registering a kind does not change existing networks.
 public enum BlockKinds {
   private static let table = Mutex<[String: any Block.Type]>([PreActivation.kind: PreActivation.self])
 
   /// Makes a kind known under its name. Registering it again does nothing.
-  /// - Throws: `ArgumentError` if its name is no word of letters, digits and hyphens, or another kind has that name.
+  /// - Throws: `ArgumentError` if its name is not possible (`Block.kind`), or if another kind has it.
   public static func register(_ kind: any Block.Type) throws(ArgumentError) {
     let name = kind.kind
     guard BlockOptions.isWord(name) else {
-      throw ArgumentError("kind", "\"\(name)\" is not a word of letters, digits and hyphens that begins with a letter")
+      throw ArgumentError("kind", "\"\(name)\" is not possible: a name is \(BlockOptions.wordRule)")
     }
     let isFree = table.withLock { table in
       let known = table[name] ?? kind

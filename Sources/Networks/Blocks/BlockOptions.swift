@@ -3,7 +3,7 @@ import ResLensSupport
 
 /// The options of a stage's blocks, by name: numbers, booleans and words. The stage's kind says which there are.
 public struct BlockOptions: Codable, Hashable, Sendable, ExpressibleByDictionaryLiteral {
-  /// By name.
+  /// The options' values, by name.
   public let values: [String: Value]
 
   /// The value of one option. Whole numbers are numbers like others.
@@ -58,8 +58,11 @@ public struct BlockOptions: Codable, Hashable, Sendable, ExpressibleByDictionary
     for (name, value) in values.sorted(by: { $0.key < $1.key }) { try container.encode(value, forKey: AnyKey(name)) }
   }
 
-  /// Whether a text is a word: letters, digits, hyphens and underscores, of which the first is a letter, and none that YAML
-  /// takes for something else.
+  /// The rule for words and for the names of kinds and options, as messages state it.
+  static let wordRule =
+    "a letter and up to 99 letters, digits, hyphens and underscores, and nothing that YAML reads otherwise, such as on or null"
+
+  /// Whether a text fulfils `wordRule`.
   static func isWord(_ text: String) -> Bool {
     let others = ["true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf", "infinity"]
     return text.utf8.count <= 100 && text.wholeMatch(of: /[A-Za-z][A-Za-z0-9_\-]*/) != nil
@@ -81,7 +84,7 @@ public struct BlockOptions: Codable, Hashable, Sendable, ExpressibleByDictionary
       case .word(let word) where !Self.isWord(word):
         throw ArchitectureError(
           field: "\(field).\(name)",
-          problem: "\"\(word.printable())\" is not a word of letters, digits, hyphens and underscores")
+          problem: "\"\(word.printable())\" is not possible: a word is \(Self.wordRule)")
       default: break
       }
     }
@@ -105,8 +108,8 @@ public final class BlockOptionReader {
     ArchitectureError(field: "\(field).\(name)", problem: problem)
   }
 
-  /// A number.
-  /// - Throws: `ArchitectureError` for what is none, or is outside `range`.
+  /// The value of a numeric option, or `fallback` if the stage does not set it.
+  /// - Throws: `ArchitectureError` if the value is not a number, or is outside `range`.
   public func number(
     _ name: String, default fallback: Double, in range: ClosedRange<Double>
   ) throws(ArchitectureError) -> Double {
@@ -117,8 +120,8 @@ public final class BlockOptionReader {
     return number
   }
 
-  /// A whole number.
-  /// - Throws: `ArchitectureError` for what is none, or is outside `range`.
+  /// The value of an option that is a whole number, or `fallback` if the stage does not set it.
+  /// - Throws: `ArchitectureError` if the value is not a whole number, or is outside `range`.
   public func integer(
     _ name: String, default fallback: Int, in range: ClosedRange<Int>
   ) throws(ArchitectureError) -> Int {
@@ -129,16 +132,16 @@ public final class BlockOptionReader {
     return whole
   }
 
-  /// True or false.
-  /// - Throws: `ArchitectureError` for what is neither.
+  /// The value of an option that is true or false, or `fallback` if the stage does not set it.
+  /// - Throws: `ArchitectureError` if the value is neither.
   public func flag(_ name: String, default fallback: Bool) throws(ArchitectureError) -> Bool {
     guard let value = value(name) else { return fallback }
     guard case .flag(let flag) = value else { throw refusal(name, "\(value) is neither true nor false") }
     return flag
   }
 
-  /// One of several words.
-  /// - Throws: `ArchitectureError` for another word.
+  /// The value of an option that is one of several words, or `fallback` if the stage does not set it.
+  /// - Throws: `ArchitectureError` if the value is none of them.
   public func word(
     _ name: String, default fallback: String, of words: [String]
   ) throws(ArchitectureError) -> String {

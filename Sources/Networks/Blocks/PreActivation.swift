@@ -1,8 +1,8 @@
 import ResLensResults
 import ResLensTorch
 
-/// The paper's residual block (§4): h' = s(h) + F(h). s is the identity, or a 1×1 convolution of the raw h; F is BatchNorm,
-/// ReLU, 3×3 convolution, twice. It has no options.
+/// The paper's residual block (§4): h' = s(h) + F(h). F applies BatchNorm, ReLU and a 3×3 convolution, and then the same three
+/// again; s is the identity, or a 1×1 convolution of h without normalisation. It has no options.
 ///
 /// Its units are fused kernels, and its backward pass is written out.
 public struct PreActivation: Block {
@@ -33,8 +33,8 @@ struct PreActivationStep: ResidualStep {
     spec = try scope.spec(output: conv2.output, hasIdentitySkip: projection == nil)
   }
 
-  /// What the backward pass needs: the scale, and unless that is 0, both units' inputs and the statistics of their
-  /// normalisations.
+  /// What the backward pass needs besides the step's input: the scale, and unless that is 0, the normalisations' parameters
+  /// and batch statistics, and the input of the second unit.
   private struct Units {
     let scale: Double
     let branch: Branch?
@@ -78,8 +78,8 @@ struct PreActivationStep: ResidualStep {
       .init(scaled), input: branch.between, branch.norms.second, statistics: branch.statistics.second, conv2.ofUnit(),
       wantsParameters: gradients != nil)
     try gradients?.add(second.parameters, norm2, conv2)
-    // By running statistics the skip's gradient is added while the unit's is written. Behind a projection F has another
-    // shape than h, or lies elsewhere.
+    // With running statistics, the kernel that writes the unit's gradient also adds the skip's. It finds the products of F
+    // with that gradient only where the skip is the identity: at a projection they belong to what the projection makes.
     let isWhole = branch.statistics.first == nil
     let first = try ResidualUnit.backward(
       second.input, input: trace.input, branch.norms.first, statistics: branch.statistics.first, conv1.ofUnit(),

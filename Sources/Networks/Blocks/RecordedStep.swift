@@ -1,7 +1,7 @@
 import ResLensResults
 import ResLensTorch
 
-/// A step whose forward pass is written as operations on a record, and whose backward pass is autograd's:
+/// A step whose forward pass is written as operations on a tape, and whose backward pass is libtorch's autograd:
 /// h' = after(skip(h) + α·branch(h)).
 public struct RecordedStep: ResidualStep {
   /// What follows the sum.
@@ -9,7 +9,7 @@ public struct RecordedStep: ResidualStep {
     case identity, relu
   }
 
-  /// A function on the values of a record.
+  /// A function of the values on a tape.
   public typealias Function = (Tape.Value) throws -> Tape.Value
 
   public let spec: StepSpec
@@ -18,12 +18,12 @@ public struct RecordedStep: ResidualStep {
   private let branch: Function
 
   /// - Parameters:
-  ///   - scope: the step's, in which all layers have been declared
+  ///   - scope: the scope of the step; all of its layers must be declared before
   ///   - output: the shape of one sample's h after the step: channels, height, width
   ///   - after: what follows the sum
   ///   - skip: a projection of h; nil for h itself
   ///   - branch: what is added
-  /// - Throws: `ArchitectureError` for an output that cannot be.
+  /// - Throws: `ArchitectureError` for an output that is not possible.
   public init(
     _ scope: ParameterScope, output: [Int], after: After = .identity, skip: Function? = nil,
     branch: @escaping Function
