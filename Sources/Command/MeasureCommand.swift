@@ -18,7 +18,7 @@ struct MeasureCommand: ParsableCommand {
       that would discard results needs --replace. Results of --batch-norm batch are written to measures-batch.json.
 
       The tables of measures.json are tidy: key columns, then values. --csv writes each as a CSV file, which pandas reads \
-      by pandas.read_csv("DIR/l2-ratio.csv").
+      by pandas.read_csv("DIR/intermediate.csv").
 
       For example:
         reslens measure runs/first --samples 2000

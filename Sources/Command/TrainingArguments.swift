@@ -43,7 +43,7 @@ struct TrainingArguments: ParsableArguments {
     help: ArgumentHelp(
       """
       Records measures at initialisation and after every n-th epoch, on the first samples of both splits; for instance \
-      every=1,samples=2000 or every=5,samples=1000,l2-ratio,dropped-step. batch-norm=batch normalises by each batch's own \
+      every=1,samples=2000 or every=5,samples=1000,dropped-step,first-order. batch-norm=batch normalises by each batch's own \
       statistics, as is always done at initialisation. (default of names: \
       \(MeasureSchedule.standard.joined(separator: ",")))
       """, valueName: "every=n,samples=n[,batch-norm=s][,names]"))

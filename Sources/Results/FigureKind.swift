@@ -1,6 +1,6 @@
 /// A figure or table that a study shows, by the name that it has in a study's YAML file.
 ///
-/// Most kinds are views of measures: "l2-ratio" shows the trained network, and "history-l2-ratio" shows the same over the
+/// Most kinds are views of measures: "dropped-step" shows the trained network, and "history-dropped-step" shows the same over the
 /// epochs of training. The others are named below.
 public struct FigureKind: RawRepresentable, Codable, Hashable, Sendable, ExpressibleByStringLiteral {
   /// The name.
@@ -47,10 +47,13 @@ public struct FigureKind: RawRepresentable, Codable, Hashable, Sendable, Express
   public func needs(of measures: [MeasureDescription]) -> Needs? {
     switch self {
     case .errors, .training: return Needs()
-    case .initialisation, .gradientNormRatio:
-      return Needs(recorded: Set(measures.filter { Self.propagation.contains($0.name) }.map(\.name)))
-    case .unrollingSteps: return Needs(measured: ["unrolling"])
     default:
+      let special = measures.filter { $0.figures.contains(self) }
+      if !special.isEmpty {
+        return Needs(
+          measured: Set(special.filter { !$0.use.canBeRecorded }.map(\.name)),
+          recorded: Set(special.filter(\.use.canBeRecorded).map(\.name)))
+      }
       for measure in measures {
         for view in measure.views {
           if view.id == rawValue { return Needs(measured: [measure.name]) }
@@ -61,14 +64,13 @@ public struct FigureKind: RawRepresentable, Codable, Hashable, Sendable, Express
     }
   }
 
-  /// The measures of the pages about initialisation.
-  private static let propagation = ["activation-norm", "gradient-norm"]
-
   /// The names of all kinds of figures.
   /// - Parameter measures: the descriptions of all measures
   public static func all(of measures: [MeasureDescription]) -> [FigureKind] {
     let views = measures.flatMap(\.views)
-    return [.errors, .training, .initialisation, .gradientNormRatio, .unrollingSteps]
+    var special: [FigureKind] = []
+    for figure in measures.flatMap(\.figures) where !special.contains(figure) { special.append(figure) }
+    return [.errors, .training] + special
       + views.map { FigureKind(rawValue: $0.id) } + views.filter { $0.history != nil }.map(history)
   }
 }

@@ -4,11 +4,11 @@ import ResLensSupport
 ///
 /// Each measure has its description in its own file. Commands and reports show every measure by its description alone.
 public struct MeasureDescription: Sendable {
-  /// The name on the command line and in result files, for instance "l2-ratio".
+  /// The name on the command line and in result files, for instance "dropped-step".
   public var name: String
   /// The sections of a report that show the measure, in order.
   public var views: [MeasureView]
-  /// The measure's columns in the table that `reslens measure` prints, a row each step.
+  /// The measure's columns in the table that `reslens measure` prints, in one row for each step.
   public var columns: [StepColumn]
   /// The tables that `reslens measure` prints by themselves, because they are not one number for each step.
   public var printed: [PrintedTable]
@@ -18,6 +18,8 @@ public struct MeasureDescription: Sendable {
   public var compared: [ComparedNumber]
   /// A sentence about a run for the top of its report; nil where there is nothing to say.
   public var sentence: (@Sendable (MeasuredTables) throws -> String?)?
+  /// The figures of their own kind that show the measure, besides `views`.
+  public var figures: [FigureKind]
   /// When the measure is taken.
   public var use: Use
 
@@ -27,7 +29,7 @@ public struct MeasureDescription: Sendable {
     public var byDefault: Bool
     /// It is recorded during training by default.
     public var whileTraining: Bool
-    /// It can be recorded during training: it has numbers a step.
+    /// It can be recorded during training: it has numbers for each step.
     public var canBeRecorded: Bool
     /// It can be taken with batch normalisation by each batch's own statistics.
     public var withBatchStatistics: Bool
@@ -44,7 +46,7 @@ public struct MeasureDescription: Sendable {
 
   public init(
     name: String, views: [MeasureView], columns: [StepColumn] = [], printed: [PrintedTable] = [],
-    compared: [ComparedNumber] = [], use: Use = Use(),
+    compared: [ComparedNumber] = [], figures: [FigureKind] = [], use: Use = Use(),
     remark: (@Sendable (MeasuredTables) throws -> String?)? = nil,
     sentence: (@Sendable (MeasuredTables) throws -> String?)? = nil
   ) {
@@ -53,6 +55,7 @@ public struct MeasureDescription: Sendable {
     self.columns = columns
     self.printed = printed
     self.compared = compared
+    self.figures = figures
     self.use = use
     self.remark = remark
     self.sentence = sentence
@@ -61,7 +64,7 @@ public struct MeasureDescription: Sendable {
 
 /// One section of a report: a table of a measure with its explanation and its figures.
 public struct MeasureView: Sendable {
-  /// The section's name in links, and the name of its figure in a study's YAML file, for instance "cosine-loss-readout".
+  /// The section's name in links, and the name of its figure in a study's YAML file, for instance "first-order".
   public var id: String
   /// The name of the table that is shown.
   public var table: String

@@ -5,7 +5,7 @@ import ResLensSupport
 /// Every table of ResLens has this form, so that averaging, joining, printing, CSV and drawing are written once. The keys
 /// of a measure's table begin with `split` and `samples`; most go on with `step`.
 public struct Table: Codable, Equatable, Sendable {
-  /// The table's name, for instance "l2-ratio". It is the name of its CSV file too.
+  /// The table's name, for instance "intermediate". It is the name of its CSV file too.
   public var name: String
   /// The name of the measure that the table belongs to.
   public var measure: String

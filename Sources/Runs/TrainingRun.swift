@@ -8,7 +8,7 @@ import ResLensTraining
 
 /// The training of one run in its folder, from its start or from its last checkpoint, with the measures of its schedule.
 public struct TrainingRun {
-  private let configuration: RunConfiguration
+  private var configuration: RunConfiguration
   private let dataset: ImageDataset
   private let folder: RunFolder
   private let options: Options
@@ -42,6 +42,7 @@ public struct TrainingRun {
     _ configuration: RunConfiguration, dataset: ImageDataset, folder: RunFolder, options: Options = Options()
   ) {
     (self.configuration, self.dataset, self.folder, self.options) = (configuration, dataset, folder, options)
+    self.configuration.statistics = configuration.statistics ?? dataset.statistics
   }
 
   /// Trains until the end.

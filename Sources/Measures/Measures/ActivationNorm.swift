@@ -43,5 +43,5 @@ public final class ActivationNorm: Measure {
           explanation: "On logarithmic scales.", quantity: Quantity("‖h‖ after the step", isLogarithmic: true)))
     ],
     columns: [StepColumn("‖h‖ after", table: "activation-norm", format: .significant)],
-    use: .init(whileTraining: true, withBatchStatistics: true))
+    figures: [.initialisation, .gradientNormRatio], use: .init(whileTraining: true, withBatchStatistics: true))
 }

@@ -82,7 +82,7 @@ public final class GradientNorm: Measure {
     compared: [
       ComparedNumber("gradient ratio", key: "gradient-norm-ratio") { try ratio($0, .validation) }
     ],
-    use: .init(whileTraining: true, withBatchStatistics: true),
+    figures: [.initialisation, .gradientNormRatio], use: .init(whileTraining: true, withBatchStatistics: true),
     remark: { tables in
       try ratio(tables, .validation).map { "gradient norm ratio, first over last stage: \(significant($0))" }
     })

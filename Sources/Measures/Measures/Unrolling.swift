@@ -319,7 +319,7 @@ public final class UnrolledSteps: Measure {
         return end.last.score.loss - before.score.loss
       },
     ],
-    use: .init(byDefault: false, canBeRecorded: false),
+    figures: [.unrollingSteps], use: .init(byDefault: false, canBeRecorded: false),
     remark: { tables in
       guard let tried = tables["unrolling-scales"] else { return nil }
       let pairs = try zip(tried.numbers("scale"), tried.numbers("loss")).map {
