@@ -5,10 +5,12 @@ import ResLensResults
 public struct ErrorTable: Sendable {
   /// Columns.
   public var datasets: [String]
+  /// The networks, one row each.
   public var rows: [Row]
 
   /// One network.
   public struct Row: Sendable {
+    /// The name of the network.
     public var model: String
     /// Trainable parameters, of each data set's network.
     public var parameters: [Int]
@@ -26,7 +28,9 @@ public struct ErrorTable: Sendable {
 
   /// Errors as shares, 0 … 1, after the last epoch.
   public struct Entry: Sendable {
+    /// The error on the train split over seeds.
     public var train: SeedStatistic
+    /// The error on the validation split over seeds.
     public var validation: SeedStatistic
     /// Seeds that came to their end.
     public var seeds: Int

@@ -33,9 +33,13 @@ public struct Figure: Equatable, Sendable {
 
   /// One pair of axes.
   public struct Panel: Equatable, Sendable {
+    /// The heading above the axes; empty for none.
     public var title: String
+    /// The horizontal axis.
     public var x: Axis
+    /// The vertical axis.
     public var y: Axis
+    /// The series, drawn in this order.
     public var series: [Series]
     /// Coloured cells in place of series; the panel's y range is then theirs.
     public var map: Map?
@@ -61,8 +65,11 @@ public struct Figure: Equatable, Sendable {
     }
   }
 
+  /// An axis of a panel.
   public struct Axis: Equatable, Sendable {
+    /// The quantity that the axis shows.
     public var label: String
+    /// The spacing of values.
     public var scale: Scale
     /// Values beyond are not shown: a few far ones would hide what the rest do.
     public var bounds: ClosedRange<Double>?
@@ -77,10 +84,14 @@ public struct Figure: Equatable, Sendable {
     }
   }
 
+  /// The spacing of the values on an axis.
   public enum Scale: Equatable, Sendable { case linear, logarithmic }
 
+  /// A named stretch of an x axis, for instance a stage.
   public struct Span: Equatable, Sendable {
+    /// The name above the stretch.
     public var label: String
+    /// The values of x that it covers.
     public var range: ClosedRange<Double>
 
     public init(_ label: String, _ range: ClosedRange<Double>) {
@@ -89,9 +100,13 @@ public struct Figure: Equatable, Sendable {
     }
   }
 
+  /// Points that belong together.
   public struct Series: Equatable, Sendable {
+    /// The name in the legend.
     public var label: String
+    /// The style of the line and of the markers.
     public var style: Style
+    /// The points, in the order in which the line joins them.
     public var points: [Point]
 
     public init(_ label: String, style: Style, points: [Point]) {
@@ -101,8 +116,11 @@ public struct Figure: Equatable, Sendable {
     }
   }
 
+  /// One point of a series.
   public struct Point: Equatable, Sendable {
+    /// The value on the horizontal axis.
     public var x: Double
+    /// The value on the vertical axis.
     public var y: Double
     /// Half the height of the light band around the point; nil for none.
     public var spread: Double?
@@ -117,8 +135,11 @@ public struct Figure: Equatable, Sendable {
     }
   }
 
+  /// One entry of a legend.
   public struct LegendEntry: Equatable, Sendable {
+    /// The name.
     public var label: String
+    /// The style of the sample beside the name.
     public var style: Style
 
     public init(_ label: String, style: Style) {
@@ -129,13 +150,17 @@ public struct Figure: Equatable, Sendable {
 
   /// How a series is drawn. Colours are hexadecimal RGB, for instance "#1f83c4".
   public struct Style: Equatable, Sendable {
+    /// The colour of the line and of the markers.
     public var colour: String
+    /// The line's pattern.
     public var dash: Dash
+    /// The shape at each point.
     public var marker: Marker
     /// Draws a marker at one in so many points only.
     public var markerInterval: Int
     /// Whether markers are filled.
     public var filled: Bool
+    /// Whether a line joins the points.
     public var hasLine: Bool
     /// Whether the points' spread is drawn.
     public var hasBand: Bool
@@ -155,8 +180,10 @@ public struct Figure: Equatable, Sendable {
     }
   }
 
+  /// The pattern of a line.
   public enum Dash: Equatable, Sendable { case solid, dashed, dotted }
 
+  /// The shape that is drawn at a point.
   public enum Marker: CaseIterable, Equatable, Sendable { case none, circle, square, triangle, pentagon, diamond }
 }
 

@@ -7,6 +7,7 @@ extension Figure {
     /// The value of the palette's neutral middle, from where blue goes down and red up; nil for a palette that only
     /// goes from dark to bright.
     public var centre: Double?
+    /// The cells, in any order.
     public var cells: [Cell]
 
     public init(colour: Axis, centre: Double? = nil, cells: [Cell]) {
@@ -46,12 +47,15 @@ extension Figure {
     }
   }
 
+  /// One coloured cell of a map.
   public struct Cell: Equatable, Sendable {
-    /// Where the value was taken.
+    /// The x at which the value was taken.
     public var x: Double
+    /// The y at which the value was taken.
     public var y: Double
-    /// The area that the cell covers.
+    /// The range of x that the cell covers.
     public var width: ClosedRange<Double>
+    /// The range of y that the cell covers.
     public var height: ClosedRange<Double>
     /// A cell without a finite value stays empty.
     public var value: Double

@@ -3,6 +3,7 @@ import ResLensSupport
 
 /// The gnuplot that draws the figures.
 public struct Gnuplot: Equatable, Sendable {
+  /// The program.
   public var executable: URL
 
   public init(executable: URL) { self.executable = executable }

@@ -12,6 +12,7 @@ public struct ReportedRun: Equatable, Sendable {
   public var group: String?
   /// The facts about the run and its training, in the order in which they are shown.
   public var facts: [Fact]
+  /// The losses and errors after each epoch, in order.
   public var epochs: [EpochRecord]
   /// nil where the run has not been measured.
   public var measures: MeasureResults?
@@ -43,7 +44,9 @@ public struct ReportedRun: Equatable, Sendable {
 
 /// One thing to know about a run, for instance "seed" and "0".
 public struct Fact: Equatable, Sendable {
+  /// The name of the fact.
   public var label: String
+  /// The fact itself, as text.
   public var value: String
 
   public init(_ label: String, _ value: String) {
@@ -54,7 +57,9 @@ public struct Fact: Equatable, Sendable {
 
 /// A page about one run, or about several side by side.
 public struct Report: Sendable {
+  /// The heading of the page.
   public var title: String
+  /// The runs that the page shows, in order.
   public var runs: [ReportedRun]
   /// The descriptions of all measures, in the order of the page.
   public var measures: [MeasureDescription]

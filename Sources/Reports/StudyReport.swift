@@ -4,9 +4,11 @@ import ResLensResults
 
 /// Pages of several studies, one each, and an index of them all.
 public struct StudyReport: Sendable {
+  /// The heading of the index.
   public var title: String
   /// Sentences that a reader of any page must know: the scale, the data.
   public var notes: [String]
+  /// The pages, in the order of the index.
   public var pages: [Page]
   /// The descriptions of all measures.
   public var measures: [MeasureDescription]
@@ -15,7 +17,9 @@ public struct StudyReport: Sendable {
   public struct Page: Sendable {
     /// The page's file without its suffix; its figures' names begin with it.
     public var name: String
+    /// The heading of the page.
     public var title: String
+    /// The verdicts on the claims of the study, in order.
     public var findings: [Finding]
     /// Sentences about what is missing here, or differs from the study's description.
     public var notes: [String]
@@ -23,6 +27,7 @@ public struct StudyReport: Sendable {
     public var figures: [FigureKind]
     /// Runs of one group are shown as their mean.
     public var runs: [ReportedRun]
+    /// The table of errors; nil if the study has none.
     public var errors: ErrorTable?
 
     public init(

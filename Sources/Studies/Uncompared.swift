@@ -2,6 +2,7 @@
 /// closures. A property that has no coding key takes no part in coding either.
 @propertyWrapper
 public struct Uncompared<Value: Sendable>: Hashable, Sendable {
+  /// The value itself.
   public var wrappedValue: Value
 
   public init(wrappedValue: Value) { self.wrappedValue = wrappedValue }

@@ -73,6 +73,7 @@ public struct Stream {
 
 /// What is wanted of a forward pass besides its output.
 public struct Wanted: OptionSet, Sendable {
+  /// The wishes as bits.
   public let rawValue: Int
 
   public init(rawValue: Int) { self.rawValue = rawValue }
