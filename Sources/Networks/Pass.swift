@@ -1,7 +1,7 @@
 import ResLensResults
 import ResLensTorch
 
-/// One forward pass through a network that can be gone back: for training, and for looking at every step on the way.
+/// One forward pass through a network, with what its backward pass needs: for training, and for measures of every step.
 public final class Pass {
   /// The network that was run.
   public let network: ResidualNetwork
@@ -134,14 +134,14 @@ extension ResidualNetwork.Record {
 
 /// A backward pass that cannot be made.
 public enum PassError: Error, CustomStringConvertible, Equatable {
-  /// The pass has been gone back already.
+  /// The backward pass has been run already, and has freed the activations.
   case goneBack
   /// A step was run without what its backward pass needs.
   case notRecorded
 
   public var description: String {
     switch self {
-    case .goneBack: "this pass has been gone back already: its activations are gone"
+    case .goneBack: "the backward pass of this pass has been run already, and its activations were freed"
     case .notRecorded: "this step was not run for a backward pass: run it with .backward"
     }
   }

@@ -20,11 +20,11 @@ public struct Plan: Codable, Hashable, Sendable {
     public var stage: Int
     /// The block's place in its stage, from 0.
     public var block: Int
-    /// As which of its steps a shared block runs, counted from 0, and so with which of its normalisations; 0 for other
-    /// blocks.
+    /// The index, from 0, of this step among those that share the block. It selects the step's own normalisations; 0
+    /// where the block is not shared.
     public var use: Int
-    /// Which running statistics that use's normalisations have: 0 the trained ones, others those that
-    /// `ResidualNetwork.recalibrated(for:batches:images:)` took.
+    /// The running statistics that the normalisations use: 0 for the trained ones, another number for statistics that
+    /// `ResidualNetwork.recalibrated(for:batches:images:)` computed.
     public var statistics: Int
     /// The factor of F; finite.
     public var scale: Double
@@ -46,7 +46,7 @@ public struct Plan: Codable, Hashable, Sendable {
 
   public init(moves: [Move]) { self.moves = moves }
 
-  /// Every step once, in order.
+  /// The network's own plan: every step once, in order, and the poolings at the entries of stages.
   public init(of architecture: Architecture) {
     let steps = architecture.steps
     moves = architecture.stages.enumerated().flatMap { index, stage -> [Move] in
@@ -57,13 +57,14 @@ public struct Plan: Codable, Hashable, Sendable {
     }
   }
 
-  /// The places in `moves` of the steps, so that `stepPlaces[t − 1]` is step t.
+  /// The places in `moves` of the steps, so that `moves[stepPlaces[t − 1]]` is step t.
   public var stepPlaces: [Int] {
     moves.indices.filter { if case .step = moves[$0] { true } else { false } }
   }
 }
 
-/// Plans out of plans. Steps are numbered from 1. All of these throw `ArgumentError` for a step that the plan does not have.
+/// Plans out of plans. Steps are numbered from 1. All of these throw `ArgumentError` for a step that the plan does
+/// not have.
 extension Plan {
   /// The index in `moves` of step `number`.
   private func place(ofStep number: Int) throws(ArgumentError) -> Int {
@@ -105,7 +106,8 @@ extension Plan {
   /// The plan with step `number` applied `times` more times right after itself, each adding `scale` times what it does.
   /// - Parameters:
   ///   - times: 0 … 100,000
-  ///   - firstStatistics: where the added steps have running statistics of their own, the first one's; the others' follow
+  ///   - firstStatistics: the number of the first added step's own running statistics, from which the other added
+  ///     steps count up; nil where they use the repeated step's
   public func unrolling(
     step number: Int, times: Int, scale: Double, firstStatistics: Int? = nil
   ) throws(ArgumentError) -> Plan {
@@ -124,7 +126,7 @@ extension Plan {
   }
 }
 
-/// A plan that a network cannot run: why, and which of its moves.
+/// The reason why a network cannot run a plan, and the move at which it fails.
 public struct PlanError: Error, CustomStringConvertible, Equatable {
   /// The index of the move in the plan; nil if the error is of a move by itself.
   public var move: Int?

@@ -12,7 +12,7 @@ struct Section {
   var overview: Markup = ""
   var illustrations: [Illustration] = []
   var gaps: [Gap] = []
-  /// Values that cannot exist, one paragraph for each.
+  /// Remarks, one paragraph for each: which values cannot exist, and whether numbers are means over seeds.
   var notes: [Markup] = []
   var tables: [Markup] = []
 
@@ -159,7 +159,7 @@ private func note(on absences: [MeasureResults.Absence]) -> Markup {
   return "\(sentences)"
 }
 
-/// The numbers of samples that the numbers of a section are of.
+/// The numbers of samples that a section was measured on.
 struct SampleSizes: Equatable {
   private var splits: [Size] = []
 
@@ -198,8 +198,8 @@ struct SampleSizes: Equatable {
   static func sentences(_ runs: [(name: String, sizes: SampleSizes)]) -> [Markup] {
     let known = runs.filter { !$0.sizes.splits.isEmpty }
     guard let first = known.first else { return [] }
-    if known.allSatisfy({ $0.sizes == first.sizes }) { return ["The numbers are of \(first.sizes.text)."] }
-    return known.map { "<b>\($0.name)</b>. The numbers are of \($0.sizes.text)." }
+    if known.allSatisfy({ $0.sizes == first.sizes }) { return ["The numbers were measured on \(first.sizes.text)."] }
+    return known.map { "<b>\($0.name)</b>. The numbers were measured on \($0.sizes.text)." }
   }
 }
 

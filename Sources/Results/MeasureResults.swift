@@ -96,7 +96,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
       self.reason = reason
     }
 
-    /// Whether a view of a measure is, at least in part, what is absent.
+    /// Whether this absence is of the view of a measure, or of a part of it.
     public func concerns(_ view: MeasureView, of measure: MeasureDescription) -> Bool {
       self.measure == measure.name && (self.view == nil || self.view == view.id)
     }
@@ -118,7 +118,7 @@ extension MeasureResults {
   /// The names of the measures that have results.
   public var names: Set<String> { Set(tables.map(\.measure)) }
 
-  /// The tables of the largest number of samples that each was measured on, without that key.
+  /// Every table with, for each split, only the rows of its largest number of samples, and without the key `samples`.
   public var widest: MeasuredTables {
     var widest = MeasuredTables(steps: steps)
     for table in tables {
@@ -176,7 +176,7 @@ extension MeasureResults {
     let counts = newer.counts
     tables = tables.compactMap { table in
       guard asked.contains(table.measure) else { return table }
-      // Also a table that the newer call does not have again, where the measure has other settings now.
+      // Where the measure's settings have changed, its older tables go, even those that the newer call does not have.
       let settings = newer.tables.first { $0.measure == table.measure }?.parameters
       if let settings, settings != table.parameters { return nil }
       if let new = newer.tables.first(where: { $0.name == table.name }), !new.canJoin(table) { return nil }
@@ -204,7 +204,7 @@ extension MeasureResults {
     var part = other
     part.tables.removeAll { !taken.contains($0.measure) }
     part.absent.removeAll { !taken.contains($0.measure) }
-    // Samples that are here too were measured here last.
+    // Where both have an entry for the same samples, the one here stays.
     part.samplings.removeAll { other in samplings.contains { $0.split == other.split && $0.samples == other.samples } }
     add(part, asked: taken)
     return taken
@@ -268,15 +268,17 @@ extension MeasureResults: Checked {
   /// The first field of a file that cannot be, and why; nil where all can be.
   public var problem: String? {
     if !(0...99_999).contains(epoch) { return "epoch: \(epoch) is not between 0 and 99999" }
-    for count in samplings.map(\.samples) + [batch ?? 1] where !(1...1_000_000_000_000).contains(count) {
+    func isCount(_ count: Int) -> Bool { (1...1_000_000_000_000).contains(count) }
+    if let count = samplings.map(\.samples).first(where: { !isCount($0) }) {
       return "samplings: \(count) is not a number of samples"
     }
+    if let batch, !isCount(batch) { return "batch: \(batch) is not a number of samples" }
     if let problem = provenance.statistics.problem { return "provenance.statistics.\(problem)" }
     if steps.map(\.id.number) != steps.indices.map({ $0 + 1 }) { return "steps: they are not numbered 1, 2, 3, …" }
     for absence in absent {
       guard let range = absence.steps else { continue }
       if range.count != 2 || range[0] > range[1] || range[0] < 1 || range[1] > StepSpec.most {
-        return "absent: steps \(range) are not the first and the last of some"
+        return "absent: steps \(range) are not a first and a last step"
       }
     }
     if Set(tables.map(\.name)).count < tables.count { return "tables: one of them occurs twice" }

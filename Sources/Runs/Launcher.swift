@@ -30,13 +30,13 @@ extension Launcher {
 
 /// How a launch ended.
 public enum LaunchOutcome: Equatable, Sendable {
-  /// All runs are done, or cannot be.
+  /// Every run is finished, or has diverged and cannot be finished.
   case done
   /// The launch was stopped.
   case stopped
   /// The script that would be submitted; nothing was done.
   case script(String)
-  /// Nothing was to be submitted, and nothing was asked to be shown.
+  /// The script was asked for, but no run is left to submit.
   case nothingToDo
 }
 

@@ -85,8 +85,8 @@ public struct RunMeasuring {
   ///   - listBorderline: receives every borderline example
   ///   - note: told, before anything is measured, of earlier results that this call replaces
   /// - Returns: what this call found
-  /// - Throws: `FileError` where results would be lost, before anything is measured; `MeasureError` for a measure that is
-  ///   not possible.
+  /// - Throws: `FileError`, before anything is measured, where results would be lost or the folder cannot be written
+  ///   to; `MeasureError` for a measure that is not possible.
   public func measure(
     _ options: MeasureOptions, on data: Data, replaces: Bool = false,
     listBorderline: ((Split, BorderlineExample) -> Void)? = nil, note: (String) -> Void = { _ in },
@@ -132,28 +132,31 @@ public struct RunMeasuring {
     return found
   }
 
-  /// The results of an earlier call that a new one takes away, as a sentence, and whether it measures all of them again on
-  /// as many samples; nil where all results stay.
+  /// The results of an earlier call that a new one takes away, as a sentence, and whether it measures all of them
+  /// again on as many samples; nil where all results stay.
   private func replaced(
     _ earlier: MeasureResults, by found: MeasureResults, _ asked: Set<String>, _ parameters: [String: [String: Cell]]
   ) -> (sentence: String, isMeasuredAgain: Bool)? {
-    var (names, reason) = (earlier.lost(to: found, with: parameters), "by the same measures with other settings")
+    var (names, reason) = (
+      earlier.lost(to: found, with: parameters), "because it takes the same measures with other settings"
+    )
     var isMeasuredAgain = false
     if let difference = found.difference(from: earlier) {
       names = earlier.names
       let isWider = Split.allCases.contains { (earlier.samples(of: $0) ?? 0) > (found.samples(of: $0) ?? 0) }
       isMeasuredAgain = names.isSubset(of: asked) && !isWider
-      reason = "which differs in \(difference)"
+      reason = "because of a difference in \(difference)"
     }
     guard !names.isEmpty else { return nil }
-    let counts = earlier.samplings.map { "\($0.samples) \($0.split.rawValue) images on \($0.date)" }
+    let counts = earlier.samplings.map { "\($0.samples) \($0.split.rawValue) images (\($0.date))" }
     let sentence =
       "\(names.sorted().joined(separator: ", ")), measured on \(counts.joined(separator: ", ")), cannot stay in one "
       + "file with what this call measures, \(reason)"
     return (sentence, isMeasuredAgain)
   }
 
-  /// The results of earlier calls; nil where there are none or the file is damaged.
+  /// The results of earlier calls; nil where there are none, where the file cannot be read (damaged, of another
+  /// format or architecture), or where this is not the first process.
   private func earlier(_ batchNorm: BatchNormStatistics) -> MeasureResults? {
     group.isFirst ? try? folder.measures(batchNorm) : nil
   }

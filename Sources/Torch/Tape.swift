@@ -1,11 +1,12 @@
 import CTorch
 
-/// A record of operations, by which libtorch's autograd finds their gradients: of one step of a network, so that its
-/// activations can be freed as soon as the step has been passed on the way back.
+/// A record of the operations of one step of a network, from which libtorch's autograd finds their gradients. Each
+/// step has its own, so that its activations can be freed as soon as the backward pass has left it.
 ///
 /// Operations are methods of `Value`. Values begin as `input(_:)` or `parameter(_:_:)`, and end as `result(of:)`.
-/// `gradients(of:_:for:keepsRecord:)` goes back and frees the record. The memory of what was recorded must not change
-/// before that; where this library has changed it, going back is refused. A tape belongs to the thread that uses it.
+/// `gradients(of:_:for:wantsParameters:keepsRecord:)` finds the gradients and, unless it is told to keep the record,
+/// frees it. The memory of what was recorded must not change before that; where this library has changed it, going
+/// back is refused. A tape belongs to the thread that uses it.
 public final class Tape {
   /// How batch normalisations run.
   public let mode: NormMode
@@ -191,7 +192,7 @@ extension Tape.Value {
 
 /// A reason why a tape cannot record, or cannot go back.
 public enum TapeError: Error, CustomStringConvertible, Equatable {
-  /// A parameter was written between the forward and the backward pass.
+  /// An input, a parameter or a running statistic was written between the forward and the backward pass.
   case changed(path: String)
   /// The gradients have been found already, and the record was not kept.
   case spent
@@ -204,7 +205,8 @@ public enum TapeError: Error, CustomStringConvertible, Equatable {
     switch self {
     case .changed(let path):
       "\(path) was written after the forward pass, which it no longer fits: run the forward pass again"
-    case .spent: "this record has been gone back already, and was freed: keep it if it is needed again"
+    case .spent:
+      "the gradients of this record have been found already, and it was freed: pass keepsRecord: true if they are needed again"
     case .notRecorded: "these operations were run without a record, and have no gradients"
     case .synchronised:
       "this network's blocks are recorded by autograd, which knows one process's images only: train without "

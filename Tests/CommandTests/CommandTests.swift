@@ -278,7 +278,7 @@ struct Reslens {
     let folder = RunFolder(run)
     let configuration = try Data(contentsOf: folder.configurationFile)
     try FileManager.default.removeItem(at: folder.configurationFile)
-    try call(Reslens.trainArguments(run, ["--resume", "--seed", "9"]), says: "no config.yaml that says of what run")
+    try call(Reslens.trainArguments(run, ["--resume", "--seed", "9"]), says: "a checkpoint here, but no config.yaml")
     #expect(!folder.holdsRun)
     try configuration.write(to: folder.configurationFile)
     try call(

@@ -44,7 +44,7 @@ import Testing
     let map = try #require(section.figures[1].panels[0].map)
     #expect(map.cells.count == 12 && map.cells.last?.value == 100 * last && map.cells.last?.x == 10)
     #expect(section.tables[0].text.contains("epoch 10"))
-    #expect(section.text.map(\.text).contains("The numbers are of 2000 train and 1000 validation samples."))
+    #expect(section.text.map(\.text).contains("The numbers were measured on 2000 train and 1000 validation samples."))
   }
 
   @Test("has the axis, the bounds, the rule and the centre of its description") func description() throws {

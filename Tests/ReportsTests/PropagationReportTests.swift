@@ -26,7 +26,7 @@ import Testing
     #expect(abs(figure.panels[0].series[1].points[9].y - 10 * pow(1.5, 9)) < 1e-9)
     #expect(section.overview.text.contains("<td>naive</td>") && !section.overview.text.contains("<td>bare</td>"))
     #expect(section.notes.map(\.text) == ["<b>bare</b> was not measured as it was initialised."])
-    #expect(section.text.last == "The numbers are of 50 train samples.")
+    #expect(section.text.last == "The numbers were measured on 50 train samples.")
     let cells = [10, 10 * pow(1.5, 9), 10 * pow(1.5, 9), 4, pow(1.5, -1), pow(1.5, -7)].map {
       "<td>\(significant($0))</td>"
     }
@@ -82,7 +82,7 @@ import Testing
     #expect(series.map(\.label) == ["naive train", "naive validation"])
     #expect(series[0].points.map(\.x) == [0, 1] && series[0].points.map(\.y) == [8, 4])
     #expect(series[0].points.allSatisfy { $0.spread == nil })
-    #expect(section.text.last == "The numbers are of 50 train and 50 validation samples.")
+    #expect(section.text.last == "The numbers were measured on 50 train and 50 validation samples.")
     let rows = try #require(section.figures.first).data.csv.split(separator: "\n")
     #expect(rows[0] == "run,network,epoch,split,gradient_norm_ratio,last_activation_norm")
     #expect(rows.count == 5 && rows[1].hasPrefix("naive,naive,0,train,8,"))

@@ -136,7 +136,7 @@ private let histories = (main + ["expansion"]).map { "history-" + $0 }
     #expect(section.text.contains { $0.text.contains("0 of 1000 validation examples are borderline") })
     #expect(
       section.text.contains { $0.text.contains("The margin is 0.1, and the reference is the state after step 6.") })
-    #expect(section.text.last == "The numbers are of 2000 train and 1000 validation samples.")
+    #expect(section.text.last == "The numbers were measured on 2000 train and 1000 validation samples.")
     let flips = section.figures[1].panels[0].series
     #expect(section.figures[1].name == "borderline-flips")
     #expect(flips.map(\.label).contains("validation, broken") && flips.map(\.points.count) == [3, 3, 0, 0])
@@ -166,7 +166,7 @@ private let histories = (main + ["expansion"]).map { "history-" + $0 }
     #expect(
       section.figures[2].panels[0].series[0].points.map(\.marked) == [true, false, false]
         + Array(repeating: false, count: 10))
-    #expect(section.text.last == "The numbers are of 2000 train and 1000 validation samples.")
+    #expect(section.text.last == "The numbers were measured on 2000 train and 1000 validation samples.")
   }
 
   @Test("shows the unrolled network once where the scale is 1, and without groups where no state fits the readout")
@@ -180,7 +180,7 @@ private let histories = (main + ["expansion"]).map { "history-" + $0 }
       ])
     let blind = try section("unrolling", [full { $0.remove("unrolling") }])
     #expect(blind.figures.map(\.name) == ["unrolling-steps", "unrolling-path"] && blind.gaps.isEmpty)
-    #expect(blind.text.last == "The numbers are of 2000 train and 1000 validation samples.")
+    #expect(blind.text.last == "The numbers were measured on 2000 train and 1000 validation samples.")
   }
 
   @Test("says in words how the scale was come by, and whether statistics were recalibrated") func explanation() throws {
@@ -240,7 +240,7 @@ private let histories = (main + ["expansion"]).map { "history-" + $0 }
     let shown = try section("lesions", [run])
     let figures = shown.figures
     #expect(figures.map(\.name) == ["lesions", "lesions-swapped", "lesions-scaled"])
-    #expect(shown.text.last == "The numbers are of 1000 validation samples.")
+    #expect(shown.text.last == "The numbers were measured on 1000 validation samples.")
     #expect(shown.text.contains("The whole network: 9.00\u{00A0}% wrong."))
     let dropped = figures[0].panels[0].series
     let errors = try results.numbers("lesions-random", "error", .validation, where: ["kind": "dropped"])

@@ -60,7 +60,7 @@ import Testing
     #expect(
       shown.text.map(\.text) == [
         "<b>New</b> &amp; well.", "<i>Somebody &amp; co (p. 1):</i> it is <i>new</i>.", "A <b>remark</b>.",
-        "The numbers are of up to 200 train and up to 100 validation samples.",
+        "The numbers were measured on up to 200 train and up to 100 validation samples.",
       ])
     let figure = try #require(shown.figures.first)
     #expect(figure.name == "novel-figure" && figure.title == "Novelty of every step" && figure.panels.count == 1)
@@ -199,7 +199,7 @@ import Testing
     #expect(section.figures[0].xRange(of: panel) == -0.5...9.5 && panel.spans[0].range == -0.5...3.5)
     #expect(section.tables[0].text.replacing("\n", with: "").contains("<td>0</td><td>stem</td><td>–</td>"))
     // A finding without an author's text is left out.
-    #expect(section.text.map(\.text) == ["‖h‖", "The numbers are of 50 train and 50 validation samples."])
+    #expect(section.text.map(\.text) == ["‖h‖", "The numbers were measured on 50 train and 50 validation samples."])
   }
 
   @Test("says the number of samples of each run where they differ, and of each split that there is") func sizes() throws
@@ -211,10 +211,11 @@ import Testing
     }
     let runs = [fewer, try Samples.run("more")]
     let text = try section("size", runs).text.map(\.text)
-    #expect(text.contains("<b>fewer</b>. The numbers are of 200 train and 100 validation samples."))
-    #expect(text.contains("<b>more</b>. The numbers are of 2000 train and 1000 validation samples."))
-    #expect(try section("without", runs).text.last == "The numbers are of 2000 train and 1000 validation samples.")
-    #expect(try section("slope", [fewer]).text.last == "The numbers are of 1000 validation samples.")
+    #expect(text.contains("<b>fewer</b>. The numbers were measured on 200 train and 100 validation samples."))
+    #expect(text.contains("<b>more</b>. The numbers were measured on 2000 train and 1000 validation samples."))
+    #expect(
+      try section("without", runs).text.last == "The numbers were measured on 2000 train and 1000 validation samples.")
+    #expect(try section("slope", [fewer]).text.last == "The numbers were measured on 1000 validation samples.")
     #expect(try section("slope", [fewer]).figures[0].panels[0].series.map(\.label) == ["validation"])
   }
 
@@ -233,6 +234,6 @@ import Testing
       ])
     #expect(
       try section("plain", [run], [measure]).text.map(\.text)
-        == ["It.", "The numbers are of 2000 train and 1000 validation samples."])
+        == ["It.", "The numbers were measured on 2000 train and 1000 validation samples."])
   }
 }

@@ -163,7 +163,7 @@ import ResLensTraining
       ("[\"train\",16,2,1,0,16]", "[\"train\",16,4,1,0,16]", "one of the network's 3 steps"),
       ("[\"train\",16,2,1,0,16]", "[\"test\",16,2,1,0,16]", "neither train nor validation"),
       ("\"epoch\":3", "\"epoch\":-1", "epoch: -1"), ("\"step\":3", "\"step\":4", "not numbered 1, 2, 3"),
-      ("\"steps\":[1,2]", "\"steps\":[1]", "steps [1] are not the first and the last"),
+      ("\"steps\":[1,2]", "\"steps\":[1]", "steps [1] are not a first and a last step"),
       ("\"format\":4", "\"format\":3", "format 3"),
     ])
   func measures(_ old: String, _ new: String, _ words: String) throws {

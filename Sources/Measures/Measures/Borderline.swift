@@ -15,7 +15,7 @@ public final class BorderlineGroups: Measure {
   private var sums: [GroupSums]
   /// The flipped predictions at each step after the reference.
   private var flips: [Flips]
-  /// The predictions after the steps of the current batch that were seen, the last step first.
+  /// For the current batch, the predictions after each step that was seen so far, the last step first.
   private var later: [LabelledPredictions] = []
   private let list: ((BorderlineExample) -> Void)?
 
@@ -25,7 +25,7 @@ public final class BorderlineGroups: Measure {
     public var step: Int
     /// "borderline", "already-correct" or "all".
     public var group: String
-    /// The score there.
+    /// The score of the group after that step.
     public var score: Score
 
     public static let keys = ["step", "group"]
@@ -56,9 +56,11 @@ public final class BorderlineGroups: Measure {
 
   /// - Parameters:
   ///   - margin: an example is borderline where |p_y − max_{k≠y} p_k| is below it
-  ///   - lastSteps: the number of last steps that are looked at; five, or as many as the readout can read, where it is nil
+  ///   - lastSteps: the number of last steps that are looked at; five, or as many as the readout can read, where it
+  ///     is nil
   ///   - list: receives every borderline example
-  /// - Throws: `MeasureError` where the readout cannot read the state before so many steps.
+  /// - Throws: `MeasureError` for a margin that is not above 0 and at most 1, or where the readout cannot read the
+  ///   state before the last `lastSteps` steps.
   public init(
     _ architecture: Architecture, margin: Double = 0.1, lastSteps: Int? = nil,
     list: ((BorderlineExample) -> Void)? = nil
@@ -83,7 +85,7 @@ public final class BorderlineGroups: Measure {
   }
 
   public convenience init?(_ context: MeasureContext) throws(MeasureError) {
-    // Without the option, a network in which the readout can read the state before no step has no such examples.
+    // Without the option, a network has no borderline examples if the readout cannot read the state before any step.
     guard context.options.lastSteps != nil || !context.readableSteps.isEmpty else { return nil }
     try self.init(
       context.architecture, margin: context.options.margin, lastSteps: context.options.lastSteps,
@@ -96,7 +98,7 @@ public final class BorderlineGroups: Measure {
     let (readable, steps) = (context.readableSteps.count, context.steps.count)
     guard context.options.lastSteps == nil, readable < min(usual, steps) else { return [] }
     guard readable > 0 else {
-      return [.init(measure: description.name, reason: "the readout can read the state before no step")]
+      return [.init(measure: description.name, reason: "the readout cannot read the state before any step")]
     }
     return [
       .init(

@@ -13,7 +13,8 @@ public final class CosineLoss: Measure {
   public enum Gradient: String, Codable, Sendable {
     /// The gradient that comes back through all later steps; every step has it.
     case backpropagated
-    /// The gradient of the readout applied to h_{t−1} itself (appendix C); only the steps of the last stage have it.
+    /// The gradient of the readout applied to h_{t−1}, or to the projection's output at a projection (appendix C);
+    /// only the steps of the last stage have it.
     case readout
   }
 

@@ -15,10 +15,11 @@ public final class LesionScores: Measure {
 
   /// Which lesions, how many and on how many samples.
   public struct Options: Equatable, Sendable {
-    /// How many random steps to drop; 1, 2, 4, 8, 16 as far as there are as many where it is nil.
+    /// How many random steps are dropped at once. Where it is nil: 1, 2, 4, 8 and 16, up to the number of steps that
+    /// keep h's shape.
     public var drops: [Int]?
-    /// How many random pairs to exchange; 1, 2, 4, 8, 16 as far as there are as many where it is nil: the same pair again and
-    /// again would only undo itself.
+    /// How many random pairs are exchanged. Where it is nil: 1, 2, 4, 8 and 16, up to the number of pairs that can be
+    /// exchanged.
     public var shuffles: [Int]?
     /// The factors by which every single step's F is multiplied.
     public var factors: [Double]
@@ -45,8 +46,8 @@ public final class LesionScores: Measure {
     case scaled(Int, by: Double)
   }
 
-  /// - Throws: `MeasureError` for more drops than there are steps that keep their shape, a factor that is no number, or
-  ///   counts below 1.
+  /// - Throws: `MeasureError` for more drops than there are steps that keep h's shape, a factor that is not finite, a
+  ///   value that occurs twice, or a count out of range.
   public init(_ architecture: Architecture, _ options: Options = Options()) throws(MeasureError) {
     let steps = architecture.steps
     let movable = steps.filter(\.hasIdentitySkip)
@@ -57,7 +58,7 @@ public final class LesionScores: Measure {
     var lesions: [Lesion] = []
     for seed in 0..<options.seeds {
       let stream = RandomStream(seed: UInt64(seed), name: "lesions")
-      // One order a seed: dropping more steps drops those that fewer drops do, and one besides.
+      // One order a seed: a larger drop leaves out all steps of a smaller one, and others.
       let keys = stream.stream(0)
       let order = movable.enumerated().sorted { (keys.bits($0.offset), $0.offset) < (keys.bits($1.offset), $1.offset) }
       for size in drops {
@@ -105,7 +106,7 @@ public final class LesionScores: Measure {
     try MeasureError.check(distinct: options.shuffles ?? [], option: "lesion-shuffles")
     try MeasureError.check(distinct: options.factors, option: "lesion-factors")
     for factor in options.factors where !factor.isFinite {
-      throw MeasureError(option: "lesion-factors", problem: "\(factor) is not a number")
+      throw MeasureError(option: "lesion-factors", problem: "\(factor) is not a finite number")
     }
     guard (1...1000).contains(options.seeds) else {
       throw MeasureError(option: "lesion-seeds", problem: "\(options.seeds) is not between 1 and 1000")
@@ -291,7 +292,7 @@ extension LesionScores {
     public var draw: Int
     /// The numbers of the steps that add their F, in the order in which they ran, separated by spaces.
     public var order: String
-    /// The score there.
+    /// The score of the network with this lesion.
     public var score: Score
 
     public static let keys = ["kind", "size", "draw"]
@@ -310,7 +311,7 @@ extension LesionScores {
     public var first: Int
     /// The number of the step after it.
     public var second: Int
-    /// The score there.
+    /// The score of the network with this lesion.
     public var score: Score
 
     public static let keys = ["first", "second"]
@@ -322,13 +323,13 @@ extension LesionScores {
     }
   }
 
-  /// A row of the table of scaled steps: one step whose F is multiplied by another number than 1.
+  /// A row of the table of scaled steps: one step whose F is multiplied by a factor.
   public struct ScaleRow: TableRow {
     /// The step's number, from 1.
     public var step: Int
     /// The factor that multiplies F.
     public var factor: Double
-    /// The score there.
+    /// The score of the network with this lesion.
     public var score: Score
 
     public static let keys = ["step", "factor"]
