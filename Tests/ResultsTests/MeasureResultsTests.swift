@@ -247,7 +247,7 @@ import Testing
     try refused("tables.a: 0 is not a number of samples") { $0.tables = try one("train", 0, 1) }
     try refused("tables.a: step 3 is not one of the network's 2 steps") { $0.tables = try one("train", 100, 3) }
     try refused("tables.a: step 0.5") { $0.tables = try one("train", 100, 0.5) }
-    try refused("tables.a: a column comes twice") { $0.tables[0].keys[2].name = "mean" }
+    try refused("tables.a: the column \"mean\" occurs twice") { $0.tables[0].keys[2].name = "mean" }
   }
 
   @Test("Every table is a CSV file of its name, and the steps are one too")

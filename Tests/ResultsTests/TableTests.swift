@@ -37,8 +37,8 @@ import Testing
         try table([["train", .number(number), 0.5]])
       }
     }
-    refused("a column comes twice") { try table([], values: [.init("mean"), .init("mean")]) }
-    refused("a column comes twice") { try table([], values: [.init("step")]) }
+    refused("the column \"mean\" occurs twice") { try table([], values: [.init("mean"), .init("mean")]) }
+    refused("the column \"step\" occurs twice") { try table([], values: [.init("step")]) }
     for count in [-1, 0.5, .nan, .infinity, 1e13] {
       refused("is not a number of samples") {
         try table([["train", 1, .number(count)]], values: [.init("n", unit: Table.Column.samples)])
@@ -174,7 +174,7 @@ import Testing
         }
       }
       // A second mean would have its columns twice.
-      #expect(throws: TableError(table: "drawn", problem: "a column comes twice")) {
+      #expect(throws: TableError(table: "drawn", problem: "the column \"runs\" occurs twice")) {
         try found.mean(over: found.keys[0].name)
       }
     }
@@ -212,7 +212,7 @@ import Testing
     #expect(throws: TableError(table: "t", problem: "two rows have the same keys")) {
       try Table.joined([(0, table), (0, table)], by: .init("seed"))
     }
-    #expect(throws: TableError(table: "t", problem: "a column comes twice")) {
+    #expect(throws: TableError(table: "t", problem: "the column \"step\" occurs twice")) {
       try Table.joined([(0, table)], by: .init("step"))
     }
     var longer = table
@@ -257,7 +257,7 @@ import Testing
   @Test("Values of one key that look alike as columns are an error of the pivot")
   func ambiguousPivot() throws {
     let table = try Table("t", keys: [.init("key")], values: [.init("mean")], rows: [[1, 0.5], ["1", 0.6]])
-    #expect(throws: TableError(table: "t", problem: "a column comes twice")) {
+    #expect(throws: TableError(table: "t", problem: "the column \"1\" occurs twice")) {
       try table.pivoted(by: "key", values: ["mean"])
     }
   }
@@ -363,7 +363,7 @@ import Testing
     refused("[3,0.5,\"b\"]", "[3,0.5]", "row 3 has 2 cells")
     refused("0.5", "true", "rows[2][1]")
     refused("0.5", "[]", "rows[2][1]")
-    refused("\"note\"", "\"loss\"", "a column comes twice")
+    refused("\"note\"", "\"loss\"", "the column \"loss\" occurs twice")
   }
 
   @Test("Cells that look the same in a file are equal, and no others")
