@@ -28,7 +28,7 @@ struct StudyPages {
         scale.reductions.isEmpty
           ? "" : "This is not the whole work, but less of it. " + scale.reductions.joined(separator: " "),
         data.substitutions.joined(separator: " "),
-      ].filter { !$0.isEmpty }, pages: [], measures: Reslens.registry.descriptions)
+      ].filter { !$0.isEmpty }, verdictRules: Claim.generalRules, pages: [], measures: Reslens.registry.descriptions)
     if reproduction.studies.allSatisfy({ $0.study.claims.isEmpty }) {
       report.title = reproduction.studies.count == 1 ? reproduction.studies[0].study.title : "Studies"
     }

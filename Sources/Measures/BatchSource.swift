@@ -113,6 +113,19 @@ extension Predictions {
   public var rows: [[Double]] { [losses, entropies, margins, classes.map(Double.init)] }
 }
 
+extension ScoreChangeSum {
+  /// Adds the change of the predictions of a batch between two states.
+  /// - Parameter counted: whether a sample counts; all do where it is nil
+  public mutating func add(from first: LabelledPredictions, to second: LabelledPredictions, counted: [Bool]? = nil) {
+    func differences(_ numbers: (Predictions) -> [Double]) -> [Double] {
+      zip(numbers(second.predictions), numbers(first.predictions)).map { $0 - $1 }
+    }
+    add(
+      losses: differences(\.losses), entropies: differences(\.entropies), wasRight: first.right,
+      isRight: second.right, counted: counted)
+  }
+}
+
 extension ScoreSum {
   /// Adds the predictions of a batch.
   /// - Parameter counted: whether a sample counts; all do where it is nil

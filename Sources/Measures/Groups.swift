@@ -18,11 +18,22 @@ struct Groups {
   }
 }
 
-/// How the groups fare, summed over batches.
-struct GroupSums {
-  private var borderline = ScoreSum()
-  private var alreadyCorrect = ScoreSum()
-  private var all = ScoreSum()
+/// One sum for each group of samples.
+struct GroupSums<Sum> {
+  private var borderline: Sum
+  private var alreadyCorrect: Sum
+  private var all: Sum
+
+  init(_ empty: Sum) { (borderline, alreadyCorrect, all) = (empty, empty, empty) }
+
+  /// The sums by the groups' names in tables.
+  private var named: [(group: String, sum: Sum)] {
+    [("borderline", borderline), ("already-correct", alreadyCorrect), ("all", all)]
+  }
+}
+
+extension GroupSums<ScoreSum> {
+  init() { self.init(ScoreSum()) }
 
   mutating func add(_ predictions: LabelledPredictions, _ groups: Groups) {
     borderline.add(predictions, counted: groups.borderline)
@@ -30,9 +41,23 @@ struct GroupSums {
     all.add(predictions)
   }
 
-  /// The score of each group that has samples, by the group's name in tables.
+  /// The score of each group that has samples.
   var scores: [(group: String, score: Score)] {
-    [("borderline", borderline), ("already-correct", alreadyCorrect), ("all", all)].filter { $0.1.count > 0 }
-      .map { (group: $0.0, score: $0.1.score) }
+    named.filter { $0.sum.count > 0 }.map { (group: $0.group, score: $0.sum.score) }
+  }
+}
+
+extension GroupSums<ScoreChangeSum> {
+  init() { self.init(ScoreChangeSum()) }
+
+  mutating func add(from first: LabelledPredictions, to second: LabelledPredictions, _ groups: Groups) {
+    borderline.add(from: first, to: second, counted: groups.borderline)
+    alreadyCorrect.add(from: first, to: second, counted: groups.alreadyCorrect)
+    all.add(from: first, to: second)
+  }
+
+  /// The change of each group that has samples.
+  var changes: [(group: String, change: ScoreChange)] {
+    named.compactMap { named in named.sum.change.map { (group: named.group, change: $0) } }
   }
 }

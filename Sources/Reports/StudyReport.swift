@@ -8,6 +8,8 @@ public struct StudyReport: Sendable {
   public var title: String
   /// Sentences that a reader of any page must know: the scale, the data.
   public var notes: [String]
+  /// How verdicts on claims count uncertainty, in sentences.
+  public var verdictRules: String
   /// The pages, in the order of the index.
   public var pages: [Page]
   /// The descriptions of all measures.
@@ -44,9 +46,12 @@ public struct StudyReport: Sendable {
     }
   }
 
-  public init(title: String, notes: [String], pages: [Page], measures: [MeasureDescription]) {
+  public init(
+    title: String, notes: [String], verdictRules: String, pages: [Page], measures: [MeasureDescription]
+  ) {
     self.title = title
     self.notes = notes
+    self.verdictRules = verdictRules
     self.pages = pages
     self.measures = measures
   }
@@ -94,9 +99,9 @@ public struct StudyReport: Sendable {
 
   private func markup(of cards: [Markup]) -> Markup {
     let all = pages.flatMap(\.findings)
-    let counts = [Finding.Verdict.holds, .holdsPartly, .doesNotHold, .notChecked].compactMap { verdict -> Markup? in
+    let counts = Finding.Verdict.allCases.compactMap { verdict -> Markup? in
       let count = all.count { $0.verdict == verdict }
-      return count == 0 ? nil : "\(badge(verdict)) \(count)"
+      return count == 0 ? nil : "\(badge(verdict, verdict.rawValue)) \(count)"
     }
     let summary: Markup =
       all.isEmpty ? "" : "<p>Of \(all.count) claims of the paper: \(Markup(joining: counts, by: " · ")).</p>"
@@ -120,16 +125,18 @@ extension Markup {
 }
 
 /// A verdict as a word with a colour.
-private func badge(_ verdict: Finding.Verdict) -> Markup {
+private func badge(_ verdict: Finding.Verdict, _ text: String) -> Markup {
   let kind =
     switch verdict {
     case .holds: "yes"
     case .holdsPartly: "partly"
     case .doesNotHold: "no"
-    case .notChecked: "unknown"
+    case .notDecided, .notChecked: "unknown"
     }
-  return "<span class=\"verdict \(kind)\">\(verdict.rawValue)</span>"
+  return "<span class=\"verdict \(kind)\">\(text)</span>"
 }
+
+private func badge(_ finding: Finding) -> Markup { badge(finding.verdict, finding.verdictText) }
 
 extension StudyReport.Page {
   /// The sections of the page's figures, which are named after the page.
@@ -167,28 +174,31 @@ extension StudyReport.Page {
       <h1>\(title)</h1>
       <div class="summary">\((report.notes + notes).map { note -> Markup in "<p>\(note)</p>" })</div>
       </header>
-      \(findingSection)
+      \(findingSection(report.verdictRules))
       \(table)
       \(sections.map(pictures.markup))
       \(trained)
       """)
   }
 
-  private var findingSection: Markup {
+  private func findingSection(_ rules: String) -> Markup {
     guard !findings.isEmpty else { return "" }
     let all = findings.map { finding -> Markup in
       let rows = finding.parts.map { part -> Markup in
-        let word = part.holds.map { $0 ? "yes" : "no" } ?? "not checked"
-        return "<tr><td>\(part.subject)</td><td>\(word)</td><td>\(part.numbers)</td></tr>"
+        "<tr><td>\(part.subject)</td><td>\(part.verdictText)</td><td>\(part.numbers)</td></tr>"
       }
       return """
-        <div class="finding"><p>\(badge(finding.verdict)) <b>\(finding.claim)</b> (\(finding.source))</p>
+        <div class="finding"><p>\(badge(finding)) <b>\(finding.claim)</b> (\(finding.source))</p>
         <p class="note">Rule: \(finding.rule).</p>
-        <div class="scroll"><table class="facts"><thead><tr><th scope="col">of</th><th scope="col">holds</th>\
+        <div class="scroll"><table class="facts"><thead><tr><th scope="col">of</th><th scope="col">verdict</th>\
         <th scope="col">numbers</th></tr></thead><tbody>\(rows)</tbody></table></div></div>
         """
     }
-    return "<section id=\"findings\"><h2>What the paper says, and what we found</h2>\(all)</section>"
+    return """
+      <section id="findings"><h2>What the paper says, and what we found</h2>
+      \(all)
+      <p class="note">\(rules)</p></section>
+      """
   }
 
   /// The study in the index: its pictures, what was claimed and what came of it.
@@ -203,7 +213,7 @@ extension StudyReport.Page {
     let missing: Markup =
       sections.allSatisfy(\.illustrations.isEmpty) && errors == nil
       ? "<p class=\"gap\">There are no numbers to show yet.</p>" : ""
-    let items = findings.map { finding -> Markup in "<li>\(badge(finding.verdict)) \(finding.claim)</li>" }
+    let items = findings.map { finding -> Markup in "<li>\(badge(finding)) \(finding.claim)</li>" }
     let claims: Markup = items.isEmpty ? "" : "<ul class=\"claims\">\(items)</ul>"
     return """
       <section id="\(name)"><h2><a href="\(name).html">\(title)</a></h2>

@@ -1,13 +1,12 @@
-import Foundation
 import ResLensResults
 
-/// A claim about a figure or table, and the rule that decides from numbers whether it holds.
+/// A claim about a figure or table, and the rule that decides from numbers and their uncertainty whether it holds.
 public struct Claim: Sendable {
   /// The claim, in one sentence.
   public var statement: String
   /// The place in the text where it is made.
   public var source: String
-  /// The condition that each part must fulfil.
+  /// The condition that each part must fulfil, and what uncertainty it counts.
   public var rule: String
   /// Examines the parts, one by one.
   private var parts: @Sendable (Evidence) throws -> [Finding.Part]
@@ -24,22 +23,31 @@ public struct Claim: Sendable {
   public func finding(in evidence: Evidence) throws -> Finding {
     Finding(claim: statement, source: source, rule: rule, parts: try parts(evidence))
   }
+
+  /// The rules that hold for all claims, in sentences.
+  public static let generalRules = """
+    A number counts as above or below another only where it is so by more than two standard errors; otherwise the claim \
+    is not decided. Standard errors are over samples, and over seeds where there are several; a rule that looks at many \
+    steps makes no correction for their number. A claim that compares trained networks needs at least two seeds of each. \
+    A network whose validation accuracy is within three standard errors of chance decides nothing. Behind ± stand two \
+    standard errors.
+    """
 }
 
 extension Claim {
-  /// A claim about several networks, with one part for each network on each data set. A part without numbers is not
-  /// checked.
-  /// - Parameter check: whether the claim holds for a network, and the numbers in words; nil where there are none
+  /// A claim about several trained networks, with one part for each network on each data set. A part without numbers is
+  /// not checked.
+  /// - Parameter check: what the numbers of a network say; nil where there are none
   public init(
     _ statement: String, _ source: String, rule: String, of models: [String],
-    _ check: @escaping @Sendable (Evidence.Subject) throws -> (Bool, String)?
+    _ check: @escaping @Sendable (Evidence.Subject) throws -> Outcome?
   ) {
     self.init(statement: statement, source: source, rule: rule) { evidence in
       try models.flatMap { model -> [Finding.Part] in
         let subjects = evidence.subjects.filter { $0.model == model }
         return subjects.isEmpty
-          ? [Finding.Part(model, nil, "not in this study")]
-          : try subjects.map { Finding.Part($0.title, try check($0)) }
+          ? [Finding.Part(model, .notChecked, "not in this study")]
+          : try subjects.map { Finding.Part($0.title, $0.decided(try check($0))) }
       }
     }
   }
@@ -48,27 +56,18 @@ extension Claim {
 extension Evidence.Subject {
   /// The name of the network in a part.
   var title: String { architecture == model ? model : "\(model) (as \(architecture))" }
-}
 
-extension Finding.Part {
-  /// - Parameter outcome: whether the part holds, and the numbers in words; nil where there are no numbers for it
-  init(_ subject: String, _ outcome: (Bool, String)?) {
-    self.init(subject, outcome?.0, outcome?.1 ?? "there are no numbers for it")
+  /// The outcome, which decides nothing where the network has hardly learnt.
+  func decided(_ outcome: Outcome?) -> Outcome? {
+    hasLearnt == false ? outcome?.undecided(Outcome.hardlyTrained) : outcome
   }
-}
 
-// MARK: numbers in words
-
-func number(_ value: Double, _ digits: Int = 3) -> String {
-  value.isFinite ? String(format: "%.\(digits)f", value).replacing("-", with: "−") : "\(value)"
-}
-
-func percentage(_ share: Double) -> String { number(100 * share, 1) + " %" }
-
-/// The mean of some numbers; nan of none.
-func average(_ values: some Collection<Double>) -> Double { values.reduce(0, +) / Double(values.count) }
-
-extension Array {
-  /// The lower and the upper half; an element in the middle belongs to neither.
-  var halves: (lower: ArraySlice<Element>, upper: ArraySlice<Element>) { (prefix(count / 2), suffix(count / 2)) }
+  /// Whether the validation accuracy after the last epoch is above that of guessing, by more than three standard errors of
+  /// guessing; nil without epochs.
+  var hasLearnt: Bool? {
+    let accuracy = 1 - validationError.mean
+    guard accuracy.isFinite, classes > 0, validationSamples > 0 else { return nil }
+    let chance = 1 / Double(classes)
+    return accuracy > chance + 3 * (chance * (1 - chance) / Double(validationSamples)).squareRoot()
+  }
 }

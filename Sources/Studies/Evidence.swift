@@ -15,10 +15,14 @@ public struct Evidence: Sendable {
     public var architecture: String
     /// The number of trainable parameters.
     public var parameters: Int
+    /// The number of classes.
+    public var classes: Int
+    /// The number of validation images that the errors are of.
+    public var validationSamples: Int
     /// The trainings, one for each seed.
     public var runs: [Run]
-    /// The measures of the trained networks: the mean over the seeds that were measured; nil where none was.
-    public var measures: MeasuredTables?
+    /// The measures of the trained networks, one entry for each seed that was measured.
+    public var measures: [MeasuredTables]
 
     /// The training with one seed.
     public struct Run: Sendable {
@@ -32,17 +36,26 @@ public struct Evidence: Sendable {
       }
     }
 
-    /// - Parameter measures: the measures of each seed's trained network
-    /// - Throws: `TableError` where the tables of the seeds have different columns.
+    /// - Parameter measures: the measures of each seed's trained network. A table that seeds were measured for with
+    ///   different parameters, for instance with more added steps, is left out.
     public init(
-      model: String, data: String, architecture: String, parameters: Int, runs: [Run], measures: [MeasuredTables]
-    ) throws(TableError) {
+      model: String, data: String, architecture: String, parameters: Int, classes: Int, validationSamples: Int,
+      runs: [Run], measures: [MeasuredTables]
+    ) {
       self.model = model
       self.data = data
       self.architecture = architecture
       self.parameters = parameters
+      self.classes = classes
+      self.validationSamples = validationSamples
       self.runs = runs
-      self.measures = try MeasuredTables.mean(overSeeds: measures)
+      self.measures = measures.map { seed in
+        var seed = seed
+        seed.tables.removeAll { table in
+          measures.contains { other in other[table.name].map { $0.parameters != table.parameters } ?? false }
+        }
+        return seed
+      }
     }
   }
 
@@ -65,80 +78,62 @@ extension Evidence.Subject {
   public struct Recorded: Sendable {
     /// The number of epochs that were done.
     public var epoch: Int
-    /// The mean over the seeds that were measured after this epoch.
-    public var tables: MeasuredTables
+    /// The tables of the seeds that were measured after this epoch.
+    public var tables: [MeasuredTables]
   }
 
   /// What was recorded during training, in the order of the epochs.
-  /// - Throws: `TableError` where the tables of the seeds have different columns.
-  public func history() throws -> [Recorded] {
-    let all = runs.flatMap(\.history)
-    return try Set(all.map(\.epoch)).sorted().compactMap { epoch in
-      let seeds = runs.compactMap { run in run.history.first { $0.epoch == epoch }?.widest }
-      return try MeasuredTables.mean(overSeeds: seeds).map { Recorded(epoch: epoch, tables: $0) }
+  public var history: [Recorded] {
+    Set(runs.flatMap(\.history).map(\.epoch)).sorted().map { epoch in
+      Recorded(epoch: epoch, tables: runs.compactMap { run in run.history.first { $0.epoch == epoch }?.widest })
     }
   }
 }
 
-// MARK: means over seeds
+// MARK: numbers of several seeds
 
-extension MeasuredTables {
-  /// The mean over networks that differ in their seed; nil where there are none.
-  ///
-  /// A table that was measured with different parameters, for instance with more added steps, has no mean.
-  /// - Throws: `TableError` where the networks' tables have different columns.
-  static func mean(overSeeds all: [MeasuredTables]) throws(TableError) -> MeasuredTables? {
-    guard all.count > 1 else { return all.first }
-    let hasScaledSteps = all.contains { $0.tables.contains(where: \.hasScaledSteps) }
-    var seeds: [MeasuredTables] = []
-    for var seed in all {
-      seed.tables.removeAll { table in
-        all.contains { other in other[table.name].map { $0.parameters != table.parameters } ?? false }
+/// A number at one step, with its uncertainty.
+public struct StepEstimate: Sendable {
+  /// The step's number, from 1.
+  public var step: Int
+  /// The step's description; nil where the tables do not describe it.
+  public var spec: StepSpec?
+  /// The number over the seeds that have it.
+  public var estimate: Estimate
+}
+
+extension [MeasuredTables] {
+  /// A number of the network over the seeds that have it; nil where none has.
+  public func estimate(_ number: (MeasuredTables) throws -> Estimate?) rethrows -> Estimate? {
+    Estimate(overSeeds: try compactMap(number))
+  }
+
+  /// A number for each step over the seeds that have it, in the order of the steps.
+  /// - Parameter numbers: the steps' numbers of one seed
+  public func steps(
+    _ numbers: (MeasuredTables) throws -> [(step: Int, estimate: Estimate)]
+  ) rethrows -> [StepEstimate] {
+    let all = Dictionary(grouping: try flatMap(numbers), by: \.step)
+    return all.keys.sorted().compactMap { step in
+      Estimate(overSeeds: all[step]?.map(\.estimate) ?? []).map {
+        StepEstimate(step: step, spec: first?.step(step), estimate: $0)
       }
-      if hasScaledSteps {
-        for index in seed.tables.indices { try seed.tables[index].addScaledSteps() }
-      }
-      seeds.append(seed)
     }
-    return try mean(of: seeds)
-  }
-}
-
-extension Table {
-  private static let (unscaled, scaled) = (Cell.text("unscaled"), Cell.text("scaled"))
-
-  /// The index of the key that tells unscaled from scaled steps in the tables of an unrolling; nil in other tables.
-  private var wayIndex: Int? { measure == "unrolling" ? keys.firstIndex { $0.name == "way" } : nil }
-
-  /// Whether the table is of an unrolling whose added steps were scaled by another factor than 1.
-  fileprivate var hasScaledSteps: Bool {
-    wayIndex.map { way in rows.contains { $0[way] == Self.scaled } } ?? false
   }
 
-  /// Adds the unscaled steps of an unrolling as scaled steps too, where there are none. Each network chooses the factor
-  /// of its added steps, and where the best one is 1 its unscaled steps are its scaled ones.
-  fileprivate mutating func addScaledSteps() throws(TableError) {
-    guard let way = wayIndex, !hasScaledSteps else { return }
-    var scaled = rows.filter { $0[way] == Self.unscaled }
-    for index in scaled.indices { scaled[index][way] = Self.scaled }
-    try append(
-      Table(name, of: measure, keys: keys, values: values, rows: scaled, parameters: parameters))
-  }
-}
-
-// MARK: reading tables in the order of the steps
-
-extension MeasuredTables {
-  /// One distribution for each step, in the order of the steps; none where it was not measured.
+  /// The mean over samples at each step of a table of distributions, in the order of the steps; none where it was not
+  /// measured.
   /// - Parameter selection: further keys and the values that they must have
-  func statistics(
+  public func statistics(
     _ table: String, _ split: Split = .validation, _ selection: [String: Cell] = [:]
-  ) throws -> [StepStatistic] {
-    try rows(of: StepStatistic.self, in: table, split, selection).sorted { $0.step < $1.step }
+  ) throws -> [StepEstimate] {
+    try steps { tables in
+      try tables.rows(of: StepStatistic.self, in: table, split, selection).map { ($0.step, $0.statistic.estimate) }
+    }
   }
+}
 
-  /// The mean of each step, in the order of the steps; none where it was not measured.
-  func means(_ table: String, _ split: Split = .validation, _ selection: [String: Cell] = [:]) throws -> [Double] {
-    try statistics(table, split, selection).map(\.mean)
-  }
+extension [StepEstimate] {
+  /// The numbers without their steps.
+  public var estimates: [Estimate] { map(\.estimate) }
 }

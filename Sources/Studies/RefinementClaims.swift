@@ -5,65 +5,72 @@ import ResLensResults
 
 extension Claim {
   private static let deep = ["resnet-110"]
+  private static let sameSamples = "by two standard errors of the change on the same samples"
 
   static let borderline: [Claim] = [
     Claim(
       "A significant chunk of borderline examples is corrected by the immediate next block.", "§4.3, Fig. 6",
       rule: "on validation samples the first step after the reference corrects a tenth of the borderline examples or "
-        + "more, more than it breaks, and no later step corrects more", of: deep
+        + "more, more than it breaks, and more than any later step, each by two standard errors from the samples that "
+        + "flip", of: deep
     ) { subject in
-      let flips = try subject.measures?.rows(of: BorderlineGroups.Flips.self, in: "borderline-flips", .validation) ?? []
-      guard let next = flips.min(by: { $0.step < $1.step }), next.count > 0 else { return nil }
-      let most = flips.map(\.corrected).max() ?? 0
-      return (
-        10 * next.corrected >= next.count && next.corrected > next.broken && next.corrected == most,
-        "step \(next.step) corrects \(next.corrected) of \(next.count) and breaks \(next.broken); the most that a "
-          + "step corrects is \(most)"
-      )
+      func share(_ count: KeyPath<BorderlineGroups.Flips, Int>) throws -> [Estimate] {
+        try subject.measures.steps { tables in
+          try tables.rows(of: BorderlineGroups.Flips.self, in: "borderline-flips", .validation).filter { $0.count > 0 }
+            .map { ($0.step, Estimate(share: Double($0[keyPath: count]) / Double($0.count), of: $0.count)) }
+        }.estimates
+      }
+      let (corrected, broken) = (try share(\.corrected), try share(\.broken))
+      guard let next = corrected.first, let breaks = broken.first else { return nil }
+      let later = corrected.dropFirst()
+      return Outcome(
+        all([next.isAbove(0.1), (next - breaks).isAbove(0)] + later.map { (next - $0).isAbove(0) }),
+        "the next step corrects \(percentage(next)) and breaks \(percentage(breaks))"
+          + (later.largest.map { "; the most that a later step corrects is \(percentage($0))" } ?? ""))
     },
     Claim(
       statement: "Entropy decreases for all considered subsets.", source: "§4.3, Fig. 6",
-      rule: "on validation samples the mean entropy of the group is lower after the last step than at the reference"
+      rule: "on validation samples the mean entropy of the group is lower after the last step than at the reference, "
+        + sameSamples
     ) { evidence in
-      let tables = evidence.subject("resnet-110")?.measures
-      return try ["borderline", "already-correct", "all"].map { group in
-        Finding.Part(
-          group.replacing("-", with: " "),
-          try tables?.change(of: group, .validation, \.entropy).map {
-            ($0.last < $0.first, "from \(number($0.first)) to \(number($0.last))")
-          })
+      try ["borderline", "already-correct", "all"].map { group in
+        try part(group.replacing("-", with: " "), evidence) { measures in
+          try measures.changes(of: group, .validation, from: "reference", \.entropyEstimate).last.map {
+            Outcome($0.isBelow(0), "it changes by \(number($0))")
+          }
+        }
       }
     },
     Claim(
       statement: "Train loss drops uniformly across the last blocks, test loss increases after the last.",
       source: "§4.3, Fig. 6",
-      rule:
-        "the mean loss of all train samples falls at every step, and that of all validation samples rises at the last"
+      rule: "the mean loss of all train samples falls at every step, and that of all validation samples rises at the "
+        + "last, \(sameSamples)"
     ) { evidence in
-      let tables = evidence.subject("resnet-110")?.measures
-      func losses(_ split: Split) throws -> [Double]? {
-        let losses = try tables?.states(split).filter { $0.group == "all" }.map(\.score.loss) ?? []
-        return losses.count > 1 ? losses : nil
+      func text(_ changes: [Estimate]) -> String {
+        "changes at the steps: " + changes.map { number($0, 4) }.joined(separator: ", ")
       }
-      let text = { (losses: [Double]) in losses.map { number($0, 4) }.joined(separator: ", ") }
       return [
-        Finding.Part(
-          "train",
-          try losses(.train).map { losses in
-            (zip(losses, losses.dropFirst()).allSatisfy { $0 > $1 }, text(losses))
-          }),
-        Finding.Part(
-          "validation",
-          try losses(.validation).map { losses in
-            (losses[losses.count - 1] > losses[losses.count - 2], text(losses))
-          }),
+        try part("train", evidence) { measures in
+          let changes = try measures.changes(of: "all", .train, from: "before", \.lossEstimate)
+          return changes.isEmpty ? nil : Outcome(all(changes.map { $0.isBelow(0) }), text(changes))
+        },
+        try part("validation", evidence) { measures in
+          let changes = try measures.changes(of: "all", .validation, from: "before", \.lossEstimate)
+          return changes.last.map { Outcome($0.isAbove(0), text(changes)) }
+        },
       ]
     },
     Claim(
       "The last block's output is negatively correlated with the gradient of the loss, by a cosine of around −0.1.",
-      "caption of Fig. 6", rule: "its mean cosine loss on validation samples lies between −0.2 and −0.05", of: deep
+      "caption of Fig. 6",
+      rule:
+        "its mean cosine loss on validation samples lies between −0.2 and −0.05, by two standard errors over samples",
+      of: deep
     ) { subject in
-      try subject.measures?.cosineLoss(.backpropagated).last.map { ((-0.2 ... -0.05).contains($0), number($0)) }
+      try subject.measures.cosineLoss(.backpropagated).last.map {
+        Outcome(all([$0.estimate.isAbove(-0.2), $0.estimate.isBelow(-0.05)]), number($0.estimate))
+      }
     },
   ]
 
@@ -72,16 +79,15 @@ extension Claim {
     "caption of Fig. 6",
     rule:
       "on validation samples accuracy on the borderline group is higher after the last step than at the reference, and "
-      + "the mean loss of the already correct group is higher too", of: deep
+      + "the mean loss of the already correct group is higher too, \(sameSamples)", of: deep
   ) { subject in
-    guard let border = try subject.measures?.change(of: "borderline", .validation, \.accuracy),
-      let correct = try subject.measures?.change(of: "already-correct", .validation, \.loss)
-    else { return nil }
-    return (
-      border.last > border.first && correct.last > correct.first,
-      "accuracy from \(percentage(border.first)) to \(percentage(border.last)), loss from \(number(correct.first, 4)) to "
-        + number(correct.last, 4)
-    )
+    let accuracies = try subject.measures.changes(
+      of: "borderline", .validation, from: "reference", \.accuracyEstimate)
+    let losses = try subject.measures.changes(of: "already-correct", .validation, from: "reference", \.lossEstimate)
+    guard let accuracy = accuracies.last, let loss = losses.last else { return nil }
+    return Outcome(
+      all([accuracy.isAbove(0), loss.isAbove(0)]),
+      "accuracy changes by \(percentage(accuracy)), loss by \(number(loss, 4))")
   }
 
   static let unrolling: [Claim] = [
@@ -89,50 +95,48 @@ extension Claim {
       "Naively unrolling leads to activation explosion; scaled, it does not.", "§4.4",
       rule:
         "‖αF‖ (validation) at the last added step is over ten times that at the first without scaling, and less than "
-        + "twice with it", of: deep
+        + "twice with it, by two standard errors over samples; a value that is not a finite number has exploded",
+      of: deep
     ) { subject in
-      func growth(scaled: Bool) throws -> Double? {
-        guard let steps = try subject.measures?.addedSteps(scaled: scaled, .validation),
-          let first = steps.first?[.distance], let last = steps.last?[.distance]
-        else { return nil }
-        return last / first
+      func norms(scaled: Bool) throws -> (first: Estimate, last: Estimate)? {
+        let steps = try subject.measures.addedSteps(.distance, scaled: scaled, .validation)
+        return steps.first.flatMap { first in steps.last.map { (first, $0) } }
       }
-      guard let unscaled = try growth(scaled: false), let scaled = try growth(scaled: true) else { return nil }
-      // A value that is NaN has exploded.
-      return (
-        !(unscaled <= 10) && scaled < 2, "\(number(unscaled, 1)) times unscaled, \(number(scaled, 2)) times scaled"
-      )
+      guard let unscaled = try norms(scaled: false), let scaled = try norms(scaled: true) else { return nil }
+      func exceeds(_ factor: Double, _ norms: (first: Estimate, last: Estimate)) -> Bool? {
+        norms.last.value.isFinite ? (norms.last - factor * norms.first).isAbove(0) : true
+      }
+      return Outcome(
+        all([exceeds(10, unscaled), exceeds(2, scaled).map { !$0 }]),
+        "unscaled from \(number(unscaled.first, 1)) to \(number(unscaled.last, 1)), scaled from "
+          + "\(number(scaled.first, 2)) to \(number(scaled.last, 2))")
     },
     Claim(
       "Loss on the train set improves with scaled steps (from 0.0012 to 0.001), and increases on the test set.", "§4.4",
-      rule: "after the scaled steps the mean loss is lower on train samples, and higher on validation samples", of: deep
+      rule: "after the scaled steps the mean loss is lower on train samples, and higher on validation samples, "
+        + sameSamples, of: deep
     ) { subject in
-      guard let train = try subject.measures?.changeByScaledSteps(of: "all", .train, \.loss),
-        let test = try subject.measures?.changeByScaledSteps(of: "all", .validation, \.loss)
+      guard let train = try subject.measures.changeByScaledSteps(of: "all", .train, \.lossEstimate),
+        let test = try subject.measures.changeByScaledSteps(of: "all", .validation, \.lossEstimate)
       else { return nil }
-      return (
-        train.last < train.first && test.last > test.first,
-        "train from \(number(train.first, 4)) to \(number(train.last, 4)), validation from \(number(test.first, 4)) to "
-          + number(test.last, 4)
-      )
+      return Outcome(
+        all([train.isBelow(0), test.isAbove(0)]),
+        "train changes by \(number(train, 5)), validation by \(number(test, 5))")
     },
     Claim(
       "Performance on borderline test examples improves (from 43 % to 53 %, on average 51 examples).", "§4.4, Fig. 7",
-      rule: "after the scaled steps accuracy on borderline validation samples is higher", of: deep
+      rule: "after the scaled steps accuracy on borderline validation samples is higher, \(sameSamples)", of: deep
     ) { subject in
-      try subject.measures?.changeByScaledSteps(of: "borderline", .validation, \.accuracy).map {
-        (
-          $0.last > $0.first,
-          "from \(percentage($0.first)) to \(percentage($0.last)), on average \($0.count) examples"
-        )
+      try subject.measures.changeByScaledSteps(of: "borderline", .validation, \.accuracyEstimate).map {
+        Outcome($0.isAbove(0), "it changes by \(percentage($0))")
       }
     },
     Claim(
       "That yields a slight improvement in accuracy on the test set.", "§4.4, Fig. 7",
-      rule: "after the scaled steps accuracy on all validation samples is higher", of: deep
+      rule: "after the scaled steps accuracy on all validation samples is higher, \(sameSamples)", of: deep
     ) { subject in
-      try subject.measures?.changeByScaledSteps(of: "all", .validation, \.accuracy).map {
-        ($0.last > $0.first, "from \(number(100 * $0.first, 2)) % to \(number(100 * $0.last, 2)) %")
+      try subject.measures.changeByScaledSteps(of: "all", .validation, \.accuracyEstimate).map {
+        Outcome($0.isAbove(0), "it changes by \(percentage($0, 2))")
       }
     },
   ]
@@ -142,20 +146,23 @@ extension Claim {
       statement: "The cosine loss remains negative on the first two added steps without rescaling.",
       source: "§4.4, Fig. 20",
       rule:
-        "the mean cosine loss on train and on validation samples is below 0 at added steps 1 and 2; the paper does not say "
-        + "by which gradient, so both are looked at"
+        "the mean cosine loss on train and on validation samples is below 0 at added steps 1 and 2, by two standard "
+        + "errors over samples; the paper does not say by which gradient, so both are looked at"
     ) { try parts(of: $0, scaled: false, steps: 2) },
     Claim(
       statement: "With scaling it remains negative on all added steps.", source: "§4.4, Fig. 20",
-      rule: "the mean cosine loss on train and on validation samples is below 0 at every added step, by either gradient"
+      rule:
+        "the mean cosine loss on train and on validation samples is below 0 at every added step, by either gradient, "
+        + "by two standard errors over samples"
     ) { try parts(of: $0, scaled: true, steps: .max) },
     Claim(
       "The ℓ2 ratio of scaled steps stays small.", "our reading of Fig. 20",
-      rule: "the mean ratio on validation samples is below 0.5 at every added step", of: deep
+      rule:
+        "the mean ratio on validation samples is below 0.5 at every added step, by two standard errors over samples",
+      of: deep
     ) { subject in
-      guard let steps = try subject.measures?.addedSteps(scaled: true, .validation), !steps.isEmpty else { return nil }
-      let largest = steps.compactMap { $0[.ratio] }.max() ?? .nan
-      return (largest < 0.5, "largest \(number(largest, 3))")
+      let ratios = try subject.measures.addedSteps(.ratio, scaled: true, .validation)
+      return ratios.largest.map { Outcome(all(ratios.map { $0.isBelow(0.5) }), "largest \(number($0))") }
     },
   ]
 
@@ -163,70 +170,64 @@ extension Claim {
   private static func parts(of evidence: Evidence, scaled: Bool, steps: Int) throws -> [Finding.Part] {
     let gradients: [(String, UnrolledSteps.Quantity)] = [("backpropagated", .cosine), ("readout", .cosineReadout)]
     return try Split.allCases.flatMap { split in
-      let added = try evidence.subject("resnet-110")?.measures?.addedSteps(scaled: scaled, split).prefix(steps) ?? []
-      return gradients.map { gradient, quantity in
-        let means = added.compactMap { $0[quantity] }
-        return Finding.Part(
-          "\(gradient), \(split.rawValue)",
-          means.isEmpty
-            ? nil
-            : (
-              means.allSatisfy { $0 < 0 } && means.count == added.count,
-              "negative at \(means.count { $0 < 0 }) of \(added.count); largest \(number(means.max() ?? .nan))"
-            ))
+      try gradients.map { gradient, quantity in
+        try part("\(gradient), \(split.rawValue)", evidence) { measures in
+          let cosines = try measures.addedSteps(quantity, scaled: scaled, split).prefix(steps)
+          guard let largest = cosines.largest else { return nil }
+          let isNegative = cosines.map { $0.isBelow(0) }
+          return Outcome(
+            all(isNegative),
+            "below 0 at \(isNegative.count { $0 == true }) of \(cosines.count); largest \(number(largest))")
+        }
       }
     }
+  }
+
+  /// A part about the measures of the deep network.
+  private static func part(
+    _ name: String, _ evidence: Evidence, _ check: ([MeasuredTables]) throws -> Outcome?
+  ) rethrows -> Finding.Part {
+    Finding.Part(name, try deep.first.flatMap { evidence.subject($0) }.flatMap { $0.decided(try check($0.measures)) })
   }
 }
 
 // MARK: reading the tables
 
-extension MeasuredTables {
-  /// A number of a group of examples before some steps and after them, and the number of examples.
-  fileprivate typealias Change = (first: Double, last: Double, count: Int)
-
-  /// The scores of each group of examples from the reference on, in the order of the steps.
-  fileprivate func states(_ split: Split) throws -> [BorderlineGroups.Row] {
-    try rows(of: BorderlineGroups.Row.self, in: "borderline", split).sorted { $0.step < $1.step }
+extension [MeasuredTables] {
+  /// The change of a group's number after each step from the reference on, in the order of the steps.
+  /// - Parameter from: the earlier state, "reference" or "before"
+  fileprivate func changes(
+    of group: String, _ split: Split, from: String, _ number: KeyPath<ScoreChange, Estimate>
+  ) throws -> [Estimate] {
+    try steps { tables in
+      try tables.rows(of: BorderlineGroups.ChangeRow.self, in: "borderline-changes", split)
+        .filter { $0.group == group && $0.from == from }.map { ($0.step, $0.change[keyPath: number]) }
+    }.estimates
   }
 
-  /// A number of a group of examples at the reference and after the last step; nil where the group has none.
-  fileprivate func change(of group: String, _ split: Split, _ number: KeyPath<Score, Double>) throws -> Change? {
-    let states = try states(split)
-    guard let reference = states.first?.step, let end = states.last?.step, end > reference,
-      let first = states.first(where: { $0.step == reference && $0.group == group })?.score,
-      let last = states.first(where: { $0.step == end && $0.group == group })?.score
-    else { return nil }
-    return (first[keyPath: number], last[keyPath: number], first.count)
+  /// The mean of a quantity over samples at each added step of the unrolled network, in order; none where nothing was
+  /// unrolled.
+  fileprivate func addedSteps(
+    _ quantity: UnrolledSteps.Quantity, scaled: Bool, _ split: Split
+  ) throws -> [Estimate] {
+    try steps { tables in
+      let rows = try tables.rows(of: UnrolledSteps.StepRow.self, in: "unrolling-steps", split)
+      let way = Self.way(of: rows.map(\.way), scaled: scaled)
+      return rows.filter { $0.way == way && $0.repetition > 0 && $0.quantity == quantity.rawValue }
+        .map { ($0.place, $0.statistic.estimate) }
+    }.estimates
   }
 
-  /// The means of an added step's quantities over samples; a quantity without a single counted sample is left out.
-  fileprivate typealias AddedStep = [UnrolledSteps.Quantity: Double]
-
-  /// The added steps of an unrolled network, in order; none where nothing was unrolled.
-  fileprivate func addedSteps(scaled: Bool, _ split: Split) throws -> [AddedStep] {
-    let rows = try rows(of: UnrolledSteps.StepRow.self, in: "unrolling-steps", split)
-    let way = Self.way(of: rows.map(\.way), scaled: scaled)
-    var steps: [Int: AddedStep] = [:]
-    for row in rows where row.way == way && row.repetition > 0 {
-      guard let quantity = UnrolledSteps.Quantity(rawValue: row.quantity) else { continue }
-      steps[row.place, default: [:]][quantity] = row.statistic.mean
-    }
-    return steps.sorted { $0.key < $1.key }.map(\.value)
-  }
-
-  /// A number of a group of examples after the trained network's last step, and after the last added one that is scaled;
-  /// nil where the group has none.
+  /// The change of a group's number from the trained network's own output to the last added step that is scaled; nil where
+  /// the group has none.
   fileprivate func changeByScaledSteps(
-    of group: String, _ split: Split, _ number: KeyPath<Score, Double>
-  ) throws -> Change? {
-    let rows = try rows(of: UnrolledSteps.GroupRow.self, in: "unrolling", split).sorted { $0.place < $1.place }
-    let way = Self.way(of: rows.map(\.way), scaled: true)
-    let own = rows.filter { $0.way == way && $0.group == group }
-    guard let first = own.last(where: { $0.repetition == 0 })?.score,
-      let last = own.last(where: { $0.repetition > 0 })?.score
-    else { return nil }
-    return (first[keyPath: number], last[keyPath: number], first.count)
+    of group: String, _ split: Split, _ number: KeyPath<ScoreChange, Estimate>
+  ) throws -> Estimate? {
+    try estimate { tables in
+      let rows = try tables.rows(of: UnrolledSteps.ChangeRow.self, in: "unrolling-changes", split)
+      let way = Self.way(of: rows.map(\.way), scaled: true)
+      return rows.filter { $0.way == way && $0.group == group }.max { $0.place < $1.place }?.change[keyPath: number]
+    }
   }
 
   /// The name of the way of repeating; the unscaled steps are the scaled ones too where no smaller scale was better.

@@ -39,6 +39,8 @@ public struct Reproduction: Sendable {
     public var recipe: String
     /// The architecture at this scale.
     public var architecture: Architecture
+    /// The number of validation images at this scale.
+    public var validationSamples: Int
     /// The indices in `Reproduction.runs`, one run for each seed.
     public var runs: [Int]
   }
@@ -67,9 +69,11 @@ public struct Reproduction: Sendable {
         for network in networks {
           for recipe in study.recipes {
             var subject = Subject(
-              model: network.name, data: name, recipe: recipe, architecture: scale.reduced(network), runs: [])
+              model: network.name, data: name, recipe: recipe, architecture: scale.reduced(network),
+              validationSamples: dataset.validation.count, runs: [])
             for (seedIndex, seed) in seeds.enumerated() {
               let run = try resolved(study, subject, seed: seed, source: source, dataset)
+              subject.validationSamples = run.configuration.validationSamples ?? dataset.validation.count
               subject.runs.append(try index(of: run, in: study))
               if seedIndices.count < runs.count { seedIndices.append(seedIndex) }
             }

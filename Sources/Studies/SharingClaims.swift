@@ -3,52 +3,52 @@ import ResLensResults
 // MARK: sharing blocks (§4.5)
 
 extension Claim {
+  private static let overSeeds = "by two standard errors over seeds"
+  private static let overSamples = "by two standard errors over samples"
+
   static let naiveSharing: [Claim] = [
     Claim(
       statement: "Naive sharing overfits: given similar training accuracy, its validation accuracy is lower.",
       source: "§4.5, Fig. 8",
       rule: "after the last epoch validation error, and validation error less train error, are larger than the other "
-        + "network's"
+        + "network's, \(overSeeds)"
     ) { evidence in
-      compare(evidence, "resnet-110-shared", with: ["resnet-38", "resnet-110"]) { shared, other in
-        let errors = (shared.validationError.mean, other.validationError.mean)
-        return (
-          errors.0 > errors.1 && shared.gap > other.gap,
-          "\(percentage(errors.0)) against \(percentage(errors.1)), of which the gap is \(percentage(shared.gap)) against "
-            + percentage(other.gap)
-        )
+      try parts(evidence, "resnet-110-shared", with: ["resnet-38", "resnet-110"]) { shared, other in
+        compare([(shared.errors(\.validationError), other.errors(\.validationError)), (shared.gap, other.gap)]) {
+          "\(percentage($0[0].0)) against \(percentage($0[0].1)), of which the gap is \(percentage($0[1].0)) against "
+            + percentage($0[1].1)
+        }
       }
     },
     Claim(
       statement: "It underfits: its training error is higher than the unshared ResNet-110's.", source: "§4.5, Fig. 8",
-      rule: "train error after the last epoch is higher"
+      rule: "train error after the last epoch is higher, \(overSeeds)"
     ) { evidence in
-      compare(evidence, "resnet-110-shared", with: ["resnet-110"]) { shared, other in
-        let (mine, others) = (shared.trainError.mean, other.trainError.mean)
-        return (mine > others, "\(percentage(mine)) against \(percentage(others))")
+      try parts(evidence, "resnet-110-shared", with: ["resnet-110"]) { shared, other in
+        compare([(shared.errors(\.trainError), other.errors(\.trainError))], percentages)
       }
     },
     Claim(
       statement: "The gradient norm ratio is significantly larger with naive sharing.", source: "§4.5, Fig. 8",
-      rule: "at the time named, the mean over train samples is more than twice as large"
+      rule:
+        "at the time named, the mean over train samples is more than twice as large, at initialisation \(overSamples), "
+        + "in training \(overSeeds)"
     ) { evidence in
-      try [("at initialisation", true), ("in training", false)].flatMap { time, isStart in
-        try compare(evidence, "resnet-110-shared", with: ["resnet-38"]) { shared, other in
-          guard let mine = try shared.gradientRatio(atStart: isStart),
-            let others = try other.gradientRatio(atStart: isStart)
-          else { return nil }
-          return (mine > 2 * others, "\(number(mine, 1)) against \(number(others, 1))")
-        }.map { Finding.Part("\($0.subject), \(time)", $0.holds, $0.numbers) }
+      let models = ["resnet-38"]
+      return try parts(evidence, "resnet-110-shared", with: models, suffix: ", at initialisation", areTrained: false) {
+        exceeds(2, try $0.gradientRatio(atStart: true), try $1.gradientRatio(atStart: true), 1)
       }
+        + parts(evidence, "resnet-110-shared", with: models, suffix: ", in training") {
+          exceeds(2, try $0.gradientRatio(atStart: false), try $1.gradientRatio(atStart: false), 1)
+        }
     },
     Claim(
       statement: "Naive sharing makes activations explode on the way forward at initialisation.",
       source: "§4.5, Fig. 8",
-      rule: "‖h_T‖ as initialised (train samples) is more than twice as large"
+      rule: "‖h_T‖ as initialised (train samples) is more than twice as large, \(overSamples)"
     ) { evidence in
-      try compare(evidence, "resnet-110-shared", with: ["resnet-110"]) { shared, other in
-        guard let mine = try shared.normAtStart(), let others = try other.normAtStart() else { return nil }
-        return (mine > 2 * others, "\(number(mine, 0)) against \(number(others, 0))")
+      try parts(evidence, "resnet-110-shared", with: ["resnet-110"], areTrained: false) {
+        exceeds(2, try $0.normAtStart(), try $1.normAtStart(), 0)
       }
     },
   ]
@@ -62,40 +62,28 @@ extension Claim {
   static let ablation: [Claim] = [
     Claim(
       statement: "All components of unshared batch normalization are important.", source: "§4.5, Fig. 9",
-      rule: "with all of them, validation error after the last epoch is lower than without the one named"
+      rule: "with all of them, validation error after the last epoch is lower than without the one named, \(overSeeds)"
     ) { evidence in
       withoutOne.sorted { $0.key < $1.key }.map { part, model in
-        Finding.Part(
-          "without unshared \(part)",
-          outcome(evidence, whole, model) {
-            ($0 < $1, "\(percentage($0)) with all, \(percentage($1)) without")
-          })
+        Finding.Part("without unshared \(part)", comparison(evidence, model, isAbove: whole))
       }
     },
     Claim(
       statement: "It is most crucial to unshare the statistics.", source: "§4.5, Fig. 9",
-      rule: "of the networks without one component, that without unshared statistics has the highest validation error"
+      rule: "the network without unshared statistics has a higher validation error than the one without the component "
+        + "named, \(overSeeds)"
     ) { evidence in
-      let errors = withoutOne.compactMapValues { evidence.subject($0)?.validationError.mean }.filter {
-        $0.value.isFinite
-      }
-      guard errors.count == withoutOne.count, let statistics = errors["statistics"] else {
-        return [Finding.Part("statistics", nil)]
-      }
-      let text = errors.sorted { $0.key < $1.key }.map { "without \($0.key) \(percentage($0.value))" }
-      return [
+      withoutOne.filter { $0.key != "statistics" }.sorted { $0.key < $1.key }.map { part, model in
         Finding.Part(
-          "statistics", errors.allSatisfy { $0.key == "statistics" || $0.value < statistics },
-          text.joined(separator: ", "))
-      ]
+          "without unshared \(part)", withoutOne["statistics"].flatMap { comparison(evidence, $0, isAbove: model) })
+      }
     },
     Claim(
       statement: "The components drastically reduce the initial activation explosion.", source: "§4.5, Fig. 9",
-      rule: "‖h_T‖ as initialised (train samples) is less than half of the naively shared network's"
+      rule: "‖h_T‖ as initialised (train samples) is less than half of the naively shared network's, \(overSamples)"
     ) { evidence in
-      try compare(evidence, whole, with: [ablated]) { repaired, naive in
-        guard let mine = try repaired.normAtStart(), let others = try naive.normAtStart() else { return nil }
-        return (2 * mine < others, "\(number(mine, 0)) against \(number(others, 0))")
+      try parts(evidence, ablated, with: [whole], areTrained: false) {
+        exceeds(2, try $0.normAtStart(), try $1.normAtStart(), 0)
       }
     },
   ]
@@ -105,76 +93,105 @@ extension Claim {
     Claim(
       statement: "With unshared batch normalization, ResNet-110 is slightly better than the baseline with similar "
         + "number of parameters.", source: "§4.5, Table 1, of CIFAR-10",
-      rule: "the mean validation error over seeds, after the last epoch, is lower than ResNet-38's"
+      rule: "the mean validation error over seeds, after the last epoch, is lower than ResNet-38's, \(overSeeds)"
     ) { evidence in
-      [
-        Finding.Part(
-          "cifar-10",
-          outcome(evidence, "resnet-110-ubn", "resnet-38", data: "cifar-10") {
-            ($0 < $1, "\(percentage($0)) against \(percentage($1))")
-          })
-      ]
+      [Finding.Part("cifar-10", comparison(evidence, "resnet-38", isAbove: "resnet-110-ubn", data: "cifar-10"))]
     },
     Claim(
       statement: "Among unshared networks, deeper ones err less.", source: "Table 1",
-      rule: "the mean validation error over seeds, after the last epoch, is lower than the next shallower network's"
+      rule: "the mean validation error over seeds, after the last epoch, is lower than the next shallower network's, "
+        + overSeeds
     ) { evidence in
-      datasets(evidence).flatMap { data in
+      Set(evidence.subjects.map(\.data)).sorted().flatMap { data in
         [("resnet-110", "resnet-56"), ("resnet-56", "resnet-38"), ("resnet-38", "resnet-32")].map { deep, shallow in
-          Finding.Part(
-            "\(data), \(deep) and \(shallow)",
-            outcome(evidence, deep, shallow, data: data) {
-              ($0 < $1, "\(percentage($0)) and \(percentage($1))")
-            })
+          Finding.Part("\(data), \(deep) and \(shallow)", comparison(evidence, shallow, isAbove: deep, data: data))
         }
       }
     },
   ]
 
-  private static func datasets(_ evidence: Evidence) -> [String] { Set(evidence.subjects.map(\.data)).sorted() }
+  // MARK: comparing networks
 
-  /// The comparison of two networks' validation errors; nil where one of them has none.
-  private static func outcome(
-    _ evidence: Evidence, _ model: String, _ other: String, data: String? = nil,
-    _ check: (Double, Double) -> (Bool, String)
-  ) -> (Bool, String)? {
-    guard let mine = evidence.subject(model, data: data)?.validationError.mean, mine.isFinite,
-      let others = evidence.subject(other, data: data)?.validationError.mean, others.isFinite
-    else { return nil }
-    return check(mine, others)
+  private typealias Pair = (Estimate, Estimate)
+
+  private static func percentages(_ pairs: [Pair]) -> String {
+    pairs.map { "\(percentage($0)) against \(percentage($1))" }.joined(separator: "; ")
+  }
+
+  /// Whether the first number of every pair is above the second, by the spread over seeds, of which there must be two at
+  /// least; nil where a number is missing.
+  private static func compare(_ pairs: [(Estimate?, Estimate?)], _ text: ([Pair]) -> String) -> Outcome? {
+    var all: [Pair] = []
+    for case (let first?, let second?) in pairs { all.append((first, second)) }
+    guard all.count == pairs.count, !all.isEmpty else { return nil }
+    let outcome = Outcome(ResLensStudies.all(all.map { ($0 - $1).isAbove(0) }), text(all))
+    return all.contains { min($0.runs, $1.runs) < 2 } ? outcome.undecided(Outcome.oneSeed) : outcome
+  }
+
+  /// Whether one number is more than so many times another; nil where one is missing.
+  private static func exceeds(_ factor: Double, _ mine: Estimate?, _ other: Estimate?, _ digits: Int) -> Outcome? {
+    guard let mine, let other else { return nil }
+    return Outcome((mine - factor * other).isAbove(0), "\(number(mine, digits)) against \(number(other, digits))")
+  }
+
+  /// Whether a network's validation error is above another's; nil where one has none.
+  private static func comparison(
+    _ evidence: Evidence, _ model: String, isAbove other: String, data: String? = nil
+  ) -> Outcome? {
+    guard let mine = evidence.subject(model, data: data), let other = evidence.subject(other, data: data) else {
+      return nil
+    }
+    let pair = (mine.errors(\.validationError), other.errors(\.validationError))
+    return mine.decided(other.decided(compare([pair], percentages)))
   }
 
   /// The comparisons of one network with others, one part for each of the others.
-  private static func compare(
-    _ evidence: Evidence, _ model: String, with others: [String],
-    _ check: (Evidence.Subject, Evidence.Subject) throws -> (Bool, String)?
+  /// - Parameter areTrained: whether the trained networks are compared, of which two seeds are needed
+  private static func parts(
+    _ evidence: Evidence, _ model: String, with others: [String], suffix: String = "", areTrained: Bool = true,
+    _ check: (Evidence.Subject, Evidence.Subject) throws -> Outcome?
   ) rethrows -> [Finding.Part] {
     try others.map { other in
       guard let mine = evidence.subject(model), let others = evidence.subject(other) else {
-        return Finding.Part("\(model) against \(other)", nil)
+        return Finding.Part("\(model) against \(other)\(suffix)", nil)
       }
-      let hasEpochs = mine.runs.contains { !$0.epochs.isEmpty } && others.runs.contains { !$0.epochs.isEmpty }
-      return Finding.Part("\(mine.title) against \(others.title)", hasEpochs ? try check(mine, others) : nil)
+      var outcome = try check(mine, others)
+      if areTrained {
+        outcome = mine.decided(others.decided(outcome))
+        if min(mine.runs.count, others.runs.count) < 2 { outcome = outcome?.undecided(Outcome.oneSeed) }
+      }
+      return Finding.Part("\(mine.title) against \(others.title)\(suffix)", outcome)
     }
   }
 }
 
 extension Evidence.Subject {
-  /// Validation error less train error.
-  fileprivate var gap: Double { validationError.mean - trainError.mean }
+  /// A number of each seed's last epoch; nil where no seed has an epoch.
+  private func overSeeds(_ number: (EpochRecord) -> Double) -> Estimate? {
+    Estimate(overSeeds: runs.compactMap(\.epochs.last).map { Estimate(number($0)) })
+  }
+
+  /// An error after the last epoch; nil where no seed has an epoch.
+  fileprivate func errors(_ error: (EpochRecord) -> Double) -> Estimate? { overSeeds(error) }
+
+  /// Validation error less train error after the last epoch.
+  fileprivate var gap: Estimate? { overSeeds { $0.validationError - $0.trainError } }
 
   /// ‖h_T‖ of the network as it was initialised, on train samples; nil where it was not measured.
-  fileprivate func normAtStart() throws -> Double? {
+  fileprivate func normAtStart() throws -> Estimate? {
     // Step 0 is what the first step takes.
-    try history().first { $0.epoch == 0 }?.tables.statistics("activation-norm", .train).last { $0.step > 0 }?.mean
+    try history.first { $0.epoch == 0 }?.tables.statistics("activation-norm", .train).last { $0.step > 0 }?.estimate
   }
 
   /// The gradient norm ratio on train samples, at initialisation or as the mean over measured epochs; nil where it was not
   /// measured.
-  fileprivate func gradientRatio(atStart: Bool) throws -> Double? {
-    let ratios = try history().filter { ($0.epoch == 0) == atStart }.compactMap {
-      try $0.tables.rows(of: Statistic.self, in: "gradient-norm-ratio", .train).first?.mean
+  fileprivate func gradientRatio(atStart: Bool) throws -> Estimate? {
+    let seeds = try runs.compactMap { run in
+      Estimate(
+        overSteps: try run.history.filter { ($0.epoch == 0) == atStart }.compactMap {
+          try $0.widest.rows(of: Statistic.self, in: "gradient-norm-ratio", .train).first?.estimate
+        })
     }
-    return ratios.isEmpty ? nil : average(ratios)
+    return Estimate(overSeeds: seeds)
   }
 }

@@ -5,7 +5,7 @@ import ResLensTraining
 
 extension StudyFolder {
   /// The results of a study's runs. Runs that have not reached their last epoch do not count.
-  /// - Throws: `FileError` where the files of a run cannot be read, or the tables of the seeds have different columns.
+  /// - Throws: `FileError` where the files of a run cannot be read.
   public func evidence(for study: Reproduction.PlannedStudy, _ runs: [PlannedRun]) throws -> Evidence {
     Evidence(
       subjects: try study.subjects.map { subject in
@@ -13,15 +13,10 @@ extension StudyFolder {
           .map { folder(of: runs[$0]) }
         let done = try folders.map { Evidence.Subject.Run(epochs: try $0.epochs(), history: try $0.history()) }
         let measures = try folders.compactMap { try $0.measures()?.widest }
-        do {
-          return try Evidence.Subject(
-            model: subject.model, data: subject.data, architecture: subject.architecture.name,
-            parameters: subject.architecture.trainableParameters, runs: done, measures: measures)
-        } catch {
-          throw FileError(
-            path: url.path, problem: "the runs of \(subject.architecture.name) have no mean: \(error)",
-            remedy: "measure all of them with one version of reslens: reslens measure")
-        }
+        return Evidence.Subject(
+          model: subject.model, data: subject.data, architecture: subject.architecture.name,
+          parameters: subject.architecture.trainableParameters, classes: subject.architecture.classes,
+          validationSamples: subject.validationSamples, runs: done, measures: measures)
       })
   }
 }

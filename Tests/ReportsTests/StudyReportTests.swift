@@ -12,10 +12,14 @@ import Testing
   private static let findings = [
     Finding(
       claim: "Negative & below < 0.", source: "Fig. 4", rule: "all are below 0",
-      parts: [.init("resnet-20", true, "9 of 9"), .init("wide", false, "8 of 9")]),
-    Finding(claim: "So it is.", source: "§4", rule: "as said", parts: [.init("resnet-20", true, "yes")]),
-    Finding(claim: "So it is not.", source: "§4", rule: "as said", parts: [.init("resnet-20", false, "no")]),
-    Finding(claim: "Nobody knows.", source: "§4", rule: "as said", parts: [.init("resnet-20", nil, "no numbers")]),
+      parts: [.init("resnet-20", .holds, "9 of 9"), .init("wide", .doesNotHold, "8 of 9")]),
+    Finding(claim: "So it is.", source: "§4", rule: "as said", parts: [.init("resnet-20", .holds, "yes")]),
+    Finding(claim: "So it is not.", source: "§4", rule: "as said", parts: [.init("resnet-20", .doesNotHold, "no")]),
+    Finding(
+      claim: "Nobody knows yet.", source: "§4", rule: "as said",
+      parts: [.init("resnet-20", .notDecided, reason: "one seed", "1 and 2")]),
+    Finding(
+      claim: "Nobody knows.", source: "§4", rule: "as said", parts: [.init("resnet-20", .notChecked, "no numbers")]),
   ]
 
   private func report() throws -> StudyReport {
@@ -37,7 +41,7 @@ import Testing
           ])
       ])
     return StudyReport(
-      title: "Reproduced", notes: ["Less of everything."],
+      title: "Reproduced", notes: ["Less of everything."], verdictRules: "Noise counts.",
       pages: [
         .init(
           name: "figure-4", title: "Figure 4: slopes", findings: Self.findings, notes: ["wide is narrow here."],
@@ -51,9 +55,28 @@ import Testing
 
   @Test("The verdict follows from the parts")
   func verdicts() {
-    #expect(Self.findings.map(\.verdict) == [.holdsPartly, .holds, .doesNotHold, .notChecked])
-    let unlooked = Finding(claim: "", source: "", rule: "", parts: [.init("a", true, ""), .init("b", nil, "")])
-    #expect(unlooked.verdict == .holdsPartly)
+    let (yes, no) = (Finding.Verdict.holds, Finding.Verdict.doesNotHold)
+    let (open, missing) = (Finding.Verdict.notDecided, Finding.Verdict.notChecked)
+    let cases: [([Finding.Verdict], Finding.Verdict)] = [
+      ([yes, yes], yes), ([yes, no], .holdsPartly), ([yes, open], .holdsPartly), ([yes, missing], .holdsPartly),
+      ([no, open, missing], no), ([open, missing], open), ([missing], missing), ([], missing),
+    ]
+    for (parts, verdict) in cases {
+      let finding = Finding(claim: "", source: "", rule: "", parts: parts.map { .init("a", $0, "") })
+      #expect(finding.verdict == verdict && finding.verdictText == verdict.rawValue)
+    }
+  }
+
+  @Test("A finding that is not decided for one reason says it")
+  func reasons() {
+    func text(_ reasons: [String?]) -> String {
+      Finding(
+        claim: "", source: "", rule: "",
+        parts: reasons.map { .init("a", $0 == nil ? .notChecked : .notDecided, reason: $0, "") }
+      ).verdictText
+    }
+    #expect(text(["one seed", "one seed", nil]) == "not decided (one seed)")
+    #expect(text(["one seed", "within the noise"]) == "not decided")
   }
 
   @Test(
@@ -63,7 +86,8 @@ import Testing
     let index = try ParsedPage(scratch.url.appendingPathComponent("index.html"))
     #expect(index.problem == nil && Set(index.ids).isSuperset(of: ["figure-4", "table-1", "empty"]))
     for text in [
-      "holds partly 1", "holds 1", "does not hold 1", "not checked 1", "Less of everything.", "8.00 ± 1.41",
+      "holds partly 1", "holds 1", "does not hold 1", "not decided 1", "not decided (one seed)", "not checked 1",
+      "Less of everything.", "8.00 ± 1.41",
       "0.22 % / 6.13 %",
     ] {
       #expect(index.text.replacing("\u{A0}", with: " ").contains(text), "\(text)")
@@ -76,7 +100,7 @@ import Testing
     }
     let page = try ParsedPage(scratch.url.appendingPathComponent("figure-4.html"))
     #expect(page.problem == nil && page.references.contains("index.html"))
-    for text in ["Rule: all are below 0.", "8 of 9", "wide is narrow here.", "resnet-20 (2 seeds)"] {
+    for text in ["Rule: all are below 0.", "8 of 9", "wide is narrow here.", "resnet-20 (2 seeds)", "Noise counts."] {
       #expect(page.text.contains(text), "\(text)")
     }
     #expect(!page.text.contains("Markup("))

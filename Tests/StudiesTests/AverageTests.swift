@@ -9,15 +9,6 @@ private struct Scored: TableRow {
   static let units = Score.units
 }
 
-private struct Unrolled: TableRow {
-  var way: String
-  var place: Int
-  var scale: Double
-  var statistic: Statistic
-  static let keys = ["way", "place"]
-  static let units = Statistic.units
-}
-
 @Suite struct AverageTests {
   private func score(_ accuracy: Double, count: Int = 10) -> Score {
     Score(accuracy: accuracy, loss: 2 * accuracy, lossStd: 1, entropy: 3 * accuracy, entropyStd: 1, count: count)
@@ -33,10 +24,10 @@ private struct Unrolled: TableRow {
     return tables
   }
 
-  private func subject(_ measures: [MeasuredTables], history: [[MeasureResults]] = []) throws -> Evidence.Subject {
-    try Evidence.Subject(
-      model: "m", data: "d", architecture: "m", parameters: 1, runs: history.map { .init(epochs: [], history: $0) },
-      measures: measures)
+  private func subject(_ measures: [MeasuredTables], history: [[MeasureResults]] = []) -> Evidence.Subject {
+    Evidence.Subject(
+      model: "m", data: "d", architecture: "m", parameters: 1, classes: 10, validationSamples: 10,
+      runs: history.map { .init(epochs: [], history: $0) }, measures: measures)
   }
 
   @Test("Numbers are averaged row by row, of the runs that have them")
@@ -74,7 +65,6 @@ private struct Unrolled: TableRow {
     #expect(try MeasuredTables.mean(of: []) == nil)
     let one = try steps([1: 0.5])
     #expect(try MeasuredTables.mean(of: [one]) == one)
-    #expect(try subject([]).measures == nil && subject([one]).measures == one)
   }
 
   @Test("A row that one run lacks is the mean over the others")
@@ -92,9 +82,7 @@ private struct Unrolled: TableRow {
     var other = MeasuredTables()
     try other.add("l2-ratio", [StepScore(step: 1, score(0.5))])
     let one = try steps([1: 1])
-    for make in [{ _ = try MeasuredTables.mean(of: [one, other]) }, { _ = try subject([one, other]) }] {
-      #expect { try make() } throws: { ($0 as? TableError)?.table == "l2-ratio" }
-    }
+    #expect { try MeasuredTables.mean(of: [one, other]) } throws: { ($0 as? TableError)?.table == "l2-ratio" }
   }
 
   @Test("Numbers that are not finite stay so in the mean")
@@ -104,64 +92,39 @@ private struct Unrolled: TableRow {
     #expect(means[0].isNaN && means[1] == .infinity)
   }
 
-  private func unrolling(_ scales: [Double], times: Int = 2) throws -> MeasuredTables {
-    var tables = MeasuredTables()
-    let rows = scales.flatMap { scale in
-      (1...times).map {
-        Unrolled(
-          way: scale == 1 ? "unscaled" : "scaled", place: $0, scale: scale,
-          statistic: Statistic(mean: scale * Double($0), std: 0, count: 10))
-      }
-    }
-    try tables.add("unrolling-steps", of: "unrolling", rows, parameters: ["times": .number(Double(times))])
-    return tables
-  }
-
-  private func scaled(_ measures: [MeasuredTables]) throws -> [Unrolled]? {
-    try subject(measures).measures?.rows(of: Unrolled.self, in: "unrolling-steps", .validation)
-      .filter { $0.way == "scaled" }
-  }
-
-  @Test("The mean of scaled unrollings, whose scales runs chose for themselves, has the mean scale")
-  func scales() throws {
-    let rows = try #require(try scaled([unrolling([1, 0.1]), unrolling([1, 0.3])]))
-    #expect(rows.count == 2)
-    for row in rows {
-      #expect(abs(row.scale - 0.2) < 1e-15 && abs(row.statistic.mean - 0.2 * Double(row.place)) < 1e-15)
-    }
-  }
-
-  @Test("The unscaled steps of a run whose best scale is 1 are its scaled ones in the mean")
-  func bestScaleIsOne() throws {
-    let rows = try #require(try scaled([unrolling([1]), unrolling([1, 0.1]), unrolling([1, 0.4])]))
-    #expect(rows.count == 2)
-    for row in rows {
-      #expect(abs(row.scale - 0.5) < 1e-15 && abs(row.statistic.mean - 0.5 * Double(row.place)) < 1e-15)
-    }
-    // Where no run has another scale, there are no scaled steps.
-    #expect(try scaled([unrolling([1]), unrolling([1])])?.isEmpty == true)
-  }
-
-  @Test("A table that runs measured in different ways has no mean, and the others have")
+  @Test("A table that seeds were measured for with different parameters is left out, and the others stay")
   func unlikeParameters() throws {
-    var (one, other) = (try unrolling([1, 0.1]), try unrolling([1, 0.1], times: 3))
-    one.tables += try steps([1: 1]).tables
-    other.tables += try steps([1: 3]).tables
-    let mean = try #require(try subject([one, other]).measures)
-    #expect(mean["unrolling-steps"] == nil)
-    #expect(try mean.rows(of: StepStatistic.self, in: "l2-ratio", .train).map(\.mean) == [2])
+    func seed(margin: Double, _ value: Double) throws -> MeasuredTables {
+      var tables = try steps([1: value])
+      try tables.add("borderline", [Scored(group: "all", score: score(value))], parameters: ["margin": .number(margin)])
+      return tables
+    }
+    let unlike = subject([try seed(margin: 0.1, 1), try seed(margin: 0.2, 3)])
+    #expect(unlike.measures.map { $0.tables.map(\.name) } == [["l2-ratio"], ["l2-ratio"]])
+    let alike = subject([try seed(margin: 0.1, 1), try seed(margin: 0.1, 3)])
+    #expect(alike.measures.allSatisfy { $0.tables.count == 2 })
   }
 
-  @Test("The history is the mean of each epoch over the runs that were measured after it")
+  @Test("The number of a network at a step is the mean over the seeds that have it, with its spread")
+  func seeds() throws {
+    let found = try subject([try steps([1: 1, 3: 5]), try steps([1: 3, 2: 4])]).measures.statistics("l2-ratio")
+    #expect(found.map(\.step) == [1, 2, 3] && found.map(\.estimate.value) == [2, 4, 5])
+    #expect(found.map(\.estimate.runs) == [2, 1, 1] && found.map(\.estimate.spread) == [(2.0).squareRoot(), nil, nil])
+    // The deviations over ten samples are 2 and 6.
+    #expect(abs(found[0].estimate.sampleError - 4 / 3) < 1e-15)
+  }
+
+  @Test("The history has for each epoch the runs that were measured after it")
   func history() throws {
     func recorded(_ epoch: Int, _ value: Double) throws -> MeasureResults {
       try .madeUp(of: "m", epoch: epoch, steps([1: value]))
     }
-    let history = try subject(
-      [], history: [[recorded(0, 1), recorded(2, 4)], [recorded(0, 2), recorded(1, 3)], []]
-    ).history()
+    let history = try subject([], history: [[recorded(0, 1), recorded(2, 4)], [recorded(0, 2), recorded(1, 3)], []])
+      .history
     #expect(history.map(\.epoch) == [0, 1, 2])
-    let means = try history.map { try $0.tables.rows(of: StepStatistic.self, in: "l2-ratio", .train).map(\.mean) }
-    #expect(means == [[1.5], [3], [4]])
+    let means = try history.map { epoch in
+      try epoch.tables.map { try $0.rows(of: StepStatistic.self, in: "l2-ratio", .train).map(\.mean) }
+    }
+    #expect(means == [[[1], [2]], [[3]], [[4]]])
   }
 }

@@ -6,6 +6,13 @@ import TestSupport
 /// Made-up numbers of networks of twelve steps in three stages: as the paper has it, or the contrary.
 struct MadeUpEvidence {
   let agrees: Bool
+  /// Whether the numbers vary so much, over samples and over seeds, that nothing follows from them.
+  var isNoisy = false
+  var seeds = 2
+  /// Whether the networks do better than guessing.
+  var haveLearnt = true
+
+  private var count: Int { isNoisy ? 2 : 10_000 }
 
   static let steps = 12
   private static let stage = 4
@@ -22,8 +29,9 @@ struct MadeUpEvidence {
       subjects: try study.data.flatMap { data in
         try models.map { model in
           try Evidence.Subject(
-            model: model, data: data, architecture: model, parameters: 1, runs: [run(model, study)],
-            measures: [measures(of: model)])
+            model: model, data: data, architecture: model, parameters: 1, classes: 10, validationSamples: 10_000,
+            runs: (0..<seeds).map { try run(model, study, seed: $0) },
+            measures: Array(repeating: measures(of: model), count: seeds))
         }
       })
   }
@@ -39,14 +47,32 @@ struct MadeUpEvidence {
     }
   }
 
-  private func statistic(_ mean: Double) -> Statistic { Statistic(mean: mean, std: 0.1, count: 100) }
+  private func statistic(_ mean: Double) -> Statistic {
+    Statistic(mean: mean, std: isNoisy ? 1e6 : 0.1, count: count)
+  }
 
   private func statistics(_ value: (Int) -> Double) -> [StepStatistic] {
     Self.all.map { StepStatistic(step: $0, statistic(value($0))) }
   }
 
-  private func score(_ accuracy: Double, loss: Double = 0.5, entropy: Double = 0.5, count: Int = 100) -> Score {
+  private func score(_ accuracy: Double, loss: Double = 0.5, entropy: Double = 0.5) -> Score {
     Score(accuracy: accuracy, loss: loss, lossStd: 0.1, entropy: entropy, entropyStd: 0.1, count: count)
+  }
+
+  /// A change of the accuracy, the loss and the entropy.
+  private func change(_ accuracy: Double, loss: Double = 0, entropy: Double = 0) -> ScoreChange {
+    let (gained, lost) = flips(accuracy)
+    let std = statistic(0).std
+    return ScoreChange(
+      becameRight: gained, becameWrong: lost, loss: loss, lossStd: std, entropy: entropy, entropyStd: std, count: count)
+  }
+
+  /// The samples that flip each way where the accuracy changes by a share.
+  private func flips(_ change: Double) -> (gained: Int, lost: Int) {
+    // One each way of two samples leaves everything open.
+    guard !isNoisy else { return (1, 1) }
+    let samples = Int((change * Double(count)).rounded())
+    return (max(samples, 0) + 4, max(-samples, 0) + 4)
   }
 
   // MARK: trained networks
@@ -72,7 +98,10 @@ struct MadeUpEvidence {
     try tables.add("l2-ratio", statistics { ratio($0, model) })
     try tables.add(
       "dropped-step",
-      Self.all.map { WithoutStep(step: $0, score: score(withoutStep($0, model)), becameRight: 0, becameWrong: 4) })
+      Self.all.map { step in
+        let (right, wrong) = flips(withoutStep(step, model) - 0.9)
+        return WithoutStep(step: step, score: score(withoutStep(step, model)), becameRight: right, becameWrong: wrong)
+      })
     try tables.add("dropped-step-baseline", of: "dropped-step", [score(0.9)])
     try addBorderline(to: &tables)
     try addUnrolling(to: &tables)
@@ -88,26 +117,43 @@ struct MadeUpEvidence {
   }
 
   private func addBorderline(to tables: inout MeasuredTables) throws {
-    func states(train: Bool) -> [GroupState] {
-      (0...4).flatMap { index in
-        let falling = 0.5 - 0.05 * Double(index), rising = 0.5 + 0.05 * Double(index)
-        let isLast = index == 4
-        // On validation samples the loss changes its direction at the last step alone.
-        let loss = train ? (agrees ? falling : rising) : (isLast == agrees ? rising : falling)
-        let all = score(agrees ? rising : falling, loss: loss, entropy: agrees ? falling : rising)
-        return ["borderline", "already-correct", "all"].map { GroupState(step: 8 + index, group: $0, score: all) }
+    let direction = agrees ? 1.0 : -1.0
+    let states = (0...4).flatMap { index in
+      let along = direction * 0.05 * Double(index)
+      let all = score(0.5 + along, loss: 0.5 - along, entropy: 0.5 - along)
+      return Self.groups.map { GroupState(step: 8 + index, group: $0, score: all) }
+    }
+    func changes(train: Bool) -> [GroupChange] {
+      (1...4).flatMap { index in
+        ["reference", "before"].flatMap { from in
+          let steps = from == "before" ? 1 : Double(index)
+          // On validation samples the loss rises from the reference to the end, as at the last step.
+          let loss = (train ? -direction : direction) * 0.05 * steps
+          let all = change(direction * 0.05 * steps, loss: loss, entropy: -direction * 0.05 * steps)
+          return Self.groups.map { GroupChange(from: from, step: 8 + index, group: $0, change: all) }
+        }
       }
     }
-    try tables.add("borderline", train: states(train: true), validation: states(train: false))
+    try tables.add("borderline", states)
+    try tables.add(
+      "borderline-changes", of: "borderline", train: changes(train: true), validation: changes(train: false))
     let corrected = agrees ? [30, 10, 8, 5] : [1, 5, 5, 5]
+    let factor = isNoisy ? 0 : count / 100
     try tables.add(
       "borderline-flips", of: "borderline",
-      corrected.enumerated().map { Flips(step: 9 + $0.offset, corrected: $0.element, broken: 3, count: 100) })
+      corrected.enumerated().map {
+        Flips(
+          step: 9 + $0.offset, corrected: isNoisy ? 1 : factor * $0.element, broken: isNoisy ? 1 : factor * 3,
+          count: count)
+      })
   }
 
+  private static let groups = ["borderline", "already-correct", "all"]
+
   private func addUnrolling(to tables: inout MeasuredTables) throws {
-    func steps(isScaled: Bool, train: Bool) -> (groups: [UnrolledGroup], quantities: [UnrolledQuantity]) {
-      var (groups, quantities): ([UnrolledGroup], [UnrolledQuantity]) = ([], [])
+    typealias Rows = (groups: [UnrolledGroup], changes: [UnrolledChange], quantities: [UnrolledQuantity])
+    func steps(isScaled: Bool, train: Bool) -> Rows {
+      var (groups, changes, quantities): Rows = ([], [], [])
       for place in 9...32 {
         let repetition = max(0, place - Self.steps)
         let along = Double(repetition) / 20
@@ -120,10 +166,15 @@ struct MadeUpEvidence {
         let all = score(0.5 + (agrees ? 0.1 : -0.1) * along, loss: loss)
         let (way, scale) = isScaled ? ("scaled", 0.1) : ("unscaled", 1)
         let step = min(place, Self.steps)
-        for group in ["borderline", "already-correct", "all"] {
+        for group in Self.groups {
           groups.append(
             UnrolledGroup(
               way: way, place: place, group: group, step: step, repetition: repetition, scale: scale, score: all))
+          guard repetition > 0 else { continue }
+          changes.append(
+            UnrolledChange(
+              way: way, place: place, group: group, repetition: repetition,
+              change: change(all.accuracy - 0.5, loss: loss - 0.5)))
         }
         for (quantity, mean) in [
           ("cosine", agrees ? -0.1 : 0.1), ("cosine_readout", agrees ? -0.1 : 0.1), ("ratio", agrees ? 0.05 : 2),
@@ -135,15 +186,20 @@ struct MadeUpEvidence {
               statistic: statistic(mean)))
         }
       }
-      return (groups, quantities)
+      return (groups, changes, quantities)
     }
-    func both(train: Bool) -> (groups: [UnrolledGroup], quantities: [UnrolledQuantity]) {
+    func both(train: Bool) -> Rows {
       let (unscaled, scaled) = (steps(isScaled: false, train: train), steps(isScaled: true, train: train))
-      return (unscaled.groups + scaled.groups, unscaled.quantities + scaled.quantities)
+      return (
+        unscaled.groups + scaled.groups, unscaled.changes + scaled.changes, unscaled.quantities + scaled.quantities
+      )
     }
     let (train, validation) = (both(train: true), both(train: false))
     let parameters: [String: Cell] = ["step": 12, "times": 20, "margin": 0.1, "recalibration_batches": .missing]
     try tables.add("unrolling", train: train.groups, validation: validation.groups, parameters: parameters)
+    try tables.add(
+      "unrolling-changes", of: "unrolling", train: train.changes, validation: validation.changes,
+      parameters: parameters)
     try tables.add(
       "unrolling-steps", of: "unrolling", train: train.quantities, validation: validation.quantities,
       parameters: parameters)
@@ -151,8 +207,14 @@ struct MadeUpEvidence {
 
   // MARK: training
 
-  private func run(_ model: String, _ study: Study) throws -> Evidence.Subject.Run {
-    let (train, validation) = errors(model, isTable: study.name == "table-1")
+  private func run(_ model: String, _ study: Study, seed: Int) throws -> Evidence.Subject.Run {
+    var (train, validation) = errors(model, isTable: study.name == "table-1")
+    if !haveLearnt { validation = 0.9 }
+    if isNoisy {
+      // The mean of two seeds stays what it is.
+      train += seed % 2 == 0 ? 10 : -10
+      validation += seed % 2 == 0 ? 10 : -10
+    }
     let epochs = (1...3).map {
       EpochRecord(
         epoch: $0, learningRate: 0.1, trainLoss: 1, trainError: train, validationLoss: 1, validationError: validation,
@@ -191,8 +253,11 @@ struct MadeUpEvidence {
       try tables.add(
         "intermediate",
         (9...12).map { step in
-          StepScore(step: step, score(agrees ? 0.1 * Double(step - 3) : 1 - 0.1 * Double(step - 3)))
+          StepScore(step: step, score(isNoisy ? 0.5 : agrees ? 0.1 * Double(step - 3) : 1 - 0.1 * Double(step - 3)))
         })
+      try tables.add(
+        "intermediate-changes", of: "intermediate",
+        (10...12).map { StepScoreChange(step: $0, change(agrees ? 0.1 : -0.1)) })
     }
     return try .madeUp(of: model, epoch: epoch, tables)
   }
@@ -233,6 +298,15 @@ private struct GroupState: TableRow {
   static let units = Score.units
 }
 
+private struct GroupChange: TableRow {
+  var from: String
+  var step: Int
+  var group: String
+  var change: ScoreChange
+  static let keys = ["from", "step", "group"]
+  static let units = ScoreChange.units
+}
+
 private struct Flips: TableRow {
   var step: Int
   var corrected: Int
@@ -252,6 +326,16 @@ private struct UnrolledGroup: TableRow {
   var score: Score
   static let keys = ["way", "place", "group"]
   static let units = Score.units
+}
+
+private struct UnrolledChange: TableRow {
+  var way: String
+  var place: Int
+  var group: String
+  var repetition: Int
+  var change: ScoreChange
+  static let keys = ["way", "place", "group"]
+  static let units = ScoreChange.units
 }
 
 private struct UnrolledQuantity: TableRow {

@@ -1,4 +1,5 @@
 import ResLensResults
+import ResLensStudies
 import TestSupport
 
 // Tables of made-up numbers, as measures would make them.
@@ -29,6 +30,18 @@ extension MeasuredTables {
       throw TableError(table: name, problem: "there is none to change")
     }
     tables[index] = try tables[index].setting(column, to: value, where: keys)
+  }
+}
+
+extension Evidence.Subject {
+  /// Changes the values of a column in the rows with these keys, which must be there, for every seed.
+  mutating func set(_ column: String, to value: Double, in name: String, where keys: [String: Cell]) throws {
+    for seed in measures.indices { try measures[seed].set(column, to: value, in: name, where: keys) }
+  }
+
+  /// Changes every table of every seed.
+  mutating func changeTables(_ change: (Table) throws -> Table) rethrows {
+    for seed in measures.indices { measures[seed].tables = try measures[seed].tables.map(change) }
   }
 }
 

@@ -12,7 +12,9 @@ public final class BorderlineGroups: Measure {
 
   private let steps: [StepSpec]
   /// The groups' sums after `reference`, `reference + 1`, … steps.
-  private var sums: [GroupSums]
+  private var sums: [GroupSums<ScoreSum>]
+  /// The groups' changes after `reference + 1`, … steps: from the reference, and from the state before.
+  private var changes: [(fromReference: GroupSums<ScoreChangeSum>, fromBefore: GroupSums<ScoreChangeSum>)]
   /// The flipped predictions at each step after the reference.
   private var flips: [Flips]
   /// For the current batch, the predictions after each step that was seen so far, the last step first.
@@ -35,6 +37,21 @@ public final class BorderlineGroups: Measure {
       (self.step, self.group) = (step, group)
       self.score = score
     }
+  }
+
+  /// A row of the table of changes: one group of examples from an earlier state to the state after one step.
+  public struct ChangeRow: TableRow {
+    /// The earlier state: "reference", or "before" for the state before the step.
+    public var from: String
+    /// The number of steps made before the later state.
+    public var step: Int
+    /// "borderline", "already-correct" or "all".
+    public var group: String
+    /// The change of the group's score.
+    public var change: ScoreChange
+
+    public static let keys = ["from", "step", "group"]
+    public static let units = ScoreChange.units
   }
 
   /// A row of the table of flips: the borderline examples whose prediction flips at one step.
@@ -81,6 +98,7 @@ public final class BorderlineGroups: Measure {
     self.list = list
     reference = steps.count - last
     sums = Array(repeating: GroupSums(), count: last + 1)
+    changes = Array(repeating: (GroupSums(), GroupSums()), count: last)
     flips = steps.suffix(last).map { Flips(step: $0.id.number, corrected: 0, broken: 0, count: 0) }
   }
 
@@ -129,6 +147,10 @@ public final class BorderlineGroups: Measure {
   private func fold(_ states: [LabelledPredictions]) {
     let groups = Groups(states[0], margin: margin)
     for (index, state) in states.enumerated() { sums[index].add(state, groups) }
+    for index in changes.indices {
+      changes[index].fromReference.add(from: states[0], to: states[index + 1], groups)
+      changes[index].fromBefore.add(from: states[index], to: states[index + 1], groups)
+    }
     let right = states.map(\.right)
     for sample in groups.borderline.indices where groups.borderline[sample] {
       var flippedBy: [Int] = []
@@ -151,7 +173,15 @@ public final class BorderlineGroups: Measure {
     let rows = sums.enumerated().flatMap { index, sums in
       sums.scores.map { Row(step: reference + index, group: $0.group, $0.score) }
     }
-    return [try Table("borderline", rows), try Table("borderline-flips", of: Self.description.name, flips)]
+    let changed = changes.enumerated().flatMap { index, changes in
+      [("reference", changes.fromReference), ("before", changes.fromBefore)].flatMap { from, sums in
+        sums.changes.map { ChangeRow(from: from, step: reference + index + 1, group: $0.group, change: $0.change) }
+      }
+    }
+    return [
+      try Table("borderline", rows), try Table("borderline-changes", of: Self.description.name, changed),
+      try Table("borderline-flips", of: Self.description.name, flips),
+    ]
   }
 
   public static let description = MeasureDescription(

@@ -5,6 +5,10 @@ import ResLensResults
 /// The readout applied to h_t for every step t of the last stage (§4.2, Fig. 5): accuracy, loss and entropy there.
 public final class IntermediateScores: Measure {
   private var sums: [Int: ScoreSum] = [:]
+  /// The changes at the steps before which the readout has been read too.
+  private var changes: [Int: ScoreChangeSum] = [:]
+  /// The step that was added last, and the predictions after it.
+  private var later: (step: Int, predictions: LabelledPredictions)?
 
   public init() {}
   public init?(_ context: MeasureContext) {}
@@ -16,12 +20,22 @@ public final class IntermediateScores: Measure {
   public func rows(of step: StepView) throws -> [[Double]]? { try step.after?.predictions().rows }
 
   public func add(_ rows: [[Double]], of step: PlanStep, _ batch: LabelledBatch) {
-    sums[step.spec.id.number, default: ScoreSum()].add(LabelledPredictions(rows, of: batch))
+    let (number, predictions) = (step.spec.id.number, LabelledPredictions(rows, of: batch))
+    sums[number, default: ScoreSum()].add(predictions)
+    // The steps of a batch come from the last to the first.
+    if let later, later.step == number + 1 {
+      changes[later.step, default: ScoreChangeSum()].add(from: predictions, to: later.predictions)
+    }
+    later = (number, predictions)
   }
 
   public func tables() throws -> [Table] {
     let rows = sums.keys.sorted().compactMap { step in sums[step].map { StepScore(step: step, $0.score) } }
+    let changed = changes.keys.sorted().compactMap { step in
+      changes[step]?.change.map { StepScoreChange(step: step, $0) }
+    }
     return [try Table("intermediate", rows)]
+      + (changed.isEmpty ? [] : [try Table("intermediate-changes", of: Self.description.name, changed)])
   }
 
   public static let description = MeasureDescription(

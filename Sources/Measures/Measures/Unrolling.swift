@@ -19,8 +19,8 @@ public final class UnrolledSteps: Measure {
   private let first: Int
   /// By way and index behind `first`.
   private var sums: [[Sums]]
-  /// The groups of the current batch, determined by the trained network's own output.
-  private var groups: Groups?
+  /// The trained network's own predictions for the current batch, and the groups that they determine.
+  private var own: (predictions: LabelledPredictions, groups: Groups)?
 
   /// One manner of repeating.
   public struct Way: Hashable, Sendable {
@@ -36,7 +36,8 @@ public final class UnrolledSteps: Measure {
   }
 
   private struct Sums {
-    var groups = GroupSums()
+    var groups = GroupSums<ScoreSum>()
+    var changes = GroupSums<ScoreChangeSum>()
     var quantities: [Quantity: Moments] = [:]
     var isReadable = false
 
@@ -79,6 +80,23 @@ public final class UnrolledSteps: Measure {
     public static let keys = ["way", "place", "group"]
     public static let units = Score.units
 
+  }
+
+  /// A row of the table of changes: one group of examples from the trained network's own output to an added step.
+  public struct ChangeRow: TableRow {
+    /// "unscaled" (α = 1) or "scaled".
+    public var way: String
+    /// The step's number in the unrolled network, from 1.
+    public var place: Int
+    /// "borderline", "already-correct" or "all", by the trained network's own output.
+    public var group: String
+    /// 1, 2, … for the added steps.
+    public var repetition: Int
+    /// The change of the group's score.
+    public var change: ScoreChange
+
+    public static let keys = ["way", "place", "group"]
+    public static let units = ScoreChange.units
   }
 
   /// A row of the table of steps: one quantity of one step of the unrolled network.
@@ -202,7 +220,8 @@ public final class UnrolledSteps: Measure {
   }
 
   public func add(_ rows: [[Double]], of step: PlanStep, _ batch: LabelledBatch) {
-    groups = Groups(LabelledPredictions(rows, of: batch), margin: margin)
+    let predictions = LabelledPredictions(rows, of: batch)
+    own = (predictions, Groups(predictions, margin: margin))
   }
 
   public func trajectories(for network: ResidualNetwork) throws -> [Trajectory] {
@@ -237,15 +256,17 @@ public final class UnrolledSteps: Measure {
     sums[trajectory][index].quantities[.ratio, default: Moments()].add(ratios: rows[1], to: rows[3])
     sums[trajectory][index].quantities[.distance, default: Moments()].add(rows[1].map { $0.squareRoot() })
     if let products = optional(3) { sums[trajectory][index].add(cosines: products, to: .cosineReadout) }
-    if let predictions = optional(4), let groups {
-      sums[trajectory][index].groups.add(LabelledPredictions(predictions, of: batch), groups)
+    if let rows = optional(4), let own {
+      let predictions = LabelledPredictions(rows, of: batch)
+      sums[trajectory][index].groups.add(predictions, own.groups)
+      sums[trajectory][index].changes.add(from: own.predictions, to: predictions, own.groups)
       sums[trajectory][index].isReadable = true
     }
     if let products = optional(3) { sums[trajectory][index + 1].add(cosines: products, to: .updateCosine) }
   }
 
   public func tables() throws -> [Table] {
-    var (groups, quantities): ([GroupRow], [StepRow]) = ([], [])
+    var (groups, changes, quantities): ([GroupRow], [ChangeRow], [StepRow]) = ([], [], [])
     for (way, sums) in zip(ways, sums) {
       let name = name(of: way)
       for (index, sums) in sums.enumerated() where sums.quantities[.distance]?.count ?? 0 > 0 {
@@ -267,10 +288,15 @@ public final class UnrolledSteps: Measure {
               way: name, place: place, group: group, step: step, repetition: repetition, scale: way.scale,
               score: score))
         }
+        guard repetition > 0 else { continue }
+        changes += sums.changes.changes.map {
+          ChangeRow(way: name, place: place, group: $0.group, repetition: repetition, change: $0.change)
+        }
       }
     }
     return [
       groups.isEmpty ? nil : try Table("unrolling", groups),
+      changes.isEmpty ? nil : try Table("unrolling-changes", of: Self.description.name, changes),
       try Table("unrolling-steps", of: Self.description.name, quantities),
       try tried.map { try Table("unrolling-scales", of: Self.description.name, $0) },
     ].compactMap { $0 }
