@@ -44,7 +44,10 @@ struct ComparedRun {
 
   /// A number of every run: nil where a run has none.
   struct Column: Sendable {
-    var head: String
+    /// The lines of the column's head.
+    var head: [String]
+    /// The higher, the sooner the column is left out where a terminal is too narrow.
+    var rank = 0
     /// In JSON; in CSV with underscores.
     var key: String
     var format = NumberFormat.significant
@@ -54,28 +57,39 @@ struct ComparedRun {
     func csv(_ value: Double) -> String { if case .count = format { "\(Int(value))" } else { "\(value)" } }
   }
 
-  static let samples = Column(head: "n", key: "samples", format: .count) { $0.samples.map(Double.init) }
+  /// The rank of columns that a narrow terminal loses first.
+  static let leastRank = Int.max
+
+  static let samples = Column(head: ["n"], rank: leastRank, key: "samples", format: .count) {
+    $0.samples.map(Double.init)
+  }
 
   /// - Parameter measures: the descriptions of all measures
   static func columns(_ measures: [MeasureDescription]) -> [Column] {
     [
-      Column(head: "train error", key: "train-error", format: .percent) { $0.records.last?.trainError },
-      Column(head: "validation error", key: "validation-error", format: .percent) { $0.records.last?.validationError },
-      Column(head: "lowest", key: "lowest-validation-error", format: .percent) {
+      Column(head: ["train", "error"], key: "train-error", format: .percent) { $0.records.last?.trainError },
+      Column(head: ["validation", "error"], key: "validation-error", format: .percent) {
+        $0.records.last?.validationError
+      },
+      Column(head: ["validation", "lowest"], rank: leastRank, key: "lowest-validation-error", format: .percent) {
         $0.records.map(\.validationError).filter(\.isFinite).min()
       },
-      Column(head: "parameters", key: "parameters", format: .count) {
+      Column(head: ["parameters"], rank: leastRank, key: "parameters", format: .count) {
         Double($0.configuration.architecture.trainableParameters)
       },
       // The seconds of all epochs so far.
-      Column(head: "seconds", key: "seconds", format: .count) {
+      Column(head: ["seconds"], rank: leastRank, key: "seconds", format: .count) {
         $0.records.isEmpty ? nil : $0.records.map(\.seconds).reduce(0, +).rounded()
       },
       // The validation samples of the measures.
       samples,
     ]
-      + measures.flatMap(\.compared).map { number in
-        Column(head: number.head, key: number.key, format: number.format) { try number.value($0.tables) }
+      + measures.enumerated().flatMap { index, measure in
+        measure.compared.map { number in
+          Column(head: [measure.name, number.quantity], rank: index + 1, key: number.key, format: number.format) {
+            try number.value($0.tables)
+          }
+        }
       }
   }
 }

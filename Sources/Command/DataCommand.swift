@@ -77,8 +77,11 @@ struct DataCommand: ParsableCommand {
         set.labels.reduce(into: [Int](repeating: 0, count: dataset.classNames.count)) { $0[$1] += 1 }
       }
       let (train, validation) = (counts(dataset.train), counts(dataset.validation))
-      let rows = dataset.classNames.enumerated().map { [$1, "\(train[$0])", "\(validation[$0])"] }
-      print(table([["class", "train", "validation"]] + rows))
+      print(
+        TextTable(columns: [
+          .init("class", cells: dataset.classNames), .init("train", cells: train.map(String.init)),
+          .init("validation", cells: validation.map(String.init)),
+        ]).text())
       if let picture {
         try Files.write(dataset.train.picture(classes: dataset.classNames.count), to: URL(filePath: picture))
         print("samples of each class: \(picture)")

@@ -2,8 +2,8 @@ import Foundation
 import ResLensSupport
 import ResLensResults
 
-/// The output of `reslens measure`: validation samples, in one table with a row each step, and a table for each measure
-/// that is not one number for each step.
+/// The output of `reslens measure` about validation samples: a line that says what was measured, a table with a row each
+/// step, and a table for each measure that is not one number for each step.
 struct MeasureSummary {
   private let results: MeasureResults
   private let tables: MeasuredTables
@@ -16,47 +16,88 @@ struct MeasureSummary {
     self.measures = measures.filter { results.names.contains($0.name) }
   }
 
-  func text() throws -> String {
-    let printed = try measures.flatMap(\.printed).compactMap { try text(of: $0) }
-    return ([try steps()] + printed + [try remarks(), absences]).compactMap { $0 }.joined(separator: "\n\n")
+  func text(width: Int = TextTable.terminalWidth) throws -> String {
+    let printed = try measures.flatMap { measure in measure.printed.map { (measure.name, $0) } }.compactMap {
+      try text(of: $1, named: $0, width: width)
+    }
+    let notes = [try remarks(), absences].compactMap { $0 }.map { wrapped($0, width: width) }
+    return ([wrapped(subject, width: width)] + [try steps(width: width)].compactMap { $0 } + printed + notes)
+      .joined(separator: "\n\n")
+  }
+
+  /// The network, the checkpoint, the samples and the statistics that the numbers are of.
+  private var subject: String {
+    let trained = results.epoch == 0 ? "as initialised" : "after epoch \(results.epoch) (\(results.checkpoint))"
+    let statistics = results.batchNorm == .batch ? "each batch's own statistics" : "running statistics"
+    return
+      "\(results.architecture) \(trained), \(results.samples(of: .validation) ?? 0) validation samples, \(statistics)"
   }
 
   /// A row each step, a column each number.
-  private func steps() throws -> String? {
-    var columns: [(head: String, cells: [Int: String])] = []
-    for column in measures.flatMap(\.columns) {
-      guard let table = try tables.table(column.table, .validation, column.selection) else { continue }
-      let numbers = zip(try table.cells("step"), try table.numbers(column.column))
-      let cells = numbers.map { step, number in (step.integer ?? 0, number.map(column.format.text) ?? "–") }
-      columns.append((column.head, Dictionary(cells, uniquingKeysWith: { first, _ in first })))
+  private func steps(width: Int) throws -> String? {
+    var columns: [(column: TextTable.Column, cells: [Int: String])] = []
+    for (rank, measure) in measures.enumerated() {
+      for (index, column) in measure.columns.enumerated() {
+        guard let table = try tables.table(column.table, .validation, column.selection) else { continue }
+        let numbers = zip(try table.cells("step"), try table.numbers(column.column))
+        let cells = numbers.map { step, number in (step.integer ?? 0, number.map(column.format.bareText) ?? "–") }
+        let unit = column.format.unit ?? table.columns.first { $0.name == column.column }?.unit
+        columns.append(
+          (
+            .init(measure.name, column.quantity, unit ?? "", cells: [], rank: rank + (index == 0 ? 0 : measures.count)),
+            Dictionary(cells, uniquingKeysWith: { first, _ in first })
+          ))
+      }
     }
     let numbers = Set(columns.flatMap(\.cells.keys)).sorted()
     guard !numbers.isEmpty else { return nil }
-    let rows = numbers.map { number in
-      let spec = tables.step(number)
-      let remark = spec.map { $0.hasIdentitySkip ? ($0.use > 0 ? " (\($0.id.path))" : "") : " (projection)" }
-      return ["\(number)\(remark ?? "")"] + columns.map { $0.cells[number] ?? "–" }
+    let specs = numbers.map(tables.step)
+    let hasProjection = specs.contains { $0?.hasIdentitySkip == false }
+    let isShared = specs.contains { $0?.use ?? 0 > 0 }
+    var table = TextTable(columns: [
+      .init("step", cells: zip(numbers, specs).map { "\($0)\($1?.hasIdentitySkip == false ? "*" : "")" })
+    ])
+    table.columns += columns.map { column, cells in
+      var column = column
+      column.cells = numbers.map { cells[$0] ?? "–" }
+      return column
     }
-    var text = table([["step"] + columns.map(\.head)] + rows)
-    text += "\nvalidation, n = \(results.samples(of: .validation) ?? 0)"
-    if results.batchNorm == .batch { text += ", by each batch's own statistics" }
-    return text
+    // Every line of the head that no column needs goes.
+    for line in (0..<3).reversed() where table.columns.dropFirst().allSatisfy({ $0.head[line].isEmpty }) {
+      for index in table.columns.indices.dropFirst() { table.columns[index].head.remove(at: line) }
+    }
+    if isShared { table.columns.append(.init("block", cells: specs.map { $0?.id.path ?? "" }, rank: .max)) }
+    return table.text(width: width) + (hasProjection ? "\n* a step with a projection" : "")
   }
 
-  private func text(of printed: PrintedTable) throws -> String? {
+  private func text(of printed: PrintedTable, named measure: String, width: Int) throws -> String? {
     guard var shown = try tables.table(printed.table, .validation), !shown.rows.isEmpty else { return nil }
-    if let pivot = printed.pivot { shown = try shown.pivoted(by: pivot, values: printed.values.map(\.column)) }
-    let values =
-      printed.pivot == nil
-      ? printed.values : shown.values.enumerated().map { ($1.name, printed.values[$0 % printed.values.count].format) }
-    var columns = try shown.keys.map { key in [key.name] + (try shown.cells(key.name).map(\.plainText)) }
-    for (column, format) in values {
-      columns.append([column] + (try shown.numbers(column).map { $0.map(format.text) ?? "–" }))
+    var heads = printed.values.map { ("", $0.column) }
+    var names = printed.values.map(\.column)
+    if let pivot = printed.pivot {
+      // A pivoted column is named after the key's value, with the quantity behind it where there are several.
+      let groups = try shown.cells(pivot).map(\.plainText).reduce(into: [String]()) { names, name in
+        if !names.contains(name) { names.append(name) }
+      }
+      shown = try shown.pivoted(by: pivot, values: printed.values.map(\.column))
+      names = shown.values.map(\.name)
+      heads = groups.flatMap { group in printed.values.map { (group, printed.values.count > 1 ? $0.column : "") } }
     }
-    let rows = columns[0].indices.map { row in columns.map { $0[row] } }
+    var table = TextTable(
+      columns: try shown.keys.map { .init($0.name, cells: try shown.cells($0.name).map(\.plainText)) })
+    for (index, (name, head)) in zip(names, heads).enumerated() {
+      let format = printed.values[index % printed.values.count].format
+      let unit = shown.values.first { $0.name == name }?.unit
+      let shownUnit = format.unit ?? (unit == Table.Column.samples ? nil : unit)
+      let lines = [head.0, head.1, shownUnit ?? ""].filter { !$0.isEmpty }
+      var column = TextTable.Column("", cells: try shown.numbers(name).map { $0.map(format.bareText) ?? "–" })
+      (column.head, column.rank) = (lines, index + 1)
+      table.columns.append(column)
+    }
     let settings = shown.parameters.sorted { $0.key < $1.key }.filter { $0.value != .missing }
       .map { "\($0.key) \($0.value.plainText)" }
-    return table(rows) + "\nvalidation: \(([printed.title] + settings).joined(separator: ", "))"
+    let title = ([printed.title] + settings).joined(separator: ", ")
+    return wrapped("\(measure): \(title)", width: width) + "\n" + table.text(width: width)
   }
 
   private func remarks() throws -> String? {

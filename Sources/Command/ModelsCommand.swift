@@ -68,8 +68,7 @@ struct ModelsCommand: ParsableCommand {
       encoder.outputFormatting = [.prettyPrinted, .sortedKeys]
       print(String(decoding: try encoder.encode(rows), as: UTF8.self))
     } else {
-      let header = ["name", "classes", "stages", "steps", "total", "trainable", "MACs"]
-      print(table([header] + rows.map(Self.line)))
+      print(Self.table(rows).text())
     }
   }
 
@@ -86,14 +85,20 @@ struct ModelsCommand: ParsableCommand {
       trainableParameters: architecture.trainableParameters, multiplyAccumulates: architecture.multiplyAccumulates)
   }
 
-  private static func line(_ row: Row) -> [String] {
-    let stages = row.stages.map { stage in
+  private static func table(_ rows: [Row]) -> TextTable {
+    TextTable(columns: [
+      .init("name", cells: rows.map(\.name)), .init("classes", cells: rows.map { "\($0.classes)" }, rank: 3),
+      .init("stages", cells: rows.map(stages), rank: 1), .init("steps", cells: rows.map { "\($0.steps)" }),
+      .init("parameters", "total", cells: rows.map { "\($0.totalParameters)" }, rank: 2),
+      .init("parameters", "trainable", cells: rows.map { "\($0.trainableParameters)" }),
+      .init("MACs", "millions", cells: rows.map { decimal(Double($0.multiplyAccumulates) / 1e6, 1) }),
+    ])
+  }
+
+  private static func stages(of row: Row) -> String {
+    row.stages.map { stage in
       let blocks = stage.sharedFrom.map { from in "(\(from)+1·\(stage.blocks - from))" } ?? "\(stage.blocks)"
       return "\(stage.width)×\(blocks)@\(stage.height)"
     }.joined(separator: " ")
-    return [
-      row.name, "\(row.classes)", stages, "\(row.steps)", "\(row.totalParameters)", "\(row.trainableParameters)",
-      "\(decimal(Double(row.multiplyAccumulates) / 1e6, 1)) M",
-    ]
   }
 }

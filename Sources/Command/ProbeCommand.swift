@@ -137,29 +137,37 @@ struct ProbeCommand: ParsableCommand {
       }
     }
     let stages = 0..<(probed.map(\.architecture.stages.count).max() ?? 0)
-    var columns: [(head: String, value: Value)] = [("‖h_0‖", mean(ActivationNorm.self) { $0 == nil })]
+    var columns: [(head: [String], value: Value)] = [(["‖h‖", "start"], mean(ActivationNorm.self) { $0 == nil })]
     columns += stages.map { stage in
-      ("‖h‖ after stage \(stage)", mean(ActivationNorm.self, { $0?.stage == stage }, last: true))
+      (["‖h‖", "after \(stage)"], mean(ActivationNorm.self, { $0?.stage == stage }, last: true))
     }
     columns += stages.map { stage in
-      ("‖∂L/∂h‖ at stage \(stage)", mean(GradientNorm.self) { $0?.stage == stage })
+      (["‖∂L/∂h‖", "at \(stage)"], mean(GradientNorm.self) { $0?.stage == stage })
     }
-    columns.append(("ratio", { try GradientNorm.ratio($0, .train) }))
+    columns.append((["‖∂L/∂h‖", "ratio"], { try GradientNorm.ratio($0, .train) }))
     var names: [String] = []
     for name in probed.map(\.architecture.name) where !names.contains(name) { names.append(name) }
-    let rows = try names.map { name in
-      let models = probed.filter { $0.architecture.name == name }
-      return [name]
-        + (try columns.map { column in
-          SeedStatistic(try models.compactMap { try column.value($0.results.widest) }).text
+    var table = TextTable(columns: [.init("model", cells: names)])
+    for (head, value) in columns {
+      var column = TextTable.Column(
+        "",
+        cells: try names.map { name in
+          let models = probed.filter { $0.architecture.name == name }
+          return SeedStatistic(try models.compactMap { try value($0.results.widest) }).text
         })
+      column.head = head
+      table.columns.append(column)
     }
-    return ResLensCommand.table([["model"] + columns.map(\.head)] + rows)
-      + "\nat initialisation, by \(batchNorm == .batch ? "the batch's own" : "the running") statistics, the first \(samples) train images of \(dataset.name) in one batch; "
-      + "means over samples"
-      + (rows.count < probed.count ? ", and over seeds ± one standard deviation (n − 1)" : "")
-      + ";\nratio: the gradient's norm at the first block of the first stage over that at the first block of the last"
-      + (isAblation(probed) ? "\n" + Self.beforeTheFirstStep : "")
+    let statistics = batchNorm == .batch ? "the batch's own" : "running"
+    let isOverSeeds = names.count < probed.count
+    return table.text() + "\n"
+      + wrapped(
+        "At initialisation, by \(statistics) statistics, the first \(samples) train images of \(dataset.name) in one batch; "
+          + "means over samples"
+          + (isOverSeeds ? ", and over seeds ± one standard deviation (n − 1)" : "")
+          + ". Numbers behind \"after\" and \"at\" are stages. Ratio: the gradient's norm at the first block of the first "
+          + "stage over that at the first block of the last."
+          + (isAblation(probed) ? "\n" + Self.beforeTheFirstStep : ""))
   }
 
   /// Whether there are networks that differ only in what shows later.
@@ -171,6 +179,6 @@ struct ProbeCommand: ParsableCommand {
   }
 
   private static let beforeTheFirstStep =
-    "unshared statistics, γ and β change nothing before the first step: all uses' are equal, and batches have their own; "
-    + "they show while training (reslens study)"
+    "Unshared statistics, γ and β change nothing before the first step: all uses' are equal, and batches have their own. "
+    + "They show while training (reslens study)."
 }

@@ -24,12 +24,12 @@ struct StudyList {
     let states = try folder.states(of: reproduction.runs, registry: Reslens.registry)
     let hours = try timed(states, terminal)
     var known: Set<Int> = []
-    var rows = [["study", "runs", "to do", "epochs", "images", "time", ""]]
+    var lines: [[String]] = []
     for planned in reproduction.studies {
       let runs = Set(planned.runs).sorted()
       let left = runs.filter { states[$0].isUnfinished }
       let shared = left.filter { !known.insert($0).inserted }.count
-      rows.append(
+      lines.append(
         try [planned.study.name] + numbers(runs, left, hours)
           + [
             planned.study.title
@@ -38,20 +38,18 @@ struct StudyList {
     }
     let all = Array(reproduction.runs.indices)
     let left = all.filter { states[$0].isUnfinished }
-    rows.append(try ["all, each run once"] + numbers(all, left, hours) + [""])
+    lines.append(try ["all, each run once"] + numbers(all, left, hours) + [""])
+    var table = TextTable(columns: [])
+    for (index, head) in ["study", "runs", "to do", "epochs", "images", "time", "title"].enumerated() {
+      table.columns.append(.init(head, cells: lines.map { $0[index] }, rank: head == "title" ? 1 : 0))
+    }
     let notes = reproduction.scale.reductions + data.substitutions
-    return Self.lines(rows) + "\n\n"
-      + ([
-        "Scale \(reproduction.scale.rawValue). Time of what is to do, one run after the other, on this machine with "
-          + "\(device == .cpu ? "\(Libtorch.threads) threads" : "\(device)"), estimated from one training step of each network."
-      ] + notes).joined(separator: "\n")
-  }
-
-  /// Columns; the last, words, flush left.
-  private static func lines(_ rows: [[String]]) -> String {
-    let table = table(rows.map { Array($0.dropLast()) }).split(separator: "\n", omittingEmptySubsequences: false)
-    return zip(table, rows).map { "\($0)  \($1.last ?? "")".trimmingCharacters(in: .whitespaces) }.joined(
-      separator: "\n")
+    return table.text() + "\n\n"
+      + wrapped(
+        ([
+          "Scale \(reproduction.scale.rawValue). Time of what is to do, one run after the other, on this machine with "
+            + "\(device == .cpu ? "\(Libtorch.threads) threads" : "\(device)"), estimated from one training step of each network."
+        ] + notes).joined(separator: "\n"))
   }
 
   private func numbers(_ runs: [Int], _ left: [Int], _ hours: [Int: Double]) throws -> [String] {

@@ -9,6 +9,8 @@ final class Terminal: RunLog {
   private let isTerminal = isatty(STDERR_FILENO) == 1
   private var drawn = false
   private var last = ContinuousClock.now
+  /// When the work that the bar shows began, and how much of it was done by then.
+  private var start: (time: ContinuousClock.Instant, done: Int, total: Int)?
   /// Seconds between plain progress lines, and between redraws on a terminal.
   private var interval: Duration { isTerminal ? .milliseconds(100) : .seconds(30) }
 
@@ -18,17 +20,27 @@ final class Terminal: RunLog {
     write(text + "\n")
   }
 
-  /// How far something is: a bar and some words. Most calls draw nothing.
+  /// How far something is: a bar, some words, and the time left unless the words tell it. Most calls draw nothing.
   func progress(_ done: Int, of total: Int, _ words: @autoclosure () -> String) {
+    if start.map({ $0.total != total || $0.done > done }) ?? true { start = (.now, done, total) }
     guard ContinuousClock.now - last >= interval else { return }
     last = .now
-    guard isTerminal else { return write("\(done)/\(total) \(words())\n") }
+    var words = words()
+    if !words.hasSuffix(" left"), let left = secondsLeft(done, of: total) { words += "  \(spoken(seconds: left)) left" }
+    guard isTerminal else { return write("\(done)/\(total) \(words)\n") }
     let width = 24
     let full = total == 0 ? width : width * done / total
     let bar = String(repeating: "█", count: full) + String(repeating: "░", count: width - full)
     // Cut to the window, as a line that wraps cannot be redrawn.
-    write("\r\u{1b}[2K" + String("\(bar) \(done)/\(total) \(words())".prefix(columns - 1)))
+    write("\r\u{1b}[2K" + String("\(bar) \(done)/\(total) \(words)".prefix(columns - 1)))
     drawn = true
+  }
+
+  /// The seconds until all is done at the pace so far; nil in the first seconds, which say little.
+  private func secondsLeft(_ done: Int, of total: Int) -> Double? {
+    guard let start, done > start.done, total > done else { return nil }
+    let passed = (ContinuousClock.now - start.time) / .seconds(1)
+    return passed < 2 ? nil : passed * Double(total - done) / Double(done - start.done)
   }
 
   /// Takes the progress line away.
@@ -46,16 +58,4 @@ final class Terminal: RunLog {
     if isQuiet { return }
     StandardError.write(text)
   }
-}
-
-/// Lines of columns, the first flush left and the others flush right.
-func table(_ rows: [[String]]) -> String {
-  let count = rows.map(\.count).max() ?? 0
-  let widths = (0..<count).map { column in rows.map { $0.indices.contains(column) ? $0[column].count : 0 }.max() ?? 0 }
-  return rows.map { row in
-    zip(row, widths).enumerated().map { index, cell in
-      let padding = String(repeating: " ", count: cell.1 - cell.0.count)
-      return index == 0 ? cell.0 + padding : padding + cell.0
-    }.joined(separator: "  ").trimmingCharacters(in: .init(charactersIn: " "))
-  }.joined(separator: "\n")
 }

@@ -18,10 +18,18 @@ public func readable(_ value: Double, _ digits: Int = 4) -> String {
     ? decimal(value, digits) : significant(value)
 }
 
-/// A number of any size with four significant digits.
+/// A number of any size with four significant digits; one that is very large or small as a multiple of a power of ten,
+/// for instance "1.069·10¹¹".
 public func significant(_ value: Double) -> String {
-  value.isFinite ? String(format: "%.4g", value).replacing("-", with: "−") : decimal(value, 0)
+  guard value.isFinite else { return decimal(value, 0) }
+  let parts = String(format: "%.4g", value).split(separator: "e")
+  let number = parts[0].replacing("-", with: "−")
+  guard parts.count == 2, let exponent = Int(parts[1]) else { return String(number) }
+  let digits = String(exponent).map { digit in digit.wholeNumberValue.map { superscripts[$0] } ?? "⁻" }
+  return number + "·10" + digits.joined()
 }
+
+private let superscripts = ["⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"]
 
 /// A number of things: "1 step", "3 steps".
 public func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

@@ -31,10 +31,10 @@ final class Alignment: Measure {
       MeasureView(
         id: "alignment", table: "alignment", title: "Alignment: does a step push along the hidden state?",
         definition: "<b>cos(h<sub>t−1</sub>, F<sub>t</sub>)</b>, for each sample, then averaged over samples.",
-        figures: [StepFigure(name: "alignment", title: "Alignment", quantities: [Quantity("cos(h, F)", band: "std")])],
+        figures: [StepFigure(name: "alignment", title: "Alignment", quantities: [Quantity("cos(h, F)")])],
         columns: ViewColumn.statistic())
     ],
-    columns: [StepColumn("cos(h, F)", table: "alignment")], use: .init(whileTraining: true))
+    columns: [StepColumn(table: "alignment")], use: .init(whileTraining: true))
 }
 
 /// The accuracy without two neighbouring steps.

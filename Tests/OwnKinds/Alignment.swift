@@ -22,14 +22,14 @@ public final class Alignment: Measure {
       MeasureView(
         id: "alignment", table: "alignment", title: "Alignment: does a step write along what is there?",
         definition: "<b>cos(h<sub>t−1</sub>, F<sub>t</sub>)</b>, for each sample, then averaged over samples.",
-        figures: [StepFigure(name: "alignment", title: "Alignment", quantities: [Quantity("cos(h, F)", band: "std")])],
+        figures: [StepFigure(name: "alignment", title: "Alignment", quantities: [Quantity("cos(h, F)")])],
         columns: ViewColumn.statistic(),
         history: MeasureHistory(
           title: "Alignment over training", explanation: "Above zero, h grows.", quantity: Quantity("cos(h, F)")))
     ],
-    columns: [StepColumn("cos(h, F)", table: "alignment")],
+    columns: [StepColumn(table: "alignment")],
     compared: [
-      ComparedNumber("mean cos(h, F)", key: "alignment-mean") {
+      ComparedNumber("mean", key: "alignment-mean") {
         try $0.table("alignment", .validation).map { median(try $0.presentNumbers("mean")) }
       }
     ], use: .init(whileTraining: true, withBatchStatistics: true))

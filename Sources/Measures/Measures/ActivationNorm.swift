@@ -42,6 +42,6 @@ public final class ActivationNorm: Measure {
           title: "Activation norm over training: how large does the hidden state become?",
           explanation: "On logarithmic scales.", quantity: Quantity("‖h‖ after the step", isLogarithmic: true)))
     ],
-    columns: [StepColumn("‖h‖ after", table: "activation-norm", format: .significant)],
+    columns: [StepColumn("‖h‖", table: "activation-norm", format: .significant)],
     figures: [.initialisation, .gradientNormRatio], use: .init(whileTraining: true, withBatchStatistics: true))
 }

@@ -179,8 +179,8 @@ public final class BorderlineGroups: Measure {
       }
     }
     return [
-      try Table("borderline", rows), try Table("borderline-changes", of: Self.description.name, changed),
-      try Table("borderline-flips", of: Self.description.name, flips),
+      try Table("borderline", rows), try Table("borderline-flips", of: Self.description.name, flips),
+      try Table("borderline-changes", of: Self.description.name, changed),
     ]
   }
 
@@ -211,8 +211,8 @@ public final class BorderlineGroups: Measure {
         values: [("corrected", .count), ("broken", .count), ("count", .count)]),
     ],
     compared: [
-      ComparedNumber("borderline", key: "borderline-reference", format: .percent) { try accuracies($0).first },
-      ComparedNumber("at the end", key: "borderline-end", format: .percent) { try accuracies($0).last },
+      ComparedNumber("reference", key: "borderline-reference", format: .percent) { try accuracies($0).first },
+      ComparedNumber("end", key: "borderline-end", format: .percent) { try accuracies($0).last },
     ],
     use: .init(canBeRecorded: false),
     sentence: sentence)

@@ -86,7 +86,7 @@ public final class CosineLoss: Measure {
         figures: [
           StepFigure(
             name: "cosine-loss", title: "Cosine loss of every step",
-            quantities: [Quantity("cosine loss", band: "std", rules: [0])],
+            quantities: [Quantity("cosine loss", rules: [0])],
             markedCaption: StepFigure.gradientOfProjection)
         ],
         columns: ViewColumn.statistic(),
@@ -107,7 +107,7 @@ public final class CosineLoss: Measure {
         figures: [
           StepFigure(
             name: readoutView, title: "Cosine loss with the readout's gradient, last stage",
-            quantities: [Quantity("cosine loss, readout", band: "std", rules: [0])],
+            quantities: [Quantity("cosine loss, readout", rules: [0])],
             markedCaption: StepFigure.gradientOfProjection)
         ],
         columns: ViewColumn.statistic(),
@@ -117,15 +117,15 @@ public final class CosineLoss: Measure {
           quantity: Quantity("cosine loss, readout", rules: [0]), centre: 0)),
     ],
     columns: [
-      StepColumn("cosine loss", table: "cosine-loss", selection: byBackpropagation),
-      StepColumn("by readout", table: "cosine-loss", selection: byReadout),
+      StepColumn(table: "cosine-loss", selection: byBackpropagation),
+      StepColumn("readout", table: "cosine-loss", selection: byReadout),
     ],
     compared: [
-      ComparedNumber("cosine < 0", key: "cosine-loss-negative", format: .percent) { tables in
+      ComparedNumber("steps < 0", key: "cosine-loss-negative", format: .percent) { tables in
         let means = try means(tables)
         return means.isEmpty ? nil : Double(means.count { $0 < 0 }) / Double(means.count)
       },
-      ComparedNumber("last cosine", key: "cosine-loss-last") { try means($0).last },
+      ComparedNumber("last", key: "cosine-loss-last") { try means($0).last },
     ],
     use: .init(whileTraining: true, withBatchStatistics: true),
     sentence: { tables in

@@ -111,7 +111,7 @@ public final class DroppedStep: Measure {
         ],
         columns: [
           ViewColumn("accuracy", column: "accuracy", format: .percent),
-          ViewColumn("loss ± std", column: "loss", deviation: "loss_std"),
+          ViewColumn("loss", column: "loss"),
           ViewColumn("became right", column: "became_right", format: .count),
           ViewColumn("became wrong", column: "became_wrong", format: .count),
           ViewColumn("n", column: "count", format: .count),
@@ -130,10 +130,10 @@ public final class DroppedStep: Measure {
             """
         })
     ],
-    columns: [StepColumn("accuracy without", table: "dropped-step", column: "accuracy", format: .percent)],
+    columns: [StepColumn("accuracy", table: "dropped-step", column: "accuracy", format: .percent)],
     compared: [
       // The accuracy that is lost without the step that costs most.
-      ComparedNumber("worst drop", key: "dropped-step-worst", format: .percent) { tables in
+      ComparedNumber("worst", key: "dropped-step-worst", format: .percent) { tables in
         guard let whole = try whole(tables, .validation),
           let worst = try tables.table("dropped-step", .validation)?.presentNumbers("accuracy").min()
         else { return nil }

@@ -91,10 +91,10 @@ public final class FirstOrder: Measure {
           StepFigure(
             name: "first-order", title: "Change of loss by each step of the last stage, and its first-order term",
             quantities: [
-              Quantity("change of loss (nats)", column: "change", band: "change_std", rules: [0]),
-              Quantity("first-order term (nats)", column: "term", band: "term_std", rules: [0]),
+              Quantity("change of loss (nats)", column: "change", rules: [0]),
+              Quantity("first-order term (nats)", column: "term", rules: [0]),
             ],
-            caption: "Means over samples, in nats; below the line the loss falls. \(StepFigure.band)",
+            caption: "Means over samples, in nats; below the line the loss falls.",
             markedCaption: StepFigure.gradientOfProjection),
           StepFigure(
             name: "first-order-share", title: "How much of each step’s change of loss its first-order term tells",
@@ -106,8 +106,8 @@ public final class FirstOrder: Measure {
             markedCaption: StepFigure.gradientOfProjection),
         ],
         columns: [
-          ViewColumn("change ± std", column: "change", deviation: "change_std"),
-          ViewColumn("term ± std", column: "term", deviation: "term_std"),
+          ViewColumn("change", column: "change"),
+          ViewColumn("term", column: "term"),
           ViewColumn("ratio", column: "ratio", format: .decimal(3)),
           ViewColumn("correlation", column: "correlation", format: .decimal(3)),
           ViewColumn("n", column: "count", format: .count),
@@ -119,8 +119,8 @@ public final class FirstOrder: Measure {
           quantity: Quantity("mean term / mean change", column: "ratio", bounds: -1...3, rules: [1]), centre: 1))
     ],
     columns: [
-      StepColumn("loss change", table: "first-order", column: "change"),
-      StepColumn("first order", table: "first-order", column: "term"),
+      StepColumn("change", table: "first-order", column: "change"),
+      StepColumn("term", table: "first-order", column: "term"),
       StepColumn("correlation", table: "first-order", column: "correlation", format: .decimal(2)),
     ],
     use: .init(whileTraining: true),

@@ -78,9 +78,9 @@ public final class GradientNorm: Measure {
             """
         })
     ],
-    columns: [StepColumn("‖∂L/∂h‖ before", table: "gradient-norm", format: .significant)],
+    columns: [StepColumn("‖∂L/∂h‖", table: "gradient-norm", format: .significant)],
     compared: [
-      ComparedNumber("gradient ratio", key: "gradient-norm-ratio") { try ratio($0, .validation) }
+      ComparedNumber("ratio", key: "gradient-norm-ratio") { try ratio($0, .validation) }
     ],
     figures: [.initialisation, .gradientNormRatio], use: .init(whileTraining: true, withBatchStatistics: true),
     remark: { tables in

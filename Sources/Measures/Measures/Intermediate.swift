@@ -65,9 +65,9 @@ public final class IntermediateScores: Measure {
           explanation: "What the readout of that epoch says of the state after each step.",
           quantity: Quantity("accuracy (%)", column: "accuracy", factor: 100)))
     ],
-    columns: [StepColumn("accuracy here", table: "intermediate", column: "accuracy", format: .percent)],
+    columns: [StepColumn("accuracy", table: "intermediate", column: "accuracy", format: .percent)],
     compared: [
-      ComparedNumber("first exit", key: "intermediate-first", format: .percent) {
+      ComparedNumber("first", key: "intermediate-first", format: .percent) {
         try $0.table("intermediate", .validation)?.presentNumbers("accuracy").first
       }
     ],

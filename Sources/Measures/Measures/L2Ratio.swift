@@ -39,7 +39,7 @@ public final class L2Ratio: Measure {
         isAlwaysShown: true,
         figures: [
           StepFigure(
-            name: "l2-ratio", title: "ℓ2 ratio of every step", quantities: [Quantity("‖F‖ / ‖h‖", band: "std")])
+            name: "l2-ratio", title: "ℓ2 ratio of every step", quantities: [Quantity("‖F‖ / ‖h‖")])
         ],
         columns: ViewColumn.statistic(),
         history: MeasureHistory(
@@ -47,12 +47,12 @@ public final class L2Ratio: Measure {
           explanation: "How far each step moves the hidden state, on logarithmic scales.",
           quantity: Quantity("‖F‖ / ‖h‖", isLogarithmic: true)))
     ],
-    columns: [StepColumn("ℓ2 ratio", table: "l2-ratio")],
+    columns: [StepColumn(table: "l2-ratio")],
     compared: [
-      ComparedNumber("largest ℓ2", key: "l2-ratio-largest") {
+      ComparedNumber("largest", key: "l2-ratio-largest") {
         try $0.table("l2-ratio", .validation)?.presentNumbers("mean").max()
       },
-      ComparedNumber("median ℓ2", key: "l2-ratio-median") { tables in
+      ComparedNumber("median", key: "l2-ratio-median") { tables in
         try tables.table("l2-ratio", .validation).map { median(try $0.presentNumbers("mean")) }
       },
     ],

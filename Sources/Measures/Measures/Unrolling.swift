@@ -336,22 +336,24 @@ public final class UnrolledSteps: Measure {
         values: [("mean", .decimal(4))]),
     ],
     compared: [
-      ComparedNumber("unroll α", key: "unrolling-scale") { tables in
+      ComparedNumber("α", key: "unrolling-scale") { tables in
         try tables.table("unrolling-steps", .validation)?.presentNumbers("scale").last
       },
       // The change of mean loss; behind another step than the last the readout's answer is not the trained network's.
-      ComparedNumber("its Δ loss", key: "unrolling-loss-change") { tables in
+      ComparedNumber("Δ loss", key: "unrolling-loss-change") { tables in
         guard let end = try Ends(tables, .validation), let before = end.trained else { return nil }
         return end.last.score.loss - before.score.loss
       },
     ],
     figures: [.unrollingSteps], use: .init(byDefault: false, canBeRecorded: false),
     remark: { tables in
-      guard let tried = tables["unrolling-scales"] else { return nil }
+      let fates = try Fate.all(in: tables, .validation).map { "unrolling \($0.way): it \($0.fate.sentence)" }
+      guard let tried = tables["unrolling-scales"] else { return fates.joined(separator: "\n") }
       let pairs = try zip(tried.numbers("scale"), tried.numbers("loss")).map {
         "\($0 ?? .nan): \(significant($1 ?? .nan))"
       }
-      return "mean train loss of the unrolled networks by scale: \(pairs.joined(separator: ", "))"
+      return (fates + ["mean train loss of the unrolled networks by scale: \(pairs.joined(separator: ", "))"])
+        .joined(separator: "\n")
     },
     sentence: sentence)
 
@@ -383,10 +385,56 @@ public final class UnrolledSteps: Measure {
         }
       text += "; scaling is \(verdict)"
     }
+    for (way, fate) in try Fate.all(in: tables, .validation) { text += "; \(way) it \(fate.sentence)" }
     guard let start = validation.trained?.score.accuracy else { return text + "." }
     let end = (scaled?.validation ?? validation).last.score.accuracy
     let way = end == start ? "stays at \(percent(start))" : "goes from \(percent(start)) to \(percent(end))"
     return "\(text). Validation accuracy \(scaled == nil ? "" : "with scaling ")\(way)."
+  }
+
+  /// How far the added steps go, from the first to the last one.
+  public enum Fate: Equatable, Sendable {
+    /// ‖αF‖ grows more than tenfold, or to a value that is not a finite number.
+    case explodes(growth: Double)
+    /// ‖αF‖ shrinks to less than a tenth.
+    case settles(growth: Double)
+    /// ‖αF‖ stays between a tenth and ten times the first added step's.
+    case goesOn(growth: Double)
+
+    /// - Parameters:
+    ///   - first: ‖αF‖ of the first added step
+    ///   - last: ‖αF‖ of the last added step
+    public init(first: Double, last: Double) {
+      let growth = last / first
+      // A quotient that is not a number is that of values that overflowed.
+      self =
+        !(growth <= 10) ? .explodes(growth: growth) : growth < 0.1 ? .settles(growth: growth) : .goesOn(growth: growth)
+    }
+
+    /// The fate in words, with the numbers that decide it.
+    var sentence: String {
+      func change(_ growth: Double) -> String {
+        "‖αF‖ of the last added step is \(significant(growth)) times the first's"
+      }
+      return switch self {
+      case .explodes(let growth): "explodes (\(change(growth)))"
+      case .settles(let growth): "settles (\(change(growth)))"
+      case .goesOn(let growth): "neither explodes nor settles (\(change(growth)))"
+      }
+    }
+
+    /// The fate of each way of repeating that has two added steps or more.
+    static func all(in tables: MeasuredTables, _ split: Split) throws -> [(way: String, fate: Fate)] {
+      let rows = try tables.rows(of: StepRow.self, in: "unrolling-steps", split)
+        .filter { $0.repetition > 0 && $0.quantity == Quantity.distance.rawValue }
+      var ways: [String] = []
+      for row in rows where !ways.contains(row.way) { ways.append(row.way) }
+      return ways.compactMap { way in
+        let norms = rows.filter { $0.way == way }.sorted { $0.place < $1.place }.map(\.statistic.mean)
+        guard norms.count > 1 else { return nil }
+        return (way, Fate(first: norms[0], last: norms[norms.count - 1]))
+      }
+    }
   }
 
   /// The scores of all examples at both ends of the added steps.
