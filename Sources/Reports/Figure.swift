@@ -102,8 +102,10 @@ public struct Figure: Equatable, Sendable {
 
   /// Points that belong together.
   public struct Series: Equatable, Sendable {
-    /// The name in the legend.
+    /// The name in the legend; empty for none.
     public var label: String
+    /// Whether the series is a line that others are to be compared with, and not a curve of its own.
+    public var isReference = false
     /// The style of the line and of the markers.
     public var style: Style
     /// The points, in the order in which the line joins them.
@@ -162,13 +164,14 @@ public struct Figure: Equatable, Sendable {
     public var filled: Bool
     /// Whether a line joins the points.
     public var hasLine: Bool
+    /// Whether the line is thin and pale, so that other lines stand out.
+    public var isThin: Bool
     /// Whether the points' spread is drawn.
     public var hasBand: Bool
 
     public init(
       colour: String, dash: Dash = .solid, marker: Marker = .none, markerInterval: Int = 1, filled: Bool = true,
-      hasLine: Bool = true,
-      hasBand: Bool = true
+      hasLine: Bool = true, isThin: Bool = false, hasBand: Bool = true
     ) {
       self.colour = colour
       self.dash = dash
@@ -176,6 +179,7 @@ public struct Figure: Equatable, Sendable {
       self.markerInterval = markerInterval
       self.filled = filled
       self.hasLine = hasLine
+      self.isThin = isThin
       self.hasBand = hasBand
     }
   }
@@ -205,7 +209,8 @@ extension Figure {
   var legendEntries: [LegendEntry] {
     var entries = legend ?? []
     if legend == nil {
-      for series in panels.flatMap(\.series) where !entries.contains(where: { $0.label == series.label }) {
+      for series in panels.flatMap(\.series)
+      where !series.label.isEmpty && !entries.contains(where: { $0.label == series.label }) {
         entries.append(LegendEntry(series.label, style: series.style))
       }
     }

@@ -1,3 +1,5 @@
+import ResLensSupport
+
 /// Where a figure's legend and panels lie. gnuplot measures in fractions of the picture from its lower left corner.
 struct Layout {
   static let width = 960
@@ -16,7 +18,7 @@ struct Layout {
 
   init(_ figure: Figure) {
     self.figure = figure
-    let rows = Self.rows(of: figure.legendEntries)
+    let rows = Self.rows(of: Self.shortened(figure.legendEntries))
     legendHeight = 6 + 20 * rows.count
     let isTitled = figure.panels.contains { !$0.title.isEmpty }
     let isDivided = figure.panels.contains { $0.spans.count > 1 }
@@ -89,11 +91,10 @@ struct Layout {
     return rows
   }
 
-  private static func width(of entry: Figure.LegendEntry) -> Int {
-    sample + 36 + Int(6.6 * Double(entry.shownLabel.count))
-  }
-}
+  private static func width(of entry: Figure.LegendEntry) -> Int { sample + 36 + Int(6.6 * Double(entry.label.count)) }
 
-extension Figure.LegendEntry {
-  var shownLabel: String { label.abbreviated(to: 48) }
+  /// The entries with labels that fit, and that differ where they differed.
+  private static func shortened(_ entries: [Figure.LegendEntry]) -> [Figure.LegendEntry] {
+    zip(entries, distinctNames(entries.map(\.label), length: 48)).map { .init($1, style: $0.style) }
+  }
 }

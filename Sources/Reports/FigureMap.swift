@@ -81,7 +81,7 @@ extension Figure {
       : ["#1b4f9c", "#4f8fd0", "#9fbfdc", "#cfcfcf", "#e3a78f", "#d4604a", "#a3172b"]
     let stops = palette.enumerated().map { "\($0) '\($1)'" }.joined(separator: ", ")
     return [
-      "set palette maxcolors 128 defined (\(stops))",
+      "set palette maxcolors 48 defined (\(stops))",
       "set cbrange [\(range.lowerBound):\(range.upperBound)]",
       "set cblabel \(literal(map.colour.label)) offset 0.3, 0",
       map.colour.scale == .logarithmic ? "set logscale cb" : "unset logscale cb",

@@ -1,15 +1,22 @@
 import Foundation
+import ResLensSupport
 
 extension Figure {
-  /// A gnuplot script that draws `NAME.svg`. It holds the places of all points; the numbers that they were made of stand
-  /// in `NAME.csv`.
+  /// A gnuplot script that draws `NAME.svg`, or `NAME.png` or `NAME.pdf` where `format` says so. It holds the places of all
+  /// points; the numbers that they were made of stand in `NAME.csv`.
   public var script: String {
     let layout = Layout(self)
     var script = [
       "# Draws \(name).svg:  gnuplot \(name).gp    (\(name).csv has the numbers as a table)",
-      "set terminal svg size \(Layout.width),\(layout.height) dynamic noenhanced font 'sans-serif,13' linewidth 1.2",
+      "# Other formats:  gnuplot -e \"format = 'pdf'\" \(name).gp    (or 'png')",
+      "if (!exists('format')) format = 'svg'",
+      "if (format eq 'svg') set terminal svg size \(Layout.width),\(layout.height) dynamic font 'sans-serif,13' linewidth 1.2",
+      "if (format eq 'png') set terminal pngcairo size \(2 * Layout.width),\(2 * layout.height) "
+        + "font 'sans-serif,10' fontscale 2 linewidth 2.4 pointscale 2",
+      "if (format eq 'pdf') set terminal pdfcairo size \(Double(Layout.width) / 96)in,\(Double(layout.height) / 96)in "
+        + "font 'sans-serif,10' linewidth 1.2",
       "set encoding utf8",
-      "set output \(literal(name + ".svg"))",
+      "set output \(literal(name + ".")).format",
       "set datafile separator ','",
     ]
     script += ["$points << END"] + points + ["END"]
@@ -24,17 +31,21 @@ extension Figure {
       "set grid ytics linecolor rgb '#a0808080' linewidth 0.6",
       "set multiplot",
     ].compactMap { $0 }
+    let titles = distinctNames(panels.map(\.title), length: 90 / columns)
     var curve = 1
     for (index, panel) in panels.enumerated() {
       script += ["", "# panel \(index + 1)"]
       script += layout.margins(of: index)
-      script += axes(of: panel)
+      script += axes(of: panel, title: titles[index])
       script += index == 0 ? legend(layout) : []
       let series = panel.series.enumerated()
       var parts = [bands, lines].flatMap { part in series.flatMap { part($1, curve + $0) } }
       curve += panel.series.count
       if let map = panel.map {
-        script += colours(of: map) + [layout.bar(of: index)]
+        // Maps of one quantity share their colours, so one bar a row is enough.
+        let next = panels.indices.contains(index + 1) && (index + 1) % columns != 0 ? panels[index + 1].map : nil
+        let isRepeated = next?.colour.label == map.colour.label
+        script += colours(of: map) + [isRepeated ? "unset colorbox" : layout.bar(of: index)]
         parts.append(cells(curve: curve))
         curve += 1
       }
@@ -78,14 +89,14 @@ extension Figure {
     panel.y.scale == .logarithmic && y > 0 ? max(y - spread, y / 1000) : y - spread
   }
 
-  private func axes(of panel: Panel) -> [String] {
+  private func axes(of panel: Panel, title: String) -> [String] {
     let x = xRange(of: panel)
     let y = yRange(of: panel)
     var lines = [
       "unset arrow; unset label; unset logscale",
-      "set title \(literal(panel.title.abbreviated(to: 90 / columns))) offset 0, \(panel.spans.count > 1 ? 0.6 : -0.4)",
-      "set xlabel \(literal(panel.x.label)) offset 0, 0.4",
-      "set ylabel \(literal(panel.y.label)) offset 0.8, 0",
+      "set title \(literal(title)) noenhanced offset 0, \(panel.spans.count > 1 ? 0.6 : -0.4)",
+      "set xlabel \(subscripted(panel.x.label)) offset 0, 0.4",
+      "set ylabel \(subscripted(panel.y.label)) offset 0.8, 0",
       "set xrange [\(x.lowerBound):\(x.upperBound)]",
       "set yrange [\(y.lowerBound):\(y.upperBound)]",
       ticks("x", over: x, atMost: columns > 1 && panel.map != nil || columns > 2 ? 6 : 12),
@@ -107,7 +118,7 @@ extension Figure {
     }
     for span in panel.spans where panel.spans.count > 1 {
       let middle = (span.range.lowerBound + span.range.upperBound) / 2
-      lines.append("set label \(literal(span.label)) at first \(middle), graph 1.045 center font ',11'")
+      lines.append("set label \(literal(span.label)) at first \(middle), graph 1.045 center noenhanced font ',11'")
     }
     let values = panel.series.flatMap(\.points).map(\.y) + (panel.map?.cells.map(\.value) ?? [])
     if !values.contains(where: \.isFinite) {
@@ -131,14 +142,15 @@ extension Figure {
     let isDense = series.points.count > 24
     var parts: [String] = []
     if style.hasLine {
-      parts.append("$points using (x(\(curve))):3 with lines \(style.line(width: isDense ? 1.3 : 1.6)) notitle")
+      let width = style.isThin ? 0.6 : isDense ? 1.3 : 1.6
+      parts.append("$points using (x(\(curve))):3 with lines \(style.line(width: width)) notitle")
     }
     if style.marker != .none {
       let every = style.markerInterval > 1 ? " every \(style.markerInterval)" : ""
       let size = isDense && every.isEmpty ? 0.38 : 0.62
       parts.append("$points\(every) using (plain(\(curve))):3 with points \(style.points(size: size)) notitle")
     }
-    if series.points.contains(where: \.marked) {
+    if !style.isThin, series.points.contains(where: \.marked) {
       var diamond = style
       diamond.marker = .diamond
       parts.append("$points using (marked(\(curve))):3 with points \(diamond.points(size: 1.05)) notitle")
@@ -151,7 +163,7 @@ extension Figure {
     layout.legend.flatMap { entry, x, y in
       let height = layout.vertical(y)
       let at = { (pixels: Int) in "screen \(layout.horizontal(x + pixels)), screen \(height)" }
-      var lines = ["set label \(literal(entry.shownLabel)) at \(at(Layout.sample + 7)) left"]
+      var lines = ["set label \(literal(entry.label)) at \(at(Layout.sample + 7)) left noenhanced"]
       if entry.style.hasLine {
         lines.append("set arrow from \(at(0)) to \(at(Layout.sample)) nohead \(entry.style.line(width: 1.6))")
       }
@@ -179,26 +191,46 @@ extension Figure {
   private func yTicks(of panel: Panel, over range: ClosedRange<Double>) -> String {
     if !panel.y.names.isEmpty {
       return "set ytics (" + panel.y.names.enumerated().map { "\(literal($1)) \($0 + 1)" }.joined(separator: ", ") + ")"
+        + " noenhanced"
     }
     if panel.map != nil { return ticks("y", over: range, atMost: 12) }
-    return "set ytics " + (panel.y.scale == .logarithmic ? decadeTicks(over: range) : "autofreq")
+    return "set ytics " + (panel.y.scale == .logarithmic ? decadeTicks(over: range) : "\(evenStep(over: range))")
   }
+
+  /// The largest step of 1, 2 or 5 times a power of ten that puts four ticks or more on an axis.
+  func evenStep(over range: ClosedRange<Double>) -> Double {
+    func count(_ step: Double) -> Double {
+      (range.upperBound / step).rounded(.down) - (range.lowerBound / step).rounded(.up) + 1
+    }
+    let length = range.upperBound - range.lowerBound
+    guard length > 0, length.isFinite else { return 1 }
+    let decade = pow(10, log10(length).rounded(.down))
+    return [5, 2, 1, 0.5, 0.2, 0.1].map { $0 * decade }.first { count($0) >= Double(Self.leastTicks) } ?? length / 4
+  }
+
+  private static let leastTicks = 4
 
   /// Ticks of a logarithmic axis: 1, 2 and 5 times the powers of ten where gnuplot's own would be few, and even steps
   /// where those would be.
   func decadeTicks(over range: ClosedRange<Double>) -> String {
-    guard range.upperBound < 500 * range.lowerBound else { return "autofreq" }
+    guard range.upperBound < 1e4 * range.lowerBound else { return "autofreq" }
     let lowest = Int(log10(range.lowerBound).rounded(.down))
-    let values = (lowest...lowest + 4).flatMap { decade in [1.0, 2, 5].map { $0 * pow(10, Double(decade)) } }
+    let values = (lowest...lowest + 5).flatMap { decade in [1.0, 2, 5].map { $0 * pow(10, Double(decade)) } }
     var shown = values.filter { range.contains($0) }
-    if shown.count < 2 {
+    if shown.count < Self.leastTicks {
       // So little of a decade that even steps fit.
-      let step = niceStep(atLeast: (range.upperBound - range.lowerBound) / 6)
+      let step = evenStep(over: range)
       shown = stride(from: (range.lowerBound / step).rounded(.up) * step, through: range.upperBound, by: step).map {
         $0
       }
     }
     return "(\(shown.map { String(format: "%.3g", $0) }.joined(separator: ", ")))"
+  }
+
+  /// A label in which the letters and digits behind "_" stand below the line.
+  private func subscripted(_ label: String) -> String {
+    let escaped = label.replacing(/[\\{}^@&~]/) { "\\" + $0.output }
+    return literal(escaped.replacing(/_([A-Za-z0-9]+)/) { "_{\($0.output.1)}" })
   }
 
   /// gnuplot writes `]]>` into an SVG as it stands, where XML does not allow it.
@@ -216,7 +248,8 @@ extension Figure.Style {
       case .dotted: "(2,4)"
       }
     // gnuplot's SVG driver joins lines that differ in nothing but the dash into one path: they differ in width too.
-    return "linecolor rgb '\(colour)' linewidth \(dash == .solid ? width : width - 0.05) dashtype \(type)"
+    let shade = isThin ? "#90" + colour.dropFirst() : colour
+    return "linecolor rgb '\(shade)' linewidth \(dash == .solid ? width : width - 0.05) dashtype \(type)"
   }
 
   fileprivate func points(size: Double) -> String {

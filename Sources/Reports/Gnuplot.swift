@@ -35,9 +35,10 @@ public struct Gnuplot: Equatable, Sendable {
   }
 
   /// Runs a script in its own folder, and nothing from the user's own set-up before it.
-  public func draw(_ script: URL) throws(FileError) {
+  public func draw(_ script: URL, as format: Presentation.Format = .svg) throws(FileError) {
     let folder = script.deletingLastPathComponent()
-    let (status, output) = try run(["--default-settings", script.lastPathComponent], in: folder)
+    let choice = format == .svg ? [] : ["-e", "format = '\(format.rawValue)'"]
+    let (status, output) = try run(["--default-settings"] + choice + [script.lastPathComponent], in: folder)
     guard status == 0 else {
       throw FileError(
         path: script.lastPathComponent,

@@ -28,7 +28,7 @@ extension Section {
       illustrations: [
         Illustration(
           figures: [try ratioFigure(zip(groups, epochs).map { ($0, $1) })],
-          caption: "Logarithmic scales. \(seedsCaption(groups, of: " of the train curves"))")
+          caption: "Logarithmic scales. \(seedsCaption(groups))")
       ],
       tables: zip(groups, epochs).map { ratioTable($0, $1, captioned: runs.count > 1) })
   }
@@ -88,15 +88,13 @@ private func ratioFigure(_ groups: [(group: RunGroup, epochs: [Epochs])]) throws
     Figure.Panel(
       x: .init("epoch"), y: .init(label, scale: .logarithmic),
       series: groups.flatMap { group, epochs in
-        Split.allCases.map { split in
-          let dash: Figure.Dash = split == .train ? .solid : .dashed
-          let points = group.points(
-            of: epochs.flatMap { $0.norms(split) }.compactMap { epoch, norms in
-              value(norms).map { Figure.Point.place(epoch, $0) }
-            })
-          var style = group.style(dash, points: points.count)
-          style.hasBand = split == .train
-          return Figure.Series("\(group.label) \(split.rawValue)", style: style, points: points)
+        Split.allCases.flatMap { split in
+          let seeds = epochs.map { run in
+            run.norms(split).compactMap { epoch, norms in value(norms).map { Figure.Point.place(epoch, $0) } }
+          }
+          return group.series("\(group.label) \(split.rawValue)", of: seeds) {
+            group.style(split == .train ? .solid : .dashed, points: $0)
+          }
         }
       })
   }

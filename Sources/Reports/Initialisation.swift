@@ -103,7 +103,7 @@ extension Section {
           caption: """
             Train samples; logarithmic scales. Left: step 0 is what the stem makes. Right: below a rising step, the \
             gradient grows on its way back to the first block. Curves that coincide lie on one another. \
-            \(seedsCaption(groups, of: ""))
+            \(seedsCaption(groups))
             """)
       ], notes: without.map { run -> Markup in "<b>\(run.name)</b> was not measured as it was initialised." })
   }
@@ -113,11 +113,11 @@ private func initialisationFigure(_ groups: [RunGroup]) throws -> Figure {
   func panel(_ label: String, _ x: String, _ values: (Norms) -> [Norms.Step]) throws -> Figure.Panel {
     Figure.Panel(
       x: .init(x), y: .init(label, scale: .logarithmic),
-      series: try groups.map { group in
-        let points = try group.points { run in
+      series: try groups.flatMap { group in
+        let seeds = try group.runs.map { run in
           try run.initialNorms.map(values)?.map { Figure.Point.place($0.number, $0.norm.mean) } ?? []
         }
-        return Figure.Series(group.label, style: group.style(.solid, points: points.count), points: points)
+        return group.series(group.label, of: seeds) { group.style(.solid, points: $0) }
       })
   }
   var data = FigureData()

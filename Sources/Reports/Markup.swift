@@ -7,6 +7,12 @@ struct Markup: ExpressibleByStringInterpolation, Equatable {
   /// Takes text that is markup already.
   init(verbatim text: String) { self.text = text }
 
+  /// Text in which the letters and digits behind "_" stand below the line.
+  init(subscripted text: String) {
+    let escaped: Markup = "\(text)"
+    self.text = escaped.text.replacing(/_([A-Za-z0-9]+)/) { "<sub>\($0.output.1)</sub>" }
+  }
+
   init(stringInterpolation: StringInterpolation) { text = stringInterpolation.text }
 
   static func + (left: Markup, right: Markup) -> Markup { Markup(verbatim: left.text + right.text) }

@@ -27,14 +27,18 @@ struct Page {
 
   private func summary() throws -> Markup {
     let paragraphs = try report.runs.map { run -> Markup in
-      let text = try Summary(run: run, measures: report.measures).sentences.joined(separator: " ")
-      return report.runs.count > 1 ? "<p><b>\(run.name)</b>. \(text)</p>" : "<p>\(text)</p>"
+      let items = try Summary(run: run, measures: report.measures).sentences.map { item -> Markup in "<li>\(item)</li>"
+      }
+      let name: Markup = report.runs.count > 1 ? "<p><b>\(run.name)</b></p>" : ""
+      return "\(name)<ul>\(items)</ul>"
     }
+    let hasSeeds = RunGroup.all(of: report.runs).contains { $0.runs.count > 1 }
+    let seeds: Markup = hasSeeds ? "<p class=\"note\">\(Section.meanOverSeeds)</p>" : ""
     let rule: Markup = "<p class=\"note\">\(Summary.rule)</p>"
-    guard report.runs.count > 3 else { return "<div class=\"summary\">\(paragraphs)\(rule)</div>" }
+    guard report.runs.count > 3 else { return "<div class=\"summary\">\(paragraphs)\(rule)</div>\(seeds)" }
     return """
       <details class="summary"><summary>Sentences about the numbers of each of the \(report.runs.count) runs</summary>
-      \(paragraphs)\(rule)</details>
+      \(paragraphs)\(rule)</details>\(seeds)
       """
   }
 }

@@ -16,6 +16,8 @@ public struct ReportedRun: Equatable, Sendable {
   public var epochs: [EpochRecord]
   /// nil where the run has not been measured.
   public var measures: MeasureResults?
+  /// The measures with batch normalisation by each batch's own statistics; nil where there are none.
+  public var batchMeasures: MeasureResults?
   /// The results recorded during training: one entry for each measured epoch, in order. Epoch 0 is the initialised
   /// network.
   public var history: [MeasureResults]
@@ -63,14 +65,19 @@ public struct Report: Sendable {
   public var runs: [ReportedRun]
   /// The descriptions of all measures, in the order of the page.
   public var measures: [MeasureDescription]
+  /// How pictures are drawn.
+  public var presentation: Presentation
 
-  public init(title: String, runs: [ReportedRun], measures: [MeasureDescription]) {
+  public init(
+    title: String, runs: [ReportedRun], measures: [MeasureDescription], presentation: Presentation = Presentation()
+  ) {
     self.title = title
     self.runs = runs
     self.measures = measures
+    self.presentation = presentation
   }
 
-  /// Writes the page, and beside it a folder with each figure's `.csv`, `.gp` and `.svg`: `report-figures` beside
+  /// Writes the page, and beside it a folder with each figure's `.csv`, `.gp` and pictures: `report-figures` beside
   /// `report.html`, so that several pages can lie in one folder.
   ///
   /// Everything is made in a hidden folder beside the page and moved into place at the end, the page last. Where making
@@ -82,8 +89,9 @@ public struct Report: Sendable {
     if FileManager.default.fileExists(atPath: html.path, isDirectory: &isDirectory), isDirectory.boolValue {
       throw FileError(path: html.path, problem: "is a folder", remedy: "name a file, for instance report.html")
     }
-    let sections = try Section.all(of: runs, measures)
-    let staging = try Staging(in: html.deletingLastPathComponent(), figureFolder: figureFolder(of: html))
+    let sections = try Section.all(of: runs, measures, presentation)
+    let staging = try Staging(
+      in: html.deletingLastPathComponent(), figureFolder: figureFolder(of: html), formats: presentation.formats)
     defer { staging.discard() }
     let pictures = try Pictures(of: sections, staging, gnuplot)
     try staging.write(

@@ -32,10 +32,10 @@ struct RunGroup {
       let measured = runs.compactMap(\.measures)
       var label = label
       // Some seeds can still be training.
-      if measured.count < runs.count { label = "\(name) (\(measured.count) of \(runs.count) seeds)" }
-      guard runs.count > 1, let measures = try MeasureResults.mean(of: measured, called: label) else { return runs[0] }
+      if runs.count > 1, measured.count < runs.count { label = "\(name) (\(measured.count) of \(runs.count) seeds)" }
       var mean = runs[0]
       mean.name = label
+      guard runs.count > 1, let measures = try MeasureResults.mean(of: measured, called: label) else { return mean }
       mean.folders = runs.flatMap(\.folders)
       mean.measures = measures
       let epochs = Set(runs.flatMap(\.history).map(\.epoch)).sorted()
@@ -49,33 +49,51 @@ struct RunGroup {
   /// The name of the group in a picture, with the number of its runs if there are several.
   var label: String { runs.count == 1 ? name : "\(name) (\(runs.count) seeds)" }
 
-  /// The mean over the runs at each place that at least one of them has, with their standard deviation where they are
-  /// several.
-  func points(_ values: (ReportedRun) throws -> [(x: Double, y: Double)]) rethrows -> [Figure.Point] {
-    points(of: try runs.flatMap(values))
+  /// The mean over the runs at each place that at least one of them has, and behind it a thin line for each run where they
+  /// are several.
+  /// - Parameters:
+  ///   - label: the legend's name of the mean
+  ///   - seeds: the places of each run
+  ///   - style: the style of the mean's curve of so many points
+  func series(
+    _ label: String, of seeds: [[(x: Double, y: Double)]], style: (Int) -> Figure.Style
+  ) -> [Figure.Series] {
+    let mean = Self.means(of: seeds.flatMap { $0 })
+    let style = style(mean.count)
+    let lines =
+      seeds.count < 2
+      ? []
+      : seeds.map { places in
+        Figure.Series("", style: style.thin, points: places.map { .init(x: $0.x, y: $0.y) })
+      }
+    return lines + [Figure.Series(label, style: style, points: mean)]
   }
 
-  /// The mean of the places that have the same x, with their standard deviation where they are several. A number that is
-  /// not finite counts only where there is no other: it would take the whole place away.
-  func points(of places: [(x: Double, y: Double)]) -> [Figure.Point] {
+  /// The mean of the places that have the same x. A number that is not finite counts only where there is no other: it would
+  /// take the whole place away.
+  private static func means(of places: [(x: Double, y: Double)]) -> [Figure.Point] {
     let all = Dictionary(grouping: places, by: \.x).mapValues { $0.map(\.y) }
     return all.keys.sorted().compactMap { x in
       all[x].map { ys in
         let finite = ys.filter(\.isFinite)
-        let seeds = SeedStatistic(finite.isEmpty ? ys : finite)
-        return Figure.Point(x: x, y: seeds.mean, spread: seeds.deviation)
+        return Figure.Point(x: x, y: SeedStatistic(finite.isEmpty ? ys : finite).mean)
       }
     }
   }
 
-  /// The style of the group's curve among others: ten colours, and markers that differ where colours come again; about ten
-  /// markers on a curve.
+  /// The style of the group's curve among others; about ten markers on a curve.
   func style(_ dash: Figure.Dash, points: Int) -> Figure.Style {
-    let markers: [Figure.Marker] = [.circle, .square, .triangle, .pentagon, .diamond]
+    var style = Self.style(of: place)
+    (style.dash, style.markerInterval) = (dash, max(1, points / 10))
+    return style
+  }
+
+  /// The style of the curve of the group at an index: ten colours, and markers that differ where colours come again.
+  static func style(of place: Int) -> Figure.Style {
+    let markers: [Figure.Marker] = [.circle, .square, .triangle, .pentagon]
     let colours = Figure.palette
     return Figure.Style(
-      colour: colours[place % colours.count], dash: dash,
-      marker: markers[(place + place / colours.count) % markers.count], markerInterval: max(1, points / 10))
+      colour: colours[place % colours.count], marker: markers[(place + place / colours.count) % markers.count])
   }
 
   /// The cells that the rows of a figure's data begin with.
@@ -92,10 +110,9 @@ struct RunGroup {
   }
 }
 
-/// The meaning of a band where a curve is a mean over seeds.
-func seedsCaption(_ groups: [RunGroup], of curves: String) -> Markup {
-  groups.contains { $0.runs.count > 1 }
-    ? "A curve of several seeds is their mean; band: one standard deviation over seeds (n − 1)\(curves)." : ""
+/// The meaning of thin lines where a curve is a mean over seeds.
+func seedsCaption(_ groups: [RunGroup]) -> Markup {
+  groups.contains { $0.runs.count > 1 } ? "A curve of several seeds is their mean. Thin lines: the seeds." : ""
 }
 
 extension SeedStatistic {

@@ -26,24 +26,54 @@ struct Section {
 
   /// All sections of a report.
   /// - Parameter measures: all measures, in the order of the page
-  static func all(of runs: [ReportedRun], _ measures: [MeasureDescription]) throws -> [Section] {
+  static func all(
+    of runs: [ReportedRun], _ measures: [MeasureDescription], _ presentation: Presentation = Presentation()
+  ) throws -> [Section] {
     let propagation = [try initialisation(runs), try gradientRatio(runs)].compactMap { $0 }
     let trained = runs.filter(\.isTrained)
     guard !trained.isEmpty else { return propagation }
-    let shown = try RunGroup.all(of: trained).map { ShownRun(try $0.mean) }
+    let groups = RunGroup.all(of: trained)
+    let shown = try groups.map { try ShownRun($0) }
     var steps: [Section] = []
     for measure in measures {
       for view in measure.views where try view.isAlwaysShown || view.isMentioned(in: shown, of: measure) {
-        steps.append(try Section(view, of: measure, in: shown))
+        steps.append(try Section(view, of: measure, in: shown, presentation))
       }
     }
+    steps += try byBatchStatistics(groups, measures, presentation)
     for view in measures.flatMap(\.views) {
       if let section = try Section(historyOf: view, in: shown) { steps.append(section) }
     }
-    if shown.count < trained.count {
-      for index in steps.indices { steps[index].notes.append(meanOverSeeds) }
-    }
     return [training(trained)] + propagation + steps
+  }
+
+  /// The views that were measured with batch normalisation by each batch's own statistics too.
+  private static func byBatchStatistics(
+    _ groups: [RunGroup], _ measures: [MeasureDescription], _ presentation: Presentation
+  ) throws -> [Section] {
+    let shown = try groups.filter { $0.runs.contains { $0.batchMeasures != nil } }.map { group in
+      var group = group
+      group.runs = group.runs.filter { $0.batchMeasures != nil }
+      for index in group.runs.indices { group.runs[index].measures = group.runs[index].batchMeasures }
+      return try ShownRun(group)
+    }
+    return try measures.flatMap { measure in
+      try measure.views.filter { try $0.isMentioned(in: shown, of: measure) }.map { view in
+        var section = try Section(view, of: measure, in: shown, presentation)
+        section.id += "-batch"
+        section.title = "\(view.title.subject), by each batch’s own statistics"
+        section.text = [
+          "The same measure with batch normalisation by each batch’s own statistics, as while training."
+        ]
+        section.gaps = []
+        for illustration in section.illustrations.indices {
+          for figure in section.illustrations[illustration].figures.indices {
+            section.illustrations[illustration].figures[figure].name += "-batch"
+          }
+        }
+        return section
+      }
+    }
   }
 
   static let meanOverSeeds: Markup = """
@@ -70,8 +100,7 @@ struct Section {
           Illustration(
             figures: [trainingCurves(of: groups), learningRates(of: groups)],
             caption: """
-              \(seedsCaption(groups, of: groups.count > 3 ? "" : " of the validation curves")) Below: the learning rate \
-              of each epoch’s last step.
+              \(seedsCaption(groups)) Below: the learning rate of each epoch’s last step.
               """)
         ],
       gaps: runs.filter(\.epochs.isEmpty).map {
@@ -85,7 +114,10 @@ struct Section {
 
 extension Section {
   /// A view of a measure, of those runs that have it.
-  init(_ view: MeasureView, of measure: MeasureDescription, in runs: [ShownRun]) throws {
+  init(
+    _ view: MeasureView, of measure: MeasureDescription, in runs: [ShownRun],
+    _ presentation: Presentation = Presentation()
+  ) throws {
     let display = view.display
     id = view.id
     title = view.title
@@ -95,16 +127,20 @@ extension Section {
     func named(_ run: ShownRun, _ markup: Markup) -> Markup {
       isOneOfMany ? "<b>\(run.name)</b>. \(markup)" : markup
     }
-    var subjects = Subjects(runs: [], areNamed: isOneOfMany)
+    var subjects = Subjects(runs: [], presentation: presentation, areNamed: isOneOfMany)
     var (missing, sizes): ([ShownRun], [(name: String, sizes: SampleSizes)]) = ([], [])
-    for run in runs {
-      let absences = run.results?.absent.filter { view.isMeant(by: $0, of: measure) } ?? []
-      if !absences.isEmpty { notes.append(named(run, note(on: absences))) }
+    let allAbsences = runs.map { $0.results?.absent.filter { view.isMeant(by: $0, of: measure) } ?? [] }
+    // What all networks lack is said once.
+    let isSame = isOneOfMany && allAbsences.allSatisfy { $0 == allAbsences[0] }
+    if isSame, !allAbsences[0].isEmpty { notes.append("All networks: \(note(on: allAbsences[0]))") }
+    for (run, absences) in zip(runs, allAbsences) {
+      if !absences.isEmpty, !isSame { notes.append(named(run, note(on: absences))) }
       guard let tables = run.tables, try display.isPresent(in: tables) else {
         if absences.isEmpty { missing.append(run) }
         continue
       }
-      subjects.runs.append(.init(name: run.name, tables: tables))
+      subjects.runs.append(
+        .init(name: run.name, tables: tables, seeds: run.seeds, style: RunGroup.style(of: run.place)))
       if let remark = try display.remark(on: tables) { text.append(named(run, remark)) }
       if let remark = try view.remark?(tables) { text.append(named(run, Markup(verbatim: remark))) }
       sizes.append((run.name, try SampleSizes(display, tables, run.results)))
@@ -112,7 +148,7 @@ extension Section {
       if !table.text.isEmpty { self.tables.append(table) }
     }
     gaps =
-      missing.count > 3
+      missing.count > 3 || missing.count > 1 && missing.count == runs.count
       ? [Gap(measure, ofAll: missing)] : missing.map { Gap(measure, of: $0) }
     guard !subjects.runs.isEmpty else { return }
     text += SampleSizes.sentences(sizes)

@@ -12,6 +12,10 @@ struct ShownRun {
   let tables: MeasuredTables?
   /// The measured epochs of the training, in order.
   let epochs: [Epoch]
+  /// The tables of each seed, where this is the mean over several.
+  let seeds: [MeasuredTables]
+  /// The network's index among all of the page.
+  let place: Int
 
   /// The network as it was after one epoch.
   struct Epoch {
@@ -20,8 +24,12 @@ struct ShownRun {
     var tables: MeasuredTables
   }
 
-  init(_ run: ReportedRun) {
+  /// The mean over the seeds of a group.
+  init(_ group: RunGroup) throws {
+    let run = try group.mean
     name = run.name
+    place = group.place
+    seeds = group.runs.count > 1 ? group.runs.compactMap { $0.measures?.widest } : []
     folders = run.folders
     results = run.measures
     tables = run.measures?.widest
@@ -35,6 +43,7 @@ struct ShownRun {
 /// The measured runs that a figure shows.
 struct Subjects {
   var runs: [Subject]
+  var presentation = Presentation()
   /// Whether a panel says which run it shows. On a page about one run it does not; on a page about several it does, also
   /// where only one of them was measured.
   var areNamed: Bool
@@ -43,6 +52,42 @@ struct Subjects {
   struct Subject {
     var name: String
     var tables: MeasuredTables
+    /// The tables of each seed where `tables` are their mean.
+    var seeds: [MeasuredTables] = []
+    /// The style of the run's curves where runs share axes.
+    var style = Figure.Style.train
+  }
+
+  /// Whether the runs share axes.
+  var isOverlaid: Bool { presentation.isOverlaid(runs.count) }
+
+  /// The panels of a row where each run has its own: all in one row, as the paper has its four, or two in a row.
+  func columns(of panels: Int) -> Int { presentation.layout == .panels && panels <= 4 ? panels : min(2, panels) }
+
+  /// Half the height of the band around a mean; nil where it is not a finite number.
+  func spread(of statistic: Statistic) -> Double? {
+    let spread = presentation.band == .error ? statistic.estimate.margin : statistic.std
+    return spread.isFinite ? spread : nil
+  }
+
+  /// The meaning of bands over samples.
+  var bandCaption: Markup {
+    presentation.band == .error
+      ? "Band: two standard errors of the mean over samples." : "Band: one standard deviation over samples."
+  }
+
+  /// The meaning of the bands and of thin lines in a figure; empty where it has neither.
+  func caption(of figure: Figure) -> Markup {
+    let series = figure.panels.flatMap(\.series)
+    let hasSeeds = runs.contains { !$0.seeds.isEmpty }
+    var sentences: [Markup] = []
+    if series.contains(where: { $0.style.hasBand && $0.points.contains { $0.spread != nil } }) {
+      sentences.append(
+        hasSeeds && presentation.band == .error
+          ? "Band: two standard errors of the mean, over samples and over seeds." : bandCaption)
+    }
+    if series.contains(where: \.style.isThin) { sentences.append("Thin lines: the seeds.") }
+    return Markup(joining: sentences, by: " ")
   }
 
   /// The title of a panel that shows a run, or a part of it.

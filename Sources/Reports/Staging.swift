@@ -8,10 +8,13 @@ struct Staging {
   private let folder: URL
   /// The name of the figures' folder beside the pages.
   let figureFolder: String
+  /// The formats of the pictures besides SVG, which the pages show.
+  private let otherFormats: [Presentation.Format]
 
-  init(in target: URL, figureFolder: String) throws(FileError) {
+  init(in target: URL, figureFolder: String, formats: Set<Presentation.Format>) throws(FileError) {
     self.target = target
     self.figureFolder = figureFolder
+    otherFormats = formats.subtracting([.svg]).sorted { $0.rawValue < $1.rawValue }
     Leftovers.sweep(target, prefix: Self.prefix)
     folder = target.appendingPathComponent(Leftovers.name(Self.prefix))
     try Files.makeFolder(folder)
@@ -31,11 +34,15 @@ struct Staging {
     try write(figure.data.csv, as: figure.name + ".csv")
     try write(script, as: figure.name + ".gp")
     guard let gnuplot else { return nil }
+    for format in otherFormats {
+      try gnuplot.draw(folder.appendingPathComponent(figure.name + ".gp"), as: format)
+      try check(figure.name + "." + format.rawValue)
+    }
     if let drawn = earlier(figure.name, script: script) {
       try write(drawn, as: figure.name + ".svg")
       return drawn
     }
-    try gnuplot.draw(folder.appendingPathComponent(figure.name + ".gp"))
+    try gnuplot.draw(folder.appendingPathComponent(figure.name + ".gp"), as: .svg)
     return try picture(figure.name + ".svg")
   }
 
@@ -54,6 +61,17 @@ struct Staging {
     svg.trimmingCharacters(in: .whitespacesAndNewlines).hasSuffix("</svg>")
   }
 
+  /// - Throws: `FileError` where gnuplot left no picture, for instance because it cannot draw the format.
+  private func check(_ name: String) throws(FileError) {
+    let bytes =
+      try? FileManager.default.attributesOfItem(atPath: folder.appendingPathComponent(name).path)[.size] as? Int
+    guard bytes ?? 0 > 0 else {
+      throw FileError(
+        path: name, problem: "gnuplot drew no picture",
+        remedy: "use a gnuplot with the terminals pngcairo and pdfcairo, or leave this format out")
+    }
+  }
+
   /// Reads the picture that gnuplot drew. On a full disk gnuplot leaves half a picture and reports no error.
   private func picture(_ name: String) throws(FileError) -> String {
     let text = (try? String(contentsOf: folder.appendingPathComponent(name), encoding: .utf8)) ?? ""
@@ -69,11 +87,14 @@ struct Staging {
   /// none is left that shows other numbers than the `.csv` beside it.
   func publish(figures names: [String], pictures: Bool, pages: [String]) throws(FileError) {
     if !names.isEmpty { try Files.makeFolder(figures) }
+    let drawn = pictures ? [.svg] + otherFormats : []
     for name in names {
-      for suffix in [".csv", ".gp"] + (pictures ? [".svg"] : []) {
+      for suffix in [".csv", ".gp"] + drawn.map({ ".\($0.rawValue)" }) {
         try Files.move(folder.appendingPathComponent(name + suffix), to: figures.appendingPathComponent(name + suffix))
       }
-      if !pictures { try? FileManager.default.removeItem(at: figures.appendingPathComponent(name + ".svg")) }
+      for format in Presentation.Format.allCases where !drawn.contains(format) {
+        try? FileManager.default.removeItem(at: figures.appendingPathComponent("\(name).\(format.rawValue)"))
+      }
     }
     for page in pages {
       try Files.move(folder.appendingPathComponent(page), to: target.appendingPathComponent(page))

@@ -1,14 +1,16 @@
 import ResLensResults
 
 extension Figure.Style {
-  /// The style of train samples. It has no band: the band would lie on the validation samples' band, and two that overlap
-  /// hide the means.
+  /// The style of train samples. It has no band where both splits share axes: two bands that overlap hide the means.
   static let train = Figure.Style(colour: Figure.palette[0], marker: .circle, hasBand: false)
   /// The style of validation samples.
   static let validation = Figure.Style(colour: Figure.palette[1], dash: .dashed, marker: .square, filled: false)
 
   /// The same colour as a plain dotted line.
   var dotted: Figure.Style { Figure.Style(colour: colour, dash: .dotted) }
+
+  /// A thin line of the same colour, for one seed behind the mean over seeds.
+  var thin: Figure.Style { Figure.Style(colour: colour, dash: dash, isThin: true, hasBand: false) }
 }
 
 extension Split {
@@ -22,59 +24,107 @@ extension Quantity {
 }
 
 extension Figure {
-  /// A view's quantities over the steps. With one quantity there is a panel for each run; with several they stand side
-  /// by side, and each run has a row.
+  /// A view's quantities over the steps. Where networks share axes there is a panel for each split and quantity; else one
+  /// for each network and quantity. Several quantities stand side by side.
   /// - Throws: `TableError` where a table lacks a column of the description.
   init(_ figure: StepFigure, of view: MeasureView, _ subjects: Subjects) throws(TableError) {
+    let curves = StepCurves(view: view, band: subjects.presentation.band)
     var panels: [Panel] = []
-    var data = FigureData()
-    for run in subjects.runs {
-      for (column, quantity) in figure.quantities.enumerated() {
-        panels.append(
-          Panel(
-            title: column == 0 ? subjects.title(run.name) : "", x: .init(figure.axis), y: quantity.y,
-            series: try Self.series(quantity, of: view, run.tables), rules: quantity.rules,
-            spans: try Self.spans(of: view, run.tables)))
+    var legend: [LegendEntry]?
+    if subjects.isOverlaid {
+      legend = subjects.runs.map { LegendEntry($0.name, style: $0.style) }
+      for split in [Split.validation, .train] {
+        for (column, quantity) in figure.quantities.enumerated() {
+          var (series, spans): ([Series], [[Span]]) = ([], [])
+          for run in subjects.runs {
+            series += try curves.series(quantity, of: run, split, style: run.style)
+            spans.append(try curves.spans(run.tables))
+          }
+          // Networks of other depths have their stages elsewhere.
+          let areAlike = spans.allSatisfy { $0 == spans.first }
+          panels.append(
+            Panel(
+              title: column == 0 ? split.rawValue : "", x: .init(figure.axis), y: quantity.y, series: series,
+              rules: quantity.rules, spans: areAlike ? spans.first ?? [] : []))
+        }
       }
-      try data.add(run, view, figure.quantities)
+    } else {
+      for run in subjects.runs {
+        for (column, quantity) in figure.quantities.enumerated() {
+          var series: [Series] = []
+          for split in Split.allCases {
+            series += try curves.series(quantity, of: run, split, style: split.style)
+          }
+          panels.append(
+            Panel(
+              title: column == 0 ? subjects.title(run.name) : "", x: .init(figure.axis), y: quantity.y,
+              series: series.filter { !$0.isReference } + series.filter(\.isReference), rules: quantity.rules,
+              spans: try curves.spans(run.tables)))
+        }
+      }
     }
+    var data = FigureData()
+    for run in subjects.runs { try data.add(run, view, figure.quantities) }
     let isRow = figure.quantities.count > 1
     self.init(
       name: figure.name, title: figure.title, panels: panels,
-      columns: isRow ? figure.quantities.count : min(2, panels.count), panelHeight: isRow ? 220 : 250, data: data)
+      columns: isRow ? figure.quantities.count : subjects.isOverlaid ? 2 : subjects.columns(of: panels.count),
+      panelHeight: isRow ? 220 : 250, legend: legend, data: data)
   }
+}
 
-  /// A curve for each split, then the lines that they are to be compared with.
-  private static func series(
-    _ quantity: Quantity, of view: MeasureView, _ tables: MeasuredTables
-  ) throws(TableError) -> [Series] {
-    var (curves, lines): ([Series], [Series]) = ([], [])
-    for split in Split.allCases {
-      guard let rows = try StepRows(view, in: tables, split) else { continue }
-      let values = try rows.numbers(quantity.column)
-      // A deviation above its mean has no lower edge on a logarithmic axis.
-      let bands =
-        if let band = quantity.band, !quantity.isLogarithmic { try rows.numbers(band) } else { [Double?]() }
-      let points = rows.steps.indices.compactMap { index in
-        values[index].map { value in
-          Point(
-            x: Double(rows.steps[index]), y: quantity.factor * value,
-            spread: (bands.isEmpty ? nil : bands[index]).map { quantity.factor * $0 },
-            marked: tables.isMarked(rows.steps[index]))
-        }
-      }
-      curves.append(Series(split.rawValue, style: split.style, points: points))
-      guard let reference = quantity.reference, let value = try tables.value(of: quantity, split) else { continue }
-      let ends = [rows.steps[0], rows.steps[rows.steps.count - 1]].map(Double.init)
-      lines.append(
-        Series(
-          "\(split.rawValue), \(reference.label)", style: split.style.dotted,
-          points: [ends[0] - 0.5, ends[1] + 0.5].map { Point(x: $0, y: quantity.factor * value) }))
+/// Curves over the steps of a view.
+private struct StepCurves {
+  let view: MeasureView
+  let band: Presentation.Band
+
+  /// The curve of one split of a network, with its seeds as thin lines behind it, then the line that it is to be compared
+  /// with.
+  func series(
+    _ quantity: Quantity, of run: Subjects.Subject, _ split: Split, style: Figure.Style
+  ) throws(TableError) -> [Figure.Series] {
+    guard let rows = try StepRows(view, in: run.tables, split) else { return [] }
+    let label = split.rawValue
+    var (style, series): (Figure.Style, [Figure.Series]) = (style, [])
+    // Two standard errors are so narrow that the bands of both splits can be seen.
+    if band == .error { style.hasBand = true }
+    for seed in run.seeds {
+      guard let rows = try StepRows(view, in: seed, split) else { continue }
+      series.append(.init("", style: style.thin, points: try points(quantity, rows, seed, hasBand: false)))
     }
-    return curves + lines
+    series.append(.init(label, style: style, points: try points(quantity, rows, run.tables, hasBand: true)))
+    guard let reference = quantity.reference, let value = try run.tables.value(of: quantity, split) else {
+      return series
+    }
+    let ends = [rows.steps[0], rows.steps[rows.steps.count - 1]].map(Double.init)
+    var line = Figure.Series(
+      "\(label), \(reference.label)", style: style.dotted,
+      points: [ends[0] - 0.5, ends[1] + 0.5].map { .init(x: $0, y: quantity.factor * value) })
+    line.isReference = true
+    return series + [line]
   }
 
-  private static func spans(of view: MeasureView, _ tables: MeasuredTables) throws(TableError) -> [Span] {
+  private func points(
+    _ quantity: Quantity, _ rows: StepRows, _ tables: MeasuredTables, hasBand: Bool
+  ) throws(TableError) -> [Figure.Point] {
+    let estimates = try rows.estimates(quantity.column)
+    let deviations = band == .deviation ? try rows.deviations(of: quantity.column) : []
+    return rows.steps.indices.compactMap { index in
+      estimates[index].map { estimate in
+        // A deviation above its mean has no lower edge on a logarithmic axis.
+        let spread =
+          !hasBand || quantity.isLogarithmic && band == .deviation
+          ? nil : band == .deviation ? deviations[index] : estimate.margin
+        return Figure.Point(
+          x: Double(rows.steps[index]), y: quantity.factor * estimate.value,
+          spread: spread.flatMap { $0.isFinite && $0 > 0 ? abs(quantity.factor) * $0 : nil },
+          marked: tables.isMarked(rows.steps[index]))
+      }
+    }
+  }
+
+  /// The stages of the steps that a network has values for.
+  func spans(_ tables: MeasuredTables) throws(TableError) -> [Figure.Span] {
     var steps: Set<Int> = []
     for split in Split.allCases { steps.formUnion(try StepRows(view, in: tables, split)?.steps ?? []) }
     return stages(of: steps.sorted().map { ($0, tables.step(max(1, $0))?.stage) })

@@ -14,6 +14,8 @@ public struct StudyReport: Sendable {
   public var pages: [Page]
   /// The descriptions of all measures.
   public var measures: [MeasureDescription]
+  /// How pictures are drawn.
+  public var presentation: Presentation
 
   /// A study's page.
   public struct Page: Sendable {
@@ -31,10 +33,12 @@ public struct StudyReport: Sendable {
     public var runs: [ReportedRun]
     /// The table of errors; nil if the study has none.
     public var errors: ErrorTable?
+    /// Whether networks share axes where the report does not say; nil for shared axes up to six networks.
+    public var layout: Presentation.Layout?
 
     public init(
       name: String, title: String, findings: [Finding], notes: [String], figures: [FigureKind], runs: [ReportedRun],
-      errors: ErrorTable? = nil
+      errors: ErrorTable? = nil, layout: Presentation.Layout? = nil
     ) {
       self.name = name
       self.title = title
@@ -43,17 +47,20 @@ public struct StudyReport: Sendable {
       self.figures = figures
       self.runs = runs
       self.errors = errors
+      self.layout = layout
     }
   }
 
   public init(
-    title: String, notes: [String], verdictRules: String, pages: [Page], measures: [MeasureDescription]
+    title: String, notes: [String], verdictRules: String, pages: [Page], measures: [MeasureDescription],
+    presentation: Presentation = Presentation()
   ) {
     self.title = title
     self.notes = notes
     self.verdictRules = verdictRules
     self.pages = pages
     self.measures = measures
+    self.presentation = presentation
   }
 
   /// The file of the page of all studies.
@@ -62,17 +69,17 @@ public struct StudyReport: Sendable {
   static let figureFolder = "figures"
 
   /// Writes `index.html`, a page for each study, `findings.json`, a `.csv` of each table of errors, and `figures/` with
-  /// each figure's `.csv`, `.gp` and `.svg`. Pages of other studies that are there already stay, but are not in the index.
+  /// each figure's `.csv`, `.gp` and pictures. Pages of other studies that are there already stay, but are not in the index.
   /// - Returns: notes for the reader about what is missing, a line each
   /// - Throws: `FileError`, and `TableError` where a table lacks what a measure's description shows of it.
   public func write(to folder: URL, gnuplot: Gnuplot?) throws -> [String] {
     try Files.makeFolder(folder)
-    let staging = try Staging(in: folder, figureFolder: Self.figureFolder)
+    let staging = try Staging(in: folder, figureFolder: Self.figureFolder, formats: presentation.formats)
     defer { staging.discard() }
     var (names, files): ([String], [String]) = ([], [])
     var cards: [Markup] = []
     for page in pages {
-      let sections = try page.sections(measures)
+      let sections = try page.sections(measures, presentation)
       let pictures = try Pictures(of: sections, staging, gnuplot)
       names += pictures.names
       try staging.write(page.markup(of: self, sections, pictures).text, as: page.name + ".html")
@@ -141,17 +148,17 @@ private func badge(_ finding: Finding) -> Markup { badge(finding.verdict, findin
 extension StudyReport.Page {
   /// The sections of the page's figures, which are named after the page.
   /// - Parameter measures: the descriptions of all measures
-  func sections(_ measures: [MeasureDescription]) throws -> [Section] {
-    let groups = RunGroup.all(of: runs)
-    let means = try groups.map { ShownRun(try $0.mean) }
+  func sections(
+    _ measures: [MeasureDescription], _ presentation: Presentation = Presentation()
+  ) throws -> [Section] {
+    let means = try RunGroup.all(of: runs).map { try ShownRun($0) }
+    var presentation = presentation
+    presentation.layout = presentation.layout ?? layout
     return try figures.compactMap { kind -> Section? in
-      guard var section = try Section(kind, of: runs, means, measures) else { return nil }
+      guard var section = try Section(kind, of: runs, means, measures, presentation) else { return nil }
       // The study's own command makes what is missing, so no other command is named.
       section.notes += section.gaps.map { gap -> Markup in "\(gap.problem)." }
       section.gaps = []
-      if groups.contains(where: { $0.runs.count > 1 }), kind.isOfSteps {
-        section.notes.append(Section.meanOverSeeds)
-      }
       for illustration in section.illustrations.indices {
         for figure in section.illustrations[illustration].figures.indices {
           section.illustrations[illustration].figures[figure].name =
@@ -165,6 +172,8 @@ extension StudyReport.Page {
   func markup(of report: StudyReport, _ sections: [Section], _ pictures: Pictures) -> Markup {
     let table: Markup =
       if let errors { "<section id=\"errors\"><h2>Errors</h2>\(errors.markup)</section>" } else { "" }
+    let hasSeeds = RunGroup.all(of: runs).contains { $0.runs.count > 1 }
+    let seeds: Markup = hasSeeds ? "<p>\(Section.meanOverSeeds)</p>" : ""
     let trained: Markup = runs.isEmpty ? "" : factSection("What was trained, and how", runs)
     return document(
       title: title, figureFolder: StudyReport.figureFolder,
@@ -172,7 +181,7 @@ extension StudyReport.Page {
       <header>
       <p><a href="\(StudyReport.index)">\(report.title)</a></p>
       <h1>\(title)</h1>
-      <div class="summary">\((report.notes + notes).map { note -> Markup in "<p>\(note)</p>" })</div>
+      <div class="summary">\((report.notes + notes).map { note -> Markup in "<p>\(note)</p>" })\(seeds)</div>
       </header>
       \(findingSection(report.verdictRules))
       \(table)
@@ -227,13 +236,6 @@ extension StudyReport.Page {
   }
 }
 
-extension FigureKind {
-  /// Whether the figure is about steps, and so shows the mean over several seeds.
-  fileprivate var isOfSteps: Bool {
-    ![.errors, .training, .initialisation, .gradientNormRatio].contains(self)
-  }
-}
-
 extension Section {
   /// A figure of a study's page; nil where there is nothing to show, and for the table of errors, which is no section.
   /// - Parameters:
@@ -241,7 +243,8 @@ extension Section {
   ///   - means: the mean over each network's seeds
   ///   - measures: the descriptions of all measures
   init?(
-    _ kind: FigureKind, of runs: [ReportedRun], _ means: [ShownRun], _ measures: [MeasureDescription]
+    _ kind: FigureKind, of runs: [ReportedRun], _ means: [ShownRun], _ measures: [MeasureDescription],
+    _ presentation: Presentation = Presentation()
   ) throws {
     var section: Section?
     switch kind {
@@ -254,7 +257,7 @@ extension Section {
       let view = kind == .unrollingSteps ? FigureKind.unrolling.rawValue : kind.rawValue
       let shown = measures.lazy.flatMap { measure in measure.views.map { (measure: measure, view: $0) } }
       if let (measure, view) = shown.first(where: { $0.view.id == view }) {
-        section = try Section(view, of: measure, in: means)
+        section = try Section(view, of: measure, in: means, presentation)
         if [.unrolling, .unrollingSteps].contains(kind) {
           section?.illustrations.removeAll {
             $0.figures.contains { ($0.name == FigureKind.unrollingSteps.rawValue) != (kind == .unrollingSteps) }

@@ -19,6 +19,7 @@ let stylesheet: Markup = """
   code { font: .88em ui-monospace, "SF Mono", Menlo, Consolas, monospace; }
   .summary { border-left: 4px solid var(--link); background: var(--tint); padding: .9rem 1.1rem .3rem; font-size: 1.05rem; }
   .summary p { max-width: none; }
+  .summary ul { margin: 0 0 .7rem; padding-left: 1.2rem; } .summary li { margin: .2rem 0; }
   .note, figcaption, footer { color: var(--quiet); font-size: .875rem; }
   .gap { background: var(--warn); padding: .6rem .9rem; border-radius: 4px; }
   nav { display: flex; flex-wrap: wrap; gap: .3rem 1.2rem; margin-top: 1rem; font-size: .92rem; }
@@ -50,7 +51,7 @@ let stylesheet: Markup = """
   .finding { margin: 1.2rem 0; }
   .claims { padding-left: 0; list-style: none; } .claims li { margin: .25rem 0; max-width: 50rem; }
   .thumbs { display: flex; flex-wrap: wrap; gap: 1rem; }
-  .thumbs a { flex: 1 1 26rem; max-width: 46rem; } .thumb { width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px; }
+  .thumbs a { flex: 1 1 44rem; max-width: 60rem; } .thumb { width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px; }
   footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
   @media print {
     body { max-width: none; padding: 0; font-size: 10pt; }

@@ -79,7 +79,7 @@ func table(
   let caption: Markup = if let caption { "<caption>\(caption)</caption>" } else { "" }
   let group = groups.map { head, columns -> Markup in "<th scope=\"colgroup\" colspan=\"\(columns)\">\(head)</th>" }
   let groupRow: Markup = groups.isEmpty ? "" : "<tr class=\"groups\">\(group)</tr>"
-  let head = heads.map { head -> Markup in "<th scope=\"col\">\(head)</th>" }
+  let head = heads.map { head -> Markup in "<th scope=\"col\">\(Markup(subscripted: head))</th>" }
   let body = rows.map { row -> Markup in "<tr>\(row.map { cell -> Markup in "<td>\(cell)</td>" })</tr>" }
   return """
     <div class="scroll"><table>\(caption)<thead>\(groupRow)<tr>\(head)</tr></thead><tbody>

@@ -9,20 +9,21 @@ func trainingCurves(of groups: [RunGroup]) -> Figure {
   func panels(_ label: String, _ curves: [Curve]) -> [Figure.Panel] {
     let drawn = curves.map { curve in
       groups.map { group in
-        let points = group.points { run in run.epochs.map { Figure.Point.place($0.epoch, curve.value($0)) } }
-        var style = style(of: group, among: groups, curve.dash, points: points.count)
-        // Two bands that overlap hide the means: where both splits are in one panel, validation has it.
-        style.hasBand = isCrowded || curve.dash == .dashed
-        return Figure.Series("\(group.label) \(curve.split)", style: style, points: points)
+        let seeds = group.runs.map { run in run.epochs.map { Figure.Point.place($0.epoch, curve.value($0)) } }
+        return group.series("\(group.label) \(curve.split)", of: seeds) {
+          style(of: group, among: groups, curve.dash, points: $0)
+        }
       }
     }
-    let axis = Figure.Axis(label, scale: scale(of: drawn.flatMap { $0 }))
+    let axis = Figure.Axis(label, scale: scale(of: drawn.joined().flatMap { $0 }))
     guard isCrowded else {
       // A group's two curves one after the other.
-      let series = groups.indices.flatMap { group in drawn.map { $0[group] } }
+      let series = groups.indices.flatMap { group in drawn.flatMap { $0[group] } }
       return [Figure.Panel(x: .init("epoch"), y: axis, series: series)]
     }
-    return zip(curves, drawn).map { Figure.Panel(title: $0.split, x: .init("epoch"), y: axis, series: $1) }
+    return zip(curves, drawn).map {
+      Figure.Panel(title: $0.split, x: .init("epoch"), y: axis, series: $1.flatMap { $0 })
+    }
   }
   let legend =
     isCrowded
@@ -48,12 +49,13 @@ func trainingCurves(of groups: [RunGroup]) -> Figure {
 
 func learningRates(of groups: [RunGroup]) -> Figure {
   let runs = groups.flatMap(\.runs)
-  let series = groups.map { group in
-    let points = group.points { run in run.epochs.map { Figure.Point.place($0.epoch, $0.learningRate) } }
-    var style = style(of: group, among: groups, .solid, points: points.count)
-    style.hasBand = false
-    if groups.count == 1 { style.colour = Figure.ink }
-    return Figure.Series(group.label, style: style, points: points)
+  let series = groups.flatMap { group in
+    let seeds = group.runs.map { run in run.epochs.map { Figure.Point.place($0.epoch, $0.learningRate) } }
+    return group.series(group.label, of: seeds) { count in
+      var style = style(of: group, among: groups, .solid, points: count)
+      if groups.count == 1 { style.colour = Figure.ink }
+      return style
+    }
   }
   let axis = Figure.Axis("learning rate", scale: isStaircase(runs) ? .logarithmic : .linear)
   return Figure(

@@ -20,7 +20,7 @@ func unrollingPictures(of subjects: Subjects) throws -> [Picture] {
       caption: """
         Every step from the first of the repeated step’s stage, for each α of the added ones, which lie behind the \
         dashed line. The cosine loss is taken with the gradient from the unrolled network’s end, and with the gradient \
-        of the readout applied to the state before the step. \(Markup(verbatim: StepFigure.band))
+        of the readout applied to the state before the step. \(subjects.bandCaption)
         """, markedCaption: Markup(verbatim: StepFigure.gradientOfProjection)),
     Picture(
       figure: pathFigure(of: runs, subjects),
@@ -114,7 +114,7 @@ private func wayPanels(
               split.rawValue, style: split.style,
               points: run.unrolled.quantity(quantity.name, way, split).map { place, statistic in
                 .init(
-                  x: Double(place.place), y: statistic.mean, spread: statistic.std,
+                  x: Double(place.place), y: statistic.mean, spread: subjects.spread(of: statistic),
                   marked: run.unrolled.network.isMarked(place.step))
               })
           }, rules: quantity.rules, uprights: run.unrolled.uprights(way),

@@ -58,8 +58,9 @@ struct StepDisplay: ViewDisplay {
 
   func pictures(of subjects: Subjects) throws -> [Picture] {
     try view.figures.map { figure in
-      Picture(
-        figure: try Figure(figure, of: view, subjects), caption: Markup(verbatim: figure.caption),
+      let drawn = try Figure(figure, of: view, subjects)
+      return Picture(
+        figure: drawn, caption: "\(Markup(verbatim: figure.caption)) \(subjects.caption(of: drawn))",
         markedCaption: Markup(verbatim: figure.markedCaption))
     }
   }
@@ -107,6 +108,19 @@ struct StepRows {
     return order.map { numbers[$0] }
   }
 
+  /// The numbers of one column with their uncertainty, a step each; nil where a step has none.
+  /// - Throws: `TableError` where there is no such column.
+  func estimates(_ column: String) throws(TableError) -> [Estimate?] {
+    let estimates = try table.estimates(column)
+    return order.map { estimates[$0] }
+  }
+
+  /// The standard deviations over samples of one column, a step each; nil where a step, or the column, has none.
+  func deviations(of column: String) throws(TableError) -> [Double?] {
+    guard let deviation = table.deviationColumn(of: column) else { return order.map { _ in nil } }
+    return try numbers(deviation)
+  }
+
   /// The numbers of samples counted, a step each; empty where the table does not say.
   var sampleCounts: [Double] { (try? table.presentNumbers("count")) ?? [] }
 
@@ -115,14 +129,8 @@ struct StepRows {
   func cells(_ columns: [ViewColumn]) throws(TableError) -> [Int: [String]] {
     var cells: [Int: [String]] = [:]
     for column in columns {
-      let values = try numbers(column.column)
-      let deviations = if let deviation = column.deviation { try numbers(deviation) } else { [Double?]() }
-      for (index, step) in steps.enumerated() {
-        let deviation = deviations.isEmpty ? nil : deviations[index]
-        cells[step, default: []].append(
-          values[index].map { value in
-            column.format.text(value) + (deviation.map { " ± " + column.format.text($0) } ?? "")
-          } ?? "–")
+      for (estimate, step) in zip(try estimates(column.column), steps) {
+        cells[step, default: []].append(estimate.map { column.format.text($0) } ?? "–")
       }
     }
     return cells

@@ -129,7 +129,7 @@ public struct StepFigure: Sendable {
   public var markedCaption: String
 
   public init(
-    name: String, title: String, axis: String = "step", quantities: [Quantity], caption: String = StepFigure.band,
+    name: String, title: String, axis: String = "step", quantities: [Quantity], caption: String = "Means over samples.",
     markedCaption: String = "Diamonds: steps whose skip is a projection instead of the identity."
   ) {
     self.name = name
@@ -140,11 +140,6 @@ public struct StepFigure: Sendable {
     self.markedCaption = markedCaption
   }
 
-  /// The caption of a figure with bands.
-  public static let band = """
-    Band: one standard deviation over the validation samples to both sides of their mean, cut off where it would dwarf \
-    the means.
-    """
   /// The caption of marked steps where gradients are shown.
   public static let gradientOfProjection =
     "Diamonds: steps with a projection, where the gradient is the one with respect to the projection’s output."
@@ -156,8 +151,6 @@ public struct Quantity: Sendable {
   public var label: String
   /// The column of the values.
   public var column: String
-  /// The column of half the height of the band around the curve; nil for no band.
-  public var band: String?
   /// What the values are multiplied by: 100 shows a share in per cent.
   public var factor: Double
   /// Whether the axis is logarithmic.
@@ -180,12 +173,11 @@ public struct Quantity: Sendable {
   }
 
   public init(
-    _ label: String, column: String = "mean", band: String? = nil, factor: Double = 1, isLogarithmic: Bool = false,
+    _ label: String, column: String = "mean", factor: Double = 1, isLogarithmic: Bool = false,
     bounds: ClosedRange<Double>? = nil, rules: [Double] = [], reference: Reference? = nil
   ) {
     self.label = label
     self.column = column
-    self.band = band
     self.factor = factor
     self.isLogarithmic = isLogarithmic
     self.bounds = bounds
@@ -224,48 +216,63 @@ public enum NumberFormat: Sendable {
   /// A whole number.
   case count
 
-  /// The number as text.
+  /// The number as text, with its unit.
   public func text(_ value: Double) -> String {
+    if case .percent = self { return ResLensSupport.percent(value) }
+    return bareText(value)
+  }
+
+  /// The number as text without its unit, for a column whose head has it.
+  public func bareText(_ value: Double) -> String {
     switch self {
     case .decimal(let digits): readable(value, digits)
     case .significant: ResLensSupport.significant(value)
-    case .percent: ResLensSupport.percent(value)
+    case .percent: ResLensSupport.decimal(100 * value, 2)
     case .count: ResLensSupport.decimal(value, 0)
     }
   }
+
+  /// The number with two standard errors, for instance "0.1234 ± 0.0021"; without them where they are not known.
+  public func text(_ estimate: Estimate) -> String {
+    guard estimate.standardError > 0, estimate.margin.isFinite else { return text(estimate.value) }
+    return bareText(estimate.value) + " ± " + text(estimate.margin)
+  }
+
+  /// The unit that the format itself gives to a number; nil for none.
+  public var unit: String? { if case .percent = self { "%" } else { nil } }
 }
 
-/// A column of a report's table of numbers: a value, and where it has one its deviation.
+/// A column of a report's table of numbers. Where the uncertainty of the numbers is known, two standard errors stand behind
+/// them as "± …".
 public struct ViewColumn: Sendable {
   /// The head of the column.
   public var head: String
-  /// The column of the table that holds the values.
+  /// The column of the table that holds the numbers.
   public var column: String
-  /// The column of their standard deviations, shown as "± …"; nil for none.
-  public var deviation: String?
   /// How the numbers are written.
   public var format: NumberFormat
 
-  public init(_ head: String, column: String, deviation: String? = nil, format: NumberFormat = .decimal(4)) {
+  public init(_ head: String, column: String, format: NumberFormat = .decimal(4)) {
     self.head = head
     self.column = column
-    self.deviation = deviation
     self.format = format
   }
 
   /// The columns of a table of `StepStatistic`.
   public static func statistic(_ format: NumberFormat = .decimal(4)) -> [ViewColumn] {
     [
-      ViewColumn("mean ± std", column: "mean", deviation: "std", format: format),
+      ViewColumn("mean", column: "mean", format: format),
+      ViewColumn("std", column: "std", format: format),
       ViewColumn("n", column: "count", format: .count),
     ]
   }
 }
 
-/// A column of the table that `reslens measure` prints: one number for each step, on validation samples.
+/// A column of the table that `reslens measure` prints: one number for each step, on validation samples. Its head is the
+/// measure's name.
 public struct StepColumn: Sendable {
-  /// The head of the column.
-  public var head: String
+  /// The quantity in a word or two, below the measure's name; empty where that says it.
+  public var quantity: String
   /// The table of the numbers.
   public var table: String
   /// The keys besides `split` and `step`, and their values.
@@ -276,10 +283,10 @@ public struct StepColumn: Sendable {
   public var format: NumberFormat
 
   public init(
-    _ head: String, table: String, selection: [String: Cell] = [:], column: String = "mean",
+    _ quantity: String = "", table: String, selection: [String: Cell] = [:], column: String = "mean",
     format: NumberFormat = .decimal(4)
   ) {
-    self.head = head
+    self.quantity = quantity
     self.table = table
     self.selection = selection
     self.column = column
@@ -308,10 +315,10 @@ public struct PrintedTable: Sendable {
   }
 }
 
-/// One number about a run in `reslens compare`.
+/// One number about a run in `reslens compare`. Its column's head is the measure's name.
 public struct ComparedNumber: Sendable {
-  /// The head of the column in the printed table.
-  public var head: String
+  /// The quantity in a word or two, below the measure's name.
+  public var quantity: String
   /// The name of the number in JSON and CSV.
   public var key: String
   /// How the number is written.
@@ -320,10 +327,10 @@ public struct ComparedNumber: Sendable {
   public var value: @Sendable (MeasuredTables) throws -> Double?
 
   public init(
-    _ head: String, key: String, format: NumberFormat = .significant,
+    _ quantity: String, key: String, format: NumberFormat = .significant,
     value: @escaping @Sendable (MeasuredTables) throws -> Double?
   ) {
-    self.head = head
+    self.quantity = quantity
     self.key = key
     self.format = format
     self.value = value
@@ -334,8 +341,8 @@ extension ViewColumn {
   /// The columns of a table of `StepScore`.
   public static let score = [
     ViewColumn("accuracy", column: "accuracy", format: .percent),
-    ViewColumn("loss ± std", column: "loss", deviation: "loss_std"),
-    ViewColumn("entropy ± std", column: "entropy", deviation: "entropy_std"),
+    ViewColumn("loss", column: "loss"),
+    ViewColumn("entropy", column: "entropy"),
     ViewColumn("n", column: "count", format: .count),
   ]
 }

@@ -29,8 +29,11 @@ public struct Table: Codable, Equatable, Sendable {
 
     /// The unit of columns that count samples.
     public static let samples = "samples"
-    /// The name of the column with the standard deviation over runs.
+    /// The name of the column with the standard deviation over runs of the first value that has an uncertainty; that of
+    /// another one begins with its name.
     static let spread = "spread"
+    /// The name of the column with the number of runs.
+    static let runs = "runs"
   }
 
   /// - Throws: `TableError` for anything that `problem` reports.
@@ -152,8 +155,9 @@ public struct Table: Codable, Equatable, Sendable {
   /// The mean of each value over one key, for every combination of the other keys, in the order in which these first
   /// come. Counts of samples are rounded to whole numbers. A row without a number counts in no mean.
   ///
-  /// Two columns are added: `runs`, the number of rows of the group, those without a number included, and `spread`,
-  /// the standard deviation (n − 1) of the first value over them; it is missing where there is one row.
+  /// Columns are added: `runs`, the number of rows of the group, those without a number included, and the standard deviation
+  /// (n − 1) over them of every value that has an uncertainty over samples, or of the first value where none has. It is
+  /// called `spread` for the first of these and `NAME_spread` for another one, and is missing where there is one row.
   /// - Throws: `TableError` where there is no such key, or where the table has a column `runs` or `spread` already.
   public func mean(over key: String) throws(TableError) -> Table {
     let left = try index(ofKey: key)
@@ -167,7 +171,8 @@ public struct Table: Codable, Equatable, Sendable {
     }
     var table = self
     table.keys.remove(at: left)
-    table.values += [Column("runs"), Column(Column.spread, unit: values.first?.unit)]
+    let uncertain = uncertainValues
+    table.values += [Column(Column.runs)] + uncertain.map { Column(spreadColumn(of: $0.name), unit: $0.unit) }
     table.rows = order.map { group in
       let members = groups[group] ?? []
       let means = values.indices.map { column -> Cell in
@@ -176,8 +181,11 @@ public struct Table: Codable, Equatable, Sendable {
         let mean = numbers.reduce(0, +) / Double(numbers.count)
         return .number(values[column].unit == Column.samples ? mean.rounded() : mean)
       }
-      let spread = SeedStatistic(members.compactMap { $0.first?.number }).deviation
-      return group + means + [.number(Double(members.count)), spread.map { .number($0) } ?? .missing]
+      let spreads = uncertain.map { value -> Cell in
+        let index = values.firstIndex(of: value) ?? 0
+        return SeedStatistic(members.compactMap { $0[index].number }).deviation.map { .number($0) } ?? .missing
+      }
+      return group + means + [.number(Double(members.count))] + spreads
     }
     return try table.checked()
   }
@@ -244,7 +252,7 @@ extension Table: Checked {
     for (column, value) in zip(keys.count..., values) {
       for case .number(let number) in rows.map({ $0[column] }) {
         // The spread of a number of samples over runs has a fraction.
-        let isCount = value.unit == Column.samples && value.name != Column.spread
+        let isCount = value.unit == Column.samples && !value.name.hasSuffix(Column.spread)
         if isCount, !(0...1e12).contains(number) || number != number.rounded() {
           return "\(value.name) \(number) is not a number of samples"
         }

@@ -60,6 +60,17 @@ public final class DataSources {
     return dataset
   }
 
+  /// A text that names CIFAR-10 or CIFAR-100, with the names of the data sets that are used in their place.
+  public func naming(_ text: String) throws -> String {
+    var text = text
+    for kind in CIFAR.allCases {
+      guard let source = sources[kind.rawValue], try load(source).name != kind.rawValue else { continue }
+      // "CIFAR-10" is the beginning of "CIFAR-100".
+      text = text.replacing(try Regex("\(kind.rawValue.uppercased())(?![0-9])"), with: try load(source).name)
+    }
+    return text
+  }
+
   /// The data sets that replace those of the paper that studies asked for, one sentence for each.
   public var substitutions: [String] {
     asked.sorted().compactMap { name in

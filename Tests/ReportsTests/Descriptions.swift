@@ -20,7 +20,7 @@ enum Descriptions {
         id: "size", table: "size", title: "Size: how large is a step?", definition: "<b>|F|</b>, a made-up number.",
         place: "Fig. 2", finding: "small &amp; falling.", isAlwaysShown: true,
         figures: [
-          StepFigure(name: "size", title: "Size of every step", quantities: [Quantity("|F|", band: "std")])
+          StepFigure(name: "size", title: "Size of every step", quantities: [Quantity("|F|")])
         ], columns: ViewColumn.statistic(),
         history: MeasureHistory(
           title: "Size over training: which steps grow?", explanation: "The size, on logarithmic scales.",
@@ -50,7 +50,7 @@ enum Descriptions {
         ],
         columns: [
           ViewColumn("accuracy", column: "accuracy", format: .percent),
-          ViewColumn("loss ± std", column: "loss", deviation: "loss_std"),
+          ViewColumn("loss", column: "loss"),
           ViewColumn("n", column: "count", format: .count),
         ],
         history: MeasureHistory(
@@ -77,7 +77,7 @@ enum Descriptions {
         definition: "The slope.", place: "Fig. 4", finding: "negative.", isAlwaysShown: true,
         figures: [
           StepFigure(
-            name: "slope", title: "Slope of every step", quantities: [Quantity("slope", band: "std", rules: [0])],
+            name: "slope", title: "Slope of every step", quantities: [Quantity("slope", rules: [0])],
             markedCaption: StepFigure.gradientOfProjection)
         ], columns: ViewColumn.statistic(),
         history: MeasureHistory(
@@ -90,7 +90,7 @@ enum Descriptions {
         figures: [
           StepFigure(
             name: "slope-readout", title: "Slope by the readout, last stage",
-            quantities: [Quantity("slope, readout", band: "std", rules: [0])])
+            quantities: [Quantity("slope, readout", rules: [0])])
         ], columns: ViewColumn.statistic(),
         history: MeasureHistory(
           title: "Slope by the readout over training: the last stage", explanation: "By the readout.",
@@ -108,8 +108,8 @@ enum Descriptions {
           StepFigure(
             name: "expansion", title: "Change and term",
             quantities: [
-              Quantity("change", column: "change", band: "change_std", rules: [0]),
-              Quantity("term", column: "term", band: "term_std", rules: [0]),
+              Quantity("change", column: "change", rules: [0]),
+              Quantity("term", column: "term", rules: [0]),
             ]),
           StepFigure(
             name: "expansion-share", title: "Share of the term",
@@ -119,7 +119,7 @@ enum Descriptions {
             ], caption: "Ratios beyond −1 and 3 are cut off."),
         ],
         columns: [
-          ViewColumn("change ± std", column: "change", deviation: "change_std"),
+          ViewColumn("change", column: "change"),
           ViewColumn("ratio", column: "ratio", format: .decimal(3)),
           ViewColumn("n", column: "count", format: .count),
         ],
@@ -189,7 +189,7 @@ enum Descriptions {
         figures: [
           StepFigure(
             name: "activation-norm", title: "Norm of h", axis: "after step",
-            quantities: [Quantity("‖h‖", band: "std", isLogarithmic: true)])
+            quantities: [Quantity("‖h‖", isLogarithmic: true)])
         ], columns: ViewColumn.statistic(.significant),
         history: MeasureHistory(
           title: "Activation norm over training: how large does h become?", explanation: "On logarithmic scales.",

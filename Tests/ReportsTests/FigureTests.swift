@@ -197,6 +197,16 @@ private func fields(_ csv: String) -> [[String]] {
     let one = figure([1])
     #expect(one.decadeTicks(over: 0.15...7) == "(0.2, 0.5, 1, 2, 5)")
     #expect(one.decadeTicks(over: 1e-3...1e9) == "autofreq")
-    #expect(one.decadeTicks(over: 164...314) == "(200, 250, 300)")
+    #expect(one.decadeTicks(over: 164...314) == "(180, 200, 220, 240, 260, 280, 300)")
+  }
+
+  @Test("puts four ticks or more on an axis, at even numbers") func ticks() {
+    let one = figure([1])
+    for range in [0.0...1, -0.013...0.002, 3...1234, -7e-9...5e-9, 0.96...1.01, -100 ... -99.9] {
+      let step = one.evenStep(over: range)
+      let count = (range.upperBound / step).rounded(.down) - (range.lowerBound / step).rounded(.up) + 1
+      #expect(count >= 4 && count <= 12, "\(range): \(step)")
+    }
+    #expect(one.evenStep(over: 0...1) == 0.2 && one.evenStep(over: 1...1) == 1)
   }
 }

@@ -103,13 +103,28 @@ import Testing
     #expect(!text.contains("a jump behind epoch 0"))
   }
 
-  @Test("gives a band on a logarithmic axis an edge, however wide it is") func logarithmicBand() throws {
+  @Test("draws seeds as thin lines behind their mean") func seeds() throws {
     let runs = [try run("a-0", group: "a", growth: 1.1), try run("a-1", group: "a", growth: 4)]
     let figure = try #require(try Section.all(of: runs).first { $0.id == "initialisation" }?.figures.first)
+    let series = figure.panels[0].series
+    #expect(series.map(\.style.isThin) == [true, true, false] && series.map(\.label) == ["", "", "a (2 seeds)"])
+    for point in series[2].points {
+      let (first, second) = (series[0].points[Int(point.x)].y, series[1].points[Int(point.x)].y)
+      #expect(abs(point.y - (first + second) / 2) < 1e-9 * point.y)
+    }
+  }
+
+  @Test("gives a band on a logarithmic axis an edge, however wide it is") func logarithmicBand() throws {
+    var run = try Samples.run()
+    try run.changeMeasures { results in
+      try results.addNorms(2)
+      try results.change("activation-norm", "std", where: [:]) { _ in .number(1e6) }
+    }
+    let figure = try #require(try Section.all(of: [run]).first { $0.id == "activation-norm" }?.figures.first)
     let wide = try #require(figure.panels[0].series[0].points.last)
     #expect(try #require(wide.spread) > wide.y)
     let low = figure.points.compactMap { Double($0.split(separator: ",")[3]) }
-    #expect(low.count == 19 && low.allSatisfy { $0 > 0 })
+    #expect(low.count == 20 && low.allSatisfy { $0 > 0 })
   }
 
   @Test("stands norms that are not finite", arguments: [Double.nan, .infinity]) func nonFinite(value: Double) throws {
@@ -136,16 +151,15 @@ import Testing
     }
   }
 
-  @Test("are one curve: the mean over seeds, with their deviation by n − 1") func mean() throws {
+  @Test("are one curve, the mean over seeds, before a thin line for each") func mean() throws {
     let groups = RunGroup.all(of: runs)
     #expect(groups.map(\.label) == ["a (2 seeds)", "b", "alone"])
     let curves = trainingCurves(of: groups).panels[1].series
-    #expect(curves.map(\.label).prefix(2) == ["a (2 seeds) train", "a (2 seeds) validation"])
+    let labels = ["", "", "a (2 seeds) train", "", "", "a (2 seeds) validation", "b train", "b validation"]
+    #expect(curves.map(\.label).prefix(8) == labels[...])
     let (first, second) = (100 * runs[0].epochs[4].validationError, 100 * runs[1].epochs[4].validationError)
-    let point = curves[1].points[4]
-    #expect(abs(point.y - (first + second) / 2) < 1e-12)
-    #expect(abs((point.spread ?? 0) - abs(first - second) / 2.squareRoot()) < 1e-12 && first != second)
-    #expect(curves[3].points[4].spread == nil)
+    #expect(abs(curves[5].points[4].y - (first + second) / 2) < 1e-12 && first != second)
+    #expect(curves[3].points[4].y == first && curves[4].points[4].y == second)
   }
 
   @Test("are no more than that: one run shown twice is not two seeds") func twice() throws {
@@ -156,9 +170,9 @@ import Testing
   @Test("of which one has fewer epochs are a mean of what there is") func uneven() throws {
     var uneven = Array(runs.prefix(2))
     uneven[1].epochs.removeLast(6)
-    let points = trainingCurves(of: RunGroup.all(of: uneven)).panels[1].series[0].points
-    #expect(points.map(\.x) == (1...10).map(Double.init))
-    #expect(points[3].spread != nil && points[4].spread == nil)
+    let series = trainingCurves(of: RunGroup.all(of: uneven)).panels[1].series
+    let points = series[2].points
+    #expect(points.map(\.x) == (1...10).map(Double.init) && series[1].points.count == 4)
     #expect(abs(points[4].y - 100 * uneven[0].epochs[4].trainError) < 1e-12)
   }
 
@@ -173,25 +187,32 @@ import Testing
     #expect(text.contains("1 of 2 at that epoch"))
     #expect(text.contains(SeedStatistic([uneven[0].epochs[9].validationError]).percentage))
     // A number that is none leaves the other seed's.
-    let loss = trainingCurves(of: groups).panels[0].series[1].points[3]
-    #expect(loss.y == uneven[1].epochs[3].validationLoss && loss.spread == nil)
+    let loss = trainingCurves(of: groups).panels[0].series[5].points[3]
+    #expect(loss.y == uneven[1].epochs[3].validationLoss)
   }
 
   @Test("are one network in the pictures of what steps do, their mean, and the page says so") func pictures() throws {
-    let sections = try Section.all(of: runs)
+    let sections = try Section.all(of: runs, Descriptions.all, Presentation(layout: .panels))
     let size = try #require(sections.first { $0.id == "size" })
-    #expect(size.figures[0].panels.map(\.title) == ["a (2 seeds)", "b-0", "alone"])
-    #expect(size.notes.contains(Section.meanOverSeeds))
-    #expect(try !Section.all(of: Array(runs.dropFirst())).contains { !$0.notes.isEmpty })
+    #expect(size.figures[0].panels.map(\.title) == ["a (2 seeds)", "b", "alone"])
+    #expect(size.illustrations[0].caption.text.contains("Thin lines: the seeds."))
+    let scratch = try Scratch()
+    for (shown, isMean) in [(runs, true), (Array(runs.dropFirst()), false)] {
+      _ = try Report(title: "t", runs: shown).write(to: scratch.page, gnuplot: nil)
+      #expect(try ParsedPage(scratch.page).text.contains(Section.meanOverSeeds.text) == isMean)
+    }
     let means = try runs.prefix(2).map { try #require($0.measures).numbers("size", "mean", .train) }
-    let points = size.figures[0].panels[0].series[0].points
-    #expect(points.count == 9 && means[0] != means[1])
+    // Behind the thin lines of both seeds.
+    let series = size.figures[0].panels[0].series
+    let points = series[2].points
+    #expect(series.map(\.style.isThin) == [true, true, false, true, true, false])
+    #expect(points.count == 9 && means[0] != means[1] && series[0].points.map(\.y) == means[0])
     #expect(zip(points, zip(means[0], means[1])).allSatisfy { abs($0.y - ($1.0 + $1.1) / 2) < 1e-12 })
     // A mean has two columns more than a run by itself, which has no value there.
     let rows = size.figures[0].data.csv.split(separator: "\n", omittingEmptySubsequences: false)
     #expect(rows[0] == "run,split,step,mean,std,count,runs,spread")
     #expect(rows[1].hasPrefix("\"a (2 seeds)\",train,1,") && rows[1].contains(",2000,2,"))
-    #expect(rows[19].hasPrefix("b-0,train,1,") && rows[19].hasSuffix(",2000,,"))
+    #expect(rows[19].hasPrefix("b,train,1,") && rows[19].hasSuffix(",2000,,"))
   }
 
   @Test("and the eight networks of an ablation are one figure: train and validation apart, a colour a network")

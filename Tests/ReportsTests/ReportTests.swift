@@ -156,9 +156,76 @@ extension Section {
     #expect(try scratch.names() == ["report-figures"])
   }
 
-  @Test("puts runs side by side: a panel a run, one y range, boundaries between stages") func sideBySide() throws {
+  @Test("puts runs on the same axes: a colour a run, a panel a split, boundaries between stages that they share")
+  func overlaid() throws {
     let runs = [try Samples.run(), try Samples.run("long", blocks: [18, 18, 18], epochs: 300)]
     let figure = try #require(try Section.all(of: runs).first { $0.id == "without" }?.figures.first)
+    #expect(figure.panels.map(\.title) == ["validation", "train"] && figure.columns == 2)
+    #expect(figure.legend?.map(\.label) == ["resnet-20", "long"])
+    #expect(figure.panels.allSatisfy { $0.series.count == 4 && $0.spans.isEmpty })
+    let colours = figure.panels[0].series.map(\.style.colour)
+    #expect(colours[0] == colours[1] && colours[2] == colours[3] && colours[0] != colours[2])
+    #expect(colours == figure.panels[1].series.map(\.style.colour))
+    let alike = [try Samples.run(), try Samples.run("other", seed: 1)]
+    let shared = try #require(try Section.all(of: alike).first { $0.id == "without" }?.figures.first)
+    #expect(shared.panels.allSatisfy { $0.spans.map(\.label) == ["stages.0", "stages.1", "stages.2"] })
+    // Of more than six runs each has a panel.
+    let many = try (0..<7).map { try Samples.run("run \($0)", seed: Double($0)) }
+    let panels = try #require(try Section.all(of: many).first { $0.id == "without" }?.figures.first).panels
+    #expect(panels.map(\.title) == many.map(\.name))
+  }
+
+  @Test("draws bands of two standard errors, or of the samples' deviation where that is asked for") func bands() throws
+  {
+    let run = try Samples.run()
+    for band in Presentation.Band.allCases {
+      let sections = try Section.all(of: [run], Descriptions.all, Presentation(band: band))
+      let section = try #require(sections.first { $0.id == "size" })
+      let point = section.figures[0].panels[0].series[1].points[2]
+      let (std, count) = try (
+        #require(run.measures).numbers("size", "std", .validation)[2],
+        #require(run.measures).numbers("size", "count", .validation)[2]
+      )
+      let spread = band == .error ? 2 * std / (count - 1).squareRoot() : std
+      #expect(abs(try #require(point.spread) - spread) < 1e-12)
+      #expect(
+        section.illustrations[0].caption.text.contains(
+          band == .error ? "two standard errors" : "one standard deviation"))
+    }
+  }
+
+  @Test("shows what was measured by each batch's own statistics in sections of its own") func batchStatistics() throws {
+    var run = try Samples.run()
+    #expect(try !Section.all(of: [run]).contains { $0.id.hasSuffix("-batch") })
+    run.batchMeasures = try Samples.run(seed: 5).measures
+    let section = try #require(try Section.all(of: [run]).first { $0.id == "size-batch" })
+    let values = try #require(run.batchMeasures).numbers("size", "mean", .train)
+    #expect(
+      section.figures.map(\.name) == ["size-batch"] && section.figures[0].panels[0].series[0].points.map(\.y) == values)
+  }
+
+  @Test("draws PNG and PDF besides", .enabled(if: Gnuplot.find() != nil, "gnuplot is not installed")) func formats()
+    throws
+  {
+    let scratch = try Scratch()
+    var report = Report(title: "A report", runs: [try Samples.run()])
+    report.presentation.formats = [.svg, .png, .pdf]
+    _ = try report.write(to: scratch.page, gnuplot: .find())
+    let folder = scratch.url.appendingPathComponent("report-figures")
+    #expect(
+      try Data(contentsOf: folder.appendingPathComponent("size.png")).prefix(4) == Data([0x89, 0x50, 0x4E, 0x47]))
+    #expect(try Data(contentsOf: folder.appendingPathComponent("size.pdf")).prefix(5) == Data("%PDF-".utf8))
+    // A picture of another format that is not drawn anew would show other numbers than the table beside it.
+    report.presentation = Presentation()
+    _ = try report.write(to: scratch.page, gnuplot: .find())
+    #expect(try !scratch.names(in: "report-figures").contains { $0.hasSuffix(".png") || $0.hasSuffix(".pdf") })
+  }
+
+  @Test("puts runs side by side where that is asked for: a panel a run, one y range, boundaries between stages")
+  func sideBySide() throws {
+    let runs = [try Samples.run(), try Samples.run("long", blocks: [18, 18, 18], epochs: 300)]
+    let sections = try Section.all(of: runs, Descriptions.all, Presentation(layout: .panels))
+    let figure = try #require(sections.first { $0.id == "without" }?.figures.first)
     #expect(figure.panels.map(\.title) == ["resnet-20", "long"])
     #expect(figure.yRange(of: figure.panels[0]) == figure.yRange(of: figure.panels[1]))
     #expect(figure.panels[1].spans.map(\.range.lowerBound) == [0.5, 18.5, 36.5])

@@ -60,7 +60,7 @@ import Testing
     let runs = [try Samples.run("one"), try Samples.run("two")]
     _ = try Report(title: "A report", runs: runs).write(to: scratch.page, gnuplot: nil)
     let text = try ParsedPage(scratch.page).text
-    #expect(text.contains("one. After 10 epochs") && text.contains("The size is largest at step 1."))
+    #expect(text.contains("After 10 epochs it") && text.contains("The size is largest at step 1."))
     #expect(text.contains("They are about means on validation samples"))
   }
 }

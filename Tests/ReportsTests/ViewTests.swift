@@ -23,8 +23,8 @@ import Testing
           figures: [
             StepFigure(
               name: "novel-figure", title: "Novelty of every step",
-              quantities: [Quantity("novelty (%)", column: column, band: "std", factor: 100, rules: [0])])
-          ], columns: [ViewColumn("novelty", column: "mean", deviation: "std", format: .decimal(1))],
+              quantities: [Quantity("novelty (%)", column: column, factor: 100, rules: [0])])
+          ], columns: [ViewColumn("novelty", column: "mean", format: .decimal(1))],
           history: MeasureHistory(
             title: "Novelty over training: when is it new?", explanation: "As it <b>was</b>.",
             quantity: Quantity("novelty (%)", factor: 100)),
@@ -69,13 +69,17 @@ import Testing
       panel.series.map(\.label) == ["train", "validation"] && panel.y.label == "novelty (%)" && panel.rules == [0])
     #expect(panel.series[0].points.map(\.x) == (1...9).map(Double.init))
     #expect(panel.series[0].points.map(\.y) == (1...9).map { 100 * (Double($0) / 8) })
-    #expect(panel.series[1].points.allSatisfy { $0.spread == 50 } && !panel.series[0].style.hasBand)
+    // Two standard errors of a deviation of 50 over 99 samples at the first step, and 100 at the others.
+    let spreads = panel.series[1].points.map { $0.spread ?? .nan }
+    let wanted = [99.0, 100, 100, 100, 100, 100, 100, 100, 100].map { 2 * 50 / ($0 - 1).squareRoot() }
+    #expect(zip(spreads, wanted).allSatisfy { abs($0 - $1) < 1e-12 })
     #expect(panel.series[0].points.filter(\.marked).map(\.x) == [4, 7])
     #expect(panel.spans.map(\.label) == ["stages.0", "stages.1", "stages.2"])
     let rows = figure.data.csv.split(separator: "\n")
     #expect(rows[0] == "run,split,step,mean,std,count" && rows[1] == "run,train,1,0.125,0.5,99" && rows.count == 19)
     let table = shown.tables.map { $0.text.replacing("\n", with: "") }.joined()
-    #expect(table.contains("<td>4</td><td>stages.1.0</td><td>projection</td><td>0.5 ± 0.5</td><td>0.5 ± 0.5</td>"))
+    #expect(
+      table.contains("<td>4</td><td>stages.1.0</td><td>projection</td><td>0.5 ± 0.07089</td><td>0.5 ± 0.1005</td>"))
     #expect(table.contains("<td>1</td><td>stages.0.0</td><td>identity</td>"))
     #expect(table.contains("<th scope=\"col\">novelty</th>"))
 
@@ -160,7 +164,9 @@ import Testing
   }
 
   @Test("shows several quantities side by side, a row for each run") func sideBySide() throws {
-    let figure = try section("answer", [Samples.run("one"), Samples.run("two", blocks: [2, 2])]).figures[0]
+    let runs = [try Samples.run("one"), try Samples.run("two", blocks: [2, 2])]
+    let sections = try Section.all(of: runs, Descriptions.all, Presentation(layout: .panels))
+    let figure = try #require(sections.first { $0.id == "answer" }).figures[0]
     #expect(figure.columns == 3 && figure.panels.map(\.title) == ["one", "", "", "two", "", ""])
     #expect(
       figure.panels.prefix(3).map(\.y.label) == ["accuracy (%)", "loss (nats)", "entropy (nats)"]
@@ -181,18 +187,23 @@ import Testing
     for (index, column) in ["change", "term"].enumerated() {
       let values = try results.numbers("expansion", column, .validation)
       #expect(figures[0].panels[index].series[1].points.map(\.y) == values && figures[0].panels[index].rules == [0])
-      #expect(figures[0].panels[index].series[1].points[0].spread == [0.3, 0.25][index])
+      let count = try results.numbers("expansion", "count", .validation)[0]
+      let spread = try #require(figures[0].panels[index].series[1].points[0].spread)
+      #expect(abs(spread - 2 * [0.3, 0.25][index] / (count - 1).squareRoot()) < 1e-12)
     }
     #expect(figures[1].panels[0].series[1].points.map(\.x) == [7, 8])
     #expect(figures[1].yRange(of: figures[1].panels[0]).upperBound < 3.5)
-    #expect(section.tables[0].text.contains("<td>–</td>") && section.tables[0].text.contains("1e+06"))
+    #expect(section.tables[0].text.contains("<td>–</td>") && section.tables[0].text.contains("1·10⁶"))
     #expect(section.text.contains { $0.text.hasPrefix("<i>Taylor 1715 (§3):</i>") })
   }
 
-  @Test("shows the state before the first step as step 0, and no band on a logarithmic axis") func stepZero() throws {
+  @Test("shows the state before the first step as step 0, and no deviation on a logarithmic axis") func stepZero()
+    throws
+  {
     var run = try Samples.run()
     try run.changeMeasures { try $0.addNorms(2) }
-    let section = try section("activation-norm", [run])
+    let sections = try Section.all(of: [run], Descriptions.all, Presentation(band: .deviation))
+    let section = try #require(sections.first { $0.id == "activation-norm" })
     let panel = section.figures[0].panels[0]
     #expect(panel.series[0].points.map(\.x) == (0...9).map(Double.init) && panel.series[0].points[1].y == 20)
     #expect(panel.series.allSatisfy { $0.points.allSatisfy { $0.spread == nil } } && panel.y.scale == .logarithmic)

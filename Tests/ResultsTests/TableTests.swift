@@ -135,8 +135,9 @@ import Testing
     for (index, key) in table.keys.enumerated() {
       let found = try table.mean(over: key.name)
       #expect(found.keys == table.keys.filter { $0 != key })
-      #expect(found.values.map(\.name) == table.values.map(\.name) + ["runs", "spread"])
-      #expect(found.values.map(\.unit) == table.values.map(\.unit) + [nil, table.values[0].unit])
+      // `mean` has a deviation, and `accuracy` is a share: the uncertainty of both is known.
+      #expect(found.values.map(\.name) == table.values.map(\.name) + ["runs", "spread", "accuracy_spread"])
+      #expect(found.values.map(\.unit) == table.values.map(\.unit) + [nil, nil, "share"])
       var groups: [[Cell]] = []
       for row in table.rows {
         let group = (0..<3).filter { $0 != index }.map { row[$0] }
