@@ -13,16 +13,18 @@ struct CompareCommand: ParsableCommand {
     discussion: """
       Each row is a run: errors after its last epoch, number of trainable parameters, seconds of training, and one or \
       two numbers of most measures on validation samples. They are from its measures.json and from measures that were \
-      recorded for the same network during training.
+      recorded for the same network during training. Where networks were trained with several seeds, a second table has \
+      their means, and says which differences are within the noise.
 
       For example:
         reslens compare runs/first runs/second
-        reslens compare reproduction/small/runs/* --format csv > runs.csv
+        reslens compare studies/depth
+        reslens compare reproduction/small --format csv > runs.csv
       """)
 
   enum Format: String, ExpressibleByArgument, CaseIterable { case text, csv, json }
 
-  @Argument(help: ArgumentHelp("Run folders.", valueName: "run"))
+  @Argument(help: ArgumentHelp("Run folders, or folders of studies.", valueName: "run"))
   var runs: [String]
 
   @Option(help: "text, csv or json.")
@@ -36,11 +38,14 @@ struct CompareCommand: ParsableCommand {
     let terminal = Terminal()
     let columns = ComparedRun.columns(Reslens.registry.descriptions)
     var failed = false
-    let rows = try runs.compactMap { path -> ComparedRun? in
+    var found: [String] = []
+    let rows = try runs.flatMap(RunFolder.paths).compactMap { path -> ComparedRun? in
       do {
         let folder = RunFolder(URL(filePath: path))
         if let note = try folder.mismatchNote(path) { terminal.note(note) }
-        return try ComparedRun(folder, name: path, columns)
+        let row = try ComparedRun(folder, name: path, columns)
+        found.append(path)
+        return row
       } catch let error as FileError where runs.count > 1 {
         // One that cannot be read does not keep the others from being seen.
         terminal.note("left out: \(error)")
@@ -50,7 +55,9 @@ struct CompareCommand: ParsableCommand {
     }
     noteSamples(rows, terminal)
     switch format {
-    case .text: print(text(rows, columns))
+    case .text:
+      print(text(rows, columns))
+      if let summary = try GroupSummary(found) { print("\n" + summary.text()) }
     case .csv: print(csv(rows, columns), terminator: "")
     case .json: print(String(decoding: try JSON.encode(rows, pretty: true), as: UTF8.self))
     }
@@ -77,12 +84,18 @@ struct CompareCommand: ParsableCommand {
   /// Columns that no run has a number for are left out.
   private func text(_ rows: [ComparedRun], _ all: [ComparedRun.Column]) -> String {
     let columns = all.filter { column in rows.contains { $0[column] != nil } }
-    return table(
-      [["run", "seed", "epochs"] + columns.map(\.head)]
-        + rows.map { row in
-          [row.run, "\(row.seed)", "\(row.epochs)/\(row.ofEpochs)"]
-            + columns.map { column in row[column].map(column.format.text) ?? "–" }
-        })
+    var table = TextTable(columns: [
+      .init("run", cells: rows.map(\.run)),
+      .init("seed", cells: rows.map { "\($0.seed)" }, rank: ComparedRun.leastRank),
+      .init("epochs", cells: rows.map { "\($0.epochs)/\($0.ofEpochs)" }, rank: ComparedRun.leastRank),
+    ])
+    for column in columns {
+      let cells = rows.map { row in row[column].map(column.format.bareText) ?? "–" }
+      var shown = TextTable.Column("", cells: cells, rank: column.rank)
+      shown.head = column.head + [column.format.unit].compactMap { $0 }
+      table.columns.append(shown)
+    }
+    return table.text()
   }
 
   private func csv(_ rows: [ComparedRun], _ columns: [ComparedRun.Column]) -> String {

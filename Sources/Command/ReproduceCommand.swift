@@ -56,6 +56,7 @@ struct ReproduceCommand: ParsableCommand {
   @Flag(help: "Prints the studies and estimates their cost on this machine, without running them.")
   var list = false
 
+  @OptionGroup var presentation: PresentationArguments
   @OptionGroup var launching: LaunchArguments
   @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
@@ -81,7 +82,7 @@ struct ReproduceCommand: ParsableCommand {
     let isDone = try launching.launch(
       reproduction.runs, in: folder, sources, device, threads: threads.threads, terminal)
     guard isDone else { return }
-    let failed = try StudyPages(reproduction, folder, sources).write(terminal)
+    let failed = try StudyPages(reproduction, folder, sources, try presentation.presentation()).write(terminal)
     print(folder.url.appending(path: StudyReport.index).path)
     guard failed.isEmpty else {
       terminal.note("not at their end: \(failed.joined(separator: ", "))")

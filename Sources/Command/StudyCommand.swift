@@ -37,6 +37,7 @@ struct StudyCommand: ParsableCommand {
   @Option(help: ArgumentHelp("The folder for the runs and report.html.", valueName: "dir"))
   var out: String
 
+  @OptionGroup var presentation: PresentationArguments
   @OptionGroup var launching: LaunchArguments
   @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
@@ -62,7 +63,9 @@ struct StudyCommand: ParsableCommand {
     let page = folder.url.appending(path: "report.html")
     let names = Set(runs.map(\.configuration.architecture.name))
     let title = names.count == 1 ? "\(names.joined()), \(runs.count) runs" : "\(names.count) networks side by side"
-    try ReportCommand.write(runs.map { "\(out)/runs/\($0.folderName)" }, title: title, to: page, terminal)
+    let paths = runs.map { "\(out)/runs/\($0.folderName)" }
+    try ReportCommand.write(paths, title: title, to: page, try presentation.presentation(), terminal)
+    if let summary = try GroupSummary(paths) { print(summary.text() + "\n") }
     print(page.path)
     let states = try folder.states(of: runs, registry: Reslens.registry)
     for case (let run, .diverged(let reason)) in zip(runs, states) { terminal.note("\(run.folderName): \(reason)") }

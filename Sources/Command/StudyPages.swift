@@ -12,10 +12,13 @@ struct StudyPages {
   private let reproduction: Reproduction
   private let folder: StudyFolder
   private let data: DataSources
+  private let presentation: Presentation
   private let states: [PlannedRun.State]
 
-  init(_ reproduction: Reproduction, _ folder: StudyFolder, _ data: DataSources) throws {
-    (self.reproduction, self.folder, self.data) = (reproduction, folder, data)
+  init(
+    _ reproduction: Reproduction, _ folder: StudyFolder, _ data: DataSources, _ presentation: Presentation
+  ) throws {
+    (self.reproduction, self.folder, self.data, self.presentation) = (reproduction, folder, data, presentation)
     states = try folder.states(of: reproduction.runs, registry: Reslens.registry)
   }
 
@@ -28,7 +31,8 @@ struct StudyPages {
         scale.reductions.isEmpty
           ? "" : "This is not the whole work, but less of it. " + scale.reductions.joined(separator: " "),
         data.substitutions.joined(separator: " "),
-      ].filter { !$0.isEmpty }, verdictRules: Claim.generalRules, pages: [], measures: Reslens.registry.descriptions)
+      ].filter { !$0.isEmpty }, verdictRules: Claim.generalRules, pages: [], measures: Reslens.registry.descriptions,
+      presentation: presentation)
     if reproduction.studies.allSatisfy({ $0.study.claims.isEmpty }) {
       report.title = reproduction.studies.count == 1 ? reproduction.studies[0].study.title : "Studies"
     }
@@ -47,9 +51,12 @@ struct StudyPages {
     let study = planned.study
     let evidence = try folder.evidence(for: planned, reproduction.runs)
     return StudyReport.Page(
-      name: study.name, title: study.title, findings: try study.claims.map { try $0.finding(in: evidence) },
+      name: study.name, title: try data.naming(study.title),
+      findings: try study.claims.map { try $0.finding(in: evidence) },
       notes: notes(on: planned), figures: study.figures, runs: try runs(of: planned),
-      errors: study.figures.contains(.errors) ? errors(of: planned, evidence) : nil)
+      errors: study.figures.contains(.errors) ? errors(of: planned, evidence) : nil,
+      // The paper's figures have a panel for each network.
+      layout: study.claims.isEmpty ? nil : .panels)
   }
 
   /// Differences between the study's description and what was done.

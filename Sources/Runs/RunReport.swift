@@ -9,43 +9,27 @@ extension Report {
   /// A report of run folders. Runs that differ only in their seed are shown as their mean.
   /// - Parameters:
   ///   - title: the page's heading; a usual one where it is nil
-  ///   - paths: the run folders, which are also what the page calls the runs
+  ///   - paths: the run folders
   ///   - measures: the descriptions of all measures that the runs may have
+  ///   - presentation: how pictures are drawn
   ///   - note: receives remarks about results that are not of their run as it is now
   /// - Throws: `FileError` where a folder holds no run, or its files cannot be read.
   public init(
-    title: String? = nil, ofRuns paths: [String], measures: [MeasureDescription], note: (String) -> Void = { _ in }
+    title: String? = nil, ofRuns paths: [String], measures: [MeasureDescription],
+    presentation: Presentation = Presentation(), note: (String) -> Void = { _ in }
   ) throws {
     let configurations = try paths.map { try RunFolder(URL(filePath: $0)).configuration() }
-    let groups = Self.groupNames(configurations)
+    let names = RunNames(of: configurations, in: paths)
     let runs = try zip(paths, configurations).enumerated().map { index, run in
       let folder = RunFolder(URL(filePath: run.0))
       var reported = try ReportedRun(folder, run.1, name: run.0)
       if let mismatch = try folder.mismatchNote(run.0) { note(mismatch) }
-      reported.group = groups[index]
+      (reported.name, reported.group) = (names.names[index], names.groups[index])
+      if reported.name != run.0 { reported.facts.insert(Fact("folder", run.0), at: 0) }
       return reported
     }
     let usual = paths.count == 1 ? "What every step of \(paths[0]) does" : "\(paths.count) runs, step by step"
-    self.init(title: title ?? usual, runs: runs, measures: measures)
-  }
-
-  /// For each of several runs what it is called together with those that differ from it in nothing but the seed: its
-  /// architecture's name, with the first such run's number where others of that name were trained in another way. nil where
-  /// nothing tells it from another run.
-  private static func groupNames(_ configurations: [RunConfiguration]) -> [String?] {
-    guard configurations.count > 1 else { return [nil] }
-    let kinds = configurations.map { configuration in
-      var kind = configuration
-      (kind.seed, kind.measure) = (0, nil)
-      return kind
-    }
-    return zip(kinds, configurations).map { kind, configuration in
-      let name = kind.architecture.name
-      let alike = zip(kinds, configurations).filter { $0.0 == kind }
-      guard alike.count(where: { $0.1.seed == configuration.seed }) == 1 else { return nil }
-      let isOnly = kinds.allSatisfy { $0 == kind || $0.architecture.name != name }
-      return isOnly ? name : kinds.firstIndex(of: kind).map { "\(name) (as run \($0 + 1))" }
-    }
+    self.init(title: title ?? usual, runs: runs, measures: measures, presentation: presentation)
   }
 }
 
@@ -74,6 +58,7 @@ extension ReportedRun {
     if let reason = folder.divergence { facts.append(Fact("did not come to its end", reason)) }
     self.init(
       name: name, facts: facts, epochs: try folder.epochs(), measures: measures, history: history)
+    batchMeasures = try folder.measures(.batch)
   }
 
   private static func facts(_ configuration: RunConfiguration, _ sessions: [RunFolder.Session]) -> [Fact] {

@@ -1,0 +1,72 @@
+import Foundation
+import ResLensSupport
+import ResLensTraining
+
+/// The names by which a page or a table tells several runs apart, and those that runs share that differ in their seed only.
+public struct RunNames: Equatable, Sendable {
+  /// The name of each run.
+  public var names: [String]
+  /// The name that a run shares with the runs that differ from it in nothing but the seed; nil for a run that nothing but its
+  /// folder tells from another one.
+  public var groups: [String?]
+
+  /// A group is called by its architecture, and where groups have the same one, by what else they differ in.
+  /// - Parameters:
+  ///   - configurations: the runs' configurations
+  ///   - paths: their folders
+  public init(of configurations: [RunConfiguration], in paths: [String]) {
+    guard configurations.count > 1 else {
+      (names, groups) = (paths, [nil])
+      return
+    }
+    let kinds = configurations.map { configuration in
+      var kind = configuration
+      (kind.seed, kind.measure) = (0, nil)
+      return kind
+    }
+    var groups = zip(kinds, configurations).map { kind, configuration -> String? in
+      let alike = zip(kinds, configurations).filter { $0.0 == kind }
+      guard alike.count(where: { $0.1.seed == configuration.seed }) == 1 else { return nil }
+      let namesakes = kinds.filter { $0.architecture.name == kind.architecture.name }
+      return ([kind.architecture.name] + Self.differences(of: kind, among: namesakes)).joined(separator: ", ")
+    }
+    // Where what differs has no words, the folder of the first run tells.
+    for (index, group) in groups.enumerated() {
+      guard let group, let first = kinds.firstIndex(of: kinds[index]) else { continue }
+      let isShared = zip(groups, kinds).contains { $0 == group && $1 != kinds[index] }
+      if isShared { groups[index] = "\(group) (\(URL(filePath: paths[first]).lastPathComponent))" }
+    }
+    self.groups = groups
+    names = zip(groups.indices, groups).map { index, group in
+      guard let group else { return paths[index] }
+      let hasSeeds = groups.count { $0 == group } > 1
+      return hasSeeds ? "\(group), seed \(configurations[index].seed)" : group
+    }
+  }
+
+  /// The properties of a run, in words, in which some runs of one architecture differ.
+  private static func differences(of kind: RunConfiguration, among namesakes: [RunConfiguration]) -> [String] {
+    let properties: [(RunConfiguration) -> String] = [
+      { URL(filePath: $0.data).lastPathComponent }, \.recipe.name, { counted($0.recipe.epochs, "epoch") },
+      { "batches of \($0.recipe.batch)" },
+      { $0.trainSamples.map { "\($0) train images" } ?? "all train images" },
+      { $0.precision == .float32 ? "fp32" : "bf16" },
+    ]
+    return properties.filter { property in Set(namesakes.map(property)).count > 1 }.map { $0(kind) }
+  }
+}
+
+extension RunFolder {
+  /// The run folders that a path names: the run itself, or all runs of a study or reproduction, in the order of their names.
+  /// A path that is neither is returned as it is.
+  public static func paths(in path: String) -> [String] {
+    let runs = URL(filePath: path).appending(path: "runs")
+    guard !RunFolder(URL(filePath: path)).holdsRun,
+      let names = try? FileManager.default.contentsOfDirectory(atPath: runs.path)
+    else { return [path] }
+    let folders = names.filter { RunFolder(runs.appending(path: $0)).holdsRun }
+      .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
+    let prefix = path.hasSuffix("/") ? path : path + "/"
+    return folders.isEmpty ? [path] : folders.map { "\(prefix)runs/\($0)" }
+  }
+}
