@@ -14,15 +14,16 @@ public enum ResLensVersion {
     try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
   }
 
-  /// The commit of the checkout that the program lies in, with "+" where files were changed since; nil where it lies in
-  /// none.
+  /// The commit of the checkout of ResLens that the program lies in, with "+" where files were changed since; nil where
+  /// it lies in none. A Python environment with the program may lie in the repository of another project.
   public static var commit: String? {
     guard let executable else { return nil }
     var folder = URL(filePath: executable).deletingLastPathComponent()
     while folder.path != "/", !FileManager.default.fileExists(atPath: folder.appending(path: ".git").path) {
       folder.deleteLastPathComponent()
     }
-    guard folder.path != "/" else { return nil }
+    guard folder.path != "/", FileManager.default.fileExists(atPath: folder.appending(path: "Sources/CTorch").path)
+    else { return nil }
     let git = { (arguments: [String]) -> String? in
       guard let outcome = try? Tool("git").run(["-C", folder.path] + arguments), outcome.status == 0 else { return nil }
       return String(decoding: outcome.output, as: UTF8.self).trimmingCharacters(in: .whitespacesAndNewlines)

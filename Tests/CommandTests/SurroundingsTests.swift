@@ -35,6 +35,16 @@ import ResLensTraining
     #expect(try RunFolder(scratch.file("run")).measures()?.samples(of: .validation) == 50)
   }
 
+  @Test("A program in the repository of another project records no commit")
+  func foreignRepository() throws {
+    let made = try shell(
+      "git init -q && git -c user.name=t -c user.email=t@t commit -q --allow-empty -m t && cp $RESLENS reslens")
+    try #require(made.status == 0, "\(made)")
+    let trained = try shell("$DIR/reslens \(Self.small)")
+    #expect(trained.status == 0, "\(trained)")
+    #expect(try RunFolder(scratch.file("run")).sessions().map(\.commit) == [nil])
+  }
+
   @Test("A table that cannot be written is an error")
   func fullOutput() throws {
     let found = try shell("$RESLENS models >/dev/full")
