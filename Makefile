@@ -1,6 +1,7 @@
 # make run   trains a small network on the embedded data set, measures it and makes a report
 # make test  checks the format and runs all tests; make lint checks the format alone
 # make test-dependency  builds and runs a program that depends on this repository by its address and a version
+# make wheel builds the Python package with the program into dist; make test-wheel installs and tries it
 # make fuzz  gives every reader of files a million damaged ones (make test gives each two thousand)
 # make bench times ours and PyTorch side by side; make bench-scaling, how ours grows with depth, width and batch;
 #            make bench-processes, several processes; make bench-gpu, steps on a GPU
@@ -8,7 +9,7 @@ RESLENS := .build/release/reslens
 RUN := runs/resnet-20-synthetic
 PYTHON := PYTHONPATH=$(CURDIR)/.deps/python python3
 
-.PHONY: setup build run test test-dependency fuzz lint bench bench-scaling bench-processes bench-gpu docs clean
+.PHONY: setup build run test test-dependency wheel test-wheel fuzz lint bench bench-scaling bench-processes bench-gpu docs clean
 
 setup:
 	@scripts/setup
@@ -32,9 +33,18 @@ test: setup lint
 	swift build -c release --product reslens
 	swift build -c release --build-tests
 	swift test -c release --skip-build --no-parallel
+	$(PYTHON) -m unittest discover --start-directory python/tests
 
 test-dependency: setup
 	@scripts/test-dependency
+
+wheel:
+	@rm -rf .build/wheel
+	@scripts/portable .build/wheel
+	python3 -m pip wheel --disable-pip-version-check --no-deps --wheel-dir dist ./python
+
+test-wheel: wheel
+	@scripts/test-wheel
 
 # Readers side by side, as none of them shares anything.
 fuzz: setup

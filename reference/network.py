@@ -5,6 +5,7 @@ Parameter names equal those in a ResLens checkpoint, so `load_checkpoint` needs 
 
 import contextlib
 import json
+import os
 
 import torch
 import torch.nn.functional as F
@@ -134,6 +135,8 @@ class ResidualNetwork(nn.Module):
         self.entries = []
         self.uses = []  # of each stage, in order: which block a step runs, and as which of its uses
         for stage in architecture["stages"]:
+            if stage.get("kind", "pre-activation") != "pre-activation":
+                raise ValueError(f"its blocks are of the kind {stage['kind']}, and PyTorch has only pre-activation here")
             entry = stage["entry"]
             self.entries.append(entry)
             blocks, sharing = nn.ModuleList(), stage.get("sharing")
@@ -181,7 +184,7 @@ class ResidualNetwork(nn.Module):
         return self.head(h)
 
 
-def load_checkpoint(path):
+def load_checkpoint(path: str | os.PathLike[str]) -> nn.Module:
     """The network of a ResLens checkpoint, in evaluation mode."""
     with safe_open(path, framework="pt") as file:
         architecture = json.loads(file.metadata()["architecture"])

@@ -5,7 +5,7 @@ import TestSupport
 import Testing
 import ResLensTorch
 
-/// Passes against `reference/golden.py`, in float64.
+/// Passes against PyTorch: those of `reference/golden.py`, in float64, and those of the Python package.
 @Suite(.enabled(if: Checkout.hasPyTorch, Comment(rawValue: Checkout.pyTorchIsMissing)))
 struct PyTorchTests {
   private func golden(
@@ -62,5 +62,27 @@ struct PyTorchTests {
     }
     #expect(visited == architecture.steps.count)
     #expect(throws: PassError.self) { try pass.backward(gradient, into: nil) }
+  }
+
+  @Test("The Python package's module gives the logits of every image", arguments: smallArchitectures)
+  func pythonModule(architecture: Architecture) throws {
+    let (network, images, _) = try prepared(architecture, type: .float32)
+    let run = try Scratch()
+    let checkpoint = run.file("checkpoints/epoch-00001-step-0000000")
+    try Files.makeFolder(checkpoint)
+    try network.save(to: checkpoint.appending(path: "weights.safetensors"))
+    try Safetensors(tensors: ["images": images]).write(to: run.file("images.safetensors"))
+    let script = """
+      import sys, reslens
+      from safetensors.torch import load_file, save_file
+      images = load_file(sys.argv[1] + "/images.safetensors")["images"]
+      save_file({"logits": reslens.weights(sys.argv[1])(images).detach()}, sys.argv[1] + "/logits.safetensors")
+      """
+    let python = try Checkout.runPython(["-c", script, run.url.path])
+    try #require(python.status == 0, Comment(rawValue: python.text))
+    let wanted = try Safetensors(contentsOf: run.file("logits.safetensors")).tensors["logits"]
+    let pass = try Pass(network, images: images, mode: .running)
+    let largest = try pass.logits.doubles().map(abs).max() ?? 0
+    try expectClose(pass.logits, wanted, "logits", within: 1e-5 * max(1, largest))
   }
 }

@@ -37,8 +37,13 @@ public enum Checkout {
 
   /// Runs a script of `reference/` and returns what it printed.
   public static func reference(_ script: String, _ arguments: [String]) throws -> (status: Int32, text: String) {
+    try runPython([root.appending(path: "reference/\(script)").path] + arguments)
+  }
+
+  /// Runs Python, which can import PyTorch and the package `reslens`, and returns what it printed.
+  public static func runPython(_ arguments: [String]) throws -> (status: Int32, text: String) {
     let outcome = try Tool("env").run(
-      ["PYTHONPATH=\(python.path)", "python3", root.appending(path: "reference/\(script)").path] + arguments)
+      ["PYTHONPATH=\(python.path):\(root.appending(path: "python").path)", "python3"] + arguments)
     return (outcome.status, String(decoding: outcome.output, as: UTF8.self) + outcome.errors)
   }
 }

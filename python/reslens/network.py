@@ -1,0 +1,1 @@
+../../reference/network.py
