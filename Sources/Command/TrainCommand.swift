@@ -18,6 +18,7 @@ struct TrainCommand: ParsableCommand {
         reslens train --model resnet-110 --data data/cifar-10-batches-bin --recipe paper --out runs/r110
         reslens train --model resnet-20 --data synthetic --measure every=1,samples=1000
         reslens train --resume --out runs/r110
+        reslens train --config runs/r110/config.yaml --seed 1 --out runs/r110-seed-1
 
       A run that was cut off continues with --resume. It ends with the same weights, bit for bit, on the same machine \
       with the same number of threads.
@@ -30,6 +31,13 @@ struct TrainCommand: ParsableCommand {
       reslens models --help); or a YAML file.
       """, valueName: "name|file"))
   var model: String?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      The config.yaml of another run. It sets the values of options that are not given, and this run is trained anew.
+      """, valueName: "file.yaml"))
+  var config: String?
 
   @OptionGroup var training: TrainingArguments
 
@@ -130,20 +138,34 @@ struct TrainCommand: ParsableCommand {
     return folder.holdsRun ? try folder.configuration() : nil
   }
 
-  /// The configuration to train: the options, with a stored run's values for those that were not given.
+  /// The configuration to train: the options, with the values of `--config` or of a stored run for those that were not
+  /// given.
   private func resolve(_ stored: RunConfiguration?) throws -> (RunConfiguration, ImageDataset) {
-    if resume, stored == nil, training.data == nil, let out {
+    let given = try config.map { try YAML.read(RunConfiguration.self, from: URL(filePath: $0)) }
+    let base = given ?? stored
+    if resume, base == nil, training.data == nil, let out {
       throw FileError(
         path: out, problem: "there is no run in this folder to resume",
         remedy: "name the folder of a run, or start one with --model and --data")
     }
-    let source = try training.source(stored: stored)
+    let source = try training.source(base: base)
     let dataset = try ImageDataset.load(source, isNamed: training.data != nil)
-    guard let architecture = try model.map({ try .find($0, fitting: dataset) }) ?? stored?.architecture else {
+    if let config, training.data == nil, given?.statistics != nil, given?.isTrained(on: dataset) == false {
+      throw FileError(
+        path: config, problem: "data: \(source) holds other images than the run of this file was trained on",
+        remedy: "name the data with --data")
+    }
+    guard let architecture = try model.map({ try .find($0, fitting: dataset) }) ?? base?.architecture else {
       throw ValidationError("--model is missing: resnet-20, for instance (reslens models lists them)")
     }
-    var configuration = try training.configuration(architecture, dataset, source: source, seed: seed, stored: stored)
-    configuration.synchronisesStatistics = (syncBatchNorm ?? stored?.synchronisesStatistics) == true ? true : nil
+    var configuration = try training.configuration(
+      architecture, dataset, source: source, seed: seed, base: base, keepsLength: stored != nil)
+    configuration.synchronisesStatistics = (syncBatchNorm ?? base?.synchronisesStatistics) == true ? true : nil
+    if let stored, let field = configuration.firstDifference(from: stored) {
+      throw ValidationError(
+        "--resume continues the run as it was, but \(field) differs; leave the option out, or train into another folder"
+      )
+    }
     return (configuration, dataset)
   }
 

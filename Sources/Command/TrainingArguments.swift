@@ -50,36 +50,33 @@ struct TrainingArguments: ParsableArguments {
   var measure: String?
 
   /// The data to train on.
+  /// - Parameter base: the configuration whose data are used where `--data` is not given
   /// - Throws: `ValidationError` where nothing says it.
-  func source(stored: RunConfiguration? = nil) throws -> String {
-    guard let source = data ?? stored?.data else {
+  func source(base: RunConfiguration? = nil) throws -> String {
+    guard let source = data ?? base?.data else {
       throw ValidationError("--data is missing: \"synthetic\", or a folder or archive of CIFAR")
     }
     return try ImageDataset.wholeName(of: source)
   }
 
-  /// The configuration from the options, with a stored run's values for those that were not given.
+  /// The configuration from the options, with the values of `base` for options that were not given.
+  /// - Parameter keepsLength: whether `base` also sets the epochs and the batch of a recipe that an option names
   func configuration(
     _ architecture: Architecture, _ dataset: ImageDataset, source: String, seed: UInt64?,
-    stored: RunConfiguration? = nil
+    base: RunConfiguration? = nil, keepsLength: Bool = false
   ) throws -> RunConfiguration {
     var recipe =
-      try recipe.map { try Recipe.find($0, for: architecture) } ?? stored?.recipe ?? .find("quick", for: architecture)
-    // A run that is resumed keeps what --epochs and --batch made of its recipe, also where that is named again.
-    if let epochs = epochs ?? stored?.recipe.epochs { recipe.epochs = epochs }
-    if let batch = batch ?? stored?.recipe.batch { recipe.batch = batch }
+      try recipe.map { try Recipe.find($0, for: architecture) } ?? base?.recipe ?? .find("quick", for: architecture)
+    let kept = keepsLength ? base?.recipe : nil
+    if let epochs = epochs ?? kept?.epochs { recipe.epochs = epochs }
+    if let batch = batch ?? kept?.batch { recipe.batch = batch }
     if let problem = recipe.problem { throw ValidationError(problem) }
     var configuration = RunConfiguration(
-      architecture: architecture, data: source, trainSamples: trainSamples ?? stored?.trainSamples,
-      validationSamples: validationSamples ?? stored?.validationSamples, recipe: recipe,
-      seed: seed ?? stored?.seed ?? 0, precision: precision?.type ?? stored?.precision ?? .float32)
+      architecture: architecture, data: source, trainSamples: trainSamples ?? base?.trainSamples,
+      validationSamples: validationSamples ?? base?.validationSamples, recipe: recipe,
+      seed: seed ?? base?.seed ?? 0, precision: precision?.type ?? base?.precision ?? .float32)
     configuration.statistics = dataset.statistics
-    configuration.measure = try measure.map { try MeasureSchedule(parsing: $0) } ?? stored?.measure
-    if let stored, let field = configuration.firstDifference(from: stored) {
-      throw ValidationError(
-        "--resume continues the run as it was, but \(field) differs; leave the option out, or train into "
-          + "another folder")
-    }
+    configuration.measure = try measure.map { try MeasureSchedule(parsing: $0) } ?? base?.measure
     return configuration
   }
 }

@@ -1,0 +1,86 @@
+import Foundation
+import ResLensSupport
+import ResLensResults
+import ResLensTraining
+import TestSupport
+import Testing
+
+/// The options of `reslens train` that say what a run starts from, how long it goes on and what it leaves behind.
+@Suite struct TrainOptionsTests {
+  private let scratch: Scratch
+
+  init() throws { scratch = try Scratch() }
+
+  /// A recipe of steps, as a file.
+  private func steps(epochs: Int) throws -> String {
+    let file = scratch.file("steps-\(epochs).yaml")
+    try Files.write(
+      """
+      name: steps
+      epochs: \(epochs)
+      batch: 64
+      momentum: 0.9
+      nesterov: true
+      weight-decay: 0.0002
+      decay-weights-only: true
+      flip: true
+      translate: 2
+      label-smoothing: 0.0
+      schedule: {kind: steps, parts: [{until: 1, rate: 0.05}, {until: 3, rate: 0.02}, {rate: 0.01}]}
+      """, to: file)
+    return file.path
+  }
+
+  private func weights(_ run: URL) throws -> Data {
+    try Data(contentsOf: #require(RunFolder(run).latestCheckpoint()).weightsFile)
+  }
+
+  private func call(_ arguments: [String]) throws -> (status: Int32, output: String, errors: String) {
+    let outcome = try Reslens.run(arguments)
+    try #require(outcome.status == 0, Comment(rawValue: outcome.errors))
+    return outcome
+  }
+
+  private func refused(_ arguments: [String], _ words: String...) throws {
+    let outcome = try Reslens.run(arguments)
+    #expect(outcome.status != 0 && outcome.output.isEmpty, "\(arguments)")
+    for word in words { #expect(outcome.errors.contains(word), "\(outcome.errors)") }
+  }
+
+  @Test("--config trains what the file describes again, with the options that are given besides")
+  func configuration() throws {
+    let (run, again, other) = (scratch.file("run"), scratch.file("again"), scratch.file("other"))
+    _ = try call(Reslens.trainArguments(run, ["--seed", "3", "--measure", "every=2,samples=20,l2-ratio"]))
+    let file = RunFolder(run).configurationFile.path
+    _ = try call(["train", "--config", file, "--out", again.path])
+    #expect(try RunFolder(again).configuration() == RunFolder(run).configuration())
+    #expect(try weights(again) == weights(run))
+    #expect(try RunFolder(again).history().map(\.epoch) == [0, 2])
+
+    _ = try call(["train", "--config", file, "--seed", "4", "--epochs", "1", "--out", other.path])
+    var expected = try RunFolder(run).configuration()
+    (expected.seed, expected.recipe.epochs) = (4, 1)
+    #expect(try RunFolder(other).configuration() == expected)
+    // A recipe that is named has its own number of epochs.
+    let named = scratch.file("named")
+    _ = try call(["train", "--config", file, "--recipe", try steps(epochs: 1), "--out", named.path])
+    #expect(try RunFolder(named).configuration().recipe.epochs == 1)
+  }
+
+  @Test("A --config that cannot be used is refused with its file and field")
+  func badConfiguration() throws {
+    let run = scratch.file("run")
+    _ = try call(Reslens.trainArguments(run, ["--epochs", "1"]))
+    let file = RunFolder(run).configurationFile
+    try refused(["train", "--config", scratch.file("none.yaml").path], "none.yaml", "there is no such file")
+    let text = try String(contentsOf: file, encoding: .utf8)
+    let damaged = scratch.file("damaged.yaml")
+    try Files.write(text.replacing("batch: 128", with: "batch: 1"), to: damaged)
+    try refused(
+      ["train", "--config", damaged.path, "--out", scratch.file("new").path], damaged.path, "recipe.batch: 1")
+    try Files.write(text.replacing("data: synthetic", with: "data: synthetic:7"), to: damaged)
+    try refused(
+      ["train", "--config", damaged.path, "--out", scratch.file("new").path], damaged.path, "other images", "--data")
+    #expect(!RunFolder(scratch.file("new")).holdsRun)
+  }
+}
