@@ -18,10 +18,12 @@ struct TrainCommand: ParsableCommand {
         reslens train --model resnet-110 --data data/cifar-10-batches-bin --recipe paper --out runs/r110
         reslens train --model resnet-20 --data synthetic --measure every=1,samples=1000
         reslens train --resume --out runs/r110
+        reslens train --resume --epochs 400 --out runs/r110
         reslens train --config runs/r110/config.yaml --seed 1 --out runs/r110-seed-1
 
       A run that was cut off continues with --resume. It ends with the same weights, bit for bit, on the same machine \
-      with the same number of threads.
+      with the same number of threads. --epochs can be raised then, also after the last epoch, if the recipe's learning \
+      rates are steps; the last rate holds in the added epochs.
       """)
 
   @Option(
@@ -161,10 +163,9 @@ struct TrainCommand: ParsableCommand {
     var configuration = try training.configuration(
       architecture, dataset, source: source, seed: seed, base: base, keepsLength: stored != nil)
     configuration.synchronisesStatistics = (syncBatchNorm ?? base?.synchronisesStatistics) == true ? true : nil
-    if let stored, let field = configuration.firstDifference(from: stored) {
+    if let stored, let problem = configuration.problem(continuing: stored) {
       throw ValidationError(
-        "--resume continues the run as it was, but \(field) differs; leave the option out, or train into another folder"
-      )
+        "--resume continues the run as it was, but \(problem); leave the option out, or train into another folder")
     }
     return (configuration, dataset)
   }

@@ -62,12 +62,15 @@ public struct TrainingRun {
     let trainer = try Trainer(
       configuration, dataset: dataset, folder: folder, device: options.device, capturesSteps: options.capturesSteps,
       processes: options.processes)
-    if writes, trainer.records.count < configuration.recipe.epochs {
-      try folder.add(.now(device: options.device, processes: options.processes))
-    }
-    trainer.secondsBetweenCheckpoints = options.checkpointSeconds
     let recorder = try EpochRecorder(
       configuration, trainer.network, dataset, folder, options.registry, by: options.processes?.group)
+    if writes {
+      try writeConfiguration()
+      if trainer.records.count < configuration.recipe.epochs {
+        try folder.add(.now(device: options.device, processes: options.processes))
+      }
+    }
+    trainer.secondsBetweenCheckpoints = options.checkpointSeconds
     trainer.measureEpoch = { epoch, shouldStop in
       try recorder?.measure(epoch, shouldStop: shouldStop) { phase, done, count in
         let time = epoch == 0 ? "at initialisation" : "after epoch \(epoch)"
@@ -82,7 +85,7 @@ public struct TrainingRun {
 
   private var writes: Bool { (options.processes?.group).isFirst }
 
-  /// Makes and locks the folder, and writes the run's configuration into it where it is missing or has changed.
+  /// Makes and locks the folder, and checks that it holds no other run.
   /// - Returns: the folder's lock, which is to be kept
   private func openFolder() throws -> FolderLock {
     try Files.makeFolder(folder.url)
@@ -95,18 +98,21 @@ public struct TrainingRun {
           "there is a checkpoint here, but no \(folder.configurationFile.lastPathComponent)",
         remedy: "put \(folder.configurationFile.lastPathComponent) back, or train into another folder")
     }
-    if let stored, let difference = configuration.firstDifference(from: stored) {
+    if let stored, let problem = configuration.problem(continuing: stored) {
       throw FileError(
-        path: folder.url.path, problem: "the run in this folder differs in \(difference)",
+        path: folder.url.path, problem: "there is another run in this folder: \(problem)",
         remedy: "continue it with its own settings, or train into another folder")
     }
-    // Where the data lie, the measures and the synchronisation of statistics may change when a run is resumed.
-    guard
-      stored == nil || stored?.data != configuration.data || stored?.measure != configuration.measure
-        || stored?.synchronisesStatistics != configuration.synchronisesStatistics
-    else { return lock }
-    try Files.write(YAML.encode(configuration), to: folder.configurationFile)
     return lock
+  }
+
+  /// Writes the run's configuration into the folder where it is missing or has changed.
+  private func writeConfiguration() throws {
+    var stored = folder.holdsRun ? try folder.configuration() : nil
+    // Files of version 0.1.0 have fewer digits, and results refer to them.
+    stored?.statistics = configuration.statistics
+    guard stored != configuration else { return }
+    try Files.write(YAML.encode(configuration), to: folder.configurationFile)
   }
 
   /// The number of threads and processes that work on a training, by which its sums are rounded.

@@ -24,6 +24,23 @@ extension RunConfiguration {
     return precision == other.precision ? nil : "the precision"
   }
 
+  /// The reason why a run of the configuration `stored` cannot be continued with this one, as a clause; nil if it can.
+  ///
+  /// The number of epochs can be raised if the learning rates of the earlier epochs do not depend on it.
+  public func problem(continuing stored: RunConfiguration) -> String? {
+    var same = self
+    if recipe.epochs > stored.recipe.epochs, recipe.schedule == stored.recipe.schedule {
+      guard !recipe.schedule.dependsOnEpochs else {
+        return "the number of epochs differs, and the learning rates of its one-cycle schedule depend on it"
+      }
+      same.recipe.epochs = stored.recipe.epochs
+    }
+    if recipe.epochs < stored.recipe.epochs {
+      return "the number of epochs differs: it was \(stored.recipe.epochs), and it can only be raised"
+    }
+    return same.firstDifference(from: stored).map { "\($0) differs" }
+  }
+
   /// Whether the data are the same, wherever they lie.
   private func hasData(of other: RunConfiguration) -> Bool {
     guard let own = statistics, let others = other.statistics else { return data == other.data }

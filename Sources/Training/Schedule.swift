@@ -19,6 +19,15 @@ public enum Schedule: Hashable, Sendable {
     }
   }
 
+  /// True if the rate at an epoch depends on the number of epochs. The epochs of steps are counted from the start of
+  /// the training.
+  public var dependsOnEpochs: Bool {
+    switch self {
+    case .steps: false
+    case .oneCycle: true
+    }
+  }
+
   /// The rate at `epoch` of `epochs`.
   public func rate(at epoch: Double, of epochs: Int) -> Double {
     switch self {

@@ -83,4 +83,37 @@ import Testing
       ["train", "--config", damaged.path, "--out", scratch.file("new").path], damaged.path, "other images", "--data")
     #expect(!RunFolder(scratch.file("new")).holdsRun)
   }
+
+  @Test("A run of steps can be given more epochs, and ends bit-identical to one that had them from the start")
+  func moreEpochs() throws {
+    let (whole, raised) = (scratch.file("whole"), scratch.file("raised"))
+    func train(_ run: URL, epochs: Int, _ more: [String] = []) throws {
+      _ = try call(
+        Reslens.trainArguments(run, ["--recipe", try steps(epochs: epochs), "--epochs", "\(epochs)"] + more))
+    }
+    try train(whole, epochs: 4)
+    try train(raised, epochs: 2)
+    _ = try call(["train", "--resume", "--epochs", "4", "--out", raised.path])
+    #expect(try weights(raised) == weights(whole))
+    #expect(try RunFolder(raised).epochs().map(\.learningRate) == [0.05, 0.02, 0.02, 0.01])
+    #expect(try RunFolder(raised).configuration() == RunFolder(whole).configuration())
+    // Without --epochs the run keeps those that it was given last.
+    _ = try call(["train", "--resume", "--out", raised.path])
+    #expect(try RunFolder(raised).epochs().count == 4)
+    try refused(["train", "--resume", "--epochs", "3", "--out", raised.path], "it was 4, and it can only be raised")
+  }
+
+  @Test("More epochs are refused where learning rates depend on their number, and by a check that fails later")
+  func refusedEpochs() throws {
+    let run = scratch.file("run")
+    _ = try call(Reslens.trainArguments(run, ["--epochs", "1"]))
+    try refused(["train", "--resume", "--epochs", "2", "--out", run.path], "the number of epochs differs", "one-cycle")
+    let longer = scratch.file("longer")
+    _ = try call(Reslens.trainArguments(longer, ["--recipe", try steps(epochs: 1), "--epochs", "1"]))
+    let before = try Data(contentsOf: RunFolder(longer).configurationFile)
+    let checkpoint = try #require(RunFolder(longer).latestCheckpoint())
+    try Files.write("{}", to: checkpoint.url.appending(path: "loop.json"))
+    try refused(["train", "--resume", "--epochs", "2", "--out", longer.path], "loop.json")
+    #expect(try Data(contentsOf: RunFolder(longer).configurationFile) == before)
+  }
 }
