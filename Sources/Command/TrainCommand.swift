@@ -58,6 +58,14 @@ struct TrainCommand: ParsableCommand {
       "Seconds between checkpoints within an epoch. A checkpoint is always written after an epoch.", valueName: "n"))
   var checkpointSeconds = 300.0
 
+  @Option(
+    help: ArgumentHelp(
+      """
+      Checkpoints to keep beside the newest: those after every n-th epoch (every=n), the one with the lowest validation \
+      error (best), or those after every epoch (all). (default: none, or the setting of the resumed run)
+      """, valueName: "every=n|best|all"))
+  var keepCheckpoints: KeptCheckpoints?
+
   @Flag(help: "Continues the run in the folder, or starts it if there is none.")
   var resume = false
 
@@ -163,6 +171,7 @@ struct TrainCommand: ParsableCommand {
     var configuration = try training.configuration(
       architecture, dataset, source: source, seed: seed, base: base, keepsLength: stored != nil)
     configuration.synchronisesStatistics = (syncBatchNorm ?? base?.synchronisesStatistics) == true ? true : nil
+    configuration.keptCheckpoints = keepCheckpoints ?? base?.keptCheckpoints
     if let stored, let problem = configuration.problem(continuing: stored) {
       throw ValidationError(
         "--resume continues the run as it was, but \(problem); leave the option out, or train into another folder")
@@ -173,4 +182,8 @@ struct TrainCommand: ParsableCommand {
   static func defaultFolder(_ configuration: RunConfiguration, _ dataset: ImageDataset) -> String {
     "runs/\(configuration.architecture.name)-\(dataset.name)-\(configuration.recipe.name)-\(configuration.seed)"
   }
+}
+
+extension KeptCheckpoints: ExpressibleByArgument {
+  public init?(argument: String) { self.init(argument) }
 }

@@ -72,9 +72,13 @@ public struct Checkpoint: Sendable {
   /// Whole epochs done, as the checkpoint's name tells; nil for another name.
   public var epoch: Int? { Int(url.lastPathComponent.dropFirst(Self.prefix.count).prefix { $0.isNumber }) }
 
-  /// Writes a checkpoint into `folder` and removes the ones before it.
+  /// True if no step of the next epoch is done, as the checkpoint's name tells.
+  private var isOfWholeEpoch: Bool { epoch.map { Self.name(epoch: $0) } == url.lastPathComponent }
+
+  /// Writes a checkpoint into `folder`, and then removes the earlier ones that are not to be kept.
   static func write(
-    _ network: ResidualNetwork, velocities: [String: Tensor], _ loop: Loop, in folder: RunFolder
+    _ network: ResidualNetwork, velocities: [String: Tensor], _ loop: Loop, in folder: RunFolder,
+    keeping: KeptCheckpoints? = nil
   ) throws -> Checkpoint {
     let checkpoint = Checkpoint(url: folder.checkpoints.appending(path: loop.name))
     let manager = FileManager.default
@@ -88,9 +92,15 @@ public struct Checkpoint: Sendable {
     try Safetensors(tensors: velocities).write(to: beside.optimizerFile)
     try Files.write(JSON.encode(loop), to: beside.loopFile)
     try Files.move(beside.url, to: checkpoint.url)
-    for name in try manager.contentsOfDirectory(atPath: folder.checkpoints.path)
-    where name.hasPrefix(prefix) && name < loop.name {
-      try? manager.removeItem(at: folder.checkpoints.appending(path: name))
+    let all = folder.checkpointList()
+    let wholeEpochs = all.compactMap { $0.isOfWholeEpoch ? $0.epoch : nil }
+    let kept = keeping?.epochs(among: wholeEpochs, loop.records) ?? []
+    for earlier in all where earlier.url.lastPathComponent < loop.name {
+      if earlier.isOfWholeEpoch, let epoch = earlier.epoch, kept.contains(epoch) { continue }
+      // A folder that is removed only in part must not look like a checkpoint.
+      let leaving = folder.checkpoints.appending(path: ".removing")
+      try? manager.removeItem(at: leaving)
+      if (try? Files.move(earlier.url, to: leaving)) != nil { try? manager.removeItem(at: leaving) }
     }
     return checkpoint
   }

@@ -28,9 +28,12 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
   public var synchronisesStatistics: Bool?
   /// The measures to take during training; nil for none. They do not change the training.
   public var measure: MeasureSchedule?
+  /// The checkpoints that stay beside the newest; nil for none. They do not change the training.
+  public var keptCheckpoints: KeptCheckpoints?
 
   enum CodingKeys: String, CodingKey {
     case architecture, data, statistics, recipe, seed, precision, measure
+    case keptCheckpoints = "keep-checkpoints"
     case trainSamples = "train-samples"
     case validationSamples = "validation-samples"
     case synchronisesStatistics = "sync-batch-norm"

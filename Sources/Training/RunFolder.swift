@@ -151,13 +151,16 @@ public struct RunFolder: Sendable {
   }
 
   private static let epochPrefix = "epoch-"
-  /// The newest whole checkpoint; nil before the first.
-  public func latestCheckpoint() -> Checkpoint? {
+  /// The checkpoints, oldest first.
+  public func checkpointList() -> [Checkpoint] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: checkpoints.path)) ?? []
-    return names.filter { $0.hasPrefix(Checkpoint.prefix) }.max().map {
+    return names.filter { $0.hasPrefix(Checkpoint.prefix) }.sorted().map {
       Checkpoint(url: checkpoints.appending(path: $0))
     }
   }
+
+  /// The newest checkpoint; nil before the first.
+  public func latestCheckpoint() -> Checkpoint? { checkpointList().last }
 
   /// The sessions that worked on this run, oldest first.
   public func sessions() throws -> [Session] {

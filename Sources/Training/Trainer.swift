@@ -253,7 +253,8 @@ public final class Trainer {
   private func save() throws {
     guard try network.parameters.values.allSatisfy({ try $0.isFinite() }) else { throw notFinite(step: loop.step) }
     guard group.isFirst else { return }
-    _ = try Checkpoint.write(network, velocities: stepTrainer.optimizer.velocities, loop, in: folder)
+    _ = try Checkpoint.write(
+      network, velocities: stepTrainer.optimizer.velocities, loop, in: folder, keeping: configuration.keptCheckpoints)
   }
 
   private func writeEpochs() throws {

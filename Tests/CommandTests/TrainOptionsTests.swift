@@ -116,4 +116,55 @@ import Testing
     try refused(["train", "--resume", "--epochs", "2", "--out", longer.path], "loop.json")
     #expect(try Data(contentsOf: RunFolder(longer).configurationFile) == before)
   }
+
+  private func checkpoints(_ run: URL) -> [String] {
+    RunFolder(run).checkpointList().map(\.url.lastPathComponent)
+  }
+
+  @Test("--keep-checkpoints keeps the checkpoints that it names, and a resumed run goes on with that")
+  func keptCheckpoints() throws {
+    func name(_ epoch: Int) -> String { Checkpoint.name(epoch: epoch) }
+    let recipe = ["--recipe", try steps(epochs: 3), "--epochs", "3"]
+    for (choice, kept) in [("every=2", [2, 3]), ("all", [1, 2, 3])] {
+      let run = scratch.file(choice)
+      _ = try call(Reslens.trainArguments(run, recipe + ["--keep-checkpoints", choice]))
+      #expect(checkpoints(run) == kept.map(name))
+    }
+    let run = scratch.file("every=2")
+    _ = try call(["train", "--resume", "--epochs", "5", "--out", run.path])
+    #expect(checkpoints(run) == [2, 4, 5].map(name))
+
+    // The best is the first of those with the lowest error, as epochs.csv tells.
+    let best = scratch.file("best")
+    _ = try call(
+      Reslens.trainArguments(best, ["--recipe", try steps(epochs: 5), "--epochs", "5", "--keep-checkpoints", "best"]))
+    let errors = try RunFolder(best).epochs().map(\.validationError)
+    let lowest = 1 + (try #require(errors.indices.min { errors[$0] < errors[$1] }))
+    #expect(checkpoints(best) == Set([lowest, 5]).sorted().map(name))
+    try refused(Reslens.trainArguments(scratch.file("new"), ["--keep-checkpoints", "every=0"]), "--keep-checkpoints")
+  }
+
+  @Test("Killed at random moments, a run keeps every checkpoint of an undisturbed one, and no more")
+  func killedCheckpoints() throws {
+    let (whole, killed) = (scratch.file("whole"), scratch.file("killed"))
+    let more = ["--epochs", "6", "--resume", "--checkpoint-seconds", "0.05", "--keep-checkpoints", "every=2"]
+    _ = try call(Reslens.trainArguments(whole, more))
+    let (hits, seed) = try Reslens.trainKilled(killed, more, times: 8)
+    _ = try call(Reslens.trainArguments(killed, more))
+    #expect(hits >= 3, "seed \(seed)")
+    #expect(checkpoints(whole) == [2, 4, 6].map { Checkpoint.name(epoch: $0) })
+    #expect(checkpoints(killed) == checkpoints(whole), "seed \(seed)")
+    for (a, b) in zip(RunFolder(whole).checkpointList(), RunFolder(killed).checkpointList()) {
+      #expect(try Data(contentsOf: a.weightsFile) == Data(contentsOf: b.weightsFile), "seed \(seed)")
+    }
+  }
+
+  @Test("Checkpoints that are not to be kept any more are removed with the next one")
+  func unprunedCheckpoints() throws {
+    let run = scratch.file("run")
+    let recipe = ["--recipe", try steps(epochs: 2), "--epochs", "2"]
+    _ = try call(Reslens.trainArguments(run, recipe + ["--keep-checkpoints", "all"]))
+    _ = try call(["train", "--resume", "--epochs", "3", "--keep-checkpoints", "every=2", "--out", run.path])
+    #expect(checkpoints(run) == [2, 3].map { Checkpoint.name(epoch: $0) })
+  }
 }

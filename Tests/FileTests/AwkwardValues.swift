@@ -142,6 +142,7 @@ struct AwkwardValues {
     configuration.statistics = maybe { $0.channelStatistics() }
     configuration.synchronisesStatistics = maybe { $0.flag() }
     configuration.measure = maybe { $0.schedule() }
+    configuration.keptCheckpoints = maybe { $0.element(of: [.all, .best, .every(1), .every(99_999)]) }
     return configuration
   }
 
