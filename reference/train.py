@@ -53,7 +53,10 @@ def main():
 
     # As torchrun says.
     processes, rank = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("RANK", "0"))
-    net = network.ResidualNetwork(config["architecture"]).to(memory_format=torch.channels_last)
+    net = network.ResidualNetwork(config["architecture"])
+    if "from" in config:
+        net.load_state_dict(network.load_checkpoint(config["from"]["path"]).state_dict())
+    net = net.to(memory_format=torch.channels_last)
     if processes > 1:
         torch.distributed.init_process_group("gloo")
         net = torch.nn.parallel.DistributedDataParallel(net)

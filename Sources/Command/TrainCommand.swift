@@ -20,6 +20,7 @@ struct TrainCommand: ParsableCommand {
         reslens train --resume --out runs/r110
         reslens train --resume --epochs 400 --out runs/r110
         reslens train --config runs/r110/config.yaml --seed 1 --out runs/r110-seed-1
+        reslens train --model resnet-110 --data data --recipe quick --from runs/r110 --out runs/tuned
 
       A run that was cut off continues with --resume. It ends with the same weights, bit for bit, on the same machine \
       with the same number of threads. --epochs can be raised then, also after the last epoch, if the recipe's learning \
@@ -48,6 +49,14 @@ struct TrainCommand: ParsableCommand {
     help: ArgumentHelp(
       "Seed of the initial weights, the order of images and the augmentation. (default: 0)", valueName: "n"))
   var seed: UInt64?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      Starts from these weights instead of drawing them: a run folder (its newest checkpoint), a checkpoint's folder or a \
+      .safetensors file of the same architecture.
+      """, valueName: "weights"))
+  var from: String?
 
   @Option(help: ArgumentHelp("The run folder. (default: runs/MODEL-DATA-RECIPE-SEED)", valueName: "dir"))
   var out: String?
@@ -171,6 +180,8 @@ struct TrainCommand: ParsableCommand {
     var configuration = try training.configuration(
       architecture, dataset, source: source, seed: seed, base: base, keepsLength: stored != nil)
     configuration.synchronisesStatistics = (syncBatchNorm ?? base?.synchronisesStatistics) == true ? true : nil
+    configuration.initialWeights =
+      try from.map { try InitialWeights($0, for: architecture) } ?? base?.initialWeights
     configuration.keptCheckpoints = keepCheckpoints ?? base?.keptCheckpoints
     if let stored, let problem = configuration.problem(continuing: stored) {
       throw ValidationError(

@@ -21,17 +21,9 @@ extension ResidualNetwork {
   ///   gives: numbers that are not finite, variances below 0.
   public convenience init(contentsOf url: URL, expecting expected: Architecture? = nil) throws {
     let file = try Safetensors(contentsOf: url)
-    guard let text = file.metadata[Self.architectureKey] else {
+    guard let architecture = try Self.architecture(of: file, at: url) else {
       throw FileError(
         path: url.path, problem: "its metadata name no architecture, so that it is not a checkpoint of reslens",
-        remedy: "use a checkpoint that reslens wrote")
-    }
-    let architecture: Architecture
-    do {
-      architecture = try JSONDecoder().decode(Architecture.self, from: Data(text.utf8))
-    } catch {
-      throw FileError(
-        path: url.path, problem: "the architecture in its metadata cannot be read",
         remedy: "use a checkpoint that reslens wrote")
     }
     if let expected, expected != architecture {
@@ -40,15 +32,48 @@ extension ResidualNetwork {
         problem: "it holds \(architecture.difference(from: expected)), the run is of \(expected.name)",
         remedy: "use the checkpoint of that run, or the model of this checkpoint")
     }
-    let parameters = Self.withoutPyTorchsAdditions(file.tensors)
+    try self.init(architecture, file, at: url, remedy: "use a whole checkpoint of \(architecture.name)")
+  }
+
+  /// The network of an architecture with the weights of a file, which need not name an architecture.
+  /// - Throws: `FileError` where the file is damaged, or naming the first parameter that the architecture does not have or
+  ///   has in another shape.
+  public convenience init(_ architecture: Architecture, weightsOf url: URL) throws {
+    let file = try Safetensors(contentsOf: url)
+    let remedy = "use weights of \(architecture.name), or the model of these weights"
+    try self.init(architecture, file, at: url, remedy: remedy)
+    // Parameters do not say everything, for instance not how a stage is entered.
+    guard var stored = try Self.architecture(of: file, at: url) else { return }
+    stored.name = architecture.name
+    guard stored == architecture else {
+      throw FileError(path: url.path, problem: "it holds \(stored.difference(from: architecture))", remedy: remedy)
+    }
+  }
+
+  /// The network of an architecture with the parameters of a file.
+  private convenience init(
+    _ architecture: Architecture, _ file: Safetensors, at url: URL, remedy: String
+  ) throws {
     do {
-      try self.init(architecture, parameters: parameters)
+      try self.init(architecture, parameters: Self.withoutPyTorchsAdditions(file.tensors))
     } catch let error as ParameterError {
-      throw FileError(path: url.path, problem: "\(error)", remedy: "use a whole checkpoint of \(architecture.name)")
+      throw FileError(path: url.path, problem: "\(error)", remedy: remedy)
     }
     if let problem = try impossibleValue {
       throw FileError(
         path: url.path, problem: "\(problem): the file is damaged", remedy: "use a copy of it, or train again")
+    }
+  }
+
+  /// The architecture in a file's metadata; nil where they name none.
+  private static func architecture(of file: Safetensors, at url: URL) throws -> Architecture? {
+    guard let text = file.metadata[architectureKey] else { return nil }
+    do {
+      return try JSONDecoder().decode(Architecture.self, from: Data(text.utf8))
+    } catch {
+      throw FileError(
+        path: url.path, problem: "the architecture in its metadata cannot be read",
+        remedy: "use a checkpoint that reslens wrote")
     }
   }
 

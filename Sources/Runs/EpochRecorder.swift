@@ -17,6 +17,8 @@ struct EpochRecorder {
   private let options: MeasureOptions
   private let registry: Registry
   private let dataset: ImageDataset
+  /// True if the training starts from given weights, which have running statistics.
+  private let startsFromWeights: Bool
   /// In float32, whatever the training's precision.
   private let (train, validation): (Samples, Samples)
   private let group: ProcessGroup?
@@ -33,6 +35,7 @@ struct EpochRecorder {
     guard let schedule = configuration.measure else { return nil }
     (self.network, self.folder, self.registry, self.group) = (network, folder, registry, group)
     (source, self.dataset) = (configuration.data, dataset)
+    startsFromWeights = configuration.initialWeights != nil
     var options = MeasureOptions(names: Set(schedule.names))
     options.batchNorm = schedule.batchNorm ?? .running
     self.options = options
@@ -52,7 +55,7 @@ struct EpochRecorder {
     _ epoch: Int, shouldStop: () throws -> Bool, progress: (MeasureSuite.Phase, Int, Int) -> Void
   ) throws -> Trainer.Measuring {
     var options = options
-    if epoch == 0 {
+    if epoch == 0, !startsFromWeights {
       // Before the first step the running statistics are those of no data.
       options.batchNorm = .batch
       options.names.formIntersection(registry.names(where: \.withBatchStatistics))

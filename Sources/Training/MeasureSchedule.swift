@@ -11,7 +11,7 @@ public struct MeasureSchedule: Codable, Hashable, Sendable, Checked {
   /// The measures, as they are called in `measures.json`.
   public var names: [String]
   /// The statistics by which batch normalisations run after an epoch; nil for the running ones. At initialisation they are
-  /// always each batch's own.
+  /// always each batch's own, unless the training starts from given weights.
   public var batchNorm: BatchNormStatistics?
 
   public init(every: Int, samples: Int, names: [String], batchNorm: BatchNormStatistics? = nil) {

@@ -21,6 +21,8 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
   public var recipe: Recipe
   /// Splits into the streams of initial weights, order and augmentation.
   public var seed: UInt64
+  /// The weights that the training starts from; nil to draw them by the seed.
+  public var initialWeights: InitialWeights?
   /// The element type of activations: float32, or bfloat16 with float32 parameters.
   public var precision: ElementType
   /// Whether several processes normalise a batch by the statistics of the whole of it, as one process does, instead of each its
@@ -33,6 +35,7 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
 
   enum CodingKeys: String, CodingKey {
     case architecture, data, statistics, recipe, seed, precision, measure
+    case initialWeights = "from"
     case keptCheckpoints = "keep-checkpoints"
     case trainSamples = "train-samples"
     case validationSamples = "validation-samples"

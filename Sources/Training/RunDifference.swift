@@ -21,6 +21,7 @@ extension RunConfiguration {
     if recipe.batch != other.recipe.batch { return "the batch" }
     if recipe != other.recipe { return "the recipe" }
     if seed != other.seed { return "the seed" }
+    if initialWeights?.weights != other.initialWeights?.weights { return "the weights that it starts from" }
     return precision == other.precision ? nil : "the precision"
   }
 

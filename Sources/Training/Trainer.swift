@@ -124,9 +124,13 @@ public final class Trainer {
       // A kill may have fallen between the checkpoint and the table.
       try writeEpochs()
     } else {
+      // The other processes get theirs from process 0.
+      let network =
+        try (group.isFirst ? configuration.initialWeights : nil)?.network(of: configuration.architecture)
+        ?? ResidualNetwork(configuration.architecture, seed: configuration.seed)
       stepTrainer = try StepTrainer(
-        ResidualNetwork(configuration.architecture, seed: configuration.seed).moved(to: device), configuration.recipe,
-        maker: maker, velocities: nil, processes: processes, capturesSteps: capturesSteps)
+        network.moved(to: device), configuration.recipe, maker: maker, velocities: nil, processes: processes,
+        capturesSteps: capturesSteps)
       loop = Checkpoint.Loop()
     }
     if let group { try takeState(from: group) }
@@ -146,6 +150,8 @@ public final class Trainer {
   public func run(shouldStop: () -> Bool = { false }, report: (Event) -> Void = { _ in }) throws -> Outcome {
     let recipe = configuration.recipe
     func stopsTogether() throws -> Bool { try agreed([shouldStop()])[0] }
+    // From here on the run does not need the file of its initial weights.
+    if loop.epoch == 0, loop.step == 0, configuration.initialWeights != nil { try save() }
     if loop.epoch == 0, loop.step == 0, try measured(0, stopsTogether) == nil { return .stopped }
     while loop.epoch < recipe.epochs {
       guard try trainEpoch(shouldStop, report) else { return .stopped }

@@ -1,6 +1,8 @@
 import Foundation
 import ResLensSupport
+import ResLensTasks
 import ResLensResults
+import ResLensTorch
 import ResLensTraining
 import TestSupport
 import Testing
@@ -166,5 +168,89 @@ import Testing
     _ = try call(Reslens.trainArguments(run, recipe + ["--keep-checkpoints", "all"]))
     _ = try call(["train", "--resume", "--epochs", "3", "--keep-checkpoints", "every=2", "--out", run.path])
     #expect(checkpoints(run) == [2, 3].map { Checkpoint.name(epoch: $0) })
+  }
+
+  @Test("--from starts from a run, a checkpoint or a file; epoch 0 is measured with these weights")
+  func initialWeights() throws {
+    let source = scratch.file("source")
+    _ = try call(
+      Reslens.trainArguments(source, ["--epochs", "1", "--measure", "every=1,samples=30,l2-ratio,intermediate"]))
+    let checkpoint = try #require(RunFolder(source).latestCheckpoint())
+    let last = try #require(try RunFolder(source).history().last)
+    // A file need not say of which architecture it is.
+    let bare = scratch.file("bare.safetensors")
+    try Safetensors(tensors: try Safetensors(contentsOf: checkpoint.weightsFile).tensors).write(to: bare)
+    for (name, path) in [
+      ("of-run", source.path), ("of-checkpoint", checkpoint.url.path), ("of-file", bare.path),
+    ] {
+      let run = scratch.file(name)
+      _ = try call(
+        Reslens.trainArguments(
+          run,
+          ["--epochs", "1", "--from", path, "--seed", "7", "--measure", "every=1,samples=30,l2-ratio,intermediate"]))
+      let first = try #require(try RunFolder(run).history().first)
+      #expect(first.epoch == 0 && first.batchNorm == .running)
+      #expect(first.tables == last.tables && first.provenance.weights == last.provenance.weights)
+      let stored = try #require(try RunFolder(run).configuration().initialWeights)
+      #expect(stored.weights == last.provenance.weights)
+      #expect(stored.path == (name == "of-file" ? bare : checkpoint.weightsFile).standardizedFileURL.path)
+    }
+    #expect(try weights(scratch.file("of-run")) == weights(scratch.file("of-file")))
+    // The run does not need the file again, and does not go on from other weights.
+    try FileManager.default.removeItem(at: bare)
+    _ = try call(["train", "--resume", "--out", scratch.file("of-file").path])
+    try refused(
+      ["train", "--resume", "--from", scratch.file("of-run").path, "--out", scratch.file("of-checkpoint").path],
+      "the weights that it starts from")
+  }
+
+  @Test("Stopped before its first step, a run that starts from weights has them in its first checkpoint")
+  func firstCheckpoint() throws {
+    let (source, run) = (scratch.file("source"), scratch.file("run"))
+    _ = try call(Reslens.trainArguments(source, ["--epochs", "1"]))
+    var configuration = try RunFolder(source).configuration()
+    configuration.initialWeights = try InitialWeights(source.path, for: configuration.architecture)
+    let dataset = try ImageDataset.load("synthetic")
+    var measured = configuration
+    measured.measure = MeasureSchedule(every: 1, samples: 10, names: ["l2-ratio"])
+    let stopped = try Trainer(measured, dataset: dataset, folder: RunFolder(run))
+    stopped.measureEpoch = { _, _ in .stopped }
+    #expect(try stopped.run() == .stopped)
+    #expect(checkpoints(run) == [Checkpoint.name(epoch: 0)])
+    #expect(try weights(run) == weights(source))
+    // Other weights in the file are not taken for those of the configuration.
+    let other = scratch.file("other")
+    _ = try call(Reslens.trainArguments(other, ["--epochs", "1", "--seed", "5"]))
+    let file = try #require(RunFolder(other).latestCheckpoint()).weightsFile
+    configuration.initialWeights?.path = file.path
+    #expect { try Trainer(configuration, dataset: dataset, folder: RunFolder(scratch.file("none"))) } throws: {
+      "\($0)".contains("it holds other weights")
+    }
+  }
+
+  @Test("--from refuses weights of another architecture by the first parameter that differs")
+  func otherWeights() throws {
+    let source = scratch.file("source")
+    _ = try call(Reslens.trainArguments(source, ["--epochs", "1"]))
+    func refuse(_ model: String, _ words: String...) throws {
+      let run = scratch.file("new")
+      let outcome = try Reslens.run(Reslens.trainArguments(run, ["--from", source.path]) + ["--model", model])
+      #expect(outcome.status != 0 && !RunFolder(run).holdsRun)
+      for word in words { #expect(outcome.errors.contains(word), "\(outcome.errors)") }
+    }
+    try refuse("resnet-14", "weights.safetensors: parameter stages.0.1.norm1.weight: it is missing", "resnet-14")
+    let wide = scratch.file("wide.yaml")
+    try Files.write(
+      """
+      name: wider
+      stem: {width: 24}
+      stages: [{width: 24, blocks: 1}, {width: 32, blocks: 1, entry: projection}]
+      """, to: wide)
+    try refuse(wide.path, "stem.weight: it has shape [16, 3, 3, 3] where wider needs [24, 3, 3, 3]")
+    try refused(
+      Reslens.trainArguments(scratch.file("new"), ["--from", scratch.url.path]), "there is no checkpoint in this folder"
+    )
+    try refused(
+      Reslens.trainArguments(scratch.file("new"), ["--from", scratch.file("x").path]), "there is no such file")
   }
 }

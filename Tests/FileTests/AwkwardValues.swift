@@ -143,6 +143,7 @@ struct AwkwardValues {
     configuration.synchronisesStatistics = maybe { $0.flag() }
     configuration.measure = maybe { $0.schedule() }
     configuration.keptCheckpoints = maybe { $0.element(of: [.all, .best, .every(1), .every(99_999)]) }
+    configuration.initialWeights = maybe { InitialWeights(path: $0.text(), weights: $0.text()) }
     return configuration
   }
 
