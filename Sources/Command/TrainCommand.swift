@@ -17,6 +17,7 @@ struct TrainCommand: ParsableCommand {
         reslens train --model resnet-20 --data synthetic --recipe quick
         reslens train --model resnet-110 --data data/cifar-10-batches-bin --recipe paper --out runs/r110
         reslens train --model resnet-20 --data synthetic --measure every=1,samples=1000
+        reslens train --model resnet-20 --data synthetic --measure every=1 --tensorboard --out runs/watched
         reslens train --resume --out runs/r110
         reslens train --resume --epochs 400 --out runs/r110
         reslens train --config runs/r110/config.yaml --seed 1 --out runs/r110-seed-1
@@ -86,6 +87,20 @@ struct TrainCommand: ParsableCommand {
       """)
   var syncBatchNorm: Bool?
 
+  @Flag(
+    help: """
+      Writes an event file for TensorBoard into the run folder: losses, errors and speed of every epoch, and all measures \
+      that are recorded. A resumed run that has one goes on with it.
+      """)
+  var tensorboard = false
+
+  @Option(
+    help: """
+      text: the run folder on standard output. jsonl: a JSON object in a line of standard output when the training \
+      starts, after every epoch, and when it ends. Progress is text on standard error in both cases.
+      """)
+  var log = LogFormat.text
+
   @Flag(help: "Runs the steps on a GPU operation by operation instead of as captured graphs.")
   var plainSteps = false
 
@@ -123,6 +138,7 @@ struct TrainCommand: ParsableCommand {
     var options = TrainingRun.Options()
     (options.registry, options.device, options.threads) = (Reslens.registry, device, threads.threads)
     (options.checkpointSeconds, options.capturesSteps) = (checkpointSeconds, !plainSteps)
+    options.writesEvents = tensorboard
     options.processes = group.map {
       DataParallel($0, synchronisesStatistics: configuration.synchronisesStatistics ?? false)
     }
@@ -131,9 +147,16 @@ struct TrainCommand: ParsableCommand {
     terminal.isQuiet = !isFirst
     Interrupt.listen(answer: isFirst ? "stopping after this step, and saving" : nil)
     Interrupt.parent = LaunchedProcess.parent
+    func tell(_ kind: TrainingEvent.Kind) throws {
+      if log == .jsonl, isFirst { try TrainingEvent(run: folder.url.path, kind: kind).write() }
+    }
+    try tell(.start(configuration))
     let outcome: Trainer.Outcome
     do {
-      outcome = try training.run(shouldStop: { Interrupt.received }, log: terminal)
+      outcome = try training.run(shouldStop: { Interrupt.received }, log: terminal) { event in
+        if case .epoch(let record) = event { try? tell(.epoch(record)) }
+      }
+      try tell(.end(outcome))
     } catch let error as CaptureError {
       throw FileError(
         path: "--device \(device)", problem: "\(error)",
@@ -146,7 +169,7 @@ struct TrainCommand: ParsableCommand {
       terminal.note("stopped and saved; continue with: \(launch)train --resume --out \(folder.url.path.shellQuoted)")
       throw ExitCode(Interrupt.exitCode)
     }
-    if isFirst { print(folder.url.path) }
+    if isFirst, log == .text { print(folder.url.path) }
   }
 
   /// The configuration of the run that is to be resumed; nil for a new one.

@@ -3,6 +3,7 @@ import ResLensSupport
 import ResLensTasks
 import ResLensMeasures
 import ResLensNetworks
+import ResLensResults
 import ResLensTorch
 import ResLensTraining
 
@@ -28,6 +29,8 @@ public struct TrainingRun {
     public var lockSeconds = 0.0
     /// Whether a GPU's steps are captured as graphs.
     public var capturesSteps = true
+    /// True to write an event file for TensorBoard. A run that already has one keeps it up to date in any case.
+    public var writesEvents = false
     /// The processes that share the work; process 0 alone reads and writes the folder.
     public var processes: DataParallel?
 
@@ -49,10 +52,13 @@ public struct TrainingRun {
   /// - Parameters:
   ///   - shouldStop: asked after every step; once it returns true, the state is saved and the call returns
   ///   - log: receives progress and notes
+  ///   - report: receives every step and epoch
   /// - Throws: what `Trainer` throws; `FileError` if another process works in the folder, if it holds another run, or if it
   ///   holds a checkpoint without a configuration.
   @discardableResult
-  public func run(shouldStop: () -> Bool = { false }, log: any RunLog = SilentLog()) throws -> Trainer.Outcome {
+  public func run(
+    shouldStop: () -> Bool = { false }, log: any RunLog = SilentLog(), report: (Trainer.Event) -> Void = { _ in }
+  ) throws -> Trainer.Outcome {
     let lock = try writes ? openFolder() : nil
     defer { withExtendedLifetime(lock) {} }
     let before = Libtorch.threads
@@ -70,17 +76,41 @@ public struct TrainingRun {
         try folder.add(.now(device: options.device, processes: options.processes))
       }
     }
+    var events = try eventFile(trainer)
+    /// An event file that cannot be written does not end the training: the next call writes it anew.
+    func addEvents(_ epoch: Int, _ record: EpochRecord? = nil) {
+      do {
+        try events?.add(epoch, record)
+      } catch {
+        events = nil
+        log.note("note: \(error)")
+      }
+    }
     trainer.secondsBetweenCheckpoints = options.checkpointSeconds
     trainer.measureEpoch = { epoch, shouldStop in
-      try recorder?.measure(epoch, shouldStop: shouldStop) { phase, done, count in
-        let time = epoch == 0 ? "at initialisation" : "after epoch \(epoch)"
-        log.progress(done, of: count, "measuring \(time): \(phase.rawValue)")
-      } ?? .done()
+      let outcome =
+        try recorder?.measure(epoch, shouldStop: shouldStop) { phase, done, count in
+          let time = epoch == 0 ? "at initialisation" : "after epoch \(epoch)"
+          log.progress(done, of: count, "measuring \(time): \(phase.rawValue)")
+        } ?? .done()
+      if epoch == 0, case .done = outcome { addEvents(0) }
+      return outcome
     }
     announce(trainer, log)
-    let outcome = try trainer.run(shouldStop: shouldStop, report: { show($0, log) })
+    let outcome = try trainer.run(shouldStop: shouldStop) { event in
+      show(event, log)
+      if case .epoch(let record) = event { addEvents(record.epoch, record) }
+      report(event)
+    }
     log.clear()
     return outcome
+  }
+
+  /// The run's event file; nil where none is wanted.
+  private func eventFile(_ trainer: Trainer) throws -> TensorBoardLog? {
+    guard writes, options.writesEvents || TensorBoardLog.exists(in: folder) else { return nil }
+    return try TensorBoardLog(
+      folder, trainer.records, hasBegun: !trainer.records.isEmpty || trainer.stepsOfEpoch > 0)
   }
 
   private var writes: Bool { (options.processes?.group).isFirst }

@@ -6,8 +6,12 @@ public enum JSON {
   private static let (infinite, negative, undefined) = ("Infinity", "-Infinity", "NaN")
 
   /// The value as JSON, keys in alphabetical order, every number so that it reads back exactly.
-  public static func encode(_ value: some Encodable, pretty: Bool = false) throws -> Data {
+  /// - Parameters:
+  ///   - pretty: whether there are line breaks and indents
+  ///   - snakeCase: whether keys such as `trainLoss` are written as `train_loss`
+  public static func encode(_ value: some Encodable, pretty: Bool = false, snakeCase: Bool = false) throws -> Data {
     let encoder = JSONEncoder()
+    if snakeCase { encoder.keyEncodingStrategy = .convertToSnakeCase }
     encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     if pretty { encoder.outputFormatting.insert(.prettyPrinted) }
     encoder.nonConformingFloatEncodingStrategy = .convertToString(

@@ -95,7 +95,7 @@ public struct RunFolder: Sendable {
   public func history() throws -> [MeasureResults] {
     let names = (try? FileManager.default.contentsOfDirectory(atPath: historyFolder.path)) ?? []
     return try names.filter { $0.hasPrefix(Self.epochPrefix) && $0.hasSuffix(".json") }.sorted().map {
-      try results(historyFolder.appending(path: $0), remedy: "remove it: that epoch is then missing in reports")
+      try results(historyFolder.appending(path: $0), remedy: Self.historyRemedy)
     }
   }
 
@@ -146,9 +146,20 @@ public struct RunFolder: Sendable {
   /// Writes what was measured after an epoch of training.
   public func writeHistory(_ results: MeasureResults) throws {
     try Files.makeFolder(historyFolder)
-    let name = Self.epochPrefix + String(format: "%05d.json", results.epoch)
-    try Files.write(JSON.encode(results), to: historyFolder.appending(path: name))
+    try Files.write(JSON.encode(results), to: historyFile(results.epoch))
   }
+
+  /// The results recorded after an epoch of training; nil if there are none.
+  public func history(after epoch: Int) throws -> MeasureResults? {
+    let file = historyFile(epoch)
+    return FileManager.default.fileExists(atPath: file.path) ? try results(file, remedy: Self.historyRemedy) : nil
+  }
+
+  private func historyFile(_ epoch: Int) -> URL {
+    historyFolder.appending(path: Self.epochPrefix + String(format: "%05d.json", epoch))
+  }
+
+  private static let historyRemedy = "remove it: that epoch is then missing in reports"
 
   private static let epochPrefix = "epoch-"
   /// The checkpoints, oldest first.

@@ -31,6 +31,11 @@ public enum Checkout {
   }
   public static let pyTorchIsMissing = "no PyTorch in .deps/python: make setup"
 
+  /// TensorBoard, where the tests' set-up has put it.
+  public static let tensorBoard = root.appending(path: ".deps/tensorboard")
+  public static var hasTensorBoard: Bool { FileManager.default.fileExists(atPath: tensorBoard.path) }
+  public static let tensorBoardIsMissing = "no TensorBoard in .deps/tensorboard: scripts/setup-tests"
+
   /// Real CIFAR in binary form, named by CIFAR10 or CIFAR100 in the environment.
   public static var realCIFAR10: String? { ProcessInfo.processInfo.environment["CIFAR10"] }
   public static var realCIFAR100: String? { ProcessInfo.processInfo.environment["CIFAR100"] }
