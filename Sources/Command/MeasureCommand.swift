@@ -6,6 +6,7 @@ import ResLensMeasures
 import ResLensNetworks
 import ResLensResults
 import ResLensRuns
+import ResLensTorch
 import ResLensTraining
 
 struct MeasureCommand: ParsableCommand {
@@ -23,13 +24,16 @@ struct MeasureCommand: ParsableCommand {
       For example:
         reslens measure runs/first --samples 2000
         reslens measure runs/first --measures all
+        reslens measure runs/* --samples 2000
         reslens measure runs/first --measures borderline --list-borderline borderline.csv
         reslens measure runs/first --unroll 20 --scale auto --recalibrate 16
         reslens measure runs/first --csv runs/first/tables
       """)
 
-  @Argument(help: ArgumentHelp("A run folder.", valueName: "run"))
-  var path: String
+  @Argument(
+    help: ArgumentHelp(
+      "Run folders, measured one after the other. One that fails does not stop the others.", valueName: "run"))
+  var paths: [String]
 
   @Option(help: ArgumentHelp("The data to measure on. (default: the run's)", valueName: "source"))
   var data: String?
@@ -58,6 +62,12 @@ struct MeasureCommand: ParsableCommand {
   func validate() throws {
     if let samples, samples < 1 { throw ValidationError("--samples \(samples): at least one is needed") }
     if !(1...100_000).contains(batch) { throw ValidationError("--batch \(batch) is not between 1 and 100000") }
+    if paths.isEmpty { throw ValidationError("name at least one run") }
+    if paths.count > 1,
+      let option = csv.map({ _ in "--csv" }) ?? arguments.listBorderline.map({ _ in "--list-borderline" })
+    {
+      throw ValidationError("\(option) is for one run, as the next one would overwrite its files")
+    }
     _ = try arguments.options()
   }
 
@@ -65,6 +75,16 @@ struct MeasureCommand: ParsableCommand {
     try threads.apply()
     let group = try LaunchedProcess.join()
     let device = try device.use(by: group, exchangesTensors: false)
+    let terminal = Terminal()
+    terminal.isQuiet = !group.isFirst
+    Interrupt.listen(answer: group.isFirst ? "stopping after this batch; nothing of this run is written" : nil)
+    Interrupt.parent = LaunchedProcess.parent
+    try SeveralRuns(names: paths, terminal: terminal, group: group).each {
+      try measure(paths[$0], on: device, by: group, terminal)
+    }
+  }
+
+  private func measure(_ path: String, on device: Device, by group: ProcessGroup?, _ terminal: Terminal) throws {
     var options = try arguments.options()
     let folder = RunFolder(URL(filePath: path))
     let configuration = try folder.configuration()
@@ -94,13 +114,9 @@ struct MeasureCommand: ParsableCommand {
       throw ValidationError("--lesion-samples \(asked): there are \(validation.count) validation samples")
     }
     if let file = arguments.listBorderline { try Self.checkFolder(of: URL(filePath: file)) }
-    let terminal = Terminal()
-    terminal.isQuiet = !group.isFirst
     if train.count > seen {
       terminal.note("note: the run was trained on the first \(seen) of these \(train.count) train images")
     }
-    Interrupt.listen(answer: group.isFirst ? "stopping after this batch; nothing of this call is written" : nil)
-    Interrupt.parent = LaunchedProcess.parent
     var listed = BorderlineList(classNames: dataset.classNames)
     let found = try run.measure(
       options,
@@ -113,7 +129,8 @@ struct MeasureCommand: ParsableCommand {
     }
     terminal.clear()
     guard group.isFirst else { return }
-    print(try MeasureSummary(found, Reslens.registry.descriptions).text())
+    let summary = try MeasureSummary(found, Reslens.registry.descriptions).text()
+    print(paths.count == 1 ? summary : "\(path)\n\n\(summary)\n")
     if let file = arguments.listBorderline {
       try Files.write(listed.csv, to: URL(filePath: file))
       terminal.note("\(listed.count) borderline examples listed in \(file)")
