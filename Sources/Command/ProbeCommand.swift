@@ -20,7 +20,7 @@ struct ProbeCommand: ParsableCommand {
 
       For example:
         reslens probe resnet-110 resnet-110-shared resnet-110-ubn
-        reslens probe resnet-110-ablation --seeds 0,1,2,3 --out ablation.html
+        reslens probe resnet-110-ablation --seeds 0-3 --out ablation.html
       """)
 
   @Argument(

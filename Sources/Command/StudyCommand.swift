@@ -22,7 +22,7 @@ struct StudyCommand: ParsableCommand {
         reslens study resnet-20 resnet-20-shared resnet-20-ubn --data synthetic --seeds 0,1 --out studies/sharing
         reslens study resnet-110-ablation --data data/cifar-10-batches-bin --recipe paper --out studies/figure-9
         reslens study resnet-110-shared resnet-110-ubn --data synthetic --measure every=10 --out studies/appendix-d
-        reslens study resnet-20 resnet-32 --data synthetic --seeds 0,1,2,3 --jobs 4 --out studies/depth
+        reslens study resnet-20 resnet-32 --data synthetic --seeds 0-3 --jobs 4 --out studies/depth
       """)
 
   @Argument(

@@ -17,6 +17,7 @@ struct TrainCommand: ParsableCommand {
         reslens train --model resnet-20 --data synthetic --recipe quick
         reslens train --model resnet-110 --data data/cifar-10-batches-bin --recipe paper --out runs/r110
         reslens train --model resnet-20 --data synthetic --measure every=1,samples=1000
+        reslens train --model resnet-20 --data synthetic --seeds 0-3 --out runs/r20
         reslens train --model resnet-20 --data synthetic --measure every=1 --tensorboard --out runs/watched
         reslens train --resume --out runs/r110
         reslens train --resume --epochs 400 --out runs/r110
@@ -50,6 +51,15 @@ struct TrainCommand: ParsableCommand {
     help: ArgumentHelp(
       "Seed of the initial weights, the order of images and the augmentation. (default: 0)", valueName: "n"))
   var seed: UInt64?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      Seeds of several runs, which are trained one after the other, for instance 0-3 or 0,2,5-7. One that fails does not \
+      stop the others. The folder of each is --out followed by -SEED.
+      """, valueName: "n,n-n,…"))
+  var seeds: String?
 
   @Option(
     help: ArgumentHelp(
@@ -107,6 +117,13 @@ struct TrainCommand: ParsableCommand {
   @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
+  func validate() throws {
+    if seed != nil, seeds != nil {
+      throw ValidationError("--seed is for one run, --seeds for several: give one of them")
+    }
+    if let seeds { _ = try SeedArguments.list(seeds) }
+  }
+
   func run() throws {
     try threads.apply()
     let group = try LaunchedProcess.join()
@@ -120,6 +137,25 @@ struct TrainCommand: ParsableCommand {
     if syncBatchNorm == true, group == nil {
       throw ValidationError("--sync-batch-norm is for several processes: reslens launch --help")
     }
+    let terminal = Terminal()
+    terminal.isQuiet = !group.isFirst
+    Interrupt.listen(answer: group.isFirst ? "stopping after this step, and saving" : nil)
+    Interrupt.parent = LaunchedProcess.parent
+    let runs = try seeds.map { try SeedArguments.list($0).map(withSeed) } ?? [self]
+    try SeveralRuns(names: runs.map { "seed \($0.seed ?? 0)" }, terminal: terminal, group: group).each {
+      try runs[$0].train(on: device, by: group, terminal)
+    }
+  }
+
+  /// The command for one of its seeds.
+  private func withSeed(_ seed: UInt64) -> TrainCommand {
+    var one = self
+    one.seed = seed
+    one.out = out.map { "\($0)-\(seed)" }
+    return one
+  }
+
+  private func train(on device: Device, by group: ProcessGroup?, _ terminal: Terminal) throws {
     // Process 0 alone looks into the run's folder.
     let isFirst = group.isFirst
     var stored = isFirst ? try storedConfiguration() : nil
@@ -143,10 +179,6 @@ struct TrainCommand: ParsableCommand {
       DataParallel($0, synchronisesStatistics: configuration.synchronisesStatistics ?? false)
     }
     let training = TrainingRun(configuration, dataset: dataset, folder: folder, options: options)
-    let terminal = Terminal()
-    terminal.isQuiet = !isFirst
-    Interrupt.listen(answer: isFirst ? "stopping after this step, and saving" : nil)
-    Interrupt.parent = LaunchedProcess.parent
     func tell(_ kind: TrainingEvent.Kind) throws {
       if log == .jsonl, isFirst { try TrainingEvent(run: folder.url.path, kind: kind).write() }
     }
