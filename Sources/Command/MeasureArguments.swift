@@ -1,4 +1,5 @@
 import ArgumentParser
+import ResLensSupport
 import ResLensMeasures
 import ResLensResults
 
@@ -170,7 +171,8 @@ extension Registry {
       let text = $0.trimmingCharacters(in: .whitespaces)
       guard names().contains(text) else {
         throw ValidationError(
-          "--\(option): there is no measure \"\(text)\"; known are \(names().joined(separator: ", "))")
+          "--\(option): there is no measure \"\(text)\"\(didYouMean(text, among: names())); known are "
+            + names().joined(separator: ", "))
       }
       return text
     }

@@ -96,7 +96,7 @@ struct ReproduceCommand: ParsableCommand {
     if let study = Study.paper.first(where: { $0.name == name }) { return [study] }
     guard name.hasSuffix(".yaml") || name.hasSuffix(".yml") else {
       throw FileError(
-        path: name, problem: "there is no study of this name",
+        path: name, problem: "there is no study of this name\(didYouMean(name, among: Study.paper.map(\.name)))",
         remedy: "there are \(Study.paper.map(\.name).joined(separator: ", ")), all of them as \"all\", and YAML files")
     }
     let study = try YAML.read(Study.self, from: URL(filePath: name))

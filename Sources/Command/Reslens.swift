@@ -23,6 +23,7 @@ public func reslensMain(registry: Registry = .standard) -> Never {
   do {
     for block in registry.blocks { try BlockKinds.register(block) }
     try Surroundings.prepare()
+    try Reslens.checkSubcommand(CommandLine.arguments.dropFirst())
     command = try Reslens.parseAsRoot()
     try command?.run()
     try Surroundings.finishOutput()
@@ -39,6 +40,21 @@ public func reslensMain(registry: Registry = .standard) -> Never {
     exit(ExitCode.validationFailure.rawValue)
   } catch {
     Reslens.exit(withError: error)
+  }
+}
+
+extension ParsableCommand {
+  /// - Throws: `ValidationError` if the first word is not the name of one of the command's subcommands.
+  fileprivate static func checkSubcommand(_ words: ArraySlice<String>) throws {
+    let all = configuration.subcommands
+    guard !all.isEmpty, let word = words.first, !word.hasPrefix("-"), word != "help" else { return }
+    guard let found = all.first(where: { $0._commandName == word }) else {
+      let known = all.filter { $0.configuration.shouldDisplay }.map { $0._commandName }
+      throw ValidationError(
+        "there is no subcommand \"\(word.printable(60))\"\(didYouMean(word, among: known)); known are "
+          + known.joined(separator: ", "))
+    }
+    try found.checkSubcommand(words.dropFirst())
   }
 }
 

@@ -1,3 +1,4 @@
+import ResLensSupport
 import ResLensNetworks
 import ResLensResults
 
@@ -45,7 +46,8 @@ public struct Registry: Sendable {
     if let stray = names.subtracting(found.map { $0.description.name }).min() {
       throw MeasureError(
         option: "measures",
-        problem: "there is no measure \"\(stray)\"; known are \(self.names().joined(separator: ", "))")
+        problem: "there is no measure \"\(stray)\"\(didYouMean(stray, among: self.names())); known are "
+          + self.names().joined(separator: ", "))
     }
     return found
   }

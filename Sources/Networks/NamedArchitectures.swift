@@ -1,4 +1,5 @@
 import Foundation
+import ResLensSupport
 
 extension Architecture {
   /// The names that `named(_:classes:)` knows besides `resnet-N`, the paper's four first (§4).
@@ -37,6 +38,13 @@ extension Architecture {
   /// The name of the architecture that this one is a shared form of, by its name; its own where it is none.
   public var baseName: String { (try? SharedName(name).base) ?? name }
 
+  /// The names that `name` can be a misspelling of. A ResNet is among them if `name` has a number.
+  private static func similar(to name: String) -> [String] {
+    let layers = name.split { !"0123456789".contains($0) }.first.map { ["resnet-\($0)"] } ?? []
+    let bases = paperNames + ["max-pooling"] + layers
+    return bases + ["shared", "ubn", "ablation"].flatMap { suffix in bases.map { "\($0)-\(suffix)" } }
+  }
+
   static func unshared(_ name: String, classes: Int) throws(ArchitectureError) -> Architecture {
     let architecture: Architecture
     switch name {
@@ -70,7 +78,9 @@ extension Architecture {
       "known are \((paperNames + ["max-pooling"]).joined(separator: ", ")) and resnet-N, each also with -shared "
       + "or -ubn behind it, or a YAML file"
     guard name.hasPrefix("resnet-"), let layers = Int(name.dropFirst(7)) else {
-      throw ArchitectureError(field: "model", problem: "there is none named \"\(name)\"; \(known)")
+      throw ArchitectureError(
+        field: "model",
+        problem: "there is none named \"\(name)\"\(didYouMean(name, among: similar(to: name))); \(known)")
     }
     let blocks = (min(max(layers, 8), 6002) - 2) / 6
     guard layers == 6 * blocks + 2 else {

@@ -100,7 +100,8 @@ extension Architecture.Stage {
     throw ArchitectureError(
       field: field,
       problem:
-        "there is no kind of blocks \"\(kind.printable())\"; known are \(BlockKinds.names.joined(separator: ", "))"
+        "there is no kind of blocks \"\(kind.printable())\"\(didYouMean(kind, among: BlockKinds.names)); known are "
+        + BlockKinds.names.joined(separator: ", ")
     )
   }
 }

@@ -161,12 +161,14 @@ public struct Study: Codable, Hashable, Sendable, Checked {
   public func problem(in registry: Registry) -> String? {
     let descriptions = registry.descriptions
     if let stray = figures.first(where: { $0.needs(of: descriptions) == nil }) {
-      let known = FigureKind.all(of: descriptions).map(\.rawValue).joined(separator: ", ")
-      return "figures: there is no \"\(stray.rawValue)\"; known are \(known)"
+      let known = FigureKind.all(of: descriptions).map(\.rawValue)
+      return "figures: there is no \"\(stray.rawValue)\"\(didYouMean(stray.rawValue, among: known)); known are "
+        + known.joined(separator: ", ")
     }
     let known = registry.names()
     if let stray = measure?.measures?.first(where: { !known.contains($0) }) {
-      return "measure.measures: there is no measure \"\(stray)\"; known are \(known.joined(separator: ", "))"
+      return "measure.measures: there is no measure \"\(stray)\"\(didYouMean(stray, among: known)); known are "
+        + known.joined(separator: ", ")
     }
     return nil
   }

@@ -47,8 +47,10 @@ extension KeyedDecodingContainer {
     _ name: String, forKey key: Key
   ) throws -> Value where Value.RawValue == String {
     if let value = Value(rawValue: name) { return value }
-    let known = Value.allCases.map(\.rawValue).joined(separator: ", ")
+    let known = Value.allCases.map(\.rawValue)
     throw DecodingError.dataCorruptedError(
-      forKey: key, in: self, debugDescription: "there is no \"\(name)\"; known are \(known)")
+      forKey: key, in: self,
+      debugDescription: "there is no \"\(name)\"\(didYouMean(name, among: known)); known are "
+        + known.joined(separator: ", "))
   }
 }

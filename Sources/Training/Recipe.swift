@@ -74,7 +74,7 @@ extension Recipe {
     default:
       guard nameOrPath.hasSuffix(".yaml") || nameOrPath.hasSuffix(".yml") || nameOrPath.contains("/") else {
         throw FileError(
-          path: nameOrPath, problem: "there is no recipe of this name",
+          path: nameOrPath, problem: "there is no recipe of this name\(didYouMean(nameOrPath, among: names))",
           remedy: "known are \(names.joined(separator: ", ")), or name a YAML file")
       }
       return try YAML.read(Recipe.self, from: URL(filePath: nameOrPath))

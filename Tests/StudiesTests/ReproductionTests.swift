@@ -187,7 +187,9 @@ private func plan(
       ("history-errors", "", ["figures: there is no \"history-errors\""]), ("", "", ["figures: there is no \"\""]),
       (
         "errors", "measure: {measures: [l2-ratio, cosine]}",
-        ["mine: measure.measures: there is no measure \"cosine\"; known are l2-ratio, dropped-step, cosine-loss, "]
+        [
+          "mine: measure.measures: there is no measure \"cosine\" (did you mean cosine-loss?); known are l2-ratio, dropped-step, cosine-loss, "
+        ]
       ),
     ] {
       let mine = try study(more, replacing: ("[cosine-loss]", "[\"\(figure)\"]"))
