@@ -69,7 +69,7 @@ def main():
         lr=1.0, momentum=recipe["momentum"], nesterov=recipe["nesterov"])
     batch = recipe["batch"]
     steps = math.ceil(len(labels) / batch)
-    autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=precision == "bfloat16")
+    autocast = lambda: torch.autocast("cpu", torch.bfloat16, enabled=precision in ("bf16", "bfloat16"))
     for epoch in range(epochs):
         began, total, wrong, seen = time.time(), 0.0, 0, 0
         generator = torch.Generator().manual_seed(seed * 1000003 + epoch)

@@ -88,7 +88,7 @@ struct StudyList {
   private struct Kind: Hashable {
     let architecture: Architecture
     let batch: Int
-    let precision: ElementType
+    let precision: Precision
 
     init(_ configuration: RunConfiguration) {
       (architecture, batch, precision) =
@@ -129,7 +129,7 @@ struct StudyList {
     let count = min(configuration.recipe.batch, most, dataset.train.count)
     let trainer = try StepTrainer(
       ResidualNetwork(configuration.architecture, seed: 0).moved(to: device), configuration.recipe,
-      maker: BatchMaker(statistics: dataset.statistics, type: configuration.precision, device: device))
+      maker: BatchMaker(statistics: dataset.statistics, type: configuration.precision.type, device: device))
     let step = {
       try trainer.step(on: dataset.train, 0..<count, epoch: 0, rate: 0.01)
       _ = try trainer.outcome()

@@ -3,13 +3,9 @@ import Foundation
 import ResLensSupport
 import ResLensTasks
 import ResLensNetworks
-import ResLensTorch
 import ResLensTraining
 
-enum Precision: String, ExpressibleByArgument, CaseIterable {
-  case fp32, bf16
-  var type: ElementType { self == .fp32 ? .float32 : .bfloat16 }
-}
+extension Precision: ExpressibleByArgument {}
 
 /// The options of every command that trains: on what, and how.
 struct TrainingArguments: ParsableArguments {
@@ -74,7 +70,7 @@ struct TrainingArguments: ParsableArguments {
     var configuration = RunConfiguration(
       architecture: architecture, data: source, trainSamples: trainSamples ?? base?.trainSamples,
       validationSamples: validationSamples ?? base?.validationSamples, recipe: recipe,
-      seed: seed ?? base?.seed ?? 0, precision: precision?.type ?? base?.precision ?? .float32)
+      seed: seed ?? base?.seed ?? 0, precision: precision ?? base?.precision ?? .fp32)
     configuration.statistics = dataset.statistics
     configuration.measure = try measure.map { try MeasureSchedule(parsing: $0) } ?? base?.measure
     return configuration

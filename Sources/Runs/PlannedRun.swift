@@ -82,7 +82,10 @@ public struct PlannedRun: Codable, Hashable, Sendable, Checked {
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
     let text = (try? encoder.encode(identity)).map { String(decoding: $0, as: UTF8.self) } ?? ""
-    let hash = TextHash.digits(of: text)
+    // In the words of version 0.1.0, so that its runs are found.
+    let type = configuration.precision.type.rawValue
+    let hash = TextHash.digits(
+      of: text.replacing("\"precision\":\"\(configuration.precision.rawValue)\"", with: "\"precision\":\"\(type)\""))
     let digits = String(repeating: "0", count: 16 - hash.count) + hash
     return "\(configuration.architecture.name)-\(dataset)-seed-\(configuration.seed)-\(digits.prefix(10))"
   }

@@ -25,7 +25,7 @@ extension Reproduction {
     let validated = least(study.validationSamples ?? dataset.validation.count, rules.validationSamples)
     var configuration = RunConfiguration(
       architecture: subject.architecture, data: source, trainSamples: trained, validationSamples: validated,
-      recipe: recipe, seed: seed, precision: study.precision ?? .float32)
+      recipe: recipe, seed: seed, precision: study.precision ?? .fp32)
     configuration.statistics = dataset.statistics
     let record = study.record ?? rules.record
     let needs = study.needs(in: registry)

@@ -1,7 +1,7 @@
 import ResLensSupport
 import ResLensMeasures
 import ResLensResults
-import ResLensTorch
+import ResLensTraining
 
 /// A study: which networks are trained on what, how and how often, and what is shown of them.
 ///
@@ -29,7 +29,7 @@ public struct Study: Codable, Hashable, Sendable, Checked {
   /// The number of validation images, the first ones; all where it is nil.
   public var validationSamples: Int?
   /// The precision of activations: bfloat16 or float32, which is the default.
-  public var precision: ElementType?
+  public var precision: Precision?
   /// How networks are measured during training; as the scale has it where it is nil.
   public var record: Recording?
   /// How the trained networks are measured; as the scale has it where it is nil.
@@ -113,13 +113,7 @@ public struct Study: Codable, Hashable, Sendable, Checked {
     batch = try values.decodeIfPresent(Int.self, forKey: .batch)
     trainSamples = try values.decodeIfPresent(Int.self, forKey: .trainSamples)
     validationSamples = try values.decodeIfPresent(Int.self, forKey: .validationSamples)
-    if let named = try values.decodeIfPresent(String.self, forKey: .precision) {
-      guard let type = ElementType(rawValue: named) else {
-        throw DecodingError.dataCorruptedError(
-          forKey: .precision, in: values, debugDescription: "\(named) is neither float32 nor bfloat16")
-      }
-      precision = type
-    }
+    precision = try values.decodeIfPresent(Precision.self, forKey: .precision)
     record = try values.decodeIfPresent(Recording.self, forKey: .record)
     measure = try values.decodeIfPresent(Measuring.self, forKey: .measure)
     figures = try values.decode([FigureKind].self, forKey: .figures)
@@ -141,9 +135,6 @@ public struct Study: Codable, Hashable, Sendable, Checked {
     // The name is that of files, in links and in gnuplot's scripts.
     if name.wholeMatch(of: /[A-Za-z0-9][A-Za-z0-9._-]*/) == nil {
       return "name: \"\(name)\" cannot be the name of a page: letters, digits, \"-\", \"_\" and \".\" can"
-    }
-    if let precision, precision != .float32, precision != .bfloat16 {
-      return "precision: \(precision.rawValue) is neither float32 nor bfloat16"
     }
     if let record, record.every < 1 || record.samples < 1 { return "record: every and samples must be at least 1" }
     for (field, value) in [

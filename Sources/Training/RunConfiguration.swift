@@ -23,8 +23,8 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
   public var seed: UInt64
   /// The weights that the training starts from; nil to draw them by the seed.
   public var initialWeights: InitialWeights?
-  /// The element type of activations: float32, or bfloat16 with float32 parameters.
-  public var precision: ElementType
+  /// The element type of activations.
+  public var precision: Precision
   /// Whether several processes normalise a batch by the statistics of the whole of it, as one process does, instead of each its
   /// part by that part's; nil is no. A run that is resumed may change it, as it may the number of processes.
   public var synchronisesStatistics: Bool?
@@ -44,7 +44,7 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
 
   public init(
     architecture: Architecture, data: String, trainSamples: Int? = nil, validationSamples: Int? = nil, recipe: Recipe,
-    seed: UInt64 = 0, precision: ElementType = .float32
+    seed: UInt64 = 0, precision: Precision = .fp32
   ) {
     self.architecture = architecture
     self.data = data
@@ -59,9 +59,6 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
   public var problem: String? {
     for (field, count) in [("train-samples", trainSamples), ("validation-samples", validationSamples)] {
       if let count, count < 1 { return "\(field): \(count) is not at least 1" }
-    }
-    if precision != .float32, precision != .bfloat16 {
-      return "precision: \(precision.rawValue) is neither float32 nor bfloat16"
     }
     if let statistics {
       if let problem = statistics.problem { return "statistics.\(problem)" }

@@ -95,7 +95,7 @@ public final class Trainer {
     self.folder = folder
     group = processes?.group
     let maker = try BatchMaker(
-      statistics: dataset.statistics, type: configuration.precision, seed: configuration.seed, device: device)
+      statistics: dataset.statistics, type: configuration.precision.type, seed: configuration.seed, device: device)
     scoreMaker = try BatchMaker(statistics: dataset.statistics, device: device)
     trainCount = configuration.trainSamples ?? dataset.train.count
     if let processes {

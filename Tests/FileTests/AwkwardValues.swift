@@ -138,7 +138,7 @@ struct AwkwardValues {
       architecture: architecture(), data: text(), trainSamples: maybe { 1 + $0.integer(below: .max) },
       validationSamples: maybe { 1 + $0.integer(below: 9) }, recipe: recipe(),
       seed: element(of: [0, 1, .max, 1 << 63]),
-      precision: element(of: [.float32, .bfloat16]))
+      precision: element(of: [.fp32, .bf16]))
     configuration.statistics = maybe { $0.channelStatistics() }
     configuration.synchronisesStatistics = maybe { $0.flag() }
     configuration.measure = maybe { $0.schedule() }
@@ -163,7 +163,7 @@ struct AwkwardValues {
       study.measure = measuring
     }
     if flag() { study.epochs = 1 + integer(below: 99) }
-    if flag() { study.precision = element(of: [.float32, .bfloat16]) }
+    if flag() { study.precision = element(of: [.fp32, .bf16]) }
     return study
   }
 

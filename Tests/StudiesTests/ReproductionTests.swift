@@ -83,7 +83,7 @@ private func plan(
     change { $0.configuration.architecture.stages[1].blocks += 1 }
     change { $0.configuration.trainSamples = 100 }
     change { $0.configuration.statistics?.means[0] += 0.01 }
-    change { $0.configuration.precision = .bfloat16 }
+    change { $0.configuration.precision = .bf16 }
     change { $0.configuration.measure?.samples += 1 }
     #expect(Set(others.map(\.folderName) + [run.folderName]).count == others.count + 1)
   }
@@ -109,7 +109,7 @@ private func plan(
     for run in planned.runs {
       #expect(run.measurement.names == ["cosine-loss", "lesions", "unrolling"] && run.measurement.samples == 60)
       #expect(run.measurement.options.unrolling.times == 3 && run.configuration.recipe.epochs == 2)
-      #expect(run.configuration.trainSamples == 300 && run.configuration.precision == .bfloat16)
+      #expect(run.configuration.trainSamples == 300 && run.configuration.precision == .bf16)
       #expect(run.configuration.measure?.samples == 50 && run.configuration.measure?.every == 2)
       #expect(run.configuration.measure?.names.contains("dropped-step") == true)
     }
@@ -142,7 +142,7 @@ private func plan(
         "resnet-14", "[unrolling]", "measure: {recalibrate: 16}\ntrain-samples: 2000",
         "is not between 1 and 15, the batches"
       ),
-      ("resnet-8", "[errors]", "precision: int64", "int64 is neither float32 nor bfloat16"),
+      ("resnet-8", "[errors]", "precision: int64", "int64 is neither fp32 nor bf16"),
       ("resnet-8, resnet-8-shared@1, resnet-8-shared@1", "[errors]", "", "twice"),
       ("resnet-8", "[errors]", "recipes: [slow]", "slow"), ("resnet-8", "[errors]", "data: [cifar-100]", "cifar-100"),
     ])
@@ -260,7 +260,10 @@ private func plan(
     identity.data = run.dataset
     let encoder = JSONEncoder()
     encoder.outputFormatting = .sortedKeys
+    // Version 0.1.0 called the precision by its element type.
     let text = String(decoding: try encoder.encode(identity), as: UTF8.self)
+      .replacing("\"precision\":\"fp32\"", with: "\"precision\":\"float32\"")
+    try #require(text.contains("\"precision\":\"float32\""))
     let bits = RandomStream(seed: 0, name: text).bits(0)
     // Two digits a byte, from the highest.
     let digits = (0..<8).map { String(format: "%02x", Int(bits >> (56 - 8 * UInt64($0)) & 255)) }.joined()
@@ -277,7 +280,7 @@ private func plan(
   func unknown() {
     for (text, message) in [
       (quick + "\nmodel: x", "model means nothing"),
-      (quick + "\nprecision: bf16", "bf16 is neither float32 nor bfloat16"),
+      (quick + "\nprecision: fp8", "fp8 is neither fp32 nor bf16"),
       (quick.replacing("models: [resnet-8]", with: ""), "models is missing"),
     ] {
       #expect { try YAML.decode(Study.self, from: text, path: "mine.yaml") } throws: { "\($0)".contains(message) }

@@ -52,7 +52,7 @@ import ResLensTraining
       ("seed: 0", "seed: 010", "seed: \"010\" is read as 8"), ("seed: 0", "seed: 1:30", "seed: \"1:30\" is read as 90"),
       ("seed: 0", "seed: 9223372036854775807:30", "9223372036854775807:30 is a number of base 60"),
       ("seed: 0", "seed: 1_0", "seed: \"1_0\" is read as 10"), ("seed: 0", "seed: -1", "seed"),
-      ("precision: float32", "precision: uint8", "precision: uint8 is neither"),
+      ("precision: fp32", "precision: uint8", "precision: uint8 is neither fp32 nor bf16"),
       ("seed: 0", "seed: 0\ntrain-samples: -5", "train-samples: -5"),
       ("seed: 0", "seed: 0\nvalidation-samples: 0", "validation-samples: 0"),
       ("means:\n  - ", "means:\n  - -1e308\n  - ", "statistics.means: -1e+308"),
@@ -66,6 +66,21 @@ import ResLensTraining
   func configuration(_ old: String, _ new: String, _ words: String) throws {
     _ = try edit(folder.configurationFile, old, new)
     expect(words, in: folder.configurationFile) { _ = try folder.configuration() }
+  }
+
+  @Test(
+    "A configuration calls the precision as options do, and one of version 0.1.0 is read", arguments: Precision.allCases
+  )
+  func precision(_ precision: Precision) throws {
+    var expected = configuration
+    expected.precision = precision
+    let text = try YAML.encode(expected)
+    #expect(text.contains("\nprecision: \(precision.rawValue)\n"))
+    for word in [precision.rawValue, precision == .fp32 ? "float32" : "bfloat16"] {
+      let old = text.replacing("precision: \(precision.rawValue)", with: "precision: \(word)")
+      try Files.write(old, to: folder.configurationFile)
+      #expect(try folder.configuration() == expected)
+    }
   }
 
   private func newestLoop() throws -> URL {

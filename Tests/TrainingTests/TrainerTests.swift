@@ -102,7 +102,7 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     arguments: [30, 40, 41])
   func measuredScores(samples: Int) throws {
     var configuration = configuration(epochs: 1)
-    configuration.precision = .bfloat16
+    configuration.precision = .bf16
     let dataset = try Synthetic.dataset(train: 100, validation: 41)
     configuration.validationSamples = 40
     func record(_ measureEpoch: ((ResidualNetwork) throws -> ScoreSum)?) throws -> EpochRecord {
@@ -204,7 +204,8 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
     for (from, to, field) in [
       ("blocks: 2", "blocks: -1", "architecture.stages[1].blocks"), ("stride: 2", "stride: 0", "stride"),
       ("batch: 16", "batch: 0", "recipe.batch"), ("every: 3", "every: 0", "measure.every"),
-      ("samples: 5", "samples: 0", "measure.samples"), ("precision: float32", "precision: float8", "precision"),
+      ("samples: 5", "samples: 0", "measure.samples"),
+      ("precision: fp32", "precision: float8", "precision: float8 is neither fp32 nor bf16"),
     ] {
       try #require(text.contains(from))
       try Files.write(text.replacing(from, with: to), to: folder.configurationFile)
