@@ -69,7 +69,7 @@ struct NetworkParts {
       steps: steps.map(\.step.spec), features: shape, parameters: store.specifications,
       gradientParts: used.reduce(into: [:]) { parts, part in
         for path in part.trainable { parts[path, default: 0] += 1 }
-      }, multiplyAccumulates: used.reduce(0) { $0 + $1.macs })
+      }, multiplyAccumulates: used.reduce(0) { $0 + $1.macs }, keptElements: used.reduce(0) { $0 + $1.keptElements })
   }
 
   private static func build(_ kind: any Block.Type, _ context: BlockContext) throws -> [any ResidualStep] {
@@ -114,6 +114,8 @@ struct NetworkLayout: Sendable {
   let parameters: [ParameterSpecification]
   let gradientParts: [String: Int]
   let multiplyAccumulates: Int
+  /// About how many numbers of one sample the forward pass keeps for the backward pass.
+  let keptElements: Double
 
   /// Layouts by architecture. Every one follows from its architecture alone, as a kind that is registered stays.
   private static let known = Mutex<(layouts: [Architecture: NetworkLayout], steps: Int)>(([:], 0))

@@ -60,6 +60,16 @@ final class Declarations {
   private(set) var trainable: [String] = []
   private var known: Set<String> = []
   fileprivate(set) var statistics: [RunningStatistics] = []
+  /// True if the part's backward pass is libtorch's autograd.
+  var isRecorded = false
+  /// The numbers of one sample that convolutions and batch normalisations read.
+  private var read = (byConvolutions: 0.0, byNorms: 0.0)
+  /// About how many numbers of one sample the forward pass keeps for the backward pass: what convolutions read, or what
+  /// the unit before them reads, which is as large. Autograd keeps what normalisations read too.
+  var keptElements: Double { read.byConvolutions + (isRecorded ? read.byNorms : 0) }
+
+  fileprivate func convolutionReads(_ shape: [Int]) { read.byConvolutions += shape.reduce(1) { $0 * Double($1) } }
+  fileprivate func normReads(_ shape: [Int]) { read.byNorms += shape.reduce(1) { $0 * Double($1) } }
 
   fileprivate func use(_ path: String) { if known.insert(path).inserted { trainable.append(path) } }
 
@@ -181,6 +191,7 @@ public struct ParameterScope {
     let scope = self / name
     guard sides.allSatisfy({ $0 >= 1 }) else { throw refusal("nothing is left of the image behind \(scope.path)") }
     declarations.count(kernel, kernel, inputs, outputs, sides[0], sides[1])
+    declarations.convolutionReads(shape)
     return ConvolutionLayer(
       weight: try scope.parameter(
         "weight", shape: [outputs, inputs, kernel, kernel], role: .weight(fanIn: inputs * kernel * kernel)),
@@ -207,6 +218,7 @@ public struct ParameterScope {
         path: running.path, mean: try running.parameter("running_mean", shape: channels, role: .runningMean),
         variance: try running.parameter("running_var", shape: channels, role: .runningVariance)))
     declarations.statistics.append(layer.statistics)
+    declarations.normReads(shape)
     return layer
   }
 

@@ -65,4 +65,7 @@ extension Architecture {
 
   /// Multiplications with an addition in one image's forward pass, in convolutions and the fully connected layer.
   public var multiplyAccumulates: Int { layout.multiplyAccumulates }
+
+  /// About how many numbers of one sample a forward pass keeps for the backward pass.
+  public var keptElements: Double { layout.keptElements }
 }

@@ -40,7 +40,9 @@ struct EpochRecorder {
     options.batchNorm = schedule.batchNorm ?? .running
     self.options = options
     let maker = try BatchMaker(statistics: dataset.statistics, device: network.device)
-    func samples(_ set: ImageSet) throws -> Samples { try Samples(set, count: schedule.samples, maker: maker) }
+    func samples(_ set: ImageSet) throws -> Samples {
+      try Samples(set, count: schedule.samples, batch: MeasureSchedule.batch, maker: maker)
+    }
     (train, validation) = (try samples(dataset.train), try samples(dataset.validation))
     samplings = try MeasureResults.Sampling.now(train: train, validation: validation, program: ResLensVersion.number)
     _ = try suite(options)

@@ -65,6 +65,7 @@ public struct TrainingRun {
     defer { try? Libtorch.setThreads(before) }
     if let threads = options.threads { try Libtorch.setThreads(threads) }
     try keepThreads(log)
+    if writes { noteMemory(log) }
     let trainer = try Trainer(
       configuration, dataset: dataset, folder: folder, device: options.device, capturesSteps: options.capturesSteps,
       processes: options.processes)
@@ -178,6 +179,20 @@ public struct TrainingRun {
     guard before.threads != now.threads || before.processes != now.processes else { return }
     if before.processes == now.processes, options.threads == nil { return try Libtorch.setThreads(before.threads) }
     log.note("note: this run had \(before) and has \(now) now: sums may be rounded differently")
+  }
+
+  /// Says how much memory the training needs if that is more than half of what the process may have.
+  private func noteMemory(_ log: any RunLog) {
+    guard options.device == .cpu else { return }
+    let needed = MemoryEstimate(
+      configuration, dataset, threads: Libtorch.threads, processes: options.processes?.group.size ?? 1
+    ).total
+    let limit = MemoryLimit.bytes
+    guard needed > limit / 2 else { return }
+    func gibibytes(_ bytes: Double) -> String { "\(decimal(bytes / Double(1 << 30), 1)) GiB" }
+    log.note(
+      "note: training needs about \(gibibytes(needed)) of memory, and this process may have \(gibibytes(limit)); "
+        + "a smaller --batch needs less")
   }
 
   private func announce(_ trainer: Trainer, _ log: any RunLog) {

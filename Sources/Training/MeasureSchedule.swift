@@ -8,6 +8,8 @@ public struct MeasureSchedule: Codable, Hashable, Sendable, Checked {
   public var every: Int
   /// The first so many samples of each set.
   public var samples: Int
+  /// The number of samples in a pass.
+  public static let batch = 128
   /// The measures, as they are called in `measures.json`.
   public var names: [String]
   /// The statistics by which batch normalisations run after an epoch; nil for the running ones. At initialisation they are

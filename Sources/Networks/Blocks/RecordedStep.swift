@@ -28,6 +28,7 @@ public struct RecordedStep: ResidualStep {
     _ scope: ParameterScope, output: [Int], after: After = .identity, skip: Function? = nil,
     branch: @escaping Function
   ) throws {
+    scope.declarations.isRecorded = true
     spec = try scope.spec(output: output, hasIdentitySkip: skip == nil)
     (self.after, self.skip, self.branch) = (after, skip, branch)
   }
