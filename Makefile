@@ -3,19 +3,27 @@
 # make test-dependency  builds and runs a program that depends on this repository by its address and a version
 # make wheel builds the Python package with the program into dist; make test-wheel installs and tries it
 # make fuzz  gives every reader of files a million damaged ones (make test gives each two thousand)
+# make install  puts the program, completions and a man page below PREFIX (and DESTDIR); make uninstall removes them
 # make bench times ours and PyTorch side by side; make bench-scaling, how ours grows with depth, width and batch;
 #            make bench-processes, several processes; make bench-gpu, steps on a GPU
 RESLENS := .build/release/reslens
 RUN := runs/resnet-20-synthetic
+PREFIX ?= /usr/local
 PYTHON := PYTHONPATH=$(CURDIR)/.deps/python python3
 
-.PHONY: setup build run test test-dependency wheel test-wheel fuzz lint bench bench-scaling bench-processes bench-gpu docs clean
+.PHONY: setup build install uninstall run test test-dependency wheel test-wheel fuzz lint bench bench-scaling bench-processes bench-gpu docs clean
 
 setup:
 	@scripts/setup
 
 build: setup
 	swift build -c release --product reslens
+
+install: setup
+	@scripts/install $(DESTDIR)$(PREFIX)
+
+uninstall:
+	@scripts/install --remove $(DESTDIR)$(PREFIX)
 
 # Goes on with a run that was cut off; one that is whole is measured and reported anew.
 run: build

@@ -13,7 +13,7 @@ struct MeasureArguments: ParsableArguments {
       Measures to take: all, or any of \(Reslens.registry.names().joined(separator: ", ")). \
       (default: all except \(Reslens.registry.names { !$0.byDefault }.joined(separator: " and ")); with --batch-norm \
       batch all that exist there)
-      """, valueName: "names"))
+      """, valueName: "names"), completion: .measures)
   var measures: String?
 
   @Option(

@@ -32,7 +32,8 @@ struct MeasureCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "Run folders, measured one after the other. One that fails does not stop the others.", valueName: "run"))
+      "Run folders, measured one after the other. One that fails does not stop the others.", valueName: "run"),
+    completion: .directory)
   var paths: [String]
 
   @Option(help: ArgumentHelp("The data to measure on. (default: the run's)", valueName: "source"))

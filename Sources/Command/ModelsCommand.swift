@@ -25,7 +25,7 @@ struct ModelsCommand: ParsableCommand {
       Names or YAML files; with the suffix -ablation, the eight networks of Fig. 9. (default: the paper's networks and \
       some similar ones)
       """,
-      valueName: "name"))
+      valueName: "name"), completion: .models)
   var names: [String] = []
 
   @Option(

@@ -25,7 +25,8 @@ struct ProbeCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "Names or YAML files; with the suffix -ablation, the eight networks of Fig. 9.", valueName: "model"))
+      "Names or YAML files; with the suffix -ablation, the eight networks of Fig. 9.", valueName: "model"),
+    completion: .models)
   var models: [String]
 
   @Option(help: ArgumentHelp("synthetic, synthetic:SEED, or a folder or archive of CIFAR.", valueName: "source"))

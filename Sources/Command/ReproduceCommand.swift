@@ -33,7 +33,8 @@ struct ReproduceCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "all, any of \(Study.paper.map(\.name).joined(separator: ", ")), or YAML files.", valueName: "study"))
+      "all, any of \(Study.paper.map(\.name).joined(separator: ", ")), or YAML files.", valueName: "study"),
+    completion: .studies)
   var studies: [String]
 
   @Option(help: "Size of the work: paper, small or smoke. (default: small; paper if only YAML files are given)")

@@ -27,7 +27,8 @@ struct StudyCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "Names or YAML files; with the suffix -ablation, the eight networks of Fig. 9.", valueName: "model"))
+      "Names or YAML files; with the suffix -ablation, the eight networks of Fig. 9.", valueName: "model"),
+    completion: .models)
   var models: [String]
 
   @OptionGroup var training: TrainingArguments

@@ -34,14 +34,14 @@ struct TrainCommand: ParsableCommand {
       """
       resnet-N, single-representation, avg-pooling, max-pooling or wide; any of these followed by -shared or -ubn (see \
       reslens models --help); or a YAML file.
-      """, valueName: "name|file"))
+      """, valueName: "name|file"), completion: .models)
   var model: String?
 
   @Option(
     help: ArgumentHelp(
       """
       The config.yaml of another run. It sets the values of options that are not given, and this run is trained anew.
-      """, valueName: "file.yaml"))
+      """, valueName: "file.yaml"), completion: .yaml)
   var config: String?
 
   @OptionGroup var training: TrainingArguments
@@ -66,10 +66,12 @@ struct TrainCommand: ParsableCommand {
       """
       Starts from these weights instead of drawing them: a run folder (its newest checkpoint), a checkpoint's folder or a \
       .safetensors file of the same architecture.
-      """, valueName: "weights"))
+      """, valueName: "weights"), completion: .file())
   var from: String?
 
-  @Option(help: ArgumentHelp("The run folder. (default: runs/MODEL-DATA-RECIPE-SEED)", valueName: "dir"))
+  @Option(
+    help: ArgumentHelp("The run folder. (default: runs/MODEL-DATA-RECIPE-SEED)", valueName: "dir"),
+    completion: .directory)
   var out: String?
 
   @Option(

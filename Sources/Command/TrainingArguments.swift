@@ -9,10 +9,14 @@ extension Precision: ExpressibleByArgument {}
 
 /// The options of every command that trains: on what, and how.
 struct TrainingArguments: ParsableArguments {
-  @Option(help: ArgumentHelp("synthetic, synthetic:SEED, or a folder or archive of CIFAR.", valueName: "source"))
+  @Option(
+    help: ArgumentHelp("synthetic, synthetic:SEED, or a folder or archive of CIFAR.", valueName: "source"),
+    completion: .directory)
   var data: String?
 
-  @Option(help: ArgumentHelp("paper, paper-likely, quick, or a YAML file. (default: quick)", valueName: "name|file"))
+  @Option(
+    help: ArgumentHelp("paper, paper-likely, quick, or a YAML file. (default: quick)", valueName: "name|file"),
+    completion: .recipes)
   var recipe: String?
 
   @Option(parsing: .unconditional, help: ArgumentHelp("Number of epochs. (default: the recipe's)", valueName: "n"))

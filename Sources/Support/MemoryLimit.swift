@@ -11,7 +11,7 @@ public enum MemoryLimit {
 
   /// The limits of the process's control groups.
   /// - Parameter root: the folder in which `proc` and `sys` lie
-  static func groups(below root: URL) -> [Double] {
+  package static func groups(below root: URL) -> [Double] {
     guard let list = try? String(contentsOf: root.appending(path: "proc/self/cgroup"), encoding: .utf8) else {
       return []
     }
