@@ -28,6 +28,7 @@ struct MeasureCommand: ParsableCommand {
         reslens measure runs/first --measures borderline --list-borderline borderline.csv
         reslens measure runs/first --unroll 20 --scale auto --recalibrate 16
         reslens measure runs/first --csv runs/first/tables
+        reslens measure runs/first --measures l2-ratio,cosine-loss --per-sample samples.csv
       """)
 
   @Argument(
@@ -53,6 +54,12 @@ struct MeasureCommand: ParsableCommand {
   @Option(help: ArgumentHelp("Writes each table of measures.json as a CSV file into this folder.", valueName: "dir"))
   var csv: String?
 
+  @Option(
+    help: ArgumentHelp(
+      "Writes what the measures are for each sample, in file order, to this CSV or safetensors file.",
+      valueName: "file.csv|file.safetensors"))
+  var perSample: String?
+
   @Flag(help: "Replaces earlier results of another network, or by other settings.")
   var replace = false
 
@@ -65,9 +72,13 @@ struct MeasureCommand: ParsableCommand {
     if !(1...100_000).contains(batch) { throw ValidationError("--batch \(batch) is not between 1 and 100000") }
     if paths.isEmpty { throw ValidationError("name at least one run") }
     if paths.count > 1,
-      let option = csv.map({ _ in "--csv" }) ?? arguments.listBorderline.map({ _ in "--list-borderline" })
+      let option = csv.map({ _ in "--csv" }) ?? perSample.map({ _ in "--per-sample" })
+        ?? arguments.listBorderline.map({ _ in "--list-borderline" })
     {
       throw ValidationError("\(option) is for one run, as the next one would overwrite its files")
+    }
+    if let perSample, !perSample.hasSuffix(".csv"), !perSample.hasSuffix(".safetensors") {
+      throw ValidationError("--per-sample \(perSample): name a file that ends in .csv or .safetensors")
     }
     _ = try arguments.options()
   }
@@ -114,15 +125,19 @@ struct MeasureCommand: ParsableCommand {
     if let asked = arguments.lesionSamples, asked > validation.count {
       throw ValidationError("--lesion-samples \(asked): there are \(validation.count) validation samples")
     }
-    if let file = arguments.listBorderline { try Self.checkFolder(of: URL(filePath: file)) }
+    for file in [arguments.listBorderline, perSample].compactMap({ $0 }) {
+      try Self.checkFolder(of: URL(filePath: file))
+    }
     if train.count > seen {
       terminal.note("note: the run was trained on the first \(seen) of these \(train.count) train images")
     }
     var listed = BorderlineList(classNames: dataset.classNames)
+    var values = PerSampleValues()
     let found = try run.measure(
       options,
       on: .init(source: source, statistics: statistics, isOwn: isOwn, train: train, validation: validation),
       replaces: replace, listBorderline: arguments.listBorderline.map { _ in { listed.add($1, of: $0) } },
+      perSample: perSample.map { _ in { values.add($2, of: $1, $0) } },
       note: terminal.note
     ) { phase, done, count in
       if Interrupt.received { throw ExitCode(Interrupt.exitCode) }
@@ -135,6 +150,15 @@ struct MeasureCommand: ParsableCommand {
     if let file = arguments.listBorderline {
       try Files.write(listed.csv, to: URL(filePath: file))
       terminal.note("\(listed.count) borderline examples listed in \(file)")
+    }
+    if let perSample {
+      let url = URL(filePath: perSample)
+      if perSample.hasSuffix(".csv") {
+        try Files.write(values.csv, to: url)
+      } else {
+        try values.tensors().write(to: url)
+      }
+      terminal.note("values of each sample written to \(perSample)")
     }
     let hint = options.batchNorm == .running ? "; see it with: reslens report \(path.shellQuoted)" : ""
     terminal.note("written to \(folder.measuresFile(options.batchNorm).path)\(hint)")

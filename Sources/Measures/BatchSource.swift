@@ -70,6 +70,14 @@ public struct LabelledBatch {
     (self.images, self.labels, self.classes, self.indices) = (images, labels, classes, indices)
   }
 
+  /// One sample, on the same memory.
+  func sample(_ place: Int) throws -> LabelledBatch {
+    let range = place..<(place + 1)
+    return LabelledBatch(
+      images: try images.rows(range), labels: try labels.rows(range), classes: [classes[place]],
+      indices: [indices[place]])
+  }
+
   /// The first `count` samples, on the same memory.
   func prefix(_ count: Int) throws -> LabelledBatch {
     count == indices.count

@@ -12,6 +12,7 @@ public struct MeasureSuite {
   /// Images that were not used for training.
   public let validation: Samples
   private let listBorderline: ((Split, BorderlineExample) -> Void)?
+  private let perSample: ((Split, Int, [Table]) throws -> Void)?
   private let group: ProcessGroup?
 
   /// The current phase of the suite.
@@ -36,13 +37,15 @@ public struct MeasureSuite {
   ///   - registry: the measures that the options' names are of
   ///   - group: processes that have a share of the batches each; all of them get what one would have found
   ///   - listBorderline: receives every borderline example
+  ///   - perSample: receives the tables of every sample alone, with its split and its index in it
   /// - Throws: `MeasureError` for anything that is not possible, before any work.
   public init(
     _ network: ResidualNetwork, _ options: MeasureOptions, registry: Registry = .standard, train: Samples,
-    validation: Samples, by group: ProcessGroup? = nil, listBorderline: ((Split, BorderlineExample) -> Void)? = nil
+    validation: Samples, by group: ProcessGroup? = nil, listBorderline: ((Split, BorderlineExample) -> Void)? = nil,
+    perSample: ((Split, Int, [Table]) throws -> Void)? = nil
   ) throws(MeasureError) {
     (self.network, self.options, self.train, self.validation) = (network, options, train, validation)
-    (self.group, self.listBorderline) = (group, listBorderline)
+    (self.group, self.listBorderline, self.perSample) = (group, listBorderline, perSample)
     try options.check(for: network.architecture, trainImages: train.set.count, registry: registry)
     measures = try registry.measures(named: options.names)
     if listBorderline != nil, MeasureContext(network.architecture, options).readableSteps.isEmpty {
@@ -67,11 +70,20 @@ public struct MeasureSuite {
       let samples = split == .train ? train : validation
       var context = context(split)
       context.unrolling = unrolling
+      let unlisted = context
+      let single = perSample.map { receive in
+        PerSample {
+          try measures.compactMap { try $0.init(unlisted) }
+        } take: { index, measures in
+          try receive(split, index, measures.flatMap { try $0.tables() })
+        }
+      }
       context.listBorderline = listBorderline.map { list in { list(split, $0) } }
       let taken = try measures.compactMap { try $0.init(context) }
       try measure(
         taken, on: unrolling?.network ?? network, samples, batchNorm: options.batchNorm, by: group,
         own: { if split == .validation, options.batchNorm == .running { validationScore.add($0) } },
+        perSample: single,
         progress: { try progress(split == .train ? .train : .validation, $0, samples.count) })
       let key = Table.Column("samples")
       return try taken.flatMap { measure in

@@ -16,22 +16,40 @@ import ResLensTorch
 ///   - lens: reads the states inside the network; the network's own readout where it is nil
 ///   - group: the processes; nil where this one is alone
 ///   - own: receives the network's own predictions for each batch
+///   - perSample: what is done with the measures of each sample alone
 ///   - progress: told after each batch how many samples are done
 /// - Throws: `PlanError` before any work where the network cannot run a measure's plan; `MeasureError` for a plan by a
 ///   batch's own statistics; `RowError` where processes measure different things; `ProcessError.lost`
 public func measure(
   _ measures: [any Measure], on network: ResidualNetwork, _ samples: some BatchSource,
   batchNorm: BatchNormStatistics = .running, task: any LearningTask = ImageClassification(), lens: (any Lens)? = nil,
-  by group: ProcessGroup? = nil, own: (LabelledPredictions) -> Void = { _ in },
+  by group: ProcessGroup? = nil, own: (LabelledPredictions) -> Void = { _ in }, perSample: PerSample? = nil,
   progress: (Int) throws -> Void = { _ in }
 ) throws {
   let work = try MeasuringWork(measures, on: network, batchNorm, task, lens)
   try samples.forEachShared(by: group) { batch, earlier in
     try work.rows(of: batch, after: earlier)
   } take: { batch, earlier, rows in
-    own(try work.add(rows, of: batch, after: earlier))
+    own(try work.add(rows, of: batch, after: earlier, to: measures))
+    if let perSample {
+      for (place, index) in batch.indices.enumerated() {
+        let single = try perSample.make()
+        let part = try work.rows(rows, ofSample: place, in: batch, after: earlier)
+        _ = try work.add(part, of: batch.sample(place), after: earlier + place, to: single)
+        try perSample.take(index, single)
+      }
+    }
     try progress(earlier + batch.classes.count)
   }
+}
+
+/// The measures of one sample alone, for every sample: they fold the rows of that sample only, so that their means are
+/// the sample's values.
+public struct PerSample {
+  /// Makes measures of the same types as those that fold all samples, in the same order.
+  let make: () throws -> [any Measure]
+  /// Receives the index of a sample and its measures.
+  let take: (_ index: Int, _ measures: [any Measure]) throws -> Void
 }
 
 /// The work to do with every batch.
@@ -51,7 +69,8 @@ private struct MeasuringWork {
 
   /// Something that a measure asked for.
   private struct Request<Way> {
-    let owner: any Measure
+    /// The index of the measure.
+    let owner: Int
     /// Its index in what the owner asked for.
     let index: Int
     let way: Way
@@ -64,11 +83,11 @@ private struct MeasuringWork {
     (self.network, self.batchNorm, self.task) = (network, batchNorm, task)
     (self.lens, isOwnReadout) = (lens ?? ReadoutLens(network, task: task), lens == nil)
     self.measures = measures
-    plans = try measures.flatMap { owner in
-      try owner.plans(for: network).enumerated().map { Request(owner: owner, index: $0, way: $1) }
+    plans = try measures.enumerated().flatMap { owner, measure in
+      try measure.plans(for: network).enumerated().map { Request(owner: owner, index: $0, way: $1) }
     }
-    trajectories = try measures.flatMap { owner in
-      try owner.trajectories(for: network).enumerated().map { Request(owner: owner, index: $0, way: $1) }
+    trajectories = try measures.enumerated().flatMap { owner, measure in
+      try measure.trajectories(for: network).enumerated().map { Request(owner: owner, index: $0, way: $1) }
     }
     let all = measures.map { type(of: $0).description.name } + ["\(plans.count) \(trajectories.count)"]
     names = all.joined(separator: "\n").utf8.map { Double($0) }
@@ -89,7 +108,7 @@ private struct MeasuringWork {
   /// The plans that run on as many samples of this batch, in ascending order of that number.
   private func plansBySamples(_ batch: LabelledBatch, after earlier: Int) -> [(samples: Int, plans: [Int])] {
     Dictionary(grouping: plans.indices) { index in
-      max(0, min(batch.classes.count, (plans[index].owner.plannedSamples ?? .max) - earlier))
+      max(0, min(batch.classes.count, (measures[plans[index].owner].plannedSamples ?? .max) - earlier))
     }.filter { $0.key > 0 }.sorted { $0.key < $1.key }.map { (samples: $0.key, plans: $0.value) }
   }
 
@@ -124,7 +143,7 @@ private struct MeasuringWork {
       let pass = try Pass(network, moves: moves, from: start)
       let output = try task.outputGradient(pass.logits, batch.labels, samplesAreIndependent: true)
       try goBack(pass, output, moves, batch, .running, first: trajectory.way.first) {
-        rows.append(try trajectory.owner.rows(of: $0, onTrajectory: trajectory.index))
+        rows.append(try measures[trajectory.owner].rows(of: $0, onTrajectory: trajectory.index))
       }
     }
     return rows.numbers
@@ -170,30 +189,63 @@ private struct MeasuringWork {
   // MARK: from rows to sums
 
   /// Folds the rows of a batch, whichever process ran it.
+  /// - Parameter measures: the work's own, or others of the same types
   /// - Returns: the network's own predictions
-  func add(_ numbers: [Double], of batch: LabelledBatch, after earlier: Int) throws -> LabelledPredictions {
+  func add(
+    _ numbers: [Double], of batch: LabelledBatch, after earlier: Int, to measures: [any Measure]
+  ) throws -> LabelledPredictions {
     var rows = RowReader(numbers)
     guard try rows.next() == [names], let own = try rows.next() else { throw RowError() }
     for (step, _) in try planSteps(of: network.plan.moves[...], first: 1).reversed() {
       for measure in measures { if let found = try rows.next() { measure.add(found, of: step, batch) } }
     }
-    for (count, members) in plansBySamples(batch, after: earlier) {
-      let part = try batch.prefix(count)
-      for index in ResidualNetwork.order(of: members.map { plans[$0].way }) {
-        guard let found = try rows.next() else { throw RowError() }
-        let request = plans[members[index]]
-        request.owner.add(LabelledPredictions(found, of: part), ofPlan: request.index)
-      }
+    for (count, plan) in orderedPlans(batch, after: earlier) {
+      guard let found = try rows.next() else { throw RowError() }
+      let request = plans[plan]
+      measures[request.owner].add(LabelledPredictions(found, of: try batch.prefix(count)), ofPlan: request.index)
     }
     for trajectory in trajectories {
       let steps = try planSteps(of: moves(of: trajectory.way), first: trajectory.way.first)
       for (step, _) in steps.reversed() {
         guard let found = try rows.next() else { continue }
-        trajectory.owner.add(found, of: step, onTrajectory: trajectory.index, batch)
+        measures[trajectory.owner].add(found, of: step, onTrajectory: trajectory.index, batch)
       }
     }
     try rows.checkIsAtEnd()
     return LabelledPredictions(own, of: batch)
+  }
+
+  /// The part of a batch's rows that is about one of its samples, in the order of a batch that is this sample alone.
+  func rows(
+    _ numbers: [Double], ofSample place: Int, in batch: LabelledBatch, after earlier: Int
+  ) throws -> [Double] {
+    var (rows, part) = (RowReader(numbers), RowWriter())
+    /// The sample's part of the next rows, which are of so many samples. Vectors of another length are about no sample.
+    func next(of count: Int) throws -> [[Double]]? {
+      try rows.next()?.map { place < count && $0.count == count ? [$0[place]] : $0 }
+    }
+    part.append(try rows.next())
+    let count = batch.classes.count
+    part.append(try next(of: count))
+    for _ in try planSteps(of: network.plan.moves[...], first: 1) {
+      for _ in measures { part.append(try next(of: count)) }
+    }
+    var ofPlans: [Int: [[Double]]] = [:]
+    for (count, plan) in orderedPlans(batch, after: earlier) { ofPlans[plan] = try next(of: count) }
+    for (_, plan) in orderedPlans(try batch.sample(place), after: earlier + place) { part.append(ofPlans[plan]) }
+    for trajectory in trajectories {
+      let steps = try planSteps(of: moves(of: trajectory.way), first: trajectory.way.first)
+      for _ in steps { part.append(try next(of: count)) }
+    }
+    try rows.checkIsAtEnd()
+    return part.numbers
+  }
+
+  /// The plans that run on samples of this batch, in the order in which their rows come, with these samples' number.
+  private func orderedPlans(_ batch: LabelledBatch, after earlier: Int) -> [(samples: Int, plan: Int)] {
+    plansBySamples(batch, after: earlier).flatMap { count, members in
+      ResidualNetwork.order(of: members.map { plans[$0].way }).map { (samples: count, plan: members[$0]) }
+    }
   }
 
   /// The steps of some moves that add something, and whether the next move is a step too, which takes what the step makes.

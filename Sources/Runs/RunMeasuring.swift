@@ -83,18 +83,20 @@ public struct RunMeasuring {
   /// - Parameters:
   ///   - replaces: whether results of earlier calls that cannot stay may be lost
   ///   - listBorderline: receives every borderline example
+  ///   - perSample: receives the tables of every sample alone, with its split and its index in it
   ///   - note: told, before anything is measured, of earlier results that this call replaces
   /// - Returns: what this call found
   /// - Throws: `FileError`, before anything is measured, where results would be lost or the folder cannot be written
   ///   to; `MeasureError` for a measure that is not possible.
   public func measure(
     _ options: MeasureOptions, on data: Data, replaces: Bool = false,
-    listBorderline: ((Split, BorderlineExample) -> Void)? = nil, note: (String) -> Void = { _ in },
+    listBorderline: ((Split, BorderlineExample) -> Void)? = nil,
+    perSample: ((Split, Int, [Table]) throws -> Void)? = nil, note: (String) -> Void = { _ in },
     progress: (MeasureSuite.Phase, Int, Int) throws -> Void = { _, _, _ in }
   ) throws -> MeasureResults {
     let suite = try MeasureSuite(
       network, options, registry: registry, train: data.train, validation: data.validation, by: group,
-      listBorderline: listBorderline)
+      listBorderline: listBorderline, perSample: group.isFirst ? perSample : nil)
     var found = MeasureResults(
       run: folder.name, architecture: network.architecture.name, checkpoint: name, epoch: epoch, data: data.source,
       batchNorm: options.batchNorm, batch: options.batchNorm == .batch ? data.train.batch : nil,

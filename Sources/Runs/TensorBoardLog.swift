@@ -71,7 +71,8 @@ struct TensorBoardLog {
   ) throws -> Data {
     let measured = try folder.history(after: epoch)
     let digits = max(2, "\(measured?.steps.count ?? 0)".count)
-    let scalars = (record?.scalars ?? []) + (measured?.tables.flatMap { $0.scalars(digits: digits) } ?? [])
+    let scalars =
+      (record?.scalars ?? []) + (measured?.tables.flatMap(\.namedNumbers) ?? []).map { $0.scalar(digits: digits) }
     return scalars.isEmpty ? Data() : EventFile.record(scalars, step: epoch, time)
   }
 }
@@ -87,22 +88,11 @@ extension EpochRecord {
   }
 }
 
-extension Table {
-  /// The table's numbers, except counts of samples, with the names of their curves: TABLE/SPLIT/…/step-03 for the first
-  /// value, TABLE.COLUMN/SPLIT/…/step-03 for the others. Keys besides split and step stand between these.
-  fileprivate func scalars(digits: Int) -> [EventFile.Scalar] {
-    let others = keys.map(\.name).filter { !["split", "samples", "step"].contains($0) }
-    var scalars: [EventFile.Scalar] = []
-    for row in rows {
-      let cells = Dictionary(zip(keys.map(\.name), row), uniquingKeysWith: { first, _ in first })
-      let step = cells["step"]?.integer.map { "step-" + String(format: "%0\(digits)d", $0) }
-      let place = (["split"] + others).compactMap { cells[$0]?.plainText } + [step].compactMap { $0 }
-      for (index, (column, cell)) in zip(values, row.dropFirst(keys.count)).enumerated() {
-        guard column.unit != Column.samples, let number = cell.number else { continue }
-        let curve = index == 0 ? name : "\(name).\(column.name)"
-        scalars.append(.init(tag: ([curve] + place).joined(separator: "/"), value: number))
-      }
-    }
-    return scalars
+extension NamedNumber {
+  /// The number with the name of its curve, for instance "cosine-loss.std/validation/readout/step-03".
+  fileprivate func scalar(digits: Int) -> EventFile.Scalar {
+    let step = step.map { "step-" + String(format: "%0\(digits)d", $0) }
+    let names = [quantity, split].compactMap { $0 } + keys + [step].compactMap { $0 }
+    return .init(tag: names.joined(separator: "/"), value: value)
   }
 }
