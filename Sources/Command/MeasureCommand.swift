@@ -33,9 +33,13 @@ struct MeasureCommand: ParsableCommand {
 
   @Argument(
     help: ArgumentHelp(
-      "Run folders, measured one after the other. One that fails does not stop the others.", valueName: "run"),
+      "Run folders, or folders of studies. Their runs are measured one after the other; one that fails does not stop the others.",
+      valueName: "run"),
     completion: .directory)
-  var paths: [String]
+  var folders: [String]
+
+  /// The folders of the runs.
+  private var paths: [String] { folders.flatMap(RunFolder.paths) }
 
   @Option(help: ArgumentHelp("The data to measure on. (default: the run's)", valueName: "source"))
   var data: String?
@@ -91,6 +95,7 @@ struct MeasureCommand: ParsableCommand {
     terminal.isQuiet = !group.isFirst
     Interrupt.listen(answer: group.isFirst ? "stopping after this batch; nothing of this run is written" : nil)
     Interrupt.parent = LaunchedProcess.parent
+    let paths = paths
     try SeveralRuns(names: paths, terminal: terminal, group: group).each {
       try measure(paths[$0], on: device, by: group, terminal)
     }

@@ -50,7 +50,7 @@ public struct RunNames: Equatable, Sendable {
       { URL(filePath: $0.data).lastPathComponent }, \.recipe.name, { counted($0.recipe.epochs, "epoch") },
       { "batches of \($0.recipe.batch)" },
       { $0.trainSamples.map { "\($0) train images" } ?? "all train images" },
-      { $0.precision == .float32 ? "fp32" : "bf16" },
+      \.precision.rawValue,
     ]
     return properties.filter { property in Set(namesakes.map(property)).count > 1 }.map { $0(kind) }
   }
