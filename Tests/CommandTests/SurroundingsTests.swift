@@ -90,7 +90,7 @@ import ResLensTraining
     let found = try shell(
       "$RESLENS measure $DIR/run --measures all --data synthetic:1 2>log & child=$!; sleep 2; kill -INT $child; wait $child; echo $?; cat log"
     )
-    #expect(found.output.contains("130") && found.output.contains("nothing of this call is written"), "\(found)")
+    #expect(found.output.contains("130") && found.output.contains("nothing of this run is written"), "\(found)")
     #expect(try RunFolder(scratch.file("run")).measures() == nil)
   }
 
