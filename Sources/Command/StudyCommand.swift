@@ -66,7 +66,7 @@ struct StudyCommand: ParsableCommand {
     let title = names.count == 1 ? "\(names.joined()), \(runs.count) runs" : "\(names.count) networks side by side"
     let paths = runs.map { "\(out)/runs/\($0.folderName)" }
     try ReportCommand.write(paths, title: title, to: page, try presentation.presentation(), terminal)
-    if let summary = try GroupSummary(paths) { print(summary.text() + "\n") }
+    if let summary = try GroupSummary(paths) { terminal.note(summary.text()) }
     print(page.path)
     let states = try folder.states(of: runs, registry: Reslens.registry)
     for case (let run, .diverged(let reason)) in zip(runs, states) { terminal.note("\(run.folderName): \(reason)") }

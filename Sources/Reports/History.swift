@@ -66,19 +66,30 @@ extension Section {
       "<b>\(run.name)</b> has no such numbers from its training."
     }
     let data = try FigureData(histories, view)
-    illustrations = [
-      Illustration(
-        figures: [historyCurves(id, history, histories, subjects, data)],
-        caption:
-          "There is one curve for each step, from blue for the lowest to red for the highest; means over samples."
-      ),
+    // The curves of many networks would make a page that no browser likes.
+    let areMany = histories.count > Presentation.mostOverlaid
+    illustrations =
+      areMany
+      ? []
+      : [
+        Illustration(
+          figures: [historyCurves(id, history, histories, subjects, data)],
+          caption:
+            "There is one curve for each step, from blue for the lowest to red for the highest; means over samples."
+        )
+      ]
+    illustrations.append(
       Illustration(
         figures: [historyMap(id, history, histories, subjects, data)],
-        caption: """
+        caption: areMany
+          ? """
+          A row for each step, on validation samples. Of many epochs an even choice is shown. A step without a value has no \
+          cell. The numbers on train samples are in the CSV file.
+          """
+          : """
           The same numbers with a row for each step. Of many epochs an even choice is shown. A step without a value has \
           no cell.
-          """),
-    ]
+          """))
     tables = histories.map { historyTable($0, run: runs.count > 1 ? $0.name : nil) }
   }
 }

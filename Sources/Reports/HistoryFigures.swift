@@ -33,13 +33,14 @@ func historyCurves(
 /// The number of epochs that a map shows: a browser would take long to open a page with the cells of hundreds of epochs.
 private let mapColumns = 50
 
-/// Step by epoch; a row of panels for each run, a panel for each split.
+/// Step by epoch; a row of panels for each run, a panel for each split. Many runs have a panel each, for validation samples.
 func historyMap(
   _ name: String, _ measure: MeasureHistory, _ histories: [RunHistory], _ subjects: Subjects, _ data: FigureData
 ) -> Figure {
+  let areMany = histories.count > Presentation.mostOverlaid
   let panels = histories.flatMap { history in
     let steps = history.steps
-    return panelOrder.map { split in
+    return panelOrder.prefix(areMany ? 1 : 2).map { split in
       let values = history.values(split)
       let shown = history.choice(of: mapColumns)
       let map = Figure.Map(
@@ -47,13 +48,14 @@ func historyMap(
         rows: steps.map(Double.init)
       ) { column, step in values[shown[column]][steps[step]] }
       return Figure.Panel(
-        title: subjects.title(history.name, split.rawValue), x: .init("epoch"), y: .init("step"), map: map)
+        title: areMany ? history.name : subjects.title(history.name, split.rawValue), x: .init("epoch"),
+        y: .init("step"), map: map)
     }
   }
   let most = histories.map(\.steps.count).max() ?? 0
   return Figure(
-    name: name + "-map", title: "\(measure.title.subject), by step and epoch", panels: panels, columns: 2,
-    panelHeight: min(280, max(120, 14 * most)), data: data)
+    name: name + "-map", title: "\(measure.title.subject), by step and epoch", panels: panels,
+    columns: areMany ? 3 : 2, panelHeight: min(280, max(120, 14 * most)), data: data)
 }
 
 /// The values on validation samples, a row for each step. Of many epochs an even choice is shown; the figures' CSV has

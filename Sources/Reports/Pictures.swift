@@ -1,3 +1,4 @@
+import Foundation
 import ResLensSupport
 
 /// The drawn figures of some sections, and the sections with them.
@@ -20,12 +21,40 @@ struct Pictures {
   /// A picture as part of a page: its identifiers made the page's own, gnuplot's tool tips left out.
   private static func inlined(_ svg: String, figure: Figure) -> Markup {
     let start = svg.range(of: "<svg")?.lowerBound ?? svg.startIndex
-    var text = String(svg[start...]).replacing(/<title>[^<]*<\/title>/, with: "")
+    var text = compact(String(svg[start...]))
     for mark in [" id='", " id=\"", "href='#", "url(#"] {
       text = text.replacing(mark, with: mark + figure.name + "-")
     }
-    let label: Markup = "<svg role=\"img\" aria-label=\"\(figure.title)\""
+    let label: Markup = "<svg role=\"img\" aria-label=\"\(figure.title)\" fill=\"none\" stroke=\"currentColor\""
     return Markup(verbatim: text.replacing("<svg", with: label.text, maxReplacements: 1))
+  }
+
+  /// The picture without what says nothing: gnuplot gives every group the same colours, which the page sets once, and leaves
+  /// two of three groups empty. A page with many networks would have three times its size.
+  static func compact(_ svg: String) -> String {
+    let idle = [
+      (#"<title>[^<]*</title>|<filter[\s\S]*?</filter>"#, ""),
+      (#" stroke-linecap="butt"| stroke-linejoin="miter"| class="gridline"| font-family="sans-serif""#, ""),
+      (#"<g fill="none" color="\w+" stroke="[^"]*""#, "<g"), (#"<g id="gnuplot_plot_\w+" ?>"#, "<g>"),
+      (
+        #"<g transform="(translate\([^"]*)" stroke="none" fill="black" font-size="([\d.]+)"\s+text-anchor="(\w+)">\s*<text><tspan >([^<]*)</tspan></text>\s*</g>"#,
+        #"<text transform="$1" font-size="$2" text-anchor="$3">$4</text>"#
+      ),
+      // Numbers inside of a tag alone, and not those that are to be read.
+      (#"(\d\.\d)\d(?=[ ,'")])(?=[^<>]*>)"#, "$1"), (#"\s*\n\s*"#, "\n"),
+    ]
+    var text = svg
+    func replace(_ pattern: String, _ replacement: String) {
+      text = text.replacingOccurrences(of: pattern, with: replacement, options: .regularExpression)
+    }
+    for (pattern, replacement) in idle { replace(pattern, replacement) }
+    // A group of empty groups is empty once they are gone.
+    var before = 0
+    while text.utf8.count != before {
+      before = text.utf8.count
+      replace(#"<g[^>]*>\s*</g>"#, "")
+    }
+    return text
   }
 
   /// A section as a page shows it.

@@ -267,7 +267,9 @@ extension Section {
       } else if let view = shown.map(\.view).first(where: { FigureKind.history(of: $0) == kind }) {
         section = try Section(historyOf: view, in: means)
         // The paper has a curve for each block; the map shows the same numbers once more.
-        section?.illustrations.removeAll { $0.figures.contains { $0.name != kind.rawValue } }
+        if section?.illustrations.count ?? 0 > 1 {
+          section?.illustrations.removeAll { $0.figures.contains { $0.name != kind.rawValue } }
+        }
       }
     }
     guard let section else { return nil }

@@ -21,20 +21,20 @@ public struct RunNames: Equatable, Sendable {
     }
     let kinds = configurations.map { configuration in
       var kind = configuration
-      (kind.seed, kind.measure) = (0, nil)
+      (kind.seed, kind.measure, kind.keptCheckpoints) = (0, nil, nil)
       return kind
     }
-    var groups = zip(kinds, configurations).map { kind, configuration -> String? in
+    let named = zip(kinds, configurations).map { kind, configuration -> String? in
       let alike = zip(kinds, configurations).filter { $0.0 == kind }
       guard alike.count(where: { $0.1.seed == configuration.seed }) == 1 else { return nil }
       let namesakes = kinds.filter { $0.architecture.name == kind.architecture.name }
       return ([kind.architecture.name] + Self.differences(of: kind, among: namesakes)).joined(separator: ", ")
     }
     // Where what differs has no words, the folder of the first run tells.
-    for (index, group) in groups.enumerated() {
-      guard let group, let first = kinds.firstIndex(of: kinds[index]) else { continue }
-      let isShared = zip(groups, kinds).contains { $0 == group && $1 != kinds[index] }
-      if isShared { groups[index] = "\(group) (\(URL(filePath: paths[first]).lastPathComponent))" }
+    let groups = zip(named, kinds).map { group, kind -> String? in
+      guard let group, let first = kinds.firstIndex(of: kind) else { return nil }
+      let isShared = zip(named, kinds).contains { $0 == group && $1 != kind }
+      return isShared ? "\(group) (\(URL(filePath: paths[first]).lastPathComponent))" : group
     }
     self.groups = groups
     names = zip(groups.indices, groups).map { index, group in

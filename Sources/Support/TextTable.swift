@@ -50,9 +50,9 @@ public struct TextTable: Sendable {
     /// Cuts names and leaves columns out until no line is longer than `width`.
     mutating func fit(_ width: Int) {
       let names = columns[0].cells
-      // Names may take half of the line before a column is left out for them.
+      // Names may take a third of the line before a column is left out for them.
       func cut(to length: Int) { columns[0].cells = distinctNames(names, length: max(leastName, length)) }
-      if total > width, widths[0] > width / 2 { cut(to: max(width / 2, width - total + widths[0])) }
+      if total > width, widths[0] > width / 3 { cut(to: max(width / 3, width - total + widths[0])) }
       while total > width, shown.count > 2,
         let least = shown.dropFirst().max(by: { (columns[$0].rank, $0) < (columns[$1].rank, $1) })
       {

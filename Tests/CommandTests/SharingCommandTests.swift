@@ -59,6 +59,23 @@ import ResLensTraining
     for part in ["resnet-20-ubn (2 seeds)", "gradient-norm-ratio", "id=\"initialisation\"", "history-cosine-loss"] {
       #expect(page.contains(part), Comment(rawValue: part))
     }
+    #expect(first.errors.contains("The lowest validation error is that of") && first.errors.contains(" ± "))
+    // The study's folder stands for its runs.
+    let compared = try Reslens.run(["compare", folder.path])
+    for run in runs { #expect(compared.output.contains(run.lastPathComponent), "\(compared.output)") }
+    #expect(compared.status == 0 && compared.output.contains("within the noise"), "\(compared.output)")
+    #expect(compared.output.split(separator: "\n").allSatisfy { $0.count <= 80 }, "\(compared.output)")
+    let page2 = scratch.file("other.html")
+    let reported = try Reslens.run(
+      [
+        "report", folder.path, "--layout", "panels", "--bands", "deviation", "--figures", "svg, png", "--out",
+        page2.path,
+      ])
+    try #require(reported.status == 0, Comment(rawValue: reported.errors))
+    let picture = scratch.file("other-figures/l2-ratio.png")
+    #expect(FileManager.default.fileExists(atPath: picture.path) == !reported.errors.contains("no pictures"))
+    let wrong = try Reslens.run(["report", folder.path, "--figures", "svg,gif"])
+    #expect(wrong.status == 64 && wrong.errors.contains("\"gif\" is none of svg, png, pdf"), "\(wrong.errors)")
     let before = try runs.map { try Data(contentsOf: RunFolder($0).epochsFile) }
     let second = try study(folder)
     #expect(second.status == 0 && second.errors.contains("all 6 runs are done"))

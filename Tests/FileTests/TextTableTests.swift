@@ -67,7 +67,8 @@ import Testing
   func shared() {
     #expect(distinctNames(["a", "bc"], length: 8) == ["a", "bc"])
     let names = ["/data/studies/depth/runs/resnet-20-seed-0", "/data/studies/depth/runs/resnet-32-seed-0"]
-    #expect(distinctNames(names, length: 16) == ["…20-seed-0", "…32-seed-0"])
+    #expect(distinctNames(names, length: 20) == ["…/resnet-20-seed-0", "…/resnet-32-seed-0"])
+    #expect(distinctNames(names, length: 16) == ["…esnet-20-seed-0", "…esnet-32-seed-0"])
     #expect(distinctNames(names, length: 8) == ["…20…", "…32…"])
   }
 

@@ -175,6 +175,46 @@ extension Section {
     #expect(panels.map(\.title) == many.map(\.name))
   }
 
+  @Test(
+    "has pictures that are a part of gnuplot's size, with every mark and text of it",
+    .enabled(if: Gnuplot.find() != nil, "gnuplot is not installed"))
+  func compactPictures() throws {
+    let scratch = try Scratch()
+    _ = try Report(title: "A report", runs: [try Samples.full()]).write(to: scratch.page, gnuplot: .find())
+    for name in ["size", "history-slope", "history-slope-map", "training"] {
+      let file = scratch.url.appendingPathComponent("report-figures/\(name).svg")
+      let drawn = try String(contentsOf: file, encoding: .utf8)
+      let compact = Pictures.compact(drawn)
+      #expect(compact.utf8.count < drawn.utf8.count * 7 / 10, "\(name)")
+      let small = scratch.url.appendingPathComponent("small.svg")
+      try Data(compact.utf8).write(to: small)
+      let (before, after) = (try ParsedPage(file), try ParsedPage(small))
+      #expect(after.problem == nil)
+      for element in ["path", "use", "text"] { #expect(before.elements[element] == after.elements[element], "\(name)") }
+      func words(_ page: ParsedPage) -> [String] {
+        page.text.split(whereSeparator: \.isWhitespace).map(String.init).filter {
+          !$0.hasPrefix("gnuplot_plot") && $0 != "Gnuplot"
+        }
+      }
+      #expect(words(before) == words(after), "\(name)")
+    }
+  }
+
+  @Test("of more than six networks shows their histories as maps of validation samples") func manyHistories() throws {
+    let many = try (0..<7).map { index in
+      var run = try Samples.full("run \(index)")
+      run.measures = try Samples.run("run \(index)", seed: Double(index)).measures
+      return run
+    }
+    let section = try #require(try Section.all(of: many).first { $0.id == "history-slope" })
+    #expect(section.figures.map(\.name) == ["history-slope-map"] && section.figures[0].columns == 3)
+    #expect(section.figures[0].panels.map(\.title) == many.map(\.name))
+    let few = try #require(try Section.all(of: Array(many.prefix(6))).first { $0.id == "history-slope" })
+    #expect(few.figures.map(\.name) == ["history-slope", "history-slope-map"] && few.figures[1].panels.count == 12)
+    let csv = section.figures[0].data.csv
+    #expect(csv.contains("train") && csv.contains("validation"))
+  }
+
   @Test("draws bands of two standard errors, or of the samples' deviation where that is asked for") func bands() throws
   {
     let run = try Samples.run()

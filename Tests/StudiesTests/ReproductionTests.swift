@@ -369,6 +369,10 @@ private func plan(
     let last = try DataSources(["synthetic:\(UInt64.max)"])
     #expect(try last.source(of: "cifar-100") == "synthetic:0" && last.source(of: "synthetic:7") == "synthetic:7")
     #expect(last.substitutions == ["The embedded data set (synthetic:0, ten classes) is used in place of cifar-100."])
+    // A page's title names the data that it shows.
+    let title = try last.naming("Figure 2 on CIFAR-10, CIFAR-100 and CIFAR-1000")
+    #expect(title == "Figure 2 on synthetic, synthetic and CIFAR-1000")
+    #expect(try DataSources([]).naming("CIFAR-10") == "CIFAR-10")
   }
 
   @Test("A file's own numbers are kept at the paper's scale, and limited at the others")
