@@ -96,7 +96,7 @@ private struct Scored: TableRow {
   func unlikeParameters() throws {
     func seed(margin: Double, _ value: Double) throws -> MeasuredTables {
       var tables = try steps([1: value])
-      try tables.add("borderline", [Scored(group: "all", score: score(value))], parameters: ["margin": .number(margin)])
+      try tables.add("borderline", [Scored(group: "all", score: score(0.5))], parameters: ["margin": .number(margin)])
       return tables
     }
     let unlike = subject([try seed(margin: 0.1, 1), try seed(margin: 0.2, 3)])
