@@ -14,16 +14,16 @@ struct Pictures {
     for figure in sections.flatMap(\.figures) {
       names.append(figure.name)
       guard let svg = try staging.draw(figure, gnuplot) else { continue }
-      drawn[figure.name] = Self.inlined(svg, figure: figure)
+      drawn[figure.name] = Self.inlined(svg, figure: figure, prefix: "f\(names.count)-")
     }
   }
 
   /// A picture as part of a page: its identifiers made the page's own, gnuplot's tool tips left out.
-  private static func inlined(_ svg: String, figure: Figure) -> Markup {
+  private static func inlined(_ svg: String, figure: Figure, prefix: String) -> Markup {
     let start = svg.range(of: "<svg")?.lowerBound ?? svg.startIndex
     var text = compact(String(svg[start...]))
     for mark in [" id='", " id=\"", "href='#", "url(#"] {
-      text = text.replacing(mark, with: mark + figure.name + "-")
+      text = text.replacing(mark, with: mark + prefix)
     }
     let label: Markup = "<svg role=\"img\" aria-label=\"\(figure.title)\" fill=\"none\" stroke=\"currentColor\""
     return Markup(verbatim: text.replacing("<svg", with: label.text, maxReplacements: 1))
@@ -41,7 +41,8 @@ struct Pictures {
         #"<text transform="$1" font-size="$2" text-anchor="$3">$4</text>"#
       ),
       // Numbers inside of a tag alone, and not those that are to be read.
-      (#"(\d\.\d)\d(?=[ ,'")])(?=[^<>]*>)"#, "$1"), (#"\s*\n\s*"#, "\n"),
+      (#"(\d\.\d)\d(?=[ ,'")])(?=[^<>]*>)"#, "$1"), (#"rgb\( *(\d+), *(\d+), *(\d+)\)"#, "rgb($1,$2,$3)"),
+      (#"\s*\n\s*"#, "\n"),
     ]
     var text = svg
     func replace(_ pattern: String, _ replacement: String) {

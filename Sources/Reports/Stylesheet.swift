@@ -26,9 +26,10 @@ let stylesheet: Markup = """
   figure { margin: 1.1rem 0 1rem; }
   .picture { overflow-x: auto; }
   .picture svg { display: block; width: 100%; min-width: 42rem; height: auto; }
+  .picture svg rect { stroke: none; }
   .picture svg text { fill: currentColor; stroke: none; font-family: sans-serif; }
-  .picture svg [stroke="black"], .picture svg [stroke="rgb(  0,   0,   0)"] { stroke: currentColor; }
-  .picture svg [color="rgb(  0,   0,   0)"] { color: inherit; }
+  .picture svg [stroke="black"], .picture svg [stroke="rgb(0,0,0)"] { stroke: currentColor; }
+  .picture svg [color="rgb(0,0,0)"] { color: inherit; }
   figcaption { max-width: 50rem; margin-top: .3rem; }
   .sources { white-space: nowrap; }
   details { margin: .4rem 0; }
