@@ -28,7 +28,7 @@ struct MeasureCommand: ParsableCommand {
         reslens measure runs/first --measures borderline --list-borderline borderline.csv
         reslens measure runs/first --unroll 20 --scale auto --recalibrate 16
         reslens measure runs/first --csv runs/first/tables
-        reslens measure runs/first --measures l2-ratio,cosine-loss --per-sample samples.csv
+        reslens measure runs/first --per-sample samples.csv
       """)
 
   @Argument(

@@ -29,8 +29,8 @@ struct Pictures {
     return Markup(verbatim: text.replacing("<svg", with: label.text, maxReplacements: 1))
   }
 
-  /// The picture without what says nothing: gnuplot gives every group the same colours, which the page sets once, and leaves
-  /// two of three groups empty. A page with many networks would have three times its size.
+  /// The picture in fewer bytes. gnuplot gives every group the same colours, which the page sets once, and leaves two of
+  /// three groups empty; a page with many networks would be three times as large.
   static func compact(_ svg: String) -> String {
     let idle = [
       (#"<title>[^<]*</title>|<filter[\s\S]*?</filter>"#, ""),
@@ -40,7 +40,7 @@ struct Pictures {
         #"<g transform="(translate\([^"]*)" stroke="none" fill="black" font-size="([\d.]+)"\s+text-anchor="(\w+)">\s*<text><tspan >([^<]*)</tspan></text>\s*</g>"#,
         #"<text transform="$1" font-size="$2" text-anchor="$3">$4</text>"#
       ),
-      // Numbers inside of a tag alone, and not those that are to be read.
+      // Coordinates lose a digit. Numbers outside of tags are text and stay.
       (#"(\d\.\d)\d(?=[ ,'")])(?=[^<>]*>)"#, "$1"), (#"rgb\( *(\d+), *(\d+), *(\d+)\)"#, "rgb($1,$2,$3)"),
       (#"\s*\n\s*"#, "\n"),
     ]

@@ -130,7 +130,7 @@ extension Section {
     var subjects = Subjects(runs: [], presentation: presentation, areNamed: isOneOfMany)
     var (missing, sizes): ([ShownRun], [(name: String, sizes: SampleSizes)]) = ([], [])
     let allAbsences = runs.map { $0.results?.absent.filter { view.isMeant(by: $0, of: measure) } ?? [] }
-    // What all networks lack is said once.
+    // Values that all networks lack are named once.
     let isSame = isOneOfMany && allAbsences.allSatisfy { $0 == allAbsences[0] }
     if isSame, !allAbsences[0].isEmpty { notes.append("All networks: \(note(on: allAbsences[0]))") }
     for (run, absences) in zip(runs, allAbsences) {

@@ -106,7 +106,7 @@ extension Score {
   public var accuracyEstimate: Estimate { Estimate(share: accuracy, of: count) }
 }
 
-/// The standard error of the mean of some samples; infinite for a single sample, which says nothing of it.
+/// The standard error of the mean of some samples; infinite for a single sample.
 /// - Parameter deviation: the standard deviation over samples (population)
 func errorOfMean(_ deviation: Double, of count: Int) -> Double {
   count > 1 ? deviation / Double(count - 1).squareRoot() : .infinity

@@ -1,6 +1,6 @@
 /// One number of a table with what it is of, for programs that know no tables.
 public struct NamedNumber: Sendable {
-  /// The table's name for its first value, and TABLE.COLUMN for the others, for instance "cosine-loss.std".
+  /// The table's name for its first value, and TABLE.COLUMN for the others, for instance "intermediate.loss".
   public var quantity: String
   /// The cells of the keys besides split, samples and step, for instance ["readout"].
   public var keys: [String]

@@ -1,7 +1,7 @@
 /// The change of a classifier's score between two states of a network, sample by sample.
 ///
-/// A difference of two means on the same samples is far more certain than the means are, and only what was noted of
-/// each sample says how certain.
+/// The difference of two means on the same samples has a smaller error than the means have. That error follows only from
+/// the differences of the samples, so they are recorded.
 public struct ScoreChange: TableRow {
   /// The number of samples that are classified wrongly at the first state and correctly at the second.
   public var becameRight: Int

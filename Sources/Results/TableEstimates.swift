@@ -1,4 +1,4 @@
-// Numbers of a table with their uncertainty, which other columns tell.
+// Numbers of a table with their uncertainty, which is computed from other columns.
 
 extension Table {
   /// The column with the standard deviation over samples of another column: "std" for "mean", "loss_std" for "loss"; nil

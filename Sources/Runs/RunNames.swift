@@ -2,12 +2,13 @@ import Foundation
 import ResLensSupport
 import ResLensTraining
 
-/// The names by which a page or a table tells several runs apart, and those that runs share that differ in their seed only.
+/// The names by which a page or a table tells several runs apart, and the common names of runs that differ only in their
+/// seed.
 public struct RunNames: Equatable, Sendable {
   /// The name of each run.
   public var names: [String]
-  /// The name that a run shares with the runs that differ from it in nothing but the seed; nil for a run that nothing but its
-  /// folder tells from another one.
+  /// The name that a run shares with the runs that differ from it in their seed only; nil for a run whose configuration
+  /// and seed another run has too.
   public var groups: [String?]
 
   /// A group is called by its architecture, and where groups have the same one, by what else they differ in.
@@ -30,7 +31,7 @@ public struct RunNames: Equatable, Sendable {
       let namesakes = kinds.filter { $0.architecture.name == kind.architecture.name }
       return ([kind.architecture.name] + Self.differences(of: kind, among: namesakes)).joined(separator: ", ")
     }
-    // Where what differs has no words, the folder of the first run tells.
+    // Groups whose difference has no words are told apart by the folder of their first run.
     let groups = zip(named, kinds).map { group, kind -> String? in
       guard let group, let first = kinds.firstIndex(of: kind) else { return nil }
       let isShared = zip(named, kinds).contains { $0 == group && $1 != kind }

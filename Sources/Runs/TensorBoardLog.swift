@@ -89,7 +89,7 @@ extension EpochRecord {
 }
 
 extension NamedNumber {
-  /// The number with the name of its curve, for instance "cosine-loss.std/validation/readout/step-03".
+  /// The number with the name of its curve, for instance "intermediate.loss/validation/step-03".
   fileprivate func scalar(digits: Int) -> EventFile.Scalar {
     let step = step.map { "step-" + String(format: "%0\(digits)d", $0) }
     let names = [quantity, split].compactMap { $0 } + keys + [step].compactMap { $0 }

@@ -38,13 +38,13 @@ extension Finding.Part {
 
 // MARK: decisions from decisions, where nil is "not decided"
 
-/// Whether all of some conditions hold: not where one does not, and not decided where one is not.
+/// Whether all of some conditions hold; nil if none fails and some are not decided.
 func all(_ decisions: [Bool?]) -> Bool? {
   if decisions.contains(false) { return false }
   return decisions.contains(nil) ? nil : true
 }
 
-/// Whether a share of some conditions or more hold, however those turn out that are not decided.
+/// Whether at least a share of some conditions holds; nil if that depends on the conditions that are not decided.
 func share(of decisions: [Bool?], atLeast least: Double) -> Bool? {
   let wanted = least * Double(decisions.count) - 1e-9
   let (yes, open) = (decisions.count { $0 == true }, decisions.count { $0 == nil })

@@ -1,4 +1,4 @@
-/// The end of a message about a name that is not known: " (did you mean cosine-loss?)", or nothing if no known name is
+/// The end of a message about a name that is not known: " (did you mean resnet-20?)", or nothing if no known name is
 /// similar to it.
 public func didYouMean(_ name: String, among known: [String]) -> String {
   let mistakes = known.map { (name: $0, count: $0.editDistance(to: name)) }

@@ -5,7 +5,7 @@ import ResLensTraining
 import TestSupport
 import Testing
 
-/// What `reslens train` writes for other programs: event files for TensorBoard, and lines of JSON.
+/// The files and lines that `reslens train` writes for other programs: event files for TensorBoard, and lines of JSON.
 @Suite struct TrainingLogTests {
   private let scratch: Scratch
 

@@ -24,7 +24,7 @@ import Testing
       "Left out to fit 28", "characters: cosine-loss", "first %, n.",
     ]
     #expect(table.text(width: 28) == lines.joined(separator: "\n"))
-    // What all columns that stay lack is no row.
+    // A row that has no value in the columns that stay is left out.
     let few = TextTable(columns: [
       .init("step", cells: ["0", "1"]), .init("a", cells: ["–", "1"]),
       .init("wide and less important", cells: ["2", "3"], rank: 1),

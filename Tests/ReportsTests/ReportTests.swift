@@ -169,7 +169,7 @@ extension Section {
     let alike = [try Samples.run(), try Samples.run("other", seed: 1)]
     let shared = try #require(try Section.all(of: alike).first { $0.id == "without" }?.figures.first)
     #expect(shared.panels.allSatisfy { $0.spans.map(\.label) == ["stages.0", "stages.1", "stages.2"] })
-    // Of more than six runs each has a panel.
+    // Each of more than six runs has a panel.
     let many = try (0..<7).map { try Samples.run("run \($0)", seed: Double($0)) }
     let panels = try #require(try Section.all(of: many).first { $0.id == "without" }?.figures.first).panels
     #expect(panels.map(\.title) == many.map(\.name))

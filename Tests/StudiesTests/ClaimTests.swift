@@ -77,7 +77,7 @@ private func study(_ name: String) throws -> Study { try #require(Study.paper.fi
   @Test("A network has learnt where its accuracy is more than three standard errors of guessing above chance")
   func chance() throws {
     let study = try study("figure-4")
-    // Of 10,000 images in ten classes chance is 10 % with a standard error of 0.3 %.
+    // Guessing is right for 10 % of 10,000 images in ten classes, with a standard error of 0.3 %.
     for (accuracy, verdict) in [(0.1088, Finding.Verdict.notDecided), (0.1092, .holds), (0.05, .notDecided)] {
       var evidence = try MadeUpEvidence(agrees: true, seeds: 1).evidence(for: study)
       for subject in evidence.subjects.indices {

@@ -42,7 +42,7 @@ def _interface() -> Path:
     if not library.exists():
         folder.mkdir(parents=True, exist_ok=True)
         with open(folder / "lock", "w") as lock:
-            # Of several first starts one compiles, and the others wait for it here.
+            # If several first starts run at once, one compiles and the others wait here.
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not library.exists():
                 _compile(torch, folder)
