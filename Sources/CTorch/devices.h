@@ -4,6 +4,9 @@
 
 #include <c10/core/Device.h>
 
+#include <memory>
+#include <vector>
+
 // Whether CUDA's headers are here, of which torch's wheels leave out crt and nv, and a libtorch with CUDA: the last of
 // these is in no other.
 #if __has_include(<cuda_runtime.h>) && __has_include(<crt/host_config.h>) && __has_include(<nv/target>) && \
@@ -12,13 +15,22 @@
 #endif
 
 #include "CTorch.h"
+#include "support.h"
 
 namespace ctorch {
 
 c10::Device device_of(ctorch_device device);
 
-/// Whether this thread's work on a CUDA device is being captured as a graph.
-bool is_capturing();
+/// What belongs to a CUDA graph beside the operations that are captured.
+struct Capture {
+  /// Zeros in which kernels count their blocks.
+  at::Tensor counters;
+  /// The memory of weights whose filters the graph prepares. Outside it they are not up to date after a replay.
+  std::vector<std::shared_ptr<Memory>> filters;
+};
+
+/// The graph as which this thread's work on a CUDA device is being captured; null where it is not.
+Capture *capture();
 
 }  // namespace ctorch
 

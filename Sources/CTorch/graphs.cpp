@@ -16,6 +16,7 @@
 #include <memory>
 
 struct ctorch_graph_impl {
+  ctorch::Capture capture;
   at::cuda::CUDAGraph graph;
   /// The stream of its own on which it is captured, as CUDA demands.
   c10::OptionalStreamGuard stream;
@@ -27,12 +28,21 @@ struct ctorch_graph_impl {};
 using namespace ctorch;
 
 namespace {
-thread_local bool capturing = false;
+thread_local Capture *current = nullptr;
 }
 
-bool ctorch::is_capturing() { return capturing; }
+Capture *ctorch::capture() { return current; }
 
 #ifdef CTORCH_CUDA
+
+namespace {
+/// Replays change the weights, and filters are prepared only for what the replay itself does.
+void forget_filters(const Capture &capture) {
+  for (const auto &memory : capture.filters) {
+    for (auto &filter : memory->filters) filter.writes = -1;
+  }
+}
+}  // namespace
 
 bool ctorch_built_with_cuda(void) { return true; }
 
@@ -53,13 +63,14 @@ int ctorch_graph_begin(ctorch_device device, ctorch_graph *out) {
     c10::cuda::CUDACachingAllocator::emptyCache();
     graph->stream.reset_stream(cuda.getStreamFromGlobalPool(where));
     graph->graph.capture_begin();
-    capturing = true;
+    current = &graph->capture;
     *out = graph.release();
   });
 }
 
 int ctorch_graph_end(ctorch_graph graph) {
-  capturing = false;
+  current = nullptr;
+  forget_filters(graph->capture);
   const int ended = guarded([&] { graph->graph.capture_end(); });
   // Whether or not it could be ended, work goes on where it was before.
   const int back = guarded([&] { graph->stream.reset(); });
@@ -67,7 +78,10 @@ int ctorch_graph_end(ctorch_graph graph) {
 }
 
 int ctorch_graph_replay(ctorch_graph graph) {
-  return guarded([&] { graph->graph.replay(); });
+  return guarded([&] {
+    graph->graph.replay();
+    forget_filters(graph->capture);
+  });
 }
 
 void ctorch_graph_free(ctorch_graph graph) {

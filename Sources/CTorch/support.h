@@ -12,14 +12,32 @@
 
 #include "CTorch.h"
 
+namespace ctorch {
+
+/// A filter as a GPU's kernels read it (device/filters.h), and how often its memory had been written when it was
+/// converted.
+struct PreparedFilter {
+  at::Tensor forward, backward;
+  int64_t writes = -1;
+};
+
+/// What the handles to the same memory share.
+struct Memory {
+  /// How often it was written: an inference tensor has no version counter of its own.
+  std::atomic<int64_t> writes{0};
+  /// For activations in float32 and in bfloat16.
+  PreparedFilter filters[2];
+};
+
+}  // namespace ctorch
+
 struct ctorch_tensor_impl {
   explicit ctorch_tensor_impl(at::Tensor tensor);
   ~ctorch_tensor_impl();
   ctorch_tensor_impl(const ctorch_tensor_impl &) = delete;
   at::Tensor value;
-  /// How often the tensor's memory was written; shared by the handles to that memory. Null until somebody asks: an
-  /// inference tensor has no version counter of its own.
-  std::shared_ptr<std::atomic<int64_t>> writes;
+  /// Shared by the handles to the tensor's memory. Null until somebody asks.
+  std::shared_ptr<ctorch::Memory> memory;
 };
 
 namespace ctorch {
@@ -51,21 +69,21 @@ inline const at::Tensor &get(ctorch_tensor tensor) {
   return tensor->value;
 }
 
-/// The counter of what is written into a tensor's memory.
-inline const std::shared_ptr<std::atomic<int64_t>> &counter_of(ctorch_tensor tensor) {
-  if (!tensor->writes) tensor->writes = std::make_shared<std::atomic<int64_t>>(0);
-  return tensor->writes;
+/// What the handles to a tensor's memory share.
+inline const std::shared_ptr<Memory> &memory_of(ctorch_tensor tensor) {
+  if (!tensor->memory) tensor->memory = std::make_shared<Memory>();
+  return tensor->memory;
 }
 
 /// To be called by everything that writes into a tensor's memory after it was made.
 inline void count_write(ctorch_tensor tensor) {
-  if (tensor->writes) ++*tensor->writes;
+  if (tensor->memory) ++tensor->memory->writes;
 }
 
 /// A handle to a tensor on the memory of another handle's.
 inline ctorch_tensor wrap_view(at::Tensor view, ctorch_tensor of) {
   auto *made = wrap(std::move(view));
-  made->writes = counter_of(of);
+  made->memory = memory_of(of);
   return made;
 }
 

@@ -64,12 +64,12 @@ at::Tensor convolved(at::Tensor x, const ctorch_convolution &from) {
 
 }  // namespace
 
-int64_t ctorch_writes(ctorch_tensor tensor) { return counter_of(tensor)->load(); }
+int64_t ctorch_writes(ctorch_tensor tensor) { return memory_of(tensor)->writes.load(); }
 
 int ctorch_tape_leaf(ctorch_tensor tensor, bool watched, ctorch_tensor *out) {
   return recorded([&] {
     TORCH_CHECK(
-        !is_capturing(),
+        capture() == nullptr,
         "this network has blocks that use a tape, which cannot be captured as a CUDA graph: run its steps without "
         "capturing");
     auto leaf = recordable(get(tensor));

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <vector>
 
+#include "device/filters.h"
 #include "device/launching.h"
 #include "device/units.h"
 #include "norms.h"
@@ -66,13 +67,18 @@ class PackedFilter {
 
 /// Each of a pending gradient's parts, as libtorch's tensors; undefined where there is none.
 struct PendingTensors {
-  at::Tensor gradient, normed, coefficients;
+  at::Tensor gradient, normed, coefficients, skip;
 
   explicit PendingTensors(const ctorch_pending &from)
       : gradient(channels_last(get(from.gradient))),
         normed(get_or_undefined(from.normed)),
-        coefficients(get_or_undefined(from.coefficients)) {
+        coefficients(get_or_undefined(from.coefficients)),
+        skip(get_or_undefined(from.skip)) {
     if (normed.defined()) normed = channels_last(normed);
+    if (skip.defined()) skip = channels_last(skip);
+    TORCH_CHECK(!skip.defined() || (coefficients.defined() && skip.sizes() == gradient.sizes() &&
+                                    skip.scalar_type() == gradient.scalar_type()),
+                "a skip of shape ", skip.sizes(), " for a pending gradient of shape ", gradient.sizes());
     TORCH_CHECK(!coefficients.defined() || (coefficients.dim() == 2 && coefficients.size(0) == 3 &&
                                             gradient.dim() == 4 && coefficients.size(1) >= gradient.size(1)),
                 "coefficients of shape ", coefficients.sizes(), " for a gradient of shape ", gradient.sizes());
@@ -81,26 +87,37 @@ struct PendingTensors {
   const float *coefficient(int which) const {
     return coefficients.defined() ? elements<float>(coefficients) + which * coefficients.size(1) : nullptr;
   }
+
+  device::Gradient on_device() const {
+    return {.gradient = gradient, .normed = normed, .coefficients = coefficients, .skip = skip};
+  }
 };
 
-/// Computes a pending gradient and adds `skip` where it is defined. The result goes to `out`, which may share the
-/// gradient's memory.
-void resolve(const PendingTensors &pending, const at::Tensor &skip, const at::Tensor &out) {
+/// Computes a pending gradient. The result goes to `out`, which may share the gradient's memory.
+void resolve(const PendingTensors &pending, const at::Tensor &out) {
   if (device::launches(pending.gradient)) {
-    device::resolve({.gradient = pending.gradient, .normed = pending.normed, .coefficients = pending.coefficients},
-                    skip, out);
+    device::resolve(pending.on_device(), out);
     return;
   }
   TORCH_CHECK(takes(pending.gradient), "a pending gradient of kernels that do not run any more");
   ctorch::resolve(*kernels::chosen(), pending.gradient, pending.normed, pending.coefficient(0), pending.coefficient(1),
-                  pending.coefficient(2), skip, out);
+                  pending.coefficient(2), pending.skip, out);
 }
 
 at::Tensor resolved(const PendingTensors &pending) {
   if (!pending.coefficients.defined()) return pending.gradient;
   auto out = at::empty_like(pending.gradient);
-  resolve(pending, at::Tensor(), out);
+  resolve(pending, out);
   return out;
+}
+
+/// Computes a pending gradient in its own memory, and adds `skip` where it is defined.
+at::Tensor resolved_in_place(PendingTensors pending, const at::Tensor &skip) {
+  const bool together = pending.coefficients.defined() && !pending.skip.defined();
+  if (together) pending.skip = skip;
+  if (pending.coefficients.defined()) resolve(pending, pending.gradient);
+  if (!together && skip.defined()) pending.gradient.add_(skip);
+  return pending.gradient;
 }
 
 at::Tensor plain_convolution(const at::Tensor &x, const at::Tensor &weight, const at::Tensor &bias, int stride) {
@@ -163,8 +180,8 @@ struct UnitForward {
     squares = per_image(each, each, 2 * x.size(0), x.size(0));
   }
 
-  void on_device(const ctorch_norm &norm, ctorch_norm_mode mode, const at::Tensor &input_sums) {
-    const auto made = device::forward({.x = x, .weight = weight, .norm = norm}, {.input_sums = input_sums,
+  void on_device(ctorch_tensor filter, const ctorch_norm &norm, ctorch_norm_mode mode, const at::Tensor &input_sums) {
+    const auto made = device::forward({.x = x, .weight = filter, .norm = norm}, {.input_sums = input_sums,
                                                                                  .mode = mode,
                                                                                  .bias = bias,
                                                                                  .factor = scale,
@@ -193,7 +210,7 @@ struct UnitBackward {
   int stride;
   bool wants_parameters;
   // Results.
-  at::Tensor out, coefficients, products, norm_weight, norm_bias, grad_weight, grad_bias;
+  at::Tensor out, whole, coefficients, products, norm_weight, norm_bias, grad_weight, grad_bias;
 
   void by_kernels(const Kernels &run, const ctorch_norm &norm, ctorch_tensor batch) {
     const auto statistics = Statistics::of(norm, batch);
@@ -252,17 +269,23 @@ struct UnitBackward {
     grad_bias = tensor_of(sums.data() + 2 * padded(inputs), {outputs}, weight.scalar_type());
   }
 
-  void on_device(const ctorch_norm &norm, const at::Tensor &batch) {
-    const auto found = device::backward(
-        {.x = x, .weight = weight, .norm = norm},
-        {.gradient = gradient.gradient, .normed = gradient.normed, .coefficients = gradient.coefficients}, batch,
-        wants_parameters);
+  void on_device(ctorch_tensor filter, const ctorch_norm &norm, const at::Tensor &batch) {
+    const auto found =
+        device::backward({.x = x, .weight = filter, .norm = norm}, gradient.on_device(), batch, wants_parameters);
+    whole = found.whole;
     out = found.out;
     coefficients = found.coefficients;
     norm_weight = found.norm_weight;
     norm_bias = found.norm_bias;
     grad_weight = found.weight;
     grad_bias = found.bias;
+  }
+
+  /// The gradient that was given.
+  at::Tensor resolve_gradient() {
+    const auto found = resolved(gradient);
+    if (gradient.skip.defined()) whole = found;
+    return found;
   }
 
   /// Memory of this thread for `size` floats, which stays.
@@ -331,7 +354,7 @@ int ctorch_unit(const ctorch_unit_forward *from, ctorch_unit_results *out) {
     check_output(unit.skip, x, unit.weight, stride, "the skip");
     const bool by_batch = mode.statistics != CTORCH_RUNNING;
     if (device::takes(x, norm, unit.weight, stride)) {
-      unit.on_device(norm, mode, get_or_undefined(from->input_sums));
+      unit.on_device(from->convolution.weight, norm, mode, get_or_undefined(from->input_sums));
     } else if (!takes(x)) {
       const PlainNorm found(x, norm, mode);
       unit.by_libtorch(found.output);
@@ -381,22 +404,22 @@ int ctorch_unit_backward(const ctorch_unit_backward_pass *from, ctorch_unit_back
     check_output(unit.gradient.gradient, x, unit.weight, stride, "the gradient");
     check_output(unit.gradient.normed, x, unit.weight, stride, "the normalised output");
     if (batch && device::takes(x, norm, unit.weight, stride)) {
-      unit.on_device(norm, get(batch));
+      unit.on_device(from->convolution.weight, norm, get(batch));
     } else if (!takes(x)) {
       const auto output = from->normed ? get(from->normed) : PlainNorm::again(x, norm, batch);
-      const auto through = unit.convolution_by_libtorch(resolved(unit.gradient), output);
+      const auto through = unit.convolution_by_libtorch(unit.resolve_gradient(), output);
       const PlainNormGradient found(through, output, x, norm, batch);
       unit.out = !batch && unit.skip.defined() ? found.input.add(unit.skip) : found.input;
       unit.norm_weight = found.weight;
       unit.norm_bias = found.bias;
     } else {
       const auto &run = *kernels::chosen();
-      if (takes(x, unit.weight, stride)) {
+      if (takes(x, unit.weight, stride) && !unit.gradient.skip.defined()) {
         unit.by_kernels(run, norm, batch);
       } else {
         const auto statistics = Statistics::of(norm, batch);
         const Affine affine(norm, statistics);
-        unit.out = unit.convolution_by_libtorch(resolved(unit.gradient), norm_relu(run, x, affine));
+        unit.out = unit.convolution_by_libtorch(unit.resolve_gradient(), norm_relu(run, x, affine));
         const auto sums = through_relu(run, unit.out, x, affine);
         if (batch) {
           const NormGradient found(norm, statistics, sums.data(), static_cast<double>(x.numel() / x.size(1)));
@@ -414,6 +437,7 @@ int ctorch_unit_backward(const ctorch_unit_backward_pass *from, ctorch_unit_back
       hand_out(&out->input.normed, x);
       hand_out(&out->input.coefficients, unit.coefficients);
     }
+    hand_out(&out->whole, unit.whole);
     hand_out(&out->products, unit.products);
     if (!from->wants_parameters) return;
     hand_out(&out->parameters.norm_weight, unit.norm_weight);
@@ -423,16 +447,29 @@ int ctorch_unit_backward(const ctorch_unit_backward_pass *from, ctorch_unit_back
   });
 }
 
-int ctorch_resolve(ctorch_pending gradient, ctorch_tensor skip, ctorch_tensor *out) {
+int ctorch_add_skip(ctorch_pending gradient, ctorch_tensor skip, ctorch_pending *out) {
   return guarded([&] {
     const PendingTensors pending(gradient);
-    const auto addend = skip ? channels_last(get(skip)) : at::Tensor();
-    if (!pending.coefficients.defined()) {
-      if (addend.defined()) pending.gradient.add_(addend);
-      *out = wrap(pending.gradient);
-      return;
+    const auto addend = channels_last(get(skip));
+    *out = {};
+    if (pending.coefficients.defined() && !pending.skip.defined() && device::launches(pending.gradient)) {
+      hand_out(&out->gradient, pending.gradient);
+      hand_out(&out->normed, pending.normed);
+      hand_out(&out->coefficients, pending.coefficients);
+      hand_out(&out->skip, addend);
+    } else {
+      hand_out(&out->gradient, resolved_in_place(pending, addend));
     }
-    resolve(pending, addend, pending.gradient);
-    *out = wrap(pending.gradient);
   });
+}
+
+int ctorch_resolve(ctorch_pending gradient, ctorch_tensor skip, ctorch_tensor *out) {
+  return guarded([&] {
+    const auto addend = skip ? channels_last(get(skip)) : at::Tensor();
+    *out = wrap(resolved_in_place(PendingTensors(gradient), addend));
+  });
+}
+
+int ctorch_prepare_filters(const ctorch_tensor *weights, int count, ctorch_dtype dtype) {
+  return guarded([&] { device::prepare_filters({weights, weights + count}, scalar_type(dtype)); });
 }

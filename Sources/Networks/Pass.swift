@@ -99,19 +99,23 @@ public final class Pass {
   ) throws {
     guard let tape = readoutTape else { throw PassError.goneBack }
     readoutTape = nil
-    var gradient = try network.readout.backward(gradient, tape, gradients)
+    var gradient = ResidualUnit.PendingGradient(try network.readout.backward(gradient, tape, gradients))
     var number = records.count { if case .step = $0 { true } else { false } }
     while let record = records.popLast() {
       let (step, trace): (any ResidualStep, StepTrace)
       switch record {
       case .transition(let transition):
-        gradient = try transition.backward(gradient)
+        gradient = .init(try transition.backward(gradient.resolved()))
         continue
       case .step(let ran, let itsTrace): (step, trace) = (ran, itsTrace)
       }
-      let found = try step.backward(gradient, trace, into: gradients)
-      gradient = found.input
       defer { number -= 1 }
+      if trace.added == nil, let step = step as? any PendingStep {
+        gradient = try step.backward(pending: gradient, trace, into: gradients)
+        continue
+      }
+      let found = try step.backward(gradient.resolved(), trace, into: gradients)
+      gradient = .init(found.input)
       guard let added = trace.added else { continue }
       let products = found.products.flatMap { products in
         trace.known.map { SampleProducts(dot: products.dot, squares: $0.added, otherSquares: products.squares) }
@@ -122,7 +126,7 @@ public final class Pass {
           gradient: found.skip ?? found.input, inputGradient: found.input, knownProducts: products,
           knownInputSquares: records.last?.knownOutputSquares, knownOutputSquares: trace.known?.output))
     }
-    if let gradients, let images { try network.stem.backward(gradient, images: images, gradients) }
+    if let gradients, let images { try network.stem.backward(gradient.resolved(), images: images, gradients) }
   }
 }
 

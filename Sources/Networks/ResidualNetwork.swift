@@ -18,6 +18,8 @@ public final class ResidualNetwork {
   let stem: ConvolutionStem
   let readout: ClassifierReadout
   private let steps: [StepPlace: NetworkParts.BuiltStep]
+  /// The weights of convolutions.
+  private let filters: [Tensor]
 
   /// A network with the given parameters.
   /// - Throws: `ArchitectureError`; `ParameterError` where a parameter is missing, superfluous, of another shape or not
@@ -58,6 +60,7 @@ public final class ResidualNetwork {
         (StepPlace(stage: $0.step.spec.stage, block: $0.step.spec.block, use: $0.step.spec.use), $0)
       })
     device = try parameters.required("stem.weight").device
+    filters = parameters.sorted { $0.key < $1.key }.map(\.value).filter { $0.shape.count == 4 }
   }
 
   /// A new network: weights He-normal by fan-in, biases and β 0, γ 1 or what the sharing says (§4). Each tensor depends on the seed and its
@@ -90,7 +93,10 @@ public final class ResidualNetwork {
   public var isCapturable: Bool { steps.values.allSatisfy(\.step.isCapturable) }
 
   /// h_0, the stem's output, of images N×C×H×W.
-  public func begin(_ images: Tensor) throws -> Tensor { try stem.forward(images) }
+  public func begin(_ images: Tensor) throws -> Tensor {
+    try ResidualUnit.prepare(filters, for: images.elementType)
+    return try stem.forward(images)
+  }
 
   /// Logits N×classes of the head applied to h; to any h of the last stage's shape.
   public func classify(_ h: Tensor, mode: NormMode = .running) throws -> Tensor {

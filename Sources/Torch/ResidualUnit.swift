@@ -78,18 +78,32 @@ public enum ResidualUnit {
     private let gradient: Tensor
     private let normed: Tensor?
     private let coefficients: Tensor?
+    private let skip: Tensor?
 
     /// A gradient that nothing is left to be done to.
-    public init(_ whole: Tensor) { (gradient, normed, coefficients) = (whole, nil, nil) }
+    public init(_ whole: Tensor) { (gradient, normed, coefficients, skip) = (whole, nil, nil, nil) }
 
     init(adopting code: ctorch_pending) throws {
       normed = code.normed.map(Tensor.init(owning:))
       coefficients = code.coefficients.map(Tensor.init(owning:))
+      skip = code.skip.map(Tensor.init(owning:))
       gradient = try .adopt(code.gradient)
     }
 
     var code: ctorch_pending {
-      ctorch_pending(gradient: gradient.handle, normed: normed?.handle, coefficients: coefficients?.handle)
+      ctorch_pending(
+        gradient: gradient.handle, normed: normed?.handle, coefficients: coefficients?.handle, skip: skip?.handle)
+    }
+
+    /// The gradient itself, N×I×H×W, if nothing is left to be done to it.
+    public var whole: Tensor? { coefficients == nil ? gradient : nil }
+
+    /// The gradient with `skip` added: by the kernel that reads it, where it can do that, else at once. This pending gradient
+    /// must not be used afterwards: its memory may be reused.
+    public consuming func adding(_ skip: Tensor) throws -> PendingGradient {
+      var out = ctorch_pending()
+      try check(ctorch_add_skip(code, skip.handle, &out))
+      return try PendingGradient(adopting: out)
     }
 
     /// The gradient itself, N×I×H×W, and `skip` added. The pending gradient must not be used afterwards: its memory is
@@ -118,14 +132,16 @@ public enum ResidualUnit {
   ///   - statistics: what the forward pass returned
   ///   - skip: after a forward pass by running statistics, what is added to the gradient with respect to the input
   ///   - beside: after such a forward pass, a tensor whose products with that sum are wanted
-  /// - Returns: the gradient with respect to the input, not pending after a forward pass by running statistics; the
+  /// - Returns: the gradient with respect to the input, not pending after a forward pass by running statistics; `gradient`
+  ///   itself, if it was pending with something added; the
   ///   products of `beside` with it, if the kernel found them: Σ of theirs and of the gradient's squares per sample;
   ///   and, if they are wanted, the gradients of the parameters.
   public static func backward(
     _ gradient: PendingGradient, input: Tensor, _ norm: NormReLU.Parameters, statistics: NormReLU.BatchStatistics?,
     _ convolution: Convolution, adding skip: Tensor? = nil, beside: Tensor? = nil, wantsParameters: Bool
   ) throws -> (
-    input: PendingGradient, products: (dot: [Double], squares: [Double])?, parameters: ParameterGradients?
+    input: PendingGradient, whole: Tensor?, products: (dot: [Double], squares: [Double])?,
+    parameters: ParameterGradients?
   ) {
     var unit = ctorch_unit_backward_pass(
       gradient: gradient.code, input: input.handle, norm: norm.code(over: statistics?.group),
@@ -138,9 +154,21 @@ public enum ResidualUnit {
       normBias: out.parameters.norm_bias.map(Tensor.init(owning:)),
       weight: out.parameters.weight.map(Tensor.init(owning:)), bias: out.parameters.bias.map(Tensor.init(owning:)))
     let sums = out.products.map(Tensor.init(owning:))
+    let whole = out.whole.map(Tensor.init(owning:))
     let through = try PendingGradient(adopting: out.input)
     let products = try sums.map { try $0.doubles() }
-    return (through, products.map { (dot: halves($0).0, squares: halves($0).1) }, wantsParameters ? parameters : nil)
+    return (
+      through, whole, products.map { (dot: halves($0).0, squares: halves($0).1) }, wantsParameters ? parameters : nil
+    )
+  }
+
+  /// Converts the weights of units for a GPU's kernels together, where they have changed; a unit else does it for itself.
+  /// Nothing happens where there are no such kernels.
+  /// - Parameter type: the element type of the activations
+  public static func prepare(_ weights: [Tensor], for type: ElementType) throws {
+    try withExtendedLifetime(weights) {
+      try check(ctorch_prepare_filters(weights.map(\.handle), Int32(clamping: weights.count), type.code))
+    }
   }
 
   private static func halves(_ values: [Double]) -> ([Double], [Double]) {

@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "../../Sources/CTorch/include/CTorch.h"
@@ -31,6 +32,8 @@ struct Thread {
   /// Until which count of meetings, of its warp or of its block, it waits.
   const long *meetings = nullptr;
   long met = 0;
+  /// Copies to shared memory that it has begun. They are done when it waits for them.
+  std::vector<std::pair<void *, const void *>> copies;
 };
 
 /// Where a warp's or a block's threads wait for each other.
@@ -52,6 +55,8 @@ struct Block {
   std::vector<Exchange> warps;
   std::vector<char> shared;
   Meeting barrier;
+  /// Whether a thread has answered yes where all of them are asked.
+  bool said = false;
   unsigned current = 0, alive = 0;
   jmp_buf scheduler;
   ucontext_t caller;
@@ -59,7 +64,7 @@ struct Block {
 };
 
 Block block;
-Index threadIdx, blockIdx, blockDim;
+Index threadIdx, blockIdx, blockDim, gridDim;
 bool backwards = false;
 device_emulator_fault fault = DEVICE_EMULATOR_SOUND;
 
@@ -103,16 +108,18 @@ void resume(unsigned index) {
   setcontext(&thread.start);
 }
 
-/// Runs all threads of a block. Returns whether they came to their ends.
+/// Runs all threads of a block. Returns whether they came to their ends, and waited for all that they had begun.
 bool run_block() {
   const unsigned count = blockDim.x;
   if (block.threads.size() < count) block.threads.resize(count);
   block.warps.assign((count + warp_size - 1) / warp_size, Exchange{});
   block.barrier = {};
+  block.said = false;
   block.alive = count;
   for (unsigned i = 0; i < count; ++i) {
     block.threads[i].started = block.threads[i].ended = false;
     block.threads[i].meetings = nullptr;
+    block.threads[i].copies.clear();
   }
   while (block.alive > 0) {
     bool moved = false;
@@ -124,6 +131,9 @@ bool run_block() {
       moved = true;
     }
     if (!moved) return false;
+  }
+  for (unsigned i = 0; i < count; ++i) {
+    if (!block.threads[i].copies.empty()) return false;
   }
   return true;
 }
@@ -151,6 +161,19 @@ Shown<Value> exchanged(const Value &mine) {
 
 void __syncthreads() { wait(block.barrier, static_cast<int>(block.alive)); }
 
+int __syncthreads_or(int mine) {
+  if (mine) block.said = true;
+  wait(block.barrier, static_cast<int>(block.alive));
+  const bool answer = block.said;
+  // Nobody says anything before all have read the answer.
+  wait(block.barrier, static_cast<int>(block.alive));
+  block.said = false;
+  wait(block.barrier, static_cast<int>(block.alive));
+  return answer;
+}
+
+void __threadfence() {}
+
 float __uint_as_float(unsigned bits) { return std::bit_cast<float>(bits); }
 unsigned __float_as_uint(float value) { return std::bit_cast<unsigned>(value); }
 
@@ -173,11 +196,13 @@ struct Operands {
   unsigned left[4], right[2];
 };
 
-/// sum += left·right, as a float that was not rounded, where element(register's bits, which of its elements) is a
-/// number: as the instruction set's manual (PTX, mma.m16n8k16 and m16n8k8) spreads the elements over lanes.
-template <int depth, class Element>
-void multiply(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right)[2], const Element &element) {
-  constexpr int half = depth / 2, in_register = depth / 8;
+/// sum += left·right, as a float that was not rounded: as the instruction set's manual (PTX, mma.m16n8k16) spreads the
+/// elements over lanes.
+void multiply_bfloat(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right)[2]) {
+  constexpr int depth = 16, half = depth / 2, in_register = 2;
+  const auto element = [](unsigned bits, int which) {
+    return __uint_as_float(which == 0 ? bits << 16 : bits & 0xffff0000u);
+  };
   Operands mine;
   std::memcpy(mine.left, left, sizeof(left));
   std::memcpy(mine.right, right, sizeof(right));
@@ -200,17 +225,14 @@ void multiply(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right
   }
 }
 
-void multiply_bfloat(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right)[2]) {
-  multiply<16>(sum, left, right,
-               [](unsigned bits, int which) { return __uint_as_float(which == 0 ? bits << 16 : bits & 0xffff0000u); });
+/// As the manual has ldmatrix.x4: lane 8·i + r names row r of matrix i.
+void load_matrices(unsigned (&to)[4], const void *row) {
+  const auto rows = exchanged(row);
+  const unsigned lane = threadIdx.x % warp_size;
+  for (unsigned i = 0; i < 4; ++i) to[i] = static_cast<const unsigned *>(rows(8 * i + lane / 4))[lane % 4];
 }
 
-/// The instruction reads 19 bits of each operand, and does not round.
-void multiply_tf32(float (&sum)[4], const unsigned (&left)[4], const unsigned (&right)[2]) {
-  multiply<8>(sum, left, right, [](unsigned bits, int) { return __uint_as_float(bits & 0xffffe000u); });
-}
-
-/// As the manual has ldmatrix.x4.trans: lane 8·i + r names row r of matrix i.
+/// And ldmatrix.x4.trans.
 void load_transposed(unsigned (&to)[4], const void *row) {
   const auto rows = exchanged(row);
   const unsigned lane = threadIdx.x % warp_size;
@@ -220,9 +242,36 @@ void load_transposed(unsigned (&to)[4], const void *row) {
   }
 }
 
-unsigned to_tf32(float value) {
-  const unsigned bits = __float_as_uint(value);
-  return std::isfinite(value) ? (bits + 0x1000u) & 0xffffe000u : bits & 0xffffe000u;
+float larger_or_nan(float a, float b) { return std::isnan(a) || std::isnan(b) ? NAN : std::fmax(a, b); }
+
+float inverse_root(double value) { return static_cast<float>(1 / std::sqrt(value)); }
+
+unsigned rounded_pair(float first, float second) {
+  const auto rounded = [](float value) -> unsigned {
+    const unsigned bits = __float_as_uint(value);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) return 0x7fff;
+    return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+  };
+  return rounded(first) | rounded(second) << 16;
+}
+
+void begin_copy(void *to, const void *from) { block.threads[block.current].copies.emplace_back(to, from); }
+
+void finish_copies() {
+  auto &copies = block.threads[block.current].copies;
+  for (const auto &[to, from] : copies) std::memcpy(to, from, 16);
+  copies.clear();
+}
+
+void let_next_begin() {}
+void wait_for_previous() {}
+
+void load_fresh(void *to, const void *from) { std::memcpy(to, from, 16); }
+
+bool counts_to(unsigned *counter, unsigned members) {
+  const bool is_last = *counter + 1 == members && fault != DEVICE_EMULATOR_COUNTERS;
+  *counter = *counter + 1 == members ? 0 : *counter + 1;
+  return is_last;
 }
 
 // MARK: the kernels
@@ -242,19 +291,16 @@ std::function<std::function<void()>(const void *)> entry(void (*kernel)(Argument
 }
 
 const std::map<std::string, std::function<std::function<void()>(const void *)>> entries = {
+    {"prepare_filters_float", entry(prepare_filters_float)},
+    {"prepare_filters_bfloat", entry(prepare_filters_bfloat)},
     {"forward_float", entry(forward_float)},
     {"forward_bfloat", entry(forward_bfloat)},
     {"backward_float", entry(backward_float)},
     {"backward_bfloat", entry(backward_bfloat)},
-    {"filter_gradient_float", entry(filter_gradient_float)},
-    {"filter_gradient_bfloat", entry(filter_gradient_bfloat)},
     {"channel_sums_float", entry(channel_sums_float)},
     {"channel_sums_bfloat", entry(channel_sums_bfloat)},
     {"resolve_float", entry(resolve_float)},
     {"resolve_bfloat", entry(resolve_bfloat)},
-    {"add_rows", entry(add_rows)},
-    {"statistics", entry(statistics)},
-    {"norm_gradient", entry(norm_gradient)},
 };
 
 /// As much as a block of an H100 can have.
@@ -272,15 +318,18 @@ const char *launch(const ctorch_launch *launch) {
   ++launches[launch->kernel];
   block.kernel = found->second(launch->arguments);
   blockDim.x = launch->threads;
-  for (blockIdx.y = 0; blockIdx.y < launch->blocks[1]; ++blockIdx.y) {
-    for (blockIdx.x = 0; blockIdx.x < launch->blocks[0]; ++blockIdx.x) {
-      if (fault == DEVICE_EMULATOR_BLOCKS && blockIdx.x + 1 == launch->blocks[0]) continue;
-      // Shared memory that no thread has written is NaN, and no thread writes behind its end.
-      block.shared.assign(launch->shared + guard, static_cast<char>(0xff));
-      if (!run_block()) return "threads wait for others that have ended, or wait for something else";
-      for (size_t i = launch->shared; i < block.shared.size(); ++i) {
-        if (block.shared[i] != static_cast<char>(0xff)) return "a block wrote behind its shared memory";
-      }
+  gridDim = {launch->blocks[0], launch->blocks[1]};
+  const unsigned count = gridDim.x * gridDim.y;
+  for (unsigned i = 0; i < count; ++i) {
+    const unsigned index = backwards ? count - 1 - i : i;
+    blockIdx = {index % gridDim.x, index / gridDim.x};
+    if (fault == DEVICE_EMULATOR_BLOCKS && index + 1 == count) continue;
+    // Shared memory that no thread has written is NaN, and no thread writes behind its end.
+    block.shared.assign(launch->shared + guard, static_cast<char>(0xff));
+    if (!run_block())
+      return "threads wait for others that have ended, or for something else, or do not wait for copies";
+    for (size_t j = launch->shared; j < block.shared.size(); ++j) {
+      if (block.shared[j] != static_cast<char>(0xff)) return "a block wrote behind its shared memory";
     }
   }
   return nullptr;
@@ -295,6 +344,11 @@ void device_emulator_run_backwards(bool value) { backwards = value; }
 void device_emulator_set_fault(device_emulator_fault value) { fault = value; }
 
 long device_emulator_launches(const char *kernel) {
+  if (!kernel) {
+    long all = 0;
+    for (const auto &[name, count] : launches) all += count;
+    return all;
+  }
   const auto found = launches.find(kernel);
   return found == launches.end() ? 0 : found->second;
 }

@@ -36,7 +36,7 @@ import ResLensTorch
     for mode in [NormMode.running, .batch, .batchUpdating(momentum: 0.3)] {
       let plain = try UnitResult(unit, by: mode, type: .float32, computed: .float64)
       let isTraining = mode.usesBatch
-      let found = try emulated(running: isTraining ? "filter_gradient_float" : "forward_float") {
+      let found = try emulated(running: isTraining ? "backward_float" : "forward_float") {
         try UnitResult(unit, by: mode, type: .float32, computed: .float32)
       }
       found.expectClose(to: plain, within: tolerance, "\(mode)")
@@ -46,7 +46,7 @@ import ResLensTorch
   @Test("In bfloat16 it is that to the rounding of what is stored", arguments: cases.filter { $0.offset == 0 })
   func halves(unit: UnitCase) throws {
     let plain = try UnitResult(unit, by: .batch, type: .bfloat16, computed: .float64)
-    let found = try emulated(running: "filter_gradient_bfloat") {
+    let found = try emulated(running: "backward_bfloat") {
       try UnitResult(unit, by: .batch, type: .bfloat16, computed: .bfloat16)
     }
     found.expectClose(to: plain, within: 0.06, "by the batch's statistics")
@@ -57,7 +57,9 @@ import ResLensTorch
     func made(_ type: ElementType, backwards: Bool) throws -> UnitResult {
       device_emulator_run_backwards(backwards)
       defer { device_emulator_run_backwards(false) }
-      return try emulated(running: "add_rows") { try UnitResult(unit, by: .batch, type: type, computed: type) }
+      return try emulated(running: type == .float32 ? "backward_float" : "backward_bfloat") {
+        try UnitResult(unit, by: .batch, type: type, computed: type)
+      }
     }
     for type in [ElementType.float32, .bfloat16] {
       try made(type, backwards: true).expectClose(to: made(type, backwards: false), within: 0, "\(type)")
@@ -72,7 +74,9 @@ import ResLensTorch
 
   @Test(
     "What a GPU does otherwise is found then",
-    arguments: [DEVICE_EMULATOR_PRODUCTS, DEVICE_EMULATOR_SHUFFLES, DEVICE_EMULATOR_BLOCKS])
+    arguments: [
+      DEVICE_EMULATOR_PRODUCTS, DEVICE_EMULATOR_SHUFFLES, DEVICE_EMULATOR_BLOCKS, DEVICE_EMULATOR_COUNTERS,
+    ])
   func faults(fault: device_emulator_fault) throws {
     device_emulator_set_fault(fault)
     defer { device_emulator_set_fault(DEVICE_EMULATOR_SOUND) }
@@ -159,7 +163,7 @@ import ResLensTorch
   @Test(
     "CUDA's run-time compiler takes the kernels, for GPUs from Ampere to Blackwell",
     .enabled(if: RuntimeCompiler.isHere, "\(RuntimeCompiler.isMissing)"),
-    arguments: [(8, 0), (9, 0), (12, 0)])
+    arguments: [(8, 0), (8, 6), (8, 9), (9, 0), (10, 0), (12, 0)])
   func compiles(major: Int, minor: Int) throws {
     try RuntimeCompiler.load()
     #expect(try KernelSet.compile(forComputeCapability: major, minor) > 0)

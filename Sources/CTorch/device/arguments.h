@@ -1,97 +1,69 @@
 // Arguments of the GPU kernels, and the constants that both sides share. The host's compiler and CUDA's both read this
 // file.
 //
-// Tensors are N×H×W×C in memory (channels-last), of float or bfloat; a convolution's filter is O×3×3×I. All are of
-// stride 1 and padded to keep the size, and channels come in sixteens.
+// Tensors are N×H×W×C in memory (channels-last), of float or bfloat. All convolutions are 3×3, of stride 1, and padded
+// to keep the size; channels come in sixteens. "Blocks" are thread blocks.
 // clang-format off: this is the argument of a macro, which clang-format does not read as declarations.
 DEVICE_CODE(
 
 // Channels come in as many as a warp makes at a time.
 constexpr int channel_step = 16;
-// Padding between neighbouring lines of shared memory, so that the lanes of a warp read from different banks: in bytes for
-// reads along a line, in elements for reads across lines.
-constexpr int padding_bytes = 16, padding_across = 8;
-// Number of floats that one output takes in a warp's part of shared memory, in a filter's gradient.
+// Elements between neighbouring lines of shared memory, so that the lanes of a warp read from different banks.
+constexpr int line_padding = 8;
+// The part of a filter's gradient that a block computes, 16 outputs and 16 inputs: a line of floats for each output, which has
+// 9 taps of 16 inputs and four times the gradient of the bias.
 constexpr int gradient_line = 9 * channel_step + 4;
-// Channels of a block that adds up rows of sums.
-constexpr int total_channels = 4;
+constexpr int gradient_patch = channel_step * gradient_line;
+// Number of filters that one launch prepares.
+constexpr int most_filters = 64;
 
 struct Images {
   int count, height, width;
 };
 
-// The sums that a pass leaves of what it wrote, a row for each of its `parts`: Σ, and Σ of squares or products, a channel each.
+// The parts of the images that blocks work on: `rows` rows of one image, or `images` whole ones.
+struct Tiles {
+  int images, rows, count;
+};
+
+// How the results of `parts` blocks are added up: each writes a row, the last of every `fan` blocks adds up these blocks'
+// rows, and where a total is wanted, the last block of all adds up what came of that. The last block is found by counters,
+// which are 0 before and after; the order of a sum does not depend on which it is.
+struct Gathering {
+  int parts, fan;
+  unsigned *counters;
+};
+
+// Σ of each channel, and beside it Σ of squares or of products (parts×C×2), in a few parts that are to be added up.
 struct Sums {
   int parts;
   double *rows;
 };
 
-// A unit there. A block works on `rows` rows of an image, and on `block_outputs` of the channels.
-struct Forward {
-  Images images;
-  int rows, inputs, outputs, block_outputs;
-  const void *x;
-  // C each: what is convolved is max(0, scale·x + shift).
-  const float *scale, *shift;
-  const float *filter, *bias;
-  // F = factor·(convolution + bias). Each of the three may be null; without `skip` there is no `sum`.
-  float factor;
-  const void *skip;
-  void *residual, *sum;
-  // Channel sums of `sum`, or of `residual` where there is no `sum`; null where they are not wanted.
-  double *sums;
+// A filter that is converted for the kernels.
+struct Filter {
+  // O×9×I
+  const float *from;
+  // Lines of bfloats, one for each channel that the convolution makes and each tap, of the channels that are summed over;
+  // those of floats hold each value as a sum of three bfloats, in three such lines behind each other. Lines are `line_padding`
+  // apart, as in shared memory. In each sixteen the
+  // channels that are made are in the order of `place_in_sixteen`. `backward` is for the way back: inputs and outputs
+  // change places, and the taps are turned by half a turn.
+  void *forward, *backward;
+  int outputs, inputs;
 };
 
-// a·gradient + b·normed + d, a value a channel each; without coefficients, where they are null, the gradient itself.
-struct PendingGradient {
-  const void *gradient, *normed;
-  const float *a, *b, *d;
+struct PrepareFilters {
+  Filter filters[most_filters];
 };
 
-// Back through a unit's convolution and ReLU. A block works on `rows` rows of an image, and on `block_inputs` of the channels.
-struct Backward {
-  Images images;
-  int rows, inputs, outputs, block_inputs;
-  PendingGradient gradient;
-  const void *x;
-  const float *scale, *shift, *mean;
-  const float *filter;
-  // Where the ReLU let through; its sums are Σ and Σ·(x − mean).
-  void *out;
-  double *sums;
-};
-
-// The gradients of a unit's filter and bias, summed over the tiles that a block works on: a row of O·9·I + O for each of
-// `parts` blocks. It works on 16 of the outputs and 16 of the inputs.
-struct FilterGradient {
-  Images images;
-  int rows, inputs, outputs, parts;
-  PendingGradient gradient;
-  const void *x;
-  const float *scale, *shift;
-  float *partial;
-};
-
-// out = Σ of `parts` rows of `size`.
-struct AddRows {
-  int parts, size;
-  const float *rows;
-  float *out;
-};
-
-// Σx and Σx² of each channel of a tensor.
-struct ChannelSums {
-  int pixels, channels;
-  const void *x;
-  Sums sums;
-};
-
-// The statistics of a normalisation, computed from the sums of its input, or the running statistics where `sums` has no
+// A normalisation: its statistics are computed from the sums of its input, or are the running ones where `sums` has no
 // parts.
 struct Statistics {
-  int channels;
   Sums sums;
-  double pixels, epsilon;
+  // 1 / the number of pixels, and the factor that makes the variance an unbiased one.
+  double share, unbiased;
+  double epsilon;
   // By how much the running statistics move; they stay where it is 0.
   double momentum;
   const float *gamma, *beta;
@@ -100,21 +72,86 @@ struct Statistics {
   float *out;
 };
 
-// The remaining backward pass of a normalisation, computed from Σg and Σg·(x − mean).
+// A unit: normalisation, ReLU and convolution. A block makes `block_outputs` of the channels of a tile.
+struct Forward {
+  Images images;
+  Tiles tiles;
+  int inputs, outputs, block_outputs;
+  const void *x;
+  Statistics norm;
+  // As `Filter::forward`.
+  const void *filter;
+  const float *bias;
+  // F = factor·(convolution + bias). Each of the three may be null; without `skip` there is no `sum`.
+  float factor;
+  const void *skip;
+  void *residual, *sum;
+  // Channel sums of `sum`, or of `residual` where there is no `sum`: a row for each block, and what the groups of them come
+  // to. Null where they are not wanted.
+  double *block_sums, *sums;
+  Gathering gathering;
+};
+
+// a·gradient + b·normed + d + skip, with a, b and d a value a channel (3×C); without coefficients, where they are null, the
+// gradient itself. `skip` may be null.
+struct PendingGradient {
+  const void *gradient, *normed, *skip;
+  const float *coefficients;
+};
+
+// The remaining backward pass of a normalisation, computed from Σg and Σg·(x − mean): a row for each block, and a row for each
+// group of them.
 struct NormGradient {
-  int channels;
-  Sums sums;
-  double pixels;
-  const float *gamma, *statistics;
+  double *block_sums, *group_sums;
+  Gathering gathering;
+  // 1 / the number of pixels.
+  double share;
+  const float *gamma;
   // 3×C: of a·g + b·x + d.
   float *coefficients;
   float *gamma_gradient, *beta_gradient;
 };
 
-// out = skip + what a pending gradient comes to; `skip` may be null, and `out` may be one of those.
+// The gradients of a unit's filter (O×9×I) and, behind it, of its bias. A block works on 16 of the outputs and 16 of the inputs,
+// and on every `parts`-th tile.
+struct FilterGradient {
+  Tiles tiles;
+  float *block_sums, *group_sums;
+  Gathering gathering;
+  float *out;
+};
+
+// The backward pass of a unit. The first `filter_blocks` blocks, which take longest, compute the filter's gradient; the others
+// go back through convolution and ReLU, each for `block_inputs` of the channels of a tile.
+struct Backward {
+  Images images;
+  Tiles tiles;
+  int inputs, outputs, block_inputs, filter_blocks;
+  PendingGradient gradient;
+  // Receives that gradient where it is not null.
+  void *whole;
+  const void *x;
+  // 4×C, as `Statistics::out`.
+  const float *statistics;
+  // As `Filter::backward`.
+  const void *filter;
+  // The gradient with respect to what was normalised, where the ReLU let through.
+  void *out;
+  NormGradient norm;
+  FilterGradient of_filter;
+};
+
+// Σx and Σx² of each channel of a tensor.
+struct ChannelSums {
+  int pixels, channels;
+  const void *x;
+  double *block_sums, *sums;
+  Gathering gathering;
+};
+
+// out = a pending gradient; `out` may be one of its tensors.
 struct Resolve {
   int pixels, channels;
-  const void *skip;
   PendingGradient gradient;
   void *out;
 };

@@ -66,6 +66,7 @@ class Check {
         skip(activation({of.images, of.outputs, of.edge, of.edge}, 6, device)),
         gradient(activation({of.images, of.outputs, of.edge, of.edge}, 7, device)),
         weight(channels_last(parameter({of.outputs, of.inputs, 3, 3}, 8, 0, 0.1, device))),
+        filter(weight),
         bias(parameter({of.outputs}, 9, 0, 1, device)),
         norm({of.inputs}, at::kFloat, device),
         wide_norm({of.inputs}, at::kDouble, device) {}
@@ -76,24 +77,29 @@ class Check {
     there({.statistics = CTORCH_RUNNING, .momentum = 0.1});
     const auto [made, plain] = there({.statistics = CTORCH_BATCH_UPDATING, .momentum = 0.1});
     compare("sums of the channels", made.sums.sum(0),
-            at::stack({wide(made.sum).sum({0, 2, 3}), wide(made.sum).square().sum({0, 2, 3})}));
+            at::stack({wide(made.sum).sum({0, 2, 3}), wide(made.sum).square().sum({0, 2, 3})}, 1));
     for (int i = 2; i < 4; ++i) compare("running statistics", norm.tensors[i].value, wide_norm.tensors[i].value);
     back({.gradient = gradient}, wide(gradient), made, plain);
     const auto coefficients = parameter({3, of.outputs}, 10, 0, 1, x.device());
     const auto row = [&](int which) { return wide(coefficients[which]).view({1, -1, 1, 1}); };
     back({.gradient = gradient, .normed = skip, .coefficients = coefficients},
          wide(gradient).mul(row(0)).add(wide(skip).mul(row(1))).add(row(2)), made, plain);
+    const auto later = activation({of.images, of.outputs, of.edge, of.edge}, 11, x.device());
+    back({.gradient = gradient, .normed = skip, .coefficients = coefficients, .skip = later},
+         wide(gradient).mul(row(0)).add(wide(skip).mul(row(1))).add(row(2)).add(wide(later)), made, plain);
   }
 
  private:
   const Case of;
   const at::ScalarType type;
-  const at::Tensor x, skip, gradient, weight, bias;
+  const at::Tensor x, skip, gradient, weight;
+  ctorch_tensor_impl filter;
+  const at::Tensor bias;
   Norm norm, wide_norm;
 
   std::pair<UnitOutput, PlainNorm> there(ctorch_norm_mode mode) {
     const auto made =
-        forward({.x = x, .weight = weight, .norm = norm.code},
+        forward({.x = x, .weight = &filter, .norm = norm.code},
                 {.mode = mode, .bias = bias, .factor = 0.5, .skip = skip, .keeps_added = true, .wants_sums = true});
     const PlainNorm plain(wide(x), wide_norm.code, mode);
     const auto convolved = at::conv2d(plain.output, wide(weight), wide(bias), 1, 1).mul(0.5);
@@ -103,14 +109,15 @@ class Check {
   }
 
   void back(const Gradient &pending, const at::Tensor &whole, const UnitOutput &made, const PlainNorm &plain) {
-    const auto found = backward({.x = x, .weight = weight, .norm = norm.code}, pending, made.batch, true);
+    const auto found = backward({.x = x, .weight = &filter, .norm = norm.code}, pending, made.batch, true);
     const auto [through, by_weight, by_bias] =
         at::convolution_backward(whole, plain.output, wide(weight), weight.sizes().slice(0, 1), {1, 1}, {1, 1}, {1, 1},
                                  false, {0, 0}, 1, {true, true, true});
     ctorch_tensor_impl batch(plain.batch);
     const PlainNormGradient wanted(through, plain.output, wide(x), wide_norm.code, &batch);
+    if (pending.skip.defined()) compare("whole gradient", found.whole, whole);
     const auto resolved = at::empty_like(found.out);
-    resolve({.gradient = found.out, .normed = x, .coefficients = found.coefficients}, at::Tensor(), resolved);
+    resolve({.gradient = found.out, .normed = x, .coefficients = found.coefficients}, resolved);
     compare("gradient of the filter", found.weight, by_weight);
     compare("gradient of the bias", found.bias, by_bias);
     // A single ReLU whose input is within rounding of 0 is much of these.

@@ -1,9 +1,10 @@
-// A GPU's kernels of a unit: normalisation, ReLU and 3×3 convolution in one pass, there and back, on its tensor cores.
+// A GPU's kernels of a unit: normalisation, ReLU and 3×3 convolution in one pass, and its backward pass, on tensor
+// cores.
 //
-// Tiles of an image, with what lies around them, are brought into shared memory once, normalised on the way; nine
-// shifted views of them are multiplied with the filter's nine taps; sums for the next normalisation are taken while the
-// result is written. All sums are in an order that depends on the shapes alone, and on how the host cut them into
-// blocks.
+// A block loads a tile of the images, with the pixels around it, into shared memory, and normalises it on the way. Nine
+// shifted views of the tile are multiplied with the filter's nine taps. While the result is stored, sums for the next
+// normalisation are taken; the last blocks to finish add them up. The order of every sum depends only on the shapes,
+// and on how the host cut them into blocks.
 //
 // This is CUDA C++ between DEVICE_CODE's brackets: text for CUDA's run-time compiler (source.cpp), which puts cuda.h
 // before it, and code for the tests, which run it on the processor. So it has no preprocessor lines.
@@ -20,23 +21,7 @@ __device__ inline float wide(float value) {
 __device__ inline float wide(bfloat value) {
   return __uint_as_float(static_cast<unsigned>(value.bits) << 16); }
 
-template <class T>
-__device__ T narrow(float value);
-template <>
-__device__ inline float narrow<float>(float value) {
-  return value; }
-template <>
-__device__ inline bfloat narrow<bfloat>(float value) {
-  const unsigned bits = __float_as_uint(value);
-  if ((bits & 0x7fffffffu) > 0x7f800000u) return {0x7fc0};
-  return {static_cast<unsigned short>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16)};
-}
-
-// A value that is NaN stays NaN.
-__device__ inline float rectified(float value) {
-  return value < 0 ? 0 : value; }
-
-// Neighbours in memory, brought by one load, or by few.
+// Neighbours in memory, loaded at once, or in few parts.
 template <class T, int count>
 struct alignas(count * sizeof(T) < 16 ? count * sizeof(T) : 16) Run {
   T values[count];
@@ -45,32 +30,57 @@ struct alignas(count * sizeof(T) < 16 ? count * sizeof(T) : 16) Run {
   __device__ void put(T * place) const { *reinterpret_cast<Run *>(place) = *this; }
 };
 
-// As many channels as one load brings.
+// The elements that one load brings.
 template <class T>
 constexpr int chunk = 16 / sizeof(T);
 template <class T>
 using Chunk = Run<T, chunk<T>>;
-// A value for each of them.
+// A float for each of them.
 template <class T>
 using Values = Run<float, chunk<T>>;
 
-template <class T>
-constexpr int padding = padding_bytes / sizeof(T);
+template <int count>
+__device__ inline Run<float, count> widened(const Run<float, count> &run) {
+  return run; }
+template <int count>
+__device__ inline Run<float, count> widened(const Run<bfloat, count> &run) {
+  Run<float, count> found;
+  for (int i = 0; i < count; ++i) found.values[i] = wide(run.values[i]);
+  return found;
+}
 
-// Lets a block's threads load `count` things and store them, each of them several before it waits for the first.
-template <int ahead, class Value, class Load, class Store>
-__device__ inline void bring(int count, const Load &load, const Store &store) {
-  for (int first = threadIdx.x; first < count; first += ahead * blockDim.x) {
-    Value values[ahead];
-    for (int i = 0; i < ahead; ++i) {
-      const int own = first + i * blockDim.x;
-      // Something is loaded always: what is branched around is waited for.
-      values[i] = load(own < count ? own : first);
-    }
-    for (int i = 0; i < ahead; ++i) {
-      const int own = first + i * blockDim.x;
-      if (own < count) store(own, values[i]);
-    }
+template <int count>
+__device__ inline void round_to(Run<float, count> &to, const float (&values)[count]) {
+  for (int i = 0; i < count; ++i) to.values[i] = values[i];
+}
+template <int count>
+__device__ inline void round_to(Run<bfloat, count> &to, const float (&values)[count]) {
+  for (int i = 0; i < count; i += 2) {
+    const unsigned pair = rounded_pair(values[i], values[i + 1]);
+    to.values[i].bits = static_cast<unsigned short>(pair);
+    to.values[i + 1].bits = static_cast<unsigned short>(pair >> 16);
+  }
+}
+
+// Tensor cores multiply bfloats, of 8 bits. So a float is the sum of three: `planes` that follow each other in shared memory.
+template <class T>
+constexpr int planes = sizeof(T) == 4 ? 3 : 1;
+
+// Number of elements between neighbouring lines of `length` values in shared memory.
+template <class T>
+__device__ constexpr int line(int length) {
+  return planes<T> * length + line_padding; }
+
+// Stores values as sums of bfloats, the planes `apart` from each other.
+template <class T, int count>
+__device__ inline void put_planes(bfloat *to, int apart, const Run<float, count> &values) {
+  Run<float, count> rest = values;
+  for (int plane = 0; plane < planes<T>; ++plane) {
+    Run<bfloat, count> rounded;
+    round_to(rounded, rest.values);
+    rounded.put(to + plane * apart);
+    const auto stored = widened(rounded);
+    for (int i = 0; i < count; ++i) rest.values[i] -= stored.values[i];
   }
 }
 
@@ -85,114 +95,148 @@ struct Division {
   }
 };
 
-// MARK: products of matrices
+// MARK: adding up the results of blocks
 
-// 16×depth times depth×8, a warp together. Of both operands a lane holds, in each half of the depth, the elements from
-// `first(lane)` on, of row (or column) lane / 4, of the left one also of row lane / 4 + 8; of the result columns
-// 2·(lane % 4) and the next of both rows.
-//
-// `load` takes an operand's elements from where they lie beside each other, `load_across` from `depth` pixels of 16 channels
-// each, of which a lane is told `places` many: those of pixels `pixel(lane, 0)` and so on, moved by `channel(lane)`. It makes
-// the operands of channel lane / 4 and of 8 channels on, both halves of the depth.
-template <class T>
-struct Product;
+// Counts a block whose threads have written what others read. All threads call it. Only the first thread is told whether the
+// block is the last of `members`.
+__device__ inline bool count_block(unsigned *counter, int members) {
+  __threadfence();
+  __syncthreads();
+  return threadIdx.x == 0 && counts_to(counter, members);
+}
 
-template <>
-struct Product<bfloat> {
-  static constexpr int depth = 16;
-  using Operand = unsigned;
-  __device__ static int first(int lane) { return 2 * (lane % 4); }
-  __device__ static Operand load(const bfloat *from) { return *reinterpret_cast<const unsigned *>(from); }
-  static constexpr int places = 1;
-  __device__ static int pixel(int lane, int) { return lane % 16; }
-  __device__ static int channel(int lane) { return lane / 16 * 8; }
-  __device__ static void load_across(Operand(&to)[2][2], const bfloat *const(&from)[places], int offset) {
-    unsigned parts[4];
-    load_transposed(parts, from[0] + offset);
-    for (int i = 0; i < 4; ++i) to[i / 2][i % 2] = parts[i];
+// Tells all threads what the first one was told.
+__device__ inline bool is_last(bool counted) {
+  const bool last = __syncthreads_or(counted) != 0;
+  if (last) __threadfence();
+  return last;
+}
+
+// Adds a column of `count` rows of `size` to `sum` in their order, a chunk wide; it loads `ahead` of them before it waits for the
+// first.
+template <int ahead, class Element>
+__device__ inline void add_up(const Element *column, int count, int size, Chunk<Element> &sum) {
+  for (int row = 0; row < count; row += ahead) {
+    Chunk<Element> loaded[ahead];
+    for (int j = 0; j < ahead; ++j) {
+      const int own = row + j < count ? row + j : row;
+      load_fresh(&loaded[j], column + static_cast<long long>(own) * size);
+    }
+    for (int j = 0; j < ahead; ++j) {
+      for (int k = 0; k < chunk<Element>; ++k) sum.values[k] += row + j < count ? loaded[j].values[k] : 0;
+    }
   }
-  __device__ static void add(float (&sum)[4], const Operand(&left)[4], const Operand(&right)[2]) {
-    multiply_bfloat(sum, left, right);
+}
+
+__device__ inline int groups(const Gathering &of) {
+  return (of.parts + of.fan - 1) / of.fan; }
+
+// A block's place among those whose rows are added up.
+struct Member {
+  Gathering gathering;
+  int group, first, count;
+
+  __device__ Member(const Gathering &gathering, int part)
+      : gathering(gathering),
+        group(part / gathering.fan),
+        first(group * gathering.fan),
+        count(gathering.parts - first < gathering.fan ? gathering.parts - first : gathering.fan) {}
+
+  // Counts the block, which has written its row. Between this and the other functions a block can do other things.
+  __device__ bool counted() const { return count_block(gathering.counters + group, count); }
+
+  // If the block is the last of its group, it adds up the group's rows: put(group, i, sums of column i and those behind
+  // it). Returns whether it did.
+  template <class Element, class Put>
+  __device__ bool gather(bool counted, const Element *rows, int size, const Put &put) const {
+    if (!is_last(counted)) return false;
+    for (int i = threadIdx.x * chunk<Element>; i < size; i += blockDim.x * chunk<Element>) {
+      Chunk<Element> sum = {};
+      add_up<8>(rows + static_cast<long long>(first) * size + i, count, size, sum);
+      put(group, i, sum);
+    }
+    return true;
+  }
+
+  // The same, and the last block of all adds up the groups' rows: put(i, totals of column i and those behind it).
+  template <class Element, class Put>
+  __device__ void gather_all(bool counted, const Element *rows, Element *group_rows, int size, const Put &put) const {
+    const int all = groups(gathering);
+    const bool last = gather(counted, rows, size, [&](int group, int i, const Chunk<Element> &sum) {
+      if (all == 1) {
+        put(i, sum);
+      } else {
+        sum.put(group_rows + static_cast<long long>(group) * size + i);
+      }
+    });
+    if (!last || all == 1) return;
+    const Member of_groups(Gathering{all, all, gathering.counters + all}, group);
+    of_groups.gather(of_groups.counted(), group_rows, size,
+                     [&](int, int i, const Chunk<Element> &sum) { put(i, sum); });
   }
 };
 
-// Tensor cores take 10 bits of a float's 23: as a sum of two such numbers, with the product of the two small ones left
-// out, a product is within a few units of a float's last place. They cut off where a float would be rounded: so only the sum of one `add` is
-// theirs. (Infinity becomes no number.)
-template <>
-struct Product<float> {
-  static constexpr int depth = 8;
-  struct Operand {
-    unsigned large, small;
-  };
-  __device__ static int first(int lane) { return lane % 4; }
-  __device__ static Operand load(const float *from) {
-    const unsigned large = to_tf32(*from);
-    return {large, to_tf32(*from - __uint_as_float(large))};
-  }
-  static constexpr int places = 2;
-  __device__ static int pixel(int lane, int which) { return lane % 4 + 4 * which; }
-  __device__ static int channel(int lane) { return lane / 4; }
-  __device__ static void load_across(Operand(&to)[2][2], const float *const(&from)[places], int offset) {
-    for (int i = 0; i < 4; ++i) to[i / 2][i % 2] = load(from[i % 2] + offset + i / 2 * 8);
-  }
-  __device__ static void add(float (&sum)[4], const Operand(&left)[4], const Operand(&right)[2]) {
-    const unsigned large[4] = {left[0].large, left[1].large, left[2].large, left[3].large};
-    const unsigned small[4] = {left[0].small, left[1].small, left[2].small, left[3].small};
-    const unsigned right_large[2] = {right[0].large, right[1].large}, right_small[2] = {right[0].small, right[1].small};
-    float part[4] = {};
-    multiply_tf32(part, small, right_large);
-    multiply_tf32(part, large, right_small);
-    multiply_tf32(part, large, right_large);
-    for (int i = 0; i < 4; ++i) sum[i] += part[i];
-  }
-};
+// The counters of one of several sums that a launch gathers.
+__device__ inline Gathering numbered(const Gathering &gathering, int which) {
+  return {gathering.parts, gathering.fan, gathering.counters + which * (groups(gathering) + 1)};
+}
 
 // MARK: tiles
 
-// Whole rows of one image, and their place in shared memory, where a pixel lies around them.
+// A tile, and its place in shared memory, where a pixel lies around each image of it.
 struct Tile {
-  int image, row, rows, width;
-  Division by_width;
+  int image, images, row, rows, width;
+  Division by_width, by_image;
 
-  __device__ Tile(const Images &images, int most_rows, int index) : width(images.width), by_width(images.width) {
-    const int in_image = (images.height + most_rows - 1) / most_rows;
-    image = index / in_image;
-    row = index % in_image * most_rows;
-    rows = images.height - row < most_rows ? images.height - row : most_rows;
+  __device__ Tile(const Images &images_of, const Tiles &tiles, int index)
+      : width(images_of.width), by_width(images_of.width), by_image(tiles.rows * images_of.width) {
+    const int in_image = (images_of.height + tiles.rows - 1) / tiles.rows;
+    image = index / in_image * tiles.images;
+    row = index % in_image * tiles.rows;
+    rows = images_of.height - row < tiles.rows ? images_of.height - row : tiles.rows;
+    images = images_of.count - image < tiles.images ? images_of.count - image : tiles.images;
   }
 
-  __device__ int pixels() const { return rows * width; }
-  // Its first pixel's among all images' pixels.
-  __device__ int first(const Images &images) const { return (image * images.height + row) * width; }
+  __device__ int pixels() const { return images * rows * width; }
+  // Number of pixels of an image in shared memory.
+  __device__ int around() const { return (rows + 2) * (width + 2); }
+  // The number of its first pixel among all images' pixels. The others follow it.
+  __device__ int first(const Images &images_of) const { return (image * images_of.height + row) * width; }
   // Where the pixels lie that the filter's first tap meets at `pixel`.
-  __device__ int place(int pixel) const { return pixel + 2 * by_width.quotient(pixel); }
+  __device__ int place(int pixel) const {
+    return pixel + 2 * by_width.quotient(pixel) + 2 * (width + 2) * by_image.quotient(pixel);
+  }
   __device__ int tap(int tap) const { return tap / 3 * (width + 2) + tap % 3; }
 };
 
-__device__ inline int tiles(const Images &images, int rows) {
-  return images.count * ((images.height + rows - 1) / rows); }
-
-// max(0, scale·x + shift). The way back asks for the sign in the same words.
+// max(0, scale·x + shift). The backward pass asks for the sign in the same words.
 __device__ inline float normalised(float x, float scale, float shift) {
   return fmaf(scale, x, shift); }
 
-// A source of what is brought into shared memory, a chunk at a time: the elements to load, and the value made of each.
+// A source of what is brought into shared memory, a chunk at a time: the elements to load, the numbers that belong to a chunk's
+// channels, and the values made of both.
 template <class T>
 struct Normalised {
   const T *x;
+  // In shared memory.
   const float *scale;
   const float *shift;
 
   using Loaded = Chunk<T>;
   __device__ Loaded load(int place) const { return Chunk<T>::at(x + place); }
-  __device__ Chunk<T> finished(const Loaded &loaded, int channel) const {
-    const auto slope = Values<T>::at(scale + channel), offset = Values<T>::at(shift + channel);
-    Chunk<T> found;
+  struct Numbers {
+    Values<T> scale, shift;
+  };
+  __device__ Numbers numbers(int channel) const {
+    return {Values<T>::at(scale + channel), Values<T>::at(shift + channel)};
+  }
+  __device__ Values<T> finished(const Loaded &loaded, const Numbers &numbers, int, bool) const {
+    auto values = widened(loaded);
     for (int i = 0; i < chunk<T>; ++i) {
-      found.values[i] = narrow<T>(rectified(normalised(wide(loaded.values[i]), slope.values[i], offset.values[i])));
+      values.values[i] =
+          larger_or_nan(normalised(values.values[i], numbers.scale.values[i], numbers.shift.values[i]), 0);
     }
-    return found;
+    return values;
   }
 };
 
@@ -201,101 +245,181 @@ template <class T>
 struct Pending {
   const T *gradient;
   const T *normed;
-  const float *a;
-  const float *b;
-  const float *d;
+  const T *skip;
+  T *whole;
+  int channels;
+  bool waits;
+  // In shared memory: a, b and d.
+  const float *coefficients;
 
-  __device__ explicit Pending(const PendingGradient &of)
+  __device__ Pending(const PendingGradient &of, void *whole, int channels, const float *coefficients)
       : gradient(static_cast<const T *>(of.gradient)),
         normed(static_cast<const T *>(of.normed)),
-        a(of.a),
-        b(of.b),
-        d(of.d) {}
+        skip(static_cast<const T *>(of.skip)),
+        whole(static_cast<T *>(whole)),
+        channels(channels),
+        waits(of.coefficients != nullptr),
+        coefficients(coefficients) {}
 
   struct Loaded {
-    Chunk<T> gradient, normed;
+    Chunk<T> gradient, normed, skip;
   };
   __device__ Loaded load(int place) const {
-    return {Chunk<T>::at(gradient + place), a ? Chunk<T>::at(normed + place) : Chunk<T>{}};
+    return {Chunk<T>::at(gradient + place), waits ? Chunk<T>::at(normed + place) : Chunk<T>{},
+            skip ? Chunk<T>::at(skip + place) : Chunk<T>{}};
   }
-  __device__ Chunk<T> finished(const Loaded &loaded, int channel) const {
-    if (!a) return loaded.gradient;
-    const auto as = Values<T>::at(a + channel), bs = Values<T>::at(b + channel), ds = Values<T>::at(d + channel);
-    Chunk<T> found;
+  struct Numbers {
+    Values<T> a, b, d;
+  };
+  __device__ Numbers numbers(int channel) const {
+    if (!waits) return {};
+    return {Values<T>::at(coefficients + channel), Values<T>::at(coefficients + channels + channel),
+            Values<T>::at(coefficients + 2 * channels + channel)};
+  }
+  __device__ Values<T> finished(const Loaded &loaded, const Numbers &numbers, int place, bool is_own) const {
+    auto values = widened(loaded.gradient);
+    if (!waits) return values;
+    const auto normed = widened(loaded.normed), skip = widened(loaded.skip);
     for (int i = 0; i < chunk<T>; ++i) {
-      found.values[i] = narrow<T>(as.values[i] * wide(loaded.gradient.values[i]) +
-                                  bs.values[i] * wide(loaded.normed.values[i]) + ds.values[i]);
+      values.values[i] = skip.values[i] + (numbers.a.values[i] * values.values[i] +
+                                           (numbers.b.values[i] * normed.values[i] + numbers.d.values[i]));
     }
-    return found;
+    Chunk<T> rounded;
+    round_to(rounded, values.values);
+    if (whole && is_own) rounded.put(whole + place);
+    return widened(rounded);
   }
 };
 
-// Where a chunk lies that a thread brings.
-struct Spot {
-  int pixel, channel, place;
-  bool exists;
+// Lets a block's threads copy a few floats to shared memory, whose other threads do not see them yet.
+__device__ inline void copy(float *to, const float *from, int count) {
+  for (int i = threadIdx.x; i < count; i += blockDim.x) to[i] = from[i];
+}
+
+// Brings `count` channels from `channel` on of a tile and the pixels around it into shared memory; outside the images are zeros.
+// A thread has the same place in every so many rows, and loads `ahead` of them before it uses the first. Between its first loads
+// and their use it calls `between`, in which the threads may wait for each other.
+template <class T, int ahead, class Source, class Between>
+__device__ inline void stage_around(bfloat *to, const Source &from, const Images &images, const Tile &tile, int channels,
+                                    int channel, int count, const Between &between) {
+  const int chunks = count / chunk<T>, length = tile.width * chunks, apart = line<T>(count),
+            stride = tile.width * channels;
+  const int around = tile.rows + 2, lines = tile.images * around;
+  const int lanes = length < blockDim.x ? length : blockDim.x, step = blockDim.x / lanes;
+  const int own = threadIdx.x % lanes, begin = threadIdx.x / lanes < step ? threadIdx.x / lanes : lines;
+  const Division by_around(around);
+  bool is_first = true;
+  for (int i = own; i < length; i += lanes) {
+    const int x = i / chunks, c = (i - x * chunks) * chunk<T>;
+    const int origin = ((tile.image * images.height + tile.row) * tile.width + x) * channels + channel + c;
+    bfloat *column = to + (x + 1) * apart + c;
+    for (int first = begin; is_first || first < lines; first += ahead * step) {
+      typename Source::Loaded loaded[ahead];
+      bool exists[ahead];
+      bool is_own[ahead];
+      int places[ahead];
+      for (int j = 0; j < ahead; ++j) {
+        const int own_line = first + j * step, image = by_around.quotient(own_line),
+                  row = own_line - image * around - 1;
+        exists[j] = own_line < lines && tile.row + row >= 0 && tile.row + row < images.height;
+        is_own[j] = row >= 0 && row < tile.rows;
+        places[j] = exists[j] ? origin + (image * tile.rows + row) * stride : origin;
+        // Something is always loaded, since a load that is branched around is waited for.
+        loaded[j] = from.load(places[j]);
+      }
+      if (is_first) between();
+      is_first = false;
+      const auto numbers = from.numbers(channel + c);
+      for (int j = 0; j < ahead; ++j) {
+        const int own_line = first + j * step;
+        if (own_line >= lines) continue;
+        put_planes<T>(column + own_line * (tile.width + 2) * apart, count,
+                      exists[j] ? from.finished(loaded[j], numbers, places[j], is_own[j]) : Values<T>{});
+      }
+    }
+  }
+  // Left and right of each row.
+  const Division by_chunks(chunks);
+  for (int i = threadIdx.x; i < 2 * lines * chunks; i += blockDim.x) {
+    const int side = by_chunks.quotient(i), pixel = side / 2 * (tile.width + 2) + side % 2 * (tile.width + 1);
+    put_planes<T>(to + pixel * apart + (i - side * chunks) * chunk<T>, count, Values<T>{});
+  }
+}
+
+// Brings 16 channels from `channel` on of a tile without the pixels around it; from the last pixel on, up to `most`, it writes
+// zeros. Its first loads can be begun before.
+template <class T, int ahead>
+struct Staging {
+  static constexpr int chunks = 16 / chunk<T>;
+  const Pending<T> &from;
+  const int pixels;
+  // The thread's place among the first pixels, and in the tensor.
+  const int pixel = threadIdx.x / chunks;
+  const int own = threadIdx.x % chunks * chunk<T>;
+  const int step = blockDim.x / chunks;
+  const int channels;
+  const int channel;
+  const int origin;
+  typename Pending<T>::Loaded loaded[ahead] = {};
+
+  __device__ Staging(const Pending<T> &from, const Images &images, const Tile &tile, int channels, int channel)
+      : from(from),
+        pixels(tile.pixels()),
+        channels(channels),
+        channel(channel),
+        origin(tile.first(images) * channels + channel + own) {}
+
+  __device__ int place(int which) const { return origin + (which < pixels ? which : 0) * channels; }
+
+  __device__ void begin(int first) {
+    for (int j = 0; j < ahead; ++j) loaded[j] = from.load(place(first + j * step));
+  }
+
+  // After `begin(pixel)`.
+  __device__ void finish(bfloat * to, int most) {
+    const auto numbers = from.numbers(channel + own);
+    for (int first = pixel; first < most; first += ahead * step) {
+      if (first > pixel) begin(first);
+      for (int j = 0; j < ahead; ++j) {
+        const int which = first + j * step;
+        if (which >= most) continue;
+        put_planes<T>(to + which * line<T>(16) + own, 16,
+                      which < pixels ? from.finished(loaded[j], numbers, place(which), true) : Values<T>{});
+      }
+    }
+  }
 };
 
-// Brings `count` channels from `channel` on of a tile and the pixels around it into shared memory, pixels `apart` from each
-// other; outside the image are zeros.
-template <class T, int ahead, class Source>
-__device__ inline void stage_around(T *to, int apart, const Source &from, const Images &images, const Tile &tile, int channels,
-                                    int channel, int count) {
-  const int width = tile.width + 2;
-  const Division by_chunks(count / chunk<T>), by_row(width);
-  const auto spot = [&](int i) {
-    const int pixel = by_chunks.quotient(i), c = (i - pixel * by_chunks.by) * chunk<T>, row = by_row.quotient(pixel);
-    const int x = pixel - row * width - 1, y = row - 1 + tile.row;
-    const bool inside = x >= 0 && x < images.width && y >= 0 && y < images.height;
-    const int place = inside ? ((tile.image * images.height + y) * images.width + x) * channels : 0;
-    return Spot{pixel, c, place + channel + c, inside};
-  };
-  bring<ahead, typename Source::Loaded>(
-      (tile.rows + 2) * width * by_chunks.by, [&](int i) { return from.load(spot(i).place); },
-      [&](int i, const typename Source::Loaded &loaded) {
-        const Spot at = spot(i);
-        (at.exists ? from.finished(loaded, channel + at.channel) : Chunk<T>{}).put(to + at.pixel * apart + at.channel);
-      });
-}
-
-// Loads a tile without the pixels around it. From the last pixel on, up to `most`, it writes zeros.
-template <class T, int ahead, class Source>
-__device__ inline void stage(T *to, int apart, const Source &from, const Images &images, const Tile &tile, int most,
-                             int channels, int channel, int count) {
-  const Division by_chunks(count / chunk<T>);
-  const auto spot = [&](int i) {
-    const int pixel = by_chunks.quotient(i), c = (i - pixel * by_chunks.by) * chunk<T>;
-    const bool exists = pixel < tile.pixels();
-    return Spot{pixel, c, (tile.first(images) + (exists ? pixel : 0)) * channels + channel + c, exists};
-  };
-  bring<ahead, typename Source::Loaded>(
-      most * by_chunks.by, [&](int i) { return from.load(spot(i).place); },
-      [&](int i, const typename Source::Loaded &loaded) {
-        const Spot at = spot(i);
-        (at.exists ? from.finished(loaded, channel + at.channel) : Chunk<T>{}).put(to + at.pixel * apart + at.channel);
-      });
-}
-
-// Brings lines of `length` of a filter, which are `from_apart` from each other there and `apart` here.
-template <class T>
-__device__ inline void stage_filter(T *to, int apart, const float *from, int from_apart, int lines, int length) {
-  const Division by_fours(length / 4);
-  using Four = Run<float, 4>;
-  const auto load = [&](int i) {
-    const int line = by_fours.quotient(i);
-    return Four::at(from + line * from_apart + 4 * (i - line * by_fours.by));
-  };
-  bring<4, Four>(lines * by_fours.by, load, [&](int i, const Four &four) {
-    const int line = by_fours.quotient(i);
-    Run<T, 4> stored;
-    for (int j = 0; j < 4; ++j) stored.values[j] = narrow<T>(four.values[j]);
-    stored.put(to + line * apart + 4 * (i - line * by_fours.by));
-  });
+// Begins to copy `count` elements of a filter to shared memory.
+__device__ inline void begin_filter(bfloat *to, const bfloat *from, int count) {
+  for (int i = threadIdx.x * chunk<bfloat>; i < count; i += blockDim.x * chunk<bfloat>) begin_copy(to + i, from + i);
 }
 
 // MARK: convolution of a tile
 
-// A warp makes 32 pixels of 16 channels at a time, of the `columns` sixteens that the block makes.
+// Product of 16×16 and 16×8 elements, added to `sum`. The smallest products come first. Tensor cores cut off where a float would
+// be rounded: so of floats, only the sum of one step is theirs. (Infinity becomes no number.)
+template <class T>
+__device__ inline void add_product(float (&sum)[4], const unsigned (&left)[planes<T>][4],
+                                   const unsigned (&right)[planes<T>][2]) {
+  if (planes<T> == 1) {
+    multiply_bfloat(sum, left[0], right[0]);
+    return;
+  }
+  float part[4] = {};
+  for (int order = planes<T> - 1; order >= 0; --order) {
+    for (int i = 0; i <= order; ++i) multiply_bfloat(part, left[i], right[order - i]);
+  }
+  for (int i = 0; i < 4; ++i) sum[i] += part[i];
+}
+
+// Where in a sixteen of lines a filter has the channel that is made: so a lane makes four neighbouring channels, two in each
+// half of the sixteen.
+__device__ inline int place_in_sixteen(int channel) {
+  return channel / 2 % 2 * 8 + channel / 4 * 2 + channel % 2; }
+
+// A warp makes 32 pixels of 16 channels at a time, of the `columns` sixteens that the block makes. Warps that are left over
+// have nothing to do.
 struct Work {
   int lane, group, groups, column;
 
@@ -306,174 +430,218 @@ struct Work {
     group = warp / columns;
     groups = blockDim.x / 32 / columns;
   }
+
+  __device__ bool is_idle() const { return group >= groups; }
+  // The first of a lane's four channels, of the block's.
+  __device__ int channel() const { return 16 * column + 4 * (lane % 4); }
 };
 
-// A filter as it is there: a line for each channel that is made and each tap, of the channels that are summed over.
-template <class T>
-struct FilterAlong {
-  const T *from[2];
-  int apart;
-
-  __device__ FilterAlong(const T *filter, int apart, const Work &work) : apart(apart) {
-    for (int i = 0; i < 2; ++i) {
-      from[i] = filter + (16 * work.column + 8 * i + work.lane / 4) * 9 * apart + Product<T>::first(work.lane);
-    }
-  }
-  __device__ void load(typename Product<T>::Operand(&to)[2][2], int tap, int k) const {
-    for (int i = 0; i < 4; ++i)
-      to[i / 2][i % 2] = Product<T>::load(from[i / 2] + tap * apart + k + i % 2 * (Product<T>::depth / 2));
-  }
-};
-
-// The filter in shared memory for the backward pass: a line for each channel that is summed over and each tap, holding the
-// channels that are made, rotated by half a turn.
-template <class T>
-struct FilterAcross {
-  const T *from[Product<T>::places];
-  int apart;
-
-  __device__ FilterAcross(const T *filter, int apart, const Work &work) : apart(apart) {
-    for (int i = 0; i < Product<T>::places; ++i) {
-      from[i] =
-          filter + Product<T>::pixel(work.lane, i) * 9 * apart + 16 * work.column + Product<T>::channel(work.lane);
-    }
-  }
-  __device__ void load(typename Product<T>::Operand(&to)[2][2], int tap, int k) const {
-    Product<T>::load_across(to, from, (9 * k + 8 - tap) * apart);
-  }
-};
-
-// Convolves `depth` channels of what was staged, and hands `finish` every pixel's results, two neighbouring channels at a
-// time: finish(pixel of the tile, which pair of the lane's two, channel of the block's, two sums, what finish.seen(pixel,
-// channel) was). All is seen before anything is finished: so no load waits for a store.
-template <class T, class Filter, class Finish>
-__device__ inline void convolve(const T *staged, const Filter &filter, const Tile &tile, int depth, const Work &work,
+// Convolves `depth` channels of what was staged, and hands `finish` the lane's four pixels, four neighbouring channels each:
+// finish(which, pixel of the tile, four sums, what finish.seen(pixel) was). All is seen before anything is computed: so no load
+// is waited for. The block has so many warps that each makes its pixels at once.
+template <class T, class Finish>
+__device__ inline void convolve(const bfloat *staged, const bfloat *filter, const Tile &tile, int depth, const Work &work,
                                 Finish &finish) {
-  using Operand = typename Product<T>::Operand;
-  constexpr int half = Product<T>::depth / 2;
-  const int apart = depth + padding<T>, last = tile.pixels() - 1, column = 16 * work.column + 2 * (work.lane % 4);
-  for (int pixel = 32 * work.group; pixel <= last; pixel += 32 * work.groups) {
-    float sums[2][2][4] = {};
-    const T *rows[4];
-    for (int i = 0; i < 4; ++i) {
-      const int row = pixel + 8 * i + work.lane / 4;
-      rows[i] = staged + tile.place(row < last ? row : last) * apart + Product<T>::first(work.lane);
-    }
-    for (int tap = 0; tap < 9; ++tap) {
-      for (int k = 0; k < depth; k += Product<T>::depth) {
-        const int offset = tile.tap(tap) * apart + k;
-        Operand left[2][4];
-        Operand right[2][2];
-        filter.load(right, tap, k);
-        for (int i = 0; i < 2; ++i) {
-          left[i][0] = Product<T>::load(rows[2 * i] + offset);
-          left[i][1] = Product<T>::load(rows[2 * i + 1] + offset);
-          left[i][2] = Product<T>::load(rows[2 * i] + offset + half);
-          left[i][3] = Product<T>::load(rows[2 * i + 1] + offset + half);
-        }
-        for (int i = 0; i < 2; ++i) {
-          for (int j = 0; j < 2; ++j) Product<T>::add(sums[i][j], left[i], right[j]);
-        }
+  const int apart = line<T>(depth), last = tile.pixels() - 1, lane = work.lane, pixel = 32 * work.group;
+  if (work.is_idle() || pixel > last) return;
+  const bfloat *columns = filter + (16 * work.column + lane / 16 * 8 + lane % 8) * 9 * apart + lane / 8 % 2 * 8;
+  const bfloat *rows[2];
+  for (int i = 0; i < 2; ++i) {
+    const int row = pixel + 16 * i + lane % 16;
+    rows[i] = staged + tile.place(row < last ? row : last) * apart + lane / 16 * 8;
+  }
+  typename Finish::Seen seen[4];
+  for (int i = 0; i < 4; ++i) {
+    const int row = pixel + 8 * i + lane / 4;
+    seen[i] = finish.seen(row < last ? row : last);
+  }
+  float sums[2][2][4] = {};
+  for (int tap = 0; tap < 9; ++tap) {
+    const int offset = tile.tap(tap) * apart;
+    for (int k = 0; k < depth; k += 16) {
+      unsigned left[2][planes<T>][4];
+      unsigned right[2][planes<T>][2];
+      for (int plane = 0; plane < planes<T>; ++plane) {
+        unsigned parts[4];
+        load_matrices(parts, columns + tap * apart + plane * depth + k);
+        for (int i = 0; i < 4; ++i) right[i / 2][plane][i % 2] = parts[i];
+        for (int i = 0; i < 2; ++i) load_matrices(left[i][plane], rows[i] + offset + plane * depth + k);
+      }
+      for (int i = 0; i < 2; ++i) {
+        for (int j = 0; j < 2; ++j) add_product<T>(sums[i][j], left[i], right[j]);
       }
     }
-    typename Finish::Seen seen[4][2];
-    for (int i = 0; i < 4; ++i) {
-      const int row = pixel + 8 * i + work.lane / 4;
-      for (int j = 0; j < 2; ++j) seen[i][j] = finish.seen(row < last ? row : last, column + 8 * j);
-    }
-    for (int i = 0; i < 4; ++i) {
-      const int row = pixel + 8 * i + work.lane / 4;
-      if (row > last) continue;
-      for (int j = 0; j < 2; ++j) {
-        finish(row, j, column + 8 * j, sums[i / 2][j][2 * (i % 2)], sums[i / 2][j][2 * (i % 2) + 1], seen[i][j]);
-      }
-    }
+  }
+  for (int i = 0; i < 4; ++i) {
+    const int row = pixel + 8 * i + lane / 4, which = 2 * (i % 2);
+    if (row > last) continue;
+    const float found[4] = {sums[i / 2][0][which], sums[i / 2][0][which + 1], sums[i / 2][1][which],
+                            sums[i / 2][1][which + 1]};
+    finish(i, row, found, seen[i]);
   }
 }
 
-// Two neighbouring channels.
+// Stores the lane's four pixels, `channels` apart from each other in a tensor.
 template <class T>
-using Pair = Run<T, 2>;
+__device__ inline void store(T *to, const Run<T, 4> (&made)[4], const Tile &tile, int channels, const Work &work) {
+  if (work.is_idle()) return;
+  for (int i = 0; i < 4; ++i) {
+    const int row = 32 * work.group + 8 * i + work.lane / 4;
+    if (row < tile.pixels()) made[i].put(to + row * channels);
+  }
+}
+
+// Four neighbouring channels.
+template <class T>
+using Four = Run<T, 4>;
 
 // A lane's two sums of each of its four channels, and what all of the block's come to: added up in the order of the groups.
 struct LaneSums {
-  float values[2][2][2] = {};
+  float values[4][2] = {};
 
-  __device__ void add(int pair, int which, float one, float other) {
-    values[pair][which][0] += one;
-    values[pair][which][1] += other;
+  __device__ void add(int which, float one, float other) {
+    values[which][0] += one;
+    values[which][1] += other;
   }
 
-  // Into row `part` of the sums of `channels`, of which the block made `count` from `channel` on. Overwrites shared
-  // memory.
-  __device__ void write(double *rows, int part, int channels, int channel, int count, const Work &work) {
+  // Writes the block's `count` channels (count×2). Overwrites shared memory.
+  __device__ void write(double *row, int count, const Work &work) {
     float *room = reinterpret_cast<float *>(shared_memory());
     __syncthreads();
-    for (int pair = 0; pair < 2; ++pair) {
-      for (int which = 0; which < 2; ++which) {
-        for (int kind = 0; kind < 2; ++kind) {
-          float sum = values[pair][which][kind];
-          for (int apart = 4; apart < 32; apart *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
-          const int c = 16 * work.column + 8 * pair + 2 * (work.lane % 4) + which;
-          if (work.lane < 4) room[(2 * work.group + kind) * count + c] = sum;
-        }
+    for (int which = 0; which < 4; ++which) {
+      for (int kind = 0; kind < 2; ++kind) {
+        float sum = values[which][kind];
+        for (int apart = 4; apart < 32; apart *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
+        if (work.lane < 4 && !work.is_idle()) room[2 * (work.group * count + work.channel() + which) + kind] = sum;
       }
     }
     __syncthreads();
     for (int i = threadIdx.x; i < 2 * count; i += blockDim.x) {
-      const int kind = i / count, c = i % count;
       double sum = 0;
-      for (int group = 0; group < work.groups; ++group) sum += room[(2 * group + kind) * count + c];
-      rows[(2 * part + kind) * channels + channel + c] = sum;
+      for (int group = 0; group < work.groups; ++group) sum += room[2 * group * count + i];
+      row[i] = sum;
     }
   }
 };
 
-// MARK: a unit there
+// MARK: forward
+
+// Computes a normalisation's scale and shift in shared memory, whose other threads do not see them yet. One block of the launch
+// also writes what is to be kept.
+__device__ inline void find_statistics(const Statistics &norm, int channels, float *scale, float *shift) {
+  const bool keeps = blockIdx.x == 0, by_batch = norm.sums.parts > 0, updates = keeps && by_batch && norm.momentum != 0;
+  const auto found = [&](int c, double mean, double variance, float gamma, float beta) {
+    const float inverse = inverse_root(variance + norm.epsilon), slope = gamma * inverse;
+    const float offset = static_cast<float>(beta - mean * slope);
+    scale[c] = slope;
+    shift[c] = offset;
+    if (!keeps) return;
+    norm.out[c] = static_cast<float>(mean);
+    norm.out[channels + c] = inverse;
+    norm.out[2 * channels + c] = slope;
+    norm.out[3 * channels + c] = offset;
+  };
+  for (int c = threadIdx.x; c < channels; c += blockDim.x) {
+    // These are loaded before the sums are waited for.
+    const float gamma = norm.gamma[c], beta = norm.beta[c];
+    const float running_mean = !by_batch || updates ? norm.running_mean[c] : 0;
+    const float running_variance = !by_batch || updates ? norm.running_variance[c] : 0;
+    if (!by_batch) {
+      found(c, running_mean, running_variance, gamma, beta);
+      continue;
+    }
+    Run<double, 2> sums = {};
+    add_up<8>(norm.sums.rows + 2 * c, norm.sums.parts, 2 * channels, sums);
+    const double mean = sums.values[0] * norm.share, square = sums.values[1] * norm.share - mean * mean;
+    // NaN stays NaN.
+    const double variance = square < 0 ? 0 : square;
+    found(c, mean, variance, gamma, beta);
+    if (!updates) continue;
+    const double unbiased = variance * norm.unbiased;
+    norm.running_mean[c] = running_mean + static_cast<float>(norm.momentum * (mean - running_mean));
+    norm.running_variance[c] = running_variance + static_cast<float>(norm.momentum * (unbiased - running_variance));
+  }
+}
 
 template <class T>
 struct FinishForward {
   const Forward &args;
-  const int pixel;
-  const int channel;
+  // The lane's place of the tile's first pixel, and its biases.
+  const int place;
+  const Four<float> bias;
+  Four<T> made[4] = {};
   LaneSums sums = {};
 
-  using Seen = Pair<T>;
-  __device__ Seen seen(int row, int own) const {
+  using Seen = Four<T>;
+  __device__ Seen seen(int row) const {
     if (!args.skip) return {};
-    return Pair<T>::at(static_cast<const T *>(args.skip) + (pixel + row) * args.outputs + channel + own);
+    return Four<T>::at(static_cast<const T *>(args.skip) + place + row * args.outputs);
   }
 
-  __device__ void operator()(int row, int pair, int own, float one, float next, const Seen &skip) {
-    const int c = channel + own, place = (pixel + row) * args.outputs + c;
-    const float found[2] = {args.factor * (one + args.bias[c]), args.factor * (next + args.bias[c + 1])};
-    Pair<T> made = {{narrow<T>(found[0]), narrow<T>(found[1])}};
-    if (args.residual) made.put(static_cast<T *>(args.residual) + place);
+  __device__ void operator()(int which, int row, const float (&found)[4], const Seen &skip) {
+    float values[4];
+    for (int i = 0; i < 4; ++i) values[i] = args.factor * (found[i] + bias.values[i]);
+    round_to(made[which], values);
     if (args.skip) {
-      made = {{narrow<T>(found[0] + wide(skip.values[0])), narrow<T>(found[1] + wide(skip.values[1]))}};
-      made.put(static_cast<T *>(args.sum) + place);
+      if (args.residual) made[which].put(static_cast<T *>(args.residual) + place + row * args.outputs);
+      for (int i = 0; i < 4; ++i) values[i] += wide(skip.values[i]);
+      round_to(made[which], values);
     }
-    for (int which = 0; which < 2; ++which) {
-      const float value = wide(made.values[which]);
-      sums.add(pair, which, value, value * value);
-    }
+    const auto stored = widened(made[which]);
+    for (int i = 0; i < 4; ++i) sums.add(i, stored.values[i], stored.values[i] * stored.values[i]);
+  }
+};
+
+// The arrays of a convolution's blocks in shared memory: the tile, the filter, and a few floats a channel.
+template <class T>
+struct Room {
+  bfloat *staged, *filter;
+  float *values;
+
+  __device__ Room(const Images &images, const Tiles &tiles, int from, int to) {
+    staged = reinterpret_cast<bfloat *>(shared_memory());
+    filter = staged + tiles.images * (tiles.rows + 2) * (images.width + 2) * line<T>(from);
+    values = reinterpret_cast<float *>(filter + to * 9 * line<T>(from));
   }
 };
 
 template <class T>
 __device__ inline void forward_of(const Forward &args, int inputs) {
-  const Tile tile(args.images, args.rows, blockIdx.x);
-  const int channel = blockIdx.y * args.block_outputs, apart = inputs + padding<T>;
-  T *staged = reinterpret_cast<T *>(shared_memory());
-  T *filter = staged + (args.rows + 2) * (tile.width + 2) * apart;
-  stage_filter(filter, apart, args.filter + channel * 9 * inputs, inputs, args.block_outputs * 9, inputs);
-  stage_around<T, 4>(staged, apart, Normalised<T>{static_cast<const T *>(args.x), args.scale, args.shift}, args.images,
-                     tile, inputs, 0, inputs);
+  const int part = blockIdx.x % args.tiles.count, slice = blockIdx.x / args.tiles.count;
+  const Tile tile(args.images, args.tiles, part);
+  const int channel = slice * args.block_outputs;
+  const Room<T> room(args.images, args.tiles, inputs, args.block_outputs);
+  const int filter = 9 * line<T>(inputs);
+  begin_filter(room.filter, static_cast<const bfloat *>(args.filter) + channel * filter, args.block_outputs * filter);
+  wait_for_previous();
+  float *scale = room.values, *shift = scale + inputs;
+  stage_around<T, 5>(room.staged, Normalised<T>{static_cast<const T *>(args.x), scale, shift}, args.images, tile,
+                     inputs, 0, inputs, [&] {
+                       find_statistics(args.norm, inputs, scale, shift);
+                       __syncthreads();
+                     });
+  finish_copies();
   __syncthreads();
   const Work work(args.block_outputs / 16);
-  FinishForward<T> finish{args, tile.first(args.images), channel};
-  convolve(staged, FilterAlong<T>(filter, apart, work), tile, inputs, work, finish);
-  if (args.sums) finish.sums.write(args.sums, blockIdx.x, args.outputs, channel, args.block_outputs, work);
+  const int own = channel + work.channel(), place = tile.first(args.images) * args.outputs + own;
+  FinishForward<T> finish{args, place, Four<float>::at(args.bias + own)};
+  convolve<T>(room.staged, room.filter, tile, inputs, work, finish);
+  let_next_begin();
+  T *out = static_cast<T *>(args.skip ? args.sum : args.residual) + place;
+  if (!args.sums) {
+    store(out, finish.made, tile, args.outputs, work);
+    return;
+  }
+  const int size = 2 * args.block_outputs;
+  double *rows = args.block_sums + static_cast<long long>(slice) * args.tiles.count * size;
+  finish.sums.write(rows + part * size, args.block_outputs, work);
+  // The counter is waited for while the results are stored.
+  const Member member(numbered(args.gathering, slice), part);
+  const bool counted = member.counted();
+  store(out, finish.made, tile, args.outputs, work);
+  member.gather(counted, rows, size, [&](int group, int i, const Run<double, 2> &sum) {
+    sum.put(args.sums + 2 * (group * args.outputs + channel) + i);
+  });
 }
 
 // `body` of `channels`, for the usual numbers of them by code of their own, in which offsets are constants.
@@ -496,242 +664,244 @@ __device__ void forward(const Forward &args) {
   with_constant(args.inputs, [&](int inputs) { forward_of<T>(args, inputs); });
 }
 
-// MARK: its way back
+// MARK: backward
 
 template <class T>
 struct FinishBackward {
   const Backward &args;
-  const int pixel;
-  const int channel;
+  // The lane's place of the tile's first pixel, and its channels' statistics.
+  const int place;
+  const Four<float> mean;
+  const Four<float> scale;
+  const Four<float> shift;
+  Four<T> made[4] = {};
   LaneSums sums = {};
 
-  using Seen = Pair<T>;
-  __device__ Seen seen(int row, int own) const {
-    return Pair<T>::at(static_cast<const T *>(args.x) + (pixel + row) * args.inputs + channel + own);
+  using Seen = Four<T>;
+  __device__ Seen seen(int row) const {
+    return Four<T>::at(static_cast<const T *>(args.x) + place + row * args.inputs);
   }
 
-  __device__ void operator()(int row, int pair, int own, float one, float next, const Seen &x) {
-    const int c = channel + own, place = (pixel + row) * args.inputs + c;
-    const float found[2] = {one, next};
-    Pair<T> made;
-    for (int which = 0; which < 2; ++which) {
-      const float value = wide(x.values[which]);
-      const bool through = normalised(value, args.scale[c + which], args.shift[c + which]) > 0;
-      made.values[which] = narrow<T>(through ? found[which] : 0);
-      const float stored = wide(made.values[which]);
-      sums.add(pair, which, stored, stored * (value - args.mean[c + which]));
+  __device__ void operator()(int which, int, const float (&found)[4], const Seen &seen) {
+    const auto x = widened(seen);
+    float values[4];
+    for (int i = 0; i < 4; ++i) {
+      values[i] = normalised(x.values[i], scale.values[i], shift.values[i]) > 0 ? found[i] : 0;
     }
-    made.put(static_cast<T *>(args.out) + place);
+    round_to(made[which], values);
+    const auto stored = widened(made[which]);
+    for (int i = 0; i < 4; ++i) sums.add(i, stored.values[i], stored.values[i] * (x.values[i] - mean.values[i]));
   }
 };
 
+// Computes what is left of a normalisation's backward pass in one channel, from Σg and Σg·(x − mean).
+__device__ inline void finish_norm(const Backward &args, int c, const Run<double, 2> &sums) {
+  const NormGradient &norm = args.norm;
+  const int channels = args.inputs;
+  const double mean = args.statistics[c], inverse = args.statistics[channels + c];
+  // γ/σ·(g − Σg/N − x̂·Σg·x̂/N) with x̂ = (x − mean)/σ
+  const double a = norm.gamma[c] * inverse, b = -a * inverse * inverse * sums.values[1] * norm.share;
+  norm.coefficients[c] = static_cast<float>(a);
+  norm.coefficients[channels + c] = static_cast<float>(b);
+  norm.coefficients[2 * channels + c] = static_cast<float>(-a * sums.values[0] * norm.share - b * mean);
+  norm.beta_gradient[c] = static_cast<float>(sums.values[0]);
+  norm.gamma_gradient[c] = static_cast<float>(sums.values[1] * inverse);
+}
+
 template <class T>
-__device__ inline void backward_of(const Backward &args, int outputs) {
-  const Tile tile(args.images, args.rows, blockIdx.x);
-  const int channel = blockIdx.y * args.block_inputs, apart = outputs + padding<T>;
-  T *staged = reinterpret_cast<T *>(shared_memory());
-  T *filter = staged + (args.rows + 2) * (tile.width + 2) * apart;
-  const int in_filter = args.block_inputs + padding_across;
-  stage_filter(filter, in_filter, args.filter + channel, args.inputs, outputs * 9, args.block_inputs);
-  const Pending<T> gradient(args.gradient);
-  stage_around<T, 3>(staged, apart, gradient, args.images, tile, outputs, 0, outputs);
+__device__ inline void go_through(const Backward &args, int block, int outputs) {
+  const int part = block % args.tiles.count, slice = block / args.tiles.count;
+  const Tile tile(args.images, args.tiles, part);
+  const int channel = slice * args.block_inputs;
+  const Room<T> room(args.images, args.tiles, outputs, args.block_inputs);
+  const int filter = 9 * line<T>(outputs);
+  begin_filter(room.filter, static_cast<const bfloat *>(args.filter) + channel * filter, args.block_inputs * filter);
+  wait_for_previous();
+  const Pending<T> gradient(args.gradient, slice == 0 ? args.whole : nullptr, outputs, room.values);
+  stage_around<T, 3>(room.staged, gradient, args.images, tile, outputs, 0, outputs, [&] {
+    if (!gradient.waits) return;
+    copy(room.values, args.gradient.coefficients, 3 * outputs);
+    __syncthreads();
+  });
+  finish_copies();
   __syncthreads();
   const Work work(args.block_inputs / 16);
-  FinishBackward<T> finish{args, tile.first(args.images), channel};
-  convolve(staged, FilterAcross<T>(filter, in_filter, work), tile, outputs, work, finish);
-  finish.sums.write(args.sums, blockIdx.x, args.inputs, channel, args.block_inputs, work);
+  const int own = channel + work.channel(), place = tile.first(args.images) * args.inputs + own;
+  const auto statistic = [&](int which) { return Four<float>::at(args.statistics + which * args.inputs + own); };
+  FinishBackward<T> finish{args, place, statistic(0), statistic(2), statistic(3)};
+  convolve<T>(room.staged, room.filter, tile, outputs, work, finish);
+  let_next_begin();
+  const int size = 2 * args.block_inputs;
+  double *rows = args.norm.block_sums + static_cast<long long>(slice) * args.tiles.count * size;
+  finish.sums.write(rows + part * size, args.block_inputs, work);
+  // The counter is waited for while the results are stored.
+  const Member member(numbered(args.norm.gathering, slice), part);
+  const bool counted = member.counted();
+  store(static_cast<T *>(args.out) + place, finish.made, tile, args.inputs, work);
+  member.gather_all(counted, rows, args.norm.group_sums + slice * groups(args.norm.gathering) * size, size,
+                    [&](int i, const Run<double, 2> &sums) { finish_norm(args, channel + i / 2, sums); });
+}
+
+// ∂filter[o][tap][i] = Σ over pixels of gradient[o]·x̂[i] at the tap. The bias is like a tenth tap, at which x̂ is 1. Two warps share
+// the taps, and such pairs of warps take pixels in turn.
+template <class T>
+__device__ inline void add_filter_gradient(const Backward &args) {
+  constexpr int apart = line<T>(16);
+  const FilterGradient &of_filter = args.of_filter;
+  const int parts = of_filter.gathering.parts, part = blockIdx.x % parts, patch = blockIdx.x / parts;
+  const int output = patch / (args.inputs / 16) * 16, input = patch % (args.inputs / 16) * 16;
+  constexpr int own_taps = 5, bias_tap = 9;
+  const int lane = threadIdx.x % 32, first_tap = threadIdx.x / 32 % 2 * own_taps, group = threadIdx.x / 64;
+  const int pairs = blockDim.x / 64;
+  const Tiles &tiles = of_filter.tiles;
+  const int most = (tiles.images * tiles.rows * args.images.width + 15) / 16 * 16;
+  bfloat *staged = reinterpret_cast<bfloat *>(shared_memory());
+  bfloat *gradients = staged + tiles.images * (tiles.rows + 2) * (args.images.width + 2) * apart;
+  float *scale = reinterpret_cast<float *>(gradients + most * apart), *shift = scale + args.inputs;
+  float *coefficients = shift + args.inputs;
+  const Normalised<T> x{static_cast<const T *>(args.x), scale, shift};
+  const Pending<T> gradient(args.gradient, nullptr, args.outputs, coefficients);
+  wait_for_previous();
+  copy(scale, args.statistics + 2 * args.inputs, 2 * args.inputs);
+  if (gradient.waits) copy(coefficients, args.gradient.coefficients, 3 * args.outputs);
+  float sums[own_taps][2][4] = {};
+  for (int which = part; which < tiles.count; which += parts) {
+    const Tile tile(args.images, tiles, which);
+    Staging<T, 2> staging(gradient, args.images, tile, args.outputs, output);
+    stage_around<T, 3>(staged, x, args.images, tile, args.inputs, input, 16, [&] {
+      staging.begin(staging.pixel);
+      // Before it is overwritten, all threads have read the tile before.
+      __syncthreads();
+    });
+    staging.finish(gradients, most);
+    __syncthreads();
+    for (int pixel = group * 16; pixel < tile.pixels() && group < pairs; pixel += pairs * 16) {
+      const int own = pixel + lane % 16, half = lane / 16 * 8;
+      // Behind the tile the gradient is 0; what it is multiplied with must be a number.
+      const bfloat *shifted = staged + tile.place(own < tile.pixels() ? own : tile.pixels() - 1) * apart + half;
+      unsigned left[planes<T>][4];
+      for (int plane = 0; plane < planes<T>; ++plane) {
+        unsigned found[4];
+        load_transposed(found, gradients + own * apart + 16 * plane + half);
+        for (int i = 0; i < 4; ++i) left[plane][i / 2 + i % 2 * 2] = found[i];
+      }
+      for (int tap = 0; tap < own_taps; ++tap) {
+        unsigned right[2][planes<T>][2] = {};
+        if (first_tap + tap == bias_tap) {
+          right[0][0][0] = right[0][0][1] = rounded_pair(1, 1);
+        } else {
+          for (int plane = 0; plane < planes<T>; ++plane) {
+            unsigned found[4];
+            load_transposed(found, shifted + tile.tap(first_tap + tap) * apart + 16 * plane);
+            for (int i = 0; i < 4; ++i) right[i / 2][plane][i % 2] = found[i];
+          }
+        }
+        for (int i = 0; i < 2; ++i) add_product<T>(sums[tap][i], left, right[i]);
+      }
+    }
+  }
+  let_next_begin();
+  // The sums of each pair of warps go to a place of their own, where they are added up in the order of the pairs.
+  float *room = reinterpret_cast<float *>(shared_memory());
+  __syncthreads();
+  if (group < pairs) {
+    for (int tap = 0; tap < own_taps; ++tap) {
+      for (int i = 0; i < 4; ++i) {
+        const int o = lane / 4 + i / 2 * 8, c = 8 * (i % 2) + 2 * (lane % 4);
+        float *place = room + group * gradient_patch + o * gradient_line + 16 * (first_tap + tap);
+        const Run<float, 2> two = {{sums[tap][i % 2][i / 2 * 2], sums[tap][i % 2][i / 2 * 2 + 1]}};
+        if (first_tap + tap != bias_tap) {
+          two.put(place + c);
+        } else if (i % 2 == 0) {
+          // All columns are the bias's.
+          place[lane % 4] = two.values[0];
+        }
+      }
+    }
+  }
+  __syncthreads();
+  float *rows = of_filter.block_sums + static_cast<long long>(patch) * parts * gradient_patch;
+  for (int i = 4 * threadIdx.x; i < gradient_patch; i += 4 * blockDim.x) {
+    Four<float> sum = {};
+    for (int other = 0; other < pairs; ++other) {
+      const auto value = Four<float>::at(room + other * gradient_patch + i);
+      for (int j = 0; j < 4; ++j) sum.values[j] += value.values[j];
+    }
+    sum.put(rows + static_cast<long long>(part) * gradient_patch + i);
+  }
+  const Member member(numbered(of_filter.gathering, patch), part);
+  member.gather_all(member.counted(), rows,
+                    of_filter.group_sums + static_cast<long long>(patch) * groups(of_filter.gathering) * gradient_patch,
+                    gradient_patch, [&](int i, const Four<float> &sum) {
+                      const int o = output + i / gradient_line, rest = i % gradient_line;
+                      if (rest < 16 * bias_tap) {
+                        sum.put(of_filter.out + (o * 9 + rest / 16) * args.inputs + input + rest % 16);
+                      } else if (input == 0) {
+                        of_filter.out[args.outputs * 9 * args.inputs + o] = sum.values[0];
+                      }
+                    });
 }
 
 template <class T>
 __device__ void backward(const Backward &args) {
-  with_constant(args.outputs, [&](int outputs) { backward_of<T>(args, outputs); });
+  const int block = blockIdx.x - args.filter_blocks;
+  if (block < 0) {
+    add_filter_gradient<T>(args);
+  } else {
+    with_constant(args.outputs, [&](int outputs) { go_through<T>(args, block, outputs); });
+  }
 }
 
-// MARK: the filter's gradient
+// MARK: filters
 
-// ∂filter[o][tap][i] = Σ over pixels of gradient[o]·x̂[i] at the tap: the warps of a block take pixels in turn.
+// A block works on one filter with others, an element a thread at a time.
 template <class T>
-__device__ void filter_gradient(const FilterGradient &args) {
-  using Operand = typename Product<T>::Operand;
-  constexpr int depth = Product<T>::depth, apart = 16 + padding_across;
-  const int output = blockIdx.y / (args.inputs / 16) * 16, input = blockIdx.y % (args.inputs / 16) * 16;
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
-  const int most = (args.rows * args.images.width + depth - 1) / depth * depth;
-  T *staged = reinterpret_cast<T *>(shared_memory());
-  T *gradients = staged + (args.rows + 2) * (args.images.width + 2) * apart;
-  const Normalised<T> x{static_cast<const T *>(args.x), args.scale, args.shift};
-  const Pending<T> gradient(args.gradient);
-  float sums[9][2][4] = {};
-  float bias = 0;
-  const int count = tiles(args.images, args.rows), parts = args.parts;
-  for (int index = blockIdx.x; index < count; index += parts) {
-    const Tile tile(args.images, args.rows, index);
-    __syncthreads();
-    stage_around<T, 2>(staged, apart, x, args.images, tile, args.inputs, input, 16);
-    stage<T, 2>(gradients, apart, gradient, args.images, tile, most, args.outputs, output, 16);
-    __syncthreads();
-    if (input == 0) {
-      for (int pixel = threadIdx.x / 16; pixel < tile.pixels(); pixel += blockDim.x / 16) {
-        bias += wide(gradients[pixel * apart + threadIdx.x % 16]);
-      }
-    }
-    for (int pixel = warp * depth; pixel < tile.pixels(); pixel += warps * depth) {
-      constexpr int places = Product<T>::places;
-      const T *from[places];
-      const T *shifted[places];
-      for (int i = 0; i < places; ++i) {
-        const int own = pixel + Product<T>::pixel(lane, i);
-        from[i] = gradients + own * apart + Product<T>::channel(lane);
-        // Behind the tile the gradient is 0; what it is multiplied with must be a number.
-        shifted[i] =
-            staged + tile.place(own < tile.pixels() ? own : tile.pixels() - 1) * apart + Product<T>::channel(lane);
-      }
-      Operand outputs[2][2];
-      Product<T>::load_across(outputs, from, 0);
-      const Operand left[4] = {outputs[0][0], outputs[1][0], outputs[0][1], outputs[1][1]};
-      for (int tap = 0; tap < 9; ++tap) {
-        Operand inputs[2][2];
-        Product<T>::load_across(inputs, shifted, tile.tap(tap) * apart);
-        for (int i = 0; i < 2; ++i) Product<T>::add(sums[tap][i], left, inputs[i]);
-      }
+__device__ void prepare_filters(const PrepareFilters &args) {
+  const Filter &filter = args.filters[blockIdx.y];
+  const int inputs = filter.inputs, outputs = filter.outputs, count = outputs * 9 * inputs;
+  bfloat *forward = static_cast<bfloat *>(filter.forward), *backward = static_cast<bfloat *>(filter.backward);
+  const auto ordered = [](int channel) { return channel / 16 * 16 + place_in_sixteen(channel % 16); };
+  for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
+    const int output = i / (9 * inputs), tap = i / inputs % 9, input = i % inputs;
+    float rest = filter.from[i];
+    for (int plane = 0; plane < planes<T>; ++plane) {
+      const bfloat rounded = {static_cast<unsigned short>(rounded_pair(rest, 0))};
+      forward[(ordered(output) * 9 + tap) * line<T>(inputs) + plane * inputs + input] = rounded;
+      backward[(ordered(input) * 9 + 8 - tap) * line<T>(outputs) + plane * outputs + output] = rounded;
+      rest -= wide(rounded);
     }
   }
-  // Each warp's sums to a place of its own, and there they are added up in the warps' order.
-  constexpr int line = gradient_line, room_of_warp = 16 * line;
-  float *room = reinterpret_cast<float *>(shared_memory());
-  float *biases = room + warps * room_of_warp;
-  __syncthreads();
-  for (int tap = 0; tap < 9; ++tap) {
-    for (int i = 0; i < 4; ++i) {
-      const int o = lane / 4 + i / 2 * 8, c = 8 * (i % 2) + 2 * (lane % 4);
-      const Run<float, 2> pair = {{sums[tap][i % 2][i / 2 * 2], sums[tap][i % 2][i / 2 * 2 + 1]}};
-      pair.put(room + warp * room_of_warp + o * line + tap * 16 + c);
-    }
-  }
-  biases[threadIdx.x] = bias;
-  __syncthreads();
-  const int size = args.outputs * 9 * args.inputs;
-  float *row = args.partial + static_cast<long long>(blockIdx.x) * (size + args.outputs);
-  for (int i = threadIdx.x; i < 9 * 16 * 16; i += blockDim.x) {
-    const int o = i / (9 * 16), rest = i % (9 * 16);
-    float sum = 0;
-    for (int other = 0; other < warps; ++other) sum += room[other * room_of_warp + o * line + rest];
-    row[((output + o) * 9 + rest / 16) * args.inputs + input + rest % 16] = sum;
-  }
-  if (input == 0 && threadIdx.x < 16) {
-    float sum = 0;
-    for (int i = threadIdx.x; i < blockDim.x; i += 16) sum += biases[i];
-    row[size + output + threadIdx.x] = sum;
-  }
-}
-
-// A block has 32 columns, and each of its warps some of the rows.
-__device__ inline void add_rows_of(const AddRows &args) {
-  float *room = reinterpret_cast<float *>(shared_memory());
-  const int lane = threadIdx.x % 32, warps = blockDim.x / 32, column = blockIdx.x * 32 + lane;
-  float sum = 0;
-  if (column < args.size) {
-    for (int row = threadIdx.x / 32; row < args.parts; row += warps) {
-      sum += args.rows[static_cast<long long>(row) * args.size + column];
-    }
-  }
-  room[threadIdx.x] = sum;
-  __syncthreads();
-  if (threadIdx.x >= 32 || column >= args.size) return;
-  for (int warp = 1; warp < warps; ++warp) sum += room[warp * 32 + lane];
-  args.out[column] = sum;
 }
 
 // MARK: normalisation
 
-// 16 channels a block, 16 pixels at a time.
+// Each thread adds up one channel of every so many pixels; the blocks of a row share the pixels.
 template <class T>
 __device__ void channel_sums(const ChannelSums &args) {
   double *room = reinterpret_cast<double *>(shared_memory());
-  const int channel = blockIdx.y * 16 + threadIdx.x % 16, parts = args.sums.parts;
+  const int parts = args.gathering.parts, part = blockIdx.x, slice = blockIdx.y, own = threadIdx.x % 16;
   const long long pixels = args.pixels;
-  const int begin = static_cast<int>(pixels * blockIdx.x / parts),
-            end = static_cast<int>(pixels * (blockIdx.x + 1) / parts);
-  const T *x = static_cast<const T *>(args.x);
+  const int begin = static_cast<int>(pixels * part / parts), end = static_cast<int>(pixels * (part + 1) / parts);
+  const T *x = static_cast<const T *>(args.x) + 16 * slice + own;
   double sum = 0, squares = 0;
   for (int pixel = begin + threadIdx.x / 16; pixel < end; pixel += blockDim.x / 16) {
-    const double value = wide(x[pixel * args.channels + channel]);
+    const double value = wide(x[pixel * args.channels]);
     sum += value;
     squares += value * value;
   }
   room[2 * threadIdx.x] = sum;
   room[2 * threadIdx.x + 1] = squares;
   __syncthreads();
-  if (threadIdx.x >= 16) return;
-  for (int i = threadIdx.x + 16; i < blockDim.x; i += 16) {
-    sum += room[2 * i];
-    squares += room[2 * i + 1];
+  double *rows = args.block_sums + static_cast<long long>(slice) * parts * 32;
+  if (threadIdx.x < 32) {
+    double total = 0;
+    for (int i = threadIdx.x; i < 2 * blockDim.x; i += 32) total += room[i];
+    rows[part * 32 + threadIdx.x] = total;
   }
-  args.sums.rows[2 * blockIdx.x * args.channels + channel] = sum;
-  args.sums.rows[(2 * blockIdx.x + 1) * args.channels + channel] = squares;
-}
-
-// Both sums of a channel; a block has four of them, and its first four threads are given theirs. Eight neighbouring threads
-// read a row's eight sums.
-__device__ inline void total(const Sums &sums, int channels, double (&found)[2]) {
-  double *room = reinterpret_cast<double *>(shared_memory());
-  const int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
-  const int kind = lane / 4 % 2, channel = blockIdx.x * total_channels + lane % 4;
-  double sum = 0;
-  for (int row = threadIdx.x / 8; row < sums.parts; row += blockDim.x / 8) {
-    sum += sums.rows[(2 * row + kind) * channels + channel];
-  }
-  for (int apart = 8; apart < 32; apart *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
-  if (lane < 8) room[8 * warp + lane] = sum;
-  __syncthreads();
-  // Each warp adds up one of the warps' eight sums.
-  double *totals = room + 8 * warps;
-  if (warp < 8) {
-    sum = lane < warps ? room[8 * lane + warp] : 0;
-    for (int apart = 1; apart < 32; apart *= 2) sum += __shfl_xor_sync(0xffffffffu, sum, apart);
-    if (lane == 0) totals[warp] = sum;
-  }
-  __syncthreads();
-  found[0] = totals[threadIdx.x % 4];
-  found[1] = totals[4 + threadIdx.x % 4];
-}
-
-__device__ inline void statistics_of(const Statistics &args) {
-  double sums[2];
-  total(args.sums, args.channels, sums);
-  if (threadIdx.x >= total_channels) return;
-  const int c = blockIdx.x * total_channels + threadIdx.x;
-  double mean = args.running_mean[c], variance = args.running_variance[c];
-  if (args.sums.parts > 0) {
-    mean = sums[0] / args.pixels;
-    variance = sums[1] / args.pixels - mean * mean;
-    if (variance < 0) variance = 0;
-    if (args.momentum != 0) {
-      const double unbiased = variance * args.pixels / (args.pixels - 1);
-      args.running_mean[c] += static_cast<float>(args.momentum * (mean - args.running_mean[c]));
-      args.running_variance[c] += static_cast<float>(args.momentum * (unbiased - args.running_variance[c]));
-    }
-  }
-  const double inverse = 1 / sqrt(variance + args.epsilon), slope = args.gamma[c] * inverse;
-  args.out[c] = static_cast<float>(mean);
-  args.out[args.channels + c] = static_cast<float>(inverse);
-  args.out[2 * args.channels + c] = static_cast<float>(slope);
-  args.out[3 * args.channels + c] = static_cast<float>(args.beta[c] - mean * slope);
-}
-
-__device__ inline void norm_gradient_of(const NormGradient &args) {
-  double sums[2];
-  total(args.sums, args.channels, sums);
-  if (threadIdx.x >= total_channels) return;
-  const int c = blockIdx.x * total_channels + threadIdx.x;
-  const double mean = args.statistics[c], inverse = args.statistics[args.channels + c];
-  // γ/σ·(g − Σg/N − x̂·Σg·x̂/N) with x̂ = (x − mean)/σ
-  const double a = args.gamma[c] * inverse, b = -a * inverse * inverse * sums[1] / args.pixels;
-  args.coefficients[c] = static_cast<float>(a);
-  args.coefficients[args.channels + c] = static_cast<float>(b);
-  args.coefficients[2 * args.channels + c] = static_cast<float>(-a * sums[0] / args.pixels - b * mean);
-  args.beta_gradient[c] = static_cast<float>(sums[0]);
-  args.gamma_gradient[c] = static_cast<float>(sums[1] * inverse);
+  const Member member(numbered(args.gathering, slice), part);
+  member.gather(member.counted(), rows, 32, [&](int group, int i, const Run<double, 2> &found) {
+    found.put(args.sums + 2 * (group * args.channels + 16 * slice) + i);
+  });
 }
 
 template <class T>
@@ -739,38 +909,26 @@ __device__ void resolve(const Resolve &args) {
   const int chunks = args.channels / chunk<T>;
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= args.pixels * chunks) return;
-  const int place = i * chunk<T>, channel = i % chunks * chunk<T>;
-  const Pending<T> pending(args.gradient);
-  const auto loaded = pending.load(place);
-  const auto skip = args.skip ? Chunk<T>::at(static_cast<const T *>(args.skip) + place) : Chunk<T>{};
-  const auto a = Values<T>::at(pending.a + channel), b = Values<T>::at(pending.b + channel),
-             d = Values<T>::at(pending.d + channel);
-  Chunk<T> out;
-  for (int j = 0; j < chunk<T>; ++j) {
-    out.values[j] = narrow<T>(wide(skip.values[j]) + a.values[j] * wide(loaded.gradient.values[j]) +
-                              b.values[j] * wide(loaded.normed.values[j]) + d.values[j]);
-  }
-  out.put(static_cast<T *>(args.out) + place);
+  const int place = i * chunk<T>;
+  const Pending<T> pending(args.gradient, args.out, args.channels, args.gradient.coefficients);
+  pending.finished(pending.load(place), pending.numbers(i % chunks * chunk<T>), place, true);
 }
 
 // MARK: what is launched
 
 // The most threads of a block, and how many blocks should share a multiprocessor.
 extern "C" {
-__global__ void __launch_bounds__(256, 3) forward_float(Forward args) { forward<float>(args);
+__global__ void __launch_bounds__(256) prepare_filters_float(PrepareFilters args) { prepare_filters<float>(args);
 }
-__global__ void __launch_bounds__(256, 3) forward_bfloat(Forward args) { forward<bfloat>(args); }
-__global__ void __launch_bounds__(256, 3) backward_float(Backward args) { backward<float>(args); }
-__global__ void __launch_bounds__(256, 3) backward_bfloat(Backward args) { backward<bfloat>(args); }
-__global__ void __launch_bounds__(256, 2) filter_gradient_float(FilterGradient args) { filter_gradient<float>(args); }
-__global__ void __launch_bounds__(256, 2) filter_gradient_bfloat(FilterGradient args) { filter_gradient<bfloat>(args); }
+__global__ void __launch_bounds__(256) prepare_filters_bfloat(PrepareFilters args) { prepare_filters<bfloat>(args); }
+__global__ void __launch_bounds__(256, 2) forward_float(Forward args) { forward<float>(args); }
+__global__ void __launch_bounds__(256, 4) forward_bfloat(Forward args) { forward<bfloat>(args); }
+__global__ void __launch_bounds__(256, 2) backward_float(Backward args) { backward<float>(args); }
+__global__ void __launch_bounds__(256, 2) backward_bfloat(Backward args) { backward<bfloat>(args); }
 __global__ void __launch_bounds__(256) channel_sums_float(ChannelSums args) { channel_sums<float>(args); }
 __global__ void __launch_bounds__(256) channel_sums_bfloat(ChannelSums args) { channel_sums<bfloat>(args); }
 __global__ void __launch_bounds__(256) resolve_float(Resolve args) { resolve<float>(args); }
 __global__ void __launch_bounds__(256) resolve_bfloat(Resolve args) { resolve<bfloat>(args); }
-__global__ void __launch_bounds__(1024) add_rows(AddRows args) { add_rows_of(args); }
-__global__ void __launch_bounds__(1024) statistics(Statistics args) { statistics_of(args); }
-__global__ void __launch_bounds__(1024) norm_gradient(NormGradient args) { norm_gradient_of(args); }
 }
 
 )

@@ -1,10 +1,14 @@
 // Launching a GPU's kernels: by CUDA's driver, or, where tests emulate a GPU, by their emulator.
 #include "launching.h"
 
+#include <ATen/ops/zeros.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
 #include <map>
 #include <memory>
 #include <mutex>
 #include <string>
+#include <utility>
 
 #include "../devices.h"
 #include "../kernels/select.h"
@@ -38,6 +42,9 @@ Emulator &emulator() {
   static Emulator emulator;
   return emulator;
 }
+
+/// By device and stream: launches of one stream count one after the other.
+thread_local std::map<std::pair<int64_t, c10::StreamId>, at::Tensor> stream_counters;
 
 // MARK: a GPU
 
@@ -76,6 +83,7 @@ class Loaded {
   explicit Loaded(c10::Device device) {
     const auto &properties = *at::cuda::getDeviceProperties(device.index());
     most_shared = static_cast<int64_t>(properties.sharedMemPerBlockOptin);
+    overlaps = properties.major >= 9;
     TORCH_CHECK(properties.major >= 8, "its tensor cores are older than Ampere's (compute capability ",
                 properties.major, ".", properties.minor, ")");
     const OnDevice on(device);
@@ -84,17 +92,19 @@ class Loaded {
     CUmodule module = nullptr;
     check(driver<decltype(cuModuleLoadData)>("cuModuleLoadData")(&module, code.data()), "loading the kernels");
     for (const char *element : {"_float", "_bfloat"}) {
-      for (const char *kernel : {"forward", "backward", "filter_gradient"}) {
+      for (const char *kernel : {"forward", "backward"}) {
         const auto function = add(module, std::string(kernel) + element);
         set(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, static_cast<int>(most_shared));
         set(function, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, CU_SHAREDMEM_CARVEOUT_MAX_SHARED);
       }
-      for (const char *kernel : {"channel_sums", "resolve"}) add(module, std::string(kernel) + element);
+      for (const char *kernel : {"prepare_filters", "channel_sums", "resolve"})
+        add(module, std::string(kernel) + element);
     }
-    for (const char *kernel : {"add_rows", "statistics", "norm_gradient"}) add(module, kernel);
   }
 
   int64_t most_shared = 0;
+  /// Whether a launch can begin before the one before it has ended (from Hopper on).
+  bool overlaps = false;
 
   CUfunction function(const std::string &name) const { return functions.at(name); }
 
@@ -172,23 +182,52 @@ int64_t most_shared(const at::Tensor &tensor) {
 #endif
 }
 
-void launch_named(const at::Tensor &on, ctorch_launch launch, bool typed) {
-  std::string name = launch.kernel;
-  if (typed) name += on.scalar_type() == at::kFloat ? "_float" : "_bfloat";
-  launch.kernel = name.c_str();
+unsigned *counters(const at::Tensor &on, int64_t count) {
+  constexpr int64_t most = 1 << 14;
+  TORCH_CHECK(count <= most, "a launch with ", count, " counters");
+  auto *graph = capture();
+  const auto stream = on.is_cpu() ? 0 : c10::impl::VirtualGuardImpl(on.device().type()).getStream(on.device()).id();
+  auto &zeros = graph ? graph->counters : stream_counters[{on.get_device(), stream}];
+  if (!zeros.defined()) zeros = at::zeros({most}, on.options().dtype(at::kInt).memory_format(std::nullopt));
+  return static_cast<unsigned *>(zeros.mutable_data_ptr());
+}
+
+void launch_named(const at::Tensor &on, const Launch &how, const void *arguments) {
+  std::string name = how.kernel;
+  if (how.typed) name += on.scalar_type() == at::kFloat ? "_float" : "_bfloat";
   if (on.is_cpu()) {
+    const ctorch_launch launch = {
+        .kernel = name.c_str(),
+        .blocks = {static_cast<uint32_t>(how.blocks[0]), static_cast<uint32_t>(how.blocks[1])},
+        .threads = static_cast<uint32_t>(how.threads),
+        .shared = static_cast<size_t>(how.shared),
+        .arguments = arguments};
     const char *problem = emulator().launch(&launch);
     TORCH_CHECK(problem == nullptr, "the emulated GPU ran ", name, ": ", problem);
     return;
   }
 #ifdef CTORCH_CUDA
   const OnDevice there(on.device());
-  void *arguments[] = {const_cast<void *>(launch.arguments)};
-  check(driver<decltype(cuLaunchKernel)>("cuLaunchKernel")(
-            attempt(on.device()).kernels->function(name), launch.blocks[0], launch.blocks[1], 1, launch.threads, 1, 1,
-            static_cast<unsigned>(launch.shared), at::cuda::getCurrentCUDAStream(on.device().index()), arguments,
-            nullptr),
+  const auto &kernels = *attempt(on.device()).kernels;
+  // A launch must not begin while filters are prepared.
+  static thread_local bool lets_next_begin = false;
+  CUlaunchAttribute overlap = {};
+  overlap.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
+  overlap.value.programmaticStreamSerializationAllowed = 1;
+  CUlaunchConfig config = {};
+  config.gridDimX = static_cast<unsigned>(how.blocks[0]);
+  config.gridDimY = static_cast<unsigned>(how.blocks[1]);
+  config.gridDimZ = 1;
+  config.blockDimX = static_cast<unsigned>(how.threads);
+  config.blockDimY = config.blockDimZ = 1;
+  config.sharedMemBytes = static_cast<unsigned>(how.shared);
+  config.hStream = at::cuda::getCurrentCUDAStream(on.device().index());
+  config.attrs = &overlap;
+  config.numAttrs = kernels.overlaps && how.overlaps && lets_next_begin ? 1 : 0;
+  void *all[] = {const_cast<void *>(arguments)};
+  check(driver<decltype(cuLaunchKernelEx)>("cuLaunchKernelEx")(&config, kernels.function(name), all, nullptr),
         name.c_str());
+  lets_next_begin = how.overlaps;
 #endif
 }
 
@@ -198,6 +237,8 @@ using namespace ctorch;
 
 void ctorch_emulate_device(ctorch_launcher launcher, size_t most_shared) {
   device::emulator() = {launcher, most_shared};
+  // A launch that failed may have left some that are not 0.
+  device::stream_counters.clear();
   kernels::offer_emulation();
 }
 

@@ -22,13 +22,18 @@ bool launches(const at::Tensor &tensor);
 /// The shared memory that a block can have there, in bytes.
 int64_t most_shared(const at::Tensor &tensor);
 
-/// Launches a kernel where `on` lies: of that name, or with its element type's name behind it.
-void launch_named(const at::Tensor &on, ctorch_launch launch, bool typed);
+/// Zeros in which a launch's blocks count themselves there; they are zeros again after it. Launches that may run at the
+/// same time have others.
+unsigned *counters(const at::Tensor &on, int64_t count);
 
-/// How a kernel is launched. Where `typed`, the name of the element type is behind the kernel's.
+/// How a kernel is launched.
 struct Launch {
   const char *kernel;
+  /// Whether the name of the element type is behind the kernel's.
   bool typed;
+  /// Whether its blocks may begin before the launch before has ended: it waits for that by itself before it reads
+  /// anything but prepared filters, and lets the next one do the same.
+  bool overlaps = false;
   /// In x and y.
   int64_t blocks[2];
   int64_t threads;
@@ -36,16 +41,13 @@ struct Launch {
   int64_t shared;
 };
 
+/// Launches a kernel where `on` lies.
+void launch_named(const at::Tensor &on, const Launch &how, const void *arguments);
+
 /// - arguments: the kernel's, of arguments.h
 template <class Arguments>
 void launch(const at::Tensor &on, const Launch &how, const Arguments &arguments) {
-  launch_named(on,
-               {.kernel = how.kernel,
-                .blocks = {static_cast<uint32_t>(how.blocks[0]), static_cast<uint32_t>(how.blocks[1])},
-                .threads = static_cast<uint32_t>(how.threads),
-                .shared = static_cast<size_t>(how.shared),
-                .arguments = &arguments},
-               how.typed);
+  launch_named(on, how, &arguments);
 }
 
 }  // namespace ctorch::device

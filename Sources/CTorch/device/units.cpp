@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "../support.h"
+#include "filters.h"
 #include "launching.h"
 
 namespace ctorch::device {
@@ -28,72 +29,108 @@ Images images_of(const at::Tensor &tensor) {
 
 int64_t pixels_of(const Images &images) { return int64_t{images.count} * images.height * images.width; }
 
-/// How images are cut into tiles of whole rows, of at most so many pixels where a row is not more.
+/// How images are cut into tiles, of at most so many pixels where a row is not more.
 struct Tiling {
-  int64_t rows, count;
+  int64_t images, rows, count;
   /// Number of pixels of a tile, without and with those around it.
   int64_t pixels, around;
 
-  Tiling(const Images &images, int64_t most_pixels)
-      : rows(std::clamp<int64_t>(most_pixels / images.width, 1, images.height)),
-        count(images.count * divided(images.height, rows)),
-        pixels(rows * images.width),
-        around((rows + 2) * (images.width + 2)) {}
+  Tiling(const Images &of, int64_t most_pixels) : images(1), rows(of.height) {
+    const int64_t image = int64_t{of.height} * of.width;
+    if (image > most_pixels) {
+      rows = std::clamp<int64_t>(most_pixels / of.width, 1, of.height);
+    } else {
+      images = std::min<int64_t>(most_pixels / image, of.count);
+    }
+    count = divided(of.count, images) * divided(of.height, rows);
+    pixels = images * rows * of.width;
+    around = images * (rows + 2) * (of.width + 2);
+  }
+
+  Tiles tiles() const { return {static_cast<int>(images), static_cast<int>(rows), static_cast<int>(count)}; }
 };
 
-/// Bytes that a line takes in shared memory, with what is between it and the next one.
-int64_t line_bytes(int64_t length, int64_t element) { return length * element + padding_bytes; }
-int64_t line_bytes_across(int64_t length, int64_t element) { return (length + padding_across) * element; }
+/// Number of bfloats that hold a value in shared memory.
+int64_t planes_of(int64_t element) { return element == sizeof(float) ? 3 : 1; }
+
+/// Bytes that a line of values takes in shared memory, with what is between it and the next one.
+int64_t line_bytes(int64_t length, int64_t element) {
+  return (planes_of(element) * length + line_padding) * static_cast<int64_t>(sizeof(at::BFloat16));
+}
 
 /// How a convolution is divided among blocks and their warps, each of which makes 32 pixels of 16 channels at a time.
 struct ConvolutionBlocks {
   Tiling tiling;
-  /// Number of channels that the convolution makes; 0 where not even the fewest fit into shared memory.
+  /// Number of channels that a block makes; 0 where not even the fewest fit into shared memory.
   int64_t channels = 0;
   int64_t shared = 0, threads = 0;
 
-  /// - across: whether the filter is read across its lines, as on the way back
-  ConvolutionBlocks(const Images &images, int64_t from, int64_t to, bool across, int64_t element, int64_t most_shared)
+  ConvolutionBlocks(const Images &images, int64_t from, int64_t to, int64_t element, int64_t most_shared)
       : tiling(images, 1) {
     int64_t most_resident = 0;
     for (int64_t step : {64, 48, 32, 16}) {
-      const int64_t columns = step / channel_step, most_groups = most_warps / columns;
-      const Tiling tiles(images, warp * most_groups);
-      const int64_t bytes = tiles.around * line_bytes(from, element) +
-                            9 * (across ? from * line_bytes_across(step, element) : step * line_bytes(from, element));
-      if (to % step != 0 || bytes > most_shared) continue;
-      const int64_t warps = columns * std::min(divided(tiles.pixels, warp), most_groups);
-      // Warps that are resident on a multiprocessor, some of which wait while others compute. Shared memory limits the
-      // blocks (CUDA takes 1 KB in each), and registers limit the warps.
-      const int64_t resident = std::min<int64_t>((most_shared + 1024) / (bytes + 1024) * warps, 24);
-      if (resident <= most_resident) continue;
-      most_resident = resident;
-      tiling = tiles;
-      channels = step;
-      shared = bytes;
-      threads = warp * warps;
+      if (to % step != 0) continue;
+      const int64_t columns = step / channel_step;
+      for (int64_t groups = most_warps / columns; groups > 0; groups /= 2) {
+        const Tiling tiles(images, warp * groups);
+        const int64_t values = 3 * from * static_cast<int64_t>(sizeof(float));
+        const int64_t bytes = (tiles.around + 9 * step) * line_bytes(from, element) + values;
+        // A warp makes its pixels at once.
+        if (bytes > most_shared || tiles.pixels > warp * groups) continue;
+        const int64_t warps = columns * std::min(divided(tiles.pixels, warp), groups);
+        // Warps that are resident on a multiprocessor, some of which wait while others compute. Shared memory limits
+        // the blocks (CUDA takes 1 KB in each), and registers limit the warps.
+        const int64_t resident = std::min<int64_t>((most_shared + 1024) / (bytes + 1024) * warps, 24);
+        if (resident <= most_resident) continue;
+        most_resident = resident;
+        tiling = tiles;
+        channels = step;
+        shared = bytes;
+        threads = warp * warps;
+      }
     }
   }
 };
 
-/// How the gradient of a filter is: pairs of 16 outputs and 16 inputs, and for each of them blocks that take tiles in
+/// How the gradient of a filter is: patches of 16 outputs and 16 inputs, and for each of them blocks that take tiles in
 /// turn.
 struct FilterBlocks {
   Tiling tiling;
-  int64_t pairs, parts, threads, shared;
+  int64_t patches, parts, threads, shared;
 
   FilterBlocks(const Images &images, int64_t inputs, int64_t outputs, int64_t element)
-      : tiling(images, 256), pairs(inputs / channel_step * (outputs / channel_step)) {
-    const int64_t steps = divided(tiling.pixels, channel_step);
-    const int64_t warps = std::min(steps, most_warps);
-    threads = warp * warps;
-    // A constant: the order of sums should not change with the card.
-    constexpr int64_t all_warps = 2048;
-    parts = std::clamp<int64_t>(all_warps / (warps * pairs), 1, tiling.count);
-    // Afterwards the warps' sums lie there, and the threads' of the bias.
-    shared = std::max<int64_t>((tiling.around + steps * channel_step) * line_bytes_across(channel_step, element),
-                               (warps * channel_step * gradient_line + threads) * sizeof(float));
+      : tiling(images, 256), patches(inputs / channel_step * (outputs / channel_step)) {
+    // Two warps take 16 pixels at a time.
+    threads = 2 * warp * std::min(divided(tiling.pixels, channel_step), most_warps / 2);
+    // Constants: the order of sums should not change with the card.
+    constexpr int64_t all_blocks = 128, fewest_parts = 8;
+    parts = std::min<int64_t>(std::max(all_blocks / patches, fewest_parts), tiling.count);
+    shared = std::max<int64_t>(in_tile(inputs, outputs, element), afterwards(threads));
   }
+
+  int64_t in_tile(int64_t inputs, int64_t outputs, int64_t element) const {
+    const int64_t steps = divided(tiling.pixels, channel_step);
+    return (tiling.around + steps * channel_step) * line_bytes(channel_step, element) +
+           (2 * inputs + 3 * outputs) * static_cast<int64_t>(sizeof(float));
+  }
+  /// Afterwards the sums of the warps lie there.
+  static int64_t afterwards(int64_t threads) {
+    return threads / (2 * warp) * gradient_patch * static_cast<int64_t>(sizeof(float));
+  }
+};
+
+/// How rows of so many blocks are added up: a thread adds sixteen at a time.
+struct Gathered {
+  int64_t parts, fan, groups;
+
+  explicit Gathered(int64_t parts)
+      : parts(parts),
+        fan(std::max<int64_t>(std::min<int64_t>(parts, 16), divided(parts, 16))),
+        groups(divided(parts, fan)) {}
+
+  /// Number of counters for each of the sums that a launch gathers.
+  int64_t counters() const { return groups + 1; }
+  Gathering from(unsigned *counters) const { return {static_cast<int>(parts), static_cast<int>(fan), counters}; }
 };
 
 /// Where a tensor's elements are, for a kernel that works where `x` lies and reads 16 bytes at a time: it does not
@@ -114,85 +151,47 @@ bool is_readable(const at::Tensor &values, const at::Tensor &x) {
 
 const float *floats(const at::Tensor &tensor) { return elements<float>(tensor); }
 
-/// Row `row` of values a channel.
-const float *row(const at::Tensor &tensor, int64_t row) { return floats(tensor) + row * tensor.size(1); }
-
 at::Tensor made(at::IntArrayRef shape, const at::Tensor &like, at::ScalarType type) {
   return at::empty(shape, like.options().dtype(type).memory_format(at::MemoryFormat::Contiguous));
 }
 
-Sums sums_in(const at::Tensor &tensor) { return {static_cast<int>(tensor.size(0)), tensor.mutable_data_ptr<double>()}; }
-
-/// Room for a row of sums of each of `parts` blocks.
-at::Tensor room_for_sums(int64_t parts, int64_t channels, const at::Tensor &like) {
-  return made({parts, 2, channels}, like, at::kDouble);
+/// Room for the rows of a launch's blocks, which nobody reads after it.
+template <class Element>
+Element *room(at::Tensor &held, int64_t count, const at::Tensor &like) {
+  held = made({std::max<int64_t>(count, 1)}, like, c10::CppTypeToScalarType<Element>::value);
+  return held.mutable_data_ptr<Element>();
 }
 
+Sums sums_in(const at::Tensor &tensor) { return {static_cast<int>(tensor.size(0)), tensor.mutable_data_ptr<double>()}; }
+
 at::Tensor sums_of(const at::Tensor &x) {
-  const int64_t pixels = pixels_of(images_of(x)), channels = x.size(1), threads = 256;
-  const int64_t parts = std::clamp<int64_t>(pixels / 512, 1, 256);
-  auto sums = room_for_sums(parts, channels, x);
+  const int64_t pixels = pixels_of(images_of(x)), channels = x.size(1), threads = 256, slices = channels / channel_step;
+  const Gathered gathered(std::clamp<int64_t>(pixels / 512, 1, 256));
+  auto sums = made({gathered.groups, channels, 2}, x, at::kDouble);
+  at::Tensor blocks;
   launch(x,
          {.kernel = "channel_sums",
           .typed = true,
-          .blocks = {parts, channels / channel_step},
+          .blocks = {gathered.parts, slices},
           .threads = threads,
           .shared = threads * 2 * static_cast<int64_t>(sizeof(double))},
          ChannelSums{.pixels = static_cast<int>(pixels),
                      .channels = static_cast<int>(channels),
                      .x = x.const_data_ptr(),
-                     .sums = sums_in(sums)});
+                     .block_sums = room<double>(blocks, gathered.parts * channels * 2, x),
+                     .sums = sums.mutable_data_ptr<double>(),
+                     .gathering = gathered.from(counters(x, slices * gathered.counters()))});
   return sums;
 }
-
-/// A block that adds up rows of sums: many threads, so that each has few of the rows.
-constexpr int64_t total_threads = 1024;
-constexpr int64_t total_shared = 8 * (total_threads / warp + 1) * sizeof(double);
 
 PendingGradient pending(const Gradient &gradient, const at::Tensor &x) {
   PendingGradient found{};
   found.gradient = checked(gradient.gradient, x);
   if (!gradient.coefficients.defined()) return found;
   found.normed = checked(gradient.normed, x);
-  found.a = row(gradient.coefficients, 0);
-  found.b = row(gradient.coefficients, 1);
-  found.d = row(gradient.coefficients, 2);
+  if (gradient.skip.defined()) found.skip = checked(gradient.skip, x);
+  found.coefficients = static_cast<const float *>(checked(gradient.coefficients, x));
   return found;
-}
-
-/// The gradients of filter and bias.
-void filter_gradients(UnitGradients &found, const Unit &unit, const Backward &back) {
-  const int64_t inputs = back.inputs, outputs = back.outputs, size = outputs * 9 * inputs + outputs;
-  const FilterBlocks blocks(back.images, inputs, outputs, unit.x.element_size());
-  const auto partial = made({blocks.parts, size}, unit.x, at::kFloat), all = made({size}, unit.x, at::kFloat);
-  launch(unit.x,
-         {.kernel = "filter_gradient",
-          .typed = true,
-          .blocks = {blocks.parts, blocks.pairs},
-          .threads = blocks.threads,
-          .shared = blocks.shared},
-         FilterGradient{.images = back.images,
-                        .rows = static_cast<int>(blocks.tiling.rows),
-                        .inputs = back.inputs,
-                        .outputs = back.outputs,
-                        .parts = static_cast<int>(blocks.parts),
-                        .gradient = back.gradient,
-                        .x = back.x,
-                        .scale = back.scale,
-                        .shift = back.shift,
-                        .partial = partial.mutable_data_ptr<float>()});
-  launch(unit.x,
-         {.kernel = "add_rows",
-          .typed = false,
-          .blocks = {divided(size, warp), 1},
-          .threads = total_threads,
-          .shared = total_threads * static_cast<int64_t>(sizeof(float))},
-         AddRows{.parts = static_cast<int>(blocks.parts),
-                 .size = static_cast<int>(size),
-                 .rows = floats(partial),
-                 .out = all.mutable_data_ptr<float>()});
-  found.weight = all.narrow(0, 0, size - outputs).view({outputs, 3, 3, inputs}).permute({0, 3, 1, 2});
-  found.bias = all.narrow(0, size - outputs, outputs);
 }
 
 }  // namespace
@@ -200,16 +199,14 @@ void filter_gradients(UnitGradients &found, const Unit &unit, const Backward &ba
 bool fits(const at::Tensor &x, const at::Tensor &weight) {
   const int64_t inputs = x.size(1), outputs = weight.size(0), element = x.element_size(), most = most_shared(x);
   const auto images = images_of(x);
-  return ConvolutionBlocks(images, inputs, outputs, false, element, most).channels > 0 &&
-         ConvolutionBlocks(images, outputs, inputs, true, element, most).channels > 0 &&
+  return ConvolutionBlocks(images, inputs, outputs, element, most).channels > 0 &&
+         ConvolutionBlocks(images, outputs, inputs, element, most).channels > 0 &&
          FilterBlocks(images, inputs, outputs, element).shared <= most;
 }
 
 bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride) {
   const bool is_kind = x.dim() == 4 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) &&
-                       stride == 1 && weight.size(2) == 3 && weight.scalar_type() == at::kFloat &&
-                       weight.device() == x.device() && x.size(1) % channel_step == 0 &&
-                       weight.size(0) % channel_step == 0 && std::max(x.size(1), weight.size(0)) <= most_channels &&
+                       stride == 1 && is_filter(weight) && weight.device() == x.device() &&
                        // One pixel for each channel has no variance.
                        x.numel() > x.size(1) && !norm.group;
   if (!is_kind || !launches(x)) return false;
@@ -220,67 +217,74 @@ bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weigh
   return x.numel() / x.size(1) * std::max(x.size(1), weight.size(0)) <= INT32_MAX && fits(x, weight);
 }
 
+bool is_filter(const at::Tensor &weight) {
+  return weight.dim() == 4 && weight.size(2) == 3 && weight.size(3) == 3 && weight.scalar_type() == at::kFloat &&
+         weight.size(0) % channel_step == 0 && weight.size(1) % channel_step == 0 &&
+         std::max(weight.size(0), weight.size(1)) <= most_channels;
+}
+
 UnitOutput forward(const Unit &unit, const ForwardOptions &options) {
   const auto &x = unit.x;
   const auto &input_sums = options.input_sums, &skip = options.skip;
-  const int64_t inputs = x.size(1), outputs = unit.weight.size(0);
+  const int64_t inputs = x.size(1), outputs = get(unit.weight).size(0);
   const auto images = images_of(x);
-  const auto both = made({4, inputs}, x, at::kFloat);
+  const double pixels = static_cast<double>(pixels_of(images));
   const bool by_batch = options.mode.statistics != CTORCH_RUNNING;
-  TORCH_CHECK(!input_sums.defined() || (input_sums.dim() == 3 && input_sums.size(1) == 2 &&
-                                        input_sums.size(2) == inputs && input_sums.device() == x.device()),
+  TORCH_CHECK(!input_sums.defined() || (input_sums.dim() == 3 && input_sums.size(1) == inputs &&
+                                        input_sums.size(2) == 2 && input_sums.device() == x.device()),
               "sums of kernels that do not run any more");
+  const auto filter = prepared_filter(unit.weight, x.scalar_type());
   const auto sums = !by_batch ? at::Tensor() : input_sums.defined() ? input_sums : sums_of(x);
-  launch(x,
-         {.kernel = "statistics",
-          .typed = false,
-          .blocks = {inputs / total_channels, 1},
-          .threads = total_threads,
-          .shared = total_shared},
-         Statistics{.channels = static_cast<int>(inputs),
-                    .sums = by_batch ? sums_in(sums) : Sums{},
-                    .pixels = static_cast<double>(pixels_of(images)),
-                    .epsilon = unit.norm.epsilon,
-                    .momentum = options.mode.statistics == CTORCH_BATCH_UPDATING ? options.mode.momentum : 0,
-                    .gamma = floats(get(unit.norm.weight)),
-                    .beta = floats(get(unit.norm.bias)),
-                    .running_mean = get(unit.norm.running_mean).mutable_data_ptr<float>(),
-                    .running_variance = get(unit.norm.running_var).mutable_data_ptr<float>(),
-                    .out = both.mutable_data_ptr<float>()});
+  const auto statistics = made({4, inputs}, x, at::kFloat), offset = options.bias.contiguous();
+  TORCH_CHECK(offset.numel() == outputs && is_readable(offset, x), "a bias of ", offset.numel(), " values for ",
+              outputs, " outputs");
 
   UnitOutput found;
-  const auto room = [&] {
+  const auto result = [&] {
     return at::empty({x.size(0), outputs, x.size(2), x.size(3)},
                      x.options().memory_format(at::MemoryFormat::ChannelsLast));
   };
-  if (skip.defined()) found.sum = room();
-  if (!skip.defined() || options.keeps_added) found.added = room();
-  if (by_batch) found.batch = both;
-  const auto filter = channels_last(unit.weight), offset = options.bias.contiguous();
-  TORCH_CHECK(offset.numel() == outputs && is_readable(offset, x), "a bias of ", offset.numel(), " values for ",
-              outputs, " outputs");
-  const ConvolutionBlocks blocks(images, inputs, outputs, false, x.element_size(), most_shared(x));
-  if (options.wants_sums) found.sums = room_for_sums(blocks.tiling.count, outputs, x);
+  if (skip.defined()) found.sum = result();
+  if (!skip.defined() || options.keeps_added) found.added = result();
+  if (by_batch) found.batch = statistics;
+  const ConvolutionBlocks blocks(images, inputs, outputs, x.element_size(), most_shared(x));
+  const Gathered gathered(blocks.tiling.count);
+  const int64_t slices = outputs / blocks.channels;
   Forward args{};
   args.images = images;
-  args.rows = static_cast<int>(blocks.tiling.rows);
+  args.tiles = blocks.tiling.tiles();
   args.inputs = static_cast<int>(inputs);
   args.outputs = static_cast<int>(outputs);
   args.block_outputs = static_cast<int>(blocks.channels);
   args.x = checked(x, x);
-  args.scale = row(both, 2);
-  args.shift = row(both, 3);
-  args.filter = static_cast<const float *>(checked(filter, x));
-  args.bias = floats(offset);
+  args.norm = {.sums = by_batch ? sums_in(sums) : Sums{},
+               .share = 1 / pixels,
+               .unbiased = pixels / (pixels - 1),
+               .epsilon = unit.norm.epsilon,
+               .momentum = options.mode.statistics == CTORCH_BATCH_UPDATING ? options.mode.momentum : 0,
+               .gamma = floats(get(unit.norm.weight)),
+               .beta = floats(get(unit.norm.bias)),
+               .running_mean = get(unit.norm.running_mean).mutable_data_ptr<float>(),
+               .running_variance = get(unit.norm.running_var).mutable_data_ptr<float>(),
+               .out = statistics.mutable_data_ptr<float>()};
+  args.filter = filter.forward.const_data_ptr();
+  args.bias = static_cast<const float *>(checked(offset, x));
   args.factor = static_cast<float>(options.factor);
   if (skip.defined()) args.skip = checked(skip, x);
   if (found.added.defined()) args.residual = found.added.mutable_data_ptr();
   if (found.sum.defined()) args.sum = found.sum.mutable_data_ptr();
-  if (options.wants_sums) args.sums = found.sums.mutable_data_ptr<double>();
+  at::Tensor block_sums;
+  if (options.wants_sums) {
+    found.sums = made({gathered.groups, outputs, 2}, x, at::kDouble);
+    args.block_sums = room<double>(block_sums, gathered.parts * outputs * 2, x);
+    args.sums = found.sums.mutable_data_ptr<double>();
+    args.gathering = gathered.from(counters(x, slices * gathered.counters()));
+  }
   launch(x,
          {.kernel = "forward",
           .typed = true,
-          .blocks = {blocks.tiling.count, outputs / blocks.channels},
+          .overlaps = true,
+          .blocks = {blocks.tiling.count * slices, 1},
           .threads = blocks.threads,
           .shared = blocks.shared},
          args);
@@ -291,56 +295,68 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   const auto &x = unit.x;
   TORCH_CHECK(batch.size(0) == 4 && batch.size(1) == x.size(1) && batch.device() == x.device(),
               "statistics of kernels that do not run any more");
-  const int64_t inputs = x.size(1), outputs = unit.weight.size(0);
+  const int64_t inputs = x.size(1), outputs = get(unit.weight).size(0);
   const auto images = images_of(x);
-  const ConvolutionBlocks blocks(images, outputs, inputs, true, x.element_size(), most_shared(x));
+  const auto filter = prepared_filter(unit.weight, x.scalar_type());
+  const ConvolutionBlocks blocks(images, outputs, inputs, x.element_size(), most_shared(x));
+  const FilterBlocks filter_blocks(images, inputs, outputs, x.element_size());
+  const Gathered gathered(blocks.tiling.count), filter_gathered(filter_blocks.parts);
+  const int64_t slices = inputs / blocks.channels, patches = wants_parameters ? filter_blocks.patches : 0;
+  unsigned *count = counters(x, slices * gathered.counters() + patches * filter_gathered.counters());
   UnitGradients found;
   found.out = at::empty_like(x);
-  const auto filter = channels_last(unit.weight), sums = room_for_sums(blocks.tiling.count, inputs, x);
-  Backward args{};
-  args.images = images;
-  args.rows = static_cast<int>(blocks.tiling.rows);
-  args.inputs = static_cast<int>(inputs);
-  args.outputs = static_cast<int>(outputs);
-  args.block_inputs = static_cast<int>(blocks.channels);
-  args.gradient = pending(gradient, x);
-  args.x = checked(x, x);
-  args.scale = row(batch, 2);
-  args.shift = row(batch, 3);
-  args.mean = row(batch, 0);
-  args.filter = static_cast<const float *>(checked(filter, x));
-  args.out = found.out.mutable_data_ptr();
-  args.sums = sums.mutable_data_ptr<double>();
-  launch(x,
-         {.kernel = "backward",
-          .typed = true,
-          .blocks = {blocks.tiling.count, inputs / blocks.channels},
-          .threads = blocks.threads,
-          .shared = blocks.shared},
-         args);
-  if (wants_parameters) filter_gradients(found, unit, args);
-
   found.coefficients = made({3, inputs}, x, at::kFloat);
   found.norm_weight = made({inputs}, x, at::kFloat);
   found.norm_bias = made({inputs}, x, at::kFloat);
+  if (gradient.skip.defined()) found.whole = at::empty_like(gradient.gradient);
+  at::Tensor rooms[4];
+  Backward args{};
+  args.images = images;
+  args.tiles = blocks.tiling.tiles();
+  args.inputs = static_cast<int>(inputs);
+  args.outputs = static_cast<int>(outputs);
+  args.block_inputs = static_cast<int>(blocks.channels);
+  args.filter_blocks = static_cast<int>(patches * filter_blocks.parts);
+  args.gradient = pending(gradient, x);
+  if (found.whole.defined()) args.whole = found.whole.mutable_data_ptr();
+  args.x = checked(x, x);
+  args.statistics = floats(batch);
+  args.filter = filter.backward.const_data_ptr();
+  args.out = found.out.mutable_data_ptr();
+  args.norm = {.block_sums = room<double>(rooms[0], gathered.parts * inputs * 2, x),
+               .group_sums = room<double>(rooms[1], gathered.groups * inputs * 2, x),
+               .gathering = gathered.from(count),
+               .share = 1 / static_cast<double>(pixels_of(images)),
+               .gamma = floats(get(unit.norm.weight)),
+               .coefficients = found.coefficients.mutable_data_ptr<float>(),
+               .gamma_gradient = found.norm_weight.mutable_data_ptr<float>(),
+               .beta_gradient = found.norm_bias.mutable_data_ptr<float>()};
+  if (wants_parameters) {
+    const int64_t size = outputs * 9 * inputs;
+    const auto all = made({size + outputs}, x, at::kFloat);
+    args.of_filter = {.tiles = filter_blocks.tiling.tiles(),
+                      .block_sums = room<float>(rooms[2], filter_gathered.parts * patches * gradient_patch, x),
+                      .group_sums = room<float>(rooms[3], filter_gathered.groups * patches * gradient_patch, x),
+                      .gathering = filter_gathered.from(count + slices * gathered.counters()),
+                      .out = all.mutable_data_ptr<float>()};
+    found.weight = all.narrow(0, 0, size).view({outputs, 3, 3, inputs}).permute({0, 3, 1, 2});
+    found.bias = all.narrow(0, size, outputs);
+  }
+  const int64_t threads = wants_parameters ? std::max(blocks.threads, filter_blocks.threads) : blocks.threads;
+  const int64_t of_filter =
+      std::max(filter_blocks.in_tile(inputs, outputs, x.element_size()), FilterBlocks::afterwards(threads));
   launch(x,
-         {.kernel = "norm_gradient",
-          .typed = false,
-          .blocks = {inputs / total_channels, 1},
-          .threads = total_threads,
-          .shared = total_shared},
-         NormGradient{.channels = static_cast<int>(inputs),
-                      .sums = sums_in(sums),
-                      .pixels = static_cast<double>(pixels_of(images)),
-                      .gamma = floats(get(unit.norm.weight)),
-                      .statistics = floats(batch),
-                      .coefficients = found.coefficients.mutable_data_ptr<float>(),
-                      .gamma_gradient = found.norm_weight.mutable_data_ptr<float>(),
-                      .beta_gradient = found.norm_bias.mutable_data_ptr<float>()});
+         {.kernel = "backward",
+          .typed = true,
+          .overlaps = true,
+          .blocks = {args.filter_blocks + blocks.tiling.count * slices, 1},
+          .threads = threads,
+          .shared = wants_parameters ? std::max(blocks.shared, of_filter) : blocks.shared},
+         args);
   return found;
 }
 
-void resolve(const Gradient &gradient, const at::Tensor &skip, const at::Tensor &out) {
+void resolve(const Gradient &gradient, const at::Tensor &out) {
   const auto images = images_of(gradient.gradient);
   const int64_t channels = gradient.gradient.size(1), threads = 256;
   const int64_t chunks = gradient.gradient.numel() * gradient.gradient.element_size() / 16;
@@ -348,7 +364,6 @@ void resolve(const Gradient &gradient, const at::Tensor &skip, const at::Tensor 
          {.kernel = "resolve", .typed = true, .blocks = {divided(chunks, threads), 1}, .threads = threads, .shared = 0},
          Resolve{.pixels = static_cast<int>(pixels_of(images)),
                  .channels = static_cast<int>(channels),
-                 .skip = skip.defined() ? checked(skip, out) : nullptr,
                  .gradient = pending(gradient, out),
                  .out = checked(out, out)});
 }

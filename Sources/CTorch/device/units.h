@@ -13,11 +13,15 @@ namespace ctorch::device {
 /// shared memory.
 bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride);
 
+/// Whether such a unit's convolution has this weight.
+bool is_filter(const at::Tensor &weight);
+
 /// Whether a block has enough shared memory for it.
 bool fits(const at::Tensor &x, const at::Tensor &weight);
 
 struct Unit {
-  at::Tensor x, weight;
+  at::Tensor x;
+  ctorch_tensor weight;
   const ctorch_norm &norm;
 };
 
@@ -31,29 +35,29 @@ struct ForwardOptions {
   bool keeps_added, wants_sums;
 };
 
-/// The results, as `ctorch_unit_results` has them. `batch` is 4×C: mean, inverse deviation, and scale and shift of what
-/// is convolved.
+/// The results, as `ctorch_unit_results` has them; the sums are a few parts (parts×C×2) that are to be added up.
+/// `batch` is 4×C: mean, inverse deviation, and scale and shift of what is convolved.
 struct UnitOutput {
   at::Tensor added, sum, sums, batch;
 };
 
 UnitOutput forward(const Unit &unit, const ForwardOptions &options);
 
+/// `whole` is the gradient that was given, where a skip was to be added to it.
 struct UnitGradients {
-  at::Tensor out, coefficients, norm_weight, norm_bias, weight, bias;
+  at::Tensor out, coefficients, whole, norm_weight, norm_bias, weight, bias;
 };
 
-/// A gradient, and where it is pending what it waits for.
+/// A gradient, and where it is pending what it waits for; only then it may have a skip.
 struct Gradient {
-  at::Tensor gradient, normed, coefficients;
+  at::Tensor gradient, normed, coefficients, skip;
 };
 
 /// The backward pass as `ctorch_unit_backward` has it, after a forward by the batch's statistics; `out` is pending.
 UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters);
 
-/// Computes a pending gradient and adds `skip` where it is defined. The result goes to `out`, which may share the
-/// gradient's memory.
-void resolve(const Gradient &gradient, const at::Tensor &skip, const at::Tensor &out);
+/// Computes a pending gradient. The result goes to `out`, which may share the memory of one of its tensors.
+void resolve(const Gradient &gradient, const at::Tensor &out);
 
 }  // namespace ctorch::device
 

@@ -149,10 +149,10 @@ typedef struct {
 } ctorch_norm_mode;
 
 /// The gradient with respect to the input of a normalisation, of which the normalisation's own way back may still have
-/// to be gone: a·gradient + b·normed + d, with a, b and d a channel each in `coefficients`. Where `coefficients` is
-/// null it is `gradient`, and `normed` is null too.
+/// to be gone: a·gradient + b·normed + d + skip, with a, b and d a channel each in `coefficients`; `skip` may be null.
+/// Where `coefficients` is null it is `gradient`, and the others are null too.
 typedef struct {
-  ctorch_tensor gradient, normed, coefficients;
+  ctorch_tensor gradient, normed, coefficients, skip;
 } ctorch_pending;
 
 /// Gradients of a normalisation's and a convolution's parameters, in the parameters' type.
@@ -212,6 +212,8 @@ typedef struct {
 typedef struct {
   /// Pending where the unit ran by the batch's statistics.
   ctorch_pending input;
+  /// The gradient with respect to F that was given, where it was pending with a skip; else null.
+  ctorch_tensor whole;
   /// Σ beside·input and Σ input² of each sample (2×N, float64); may be null.
   ctorch_tensor products;
   /// Null where they were not wanted; those of a normalisation by running statistics are not computed.
@@ -231,6 +233,13 @@ int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ct
 /// Runs a unit, in one pass over its input where there is a kernel for it.
 int ctorch_unit(const ctorch_unit_forward *unit, ctorch_unit_results *out) CTORCH_CHECKED;
 int ctorch_unit_backward(const ctorch_unit_backward_pass *unit, ctorch_unit_backward_results *out) CTORCH_CHECKED;
+/// Converts the weights of units for a GPU's kernels, where they have changed and there are such kernels; a unit else
+/// converts its own by a launch for itself.
+/// - dtype: of the activations
+int ctorch_prepare_filters(const ctorch_tensor *weights, int count, ctorch_dtype dtype) CTORCH_CHECKED;
+/// Adds `skip` to a gradient: later, where the kernel that reads it does that by itself, else at once. Then it may
+/// overwrite the pending gradient's own elements.
+int ctorch_add_skip(ctorch_pending gradient, ctorch_tensor skip, ctorch_pending *out) CTORCH_CHECKED;
 /// Computes a pending gradient and adds `skip` where it is not null. It may overwrite the pending gradient's own
 /// elements.
 int ctorch_resolve(ctorch_pending gradient, ctorch_tensor skip, ctorch_tensor *out) CTORCH_CHECKED;

@@ -55,6 +55,15 @@ public protocol ResidualStep {
   func backward(_ gradient: Tensor, _ trace: StepTrace, into gradients: Gradients?) throws -> StepGradients
 }
 
+/// A step whose backward pass can begin with a gradient that its first kernel finishes, and can leave such a gradient.
+protocol PendingStep: ResidualStep {
+  /// The backward pass without the gradient of the skip.
+  /// - Returns: ∂L/∂h
+  func backward(
+    pending gradient: ResidualUnit.PendingGradient, _ trace: StepTrace, into gradients: Gradients?
+  ) throws -> ResidualUnit.PendingGradient
+}
+
 extension ResidualStep {
   public var isCapturable: Bool { false }
 }

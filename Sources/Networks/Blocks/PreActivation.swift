@@ -12,7 +12,7 @@ public struct PreActivation: Block {
   public init(_ context: BlockContext) throws { steps = try context.steps { try PreActivationStep($0, context) } }
 }
 
-struct PreActivationStep: ResidualStep {
+struct PreActivationStep: PendingStep {
   let spec: StepSpec
   let isCapturable = true
   private let norm1: BatchNormLayer
@@ -69,25 +69,60 @@ struct PreActivationStep: ResidualStep {
   }
 
   func backward(_ gradient: Tensor, _ trace: StepTrace, into gradients: Gradients?) throws -> StepGradients {
+    let found = try goBack(.init(gradient), trace, gradients)
+    return StepGradients(input: try found.input.resolved(), skip: found.skip, products: found.products)
+  }
+
+  func backward(
+    pending gradient: ResidualUnit.PendingGradient, _ trace: StepTrace, into gradients: Gradients?
+  ) throws -> ResidualUnit.PendingGradient {
+    try goBack(gradient, trace, gradients).input
+  }
+
+  private func goBack(
+    _ pending: ResidualUnit.PendingGradient, _ trace: StepTrace, _ gradients: Gradients?
+  ) throws -> (input: ResidualUnit.PendingGradient, skip: Tensor?, products: (dot: [Double], squares: [Double])?) {
     guard let tape = trace.tape as? Units else { throw PassError.notRecorded }
+    guard projection == nil, tape.scale == 1, let branch = tape.branch else {
+      return try goBack(whole: pending.resolved(), tape, trace, gradients)
+    }
+    let second = try ResidualUnit.backward(
+      pending, input: branch.between, branch.norms.second, statistics: branch.statistics.second, conv2.ofUnit(),
+      wantsParameters: gradients != nil)
+    try gradients?.add(second.parameters, norm2, conv2)
+    let gradient = try (second.whole ?? pending.whole).wanted()
+    return try goBack(second.input, branch, throughSkip: gradient, ofSkip: nil, trace, gradients)
+  }
+
+  /// The same where the gradient itself is needed: for a projection, or to be scaled.
+  private func goBack(
+    whole gradient: Tensor, _ tape: Units, _ trace: StepTrace, _ gradients: Gradients?
+  ) throws -> (input: ResidualUnit.PendingGradient, skip: Tensor?, products: (dot: [Double], squares: [Double])?) {
     let ofSkip = projection == nil ? nil : gradient
     let throughSkip = try projection?.backward(gradient, input: trace.input, gradients).wanted() ?? gradient
-    guard let branch = tape.branch else { return StepGradients(input: throughSkip, skip: ofSkip) }
+    guard let branch = tape.branch else { return (.init(throughSkip), ofSkip, nil) }
     let scaled = tape.scale == 1 ? gradient : try gradient.scaled(by: tape.scale)
     let second = try ResidualUnit.backward(
       .init(scaled), input: branch.between, branch.norms.second, statistics: branch.statistics.second, conv2.ofUnit(),
       wantsParameters: gradients != nil)
     try gradients?.add(second.parameters, norm2, conv2)
+    return try goBack(second.input, branch, throughSkip: throughSkip, ofSkip: ofSkip, trace, gradients)
+  }
+
+  /// Goes back through the first unit, and adds the skip's part.
+  private func goBack(
+    _ between: ResidualUnit.PendingGradient, _ branch: Units.Branch, throughSkip: Tensor, ofSkip: Tensor?,
+    _ trace: StepTrace, _ gradients: Gradients?
+  ) throws -> (input: ResidualUnit.PendingGradient, skip: Tensor?, products: (dot: [Double], squares: [Double])?) {
     // With running statistics, the kernel that writes the unit's gradient also adds the skip's. It finds the products of F
     // with that gradient only where the skip is the identity: at a projection they belong to what the projection makes.
     let isWhole = branch.statistics.first == nil
     let first = try ResidualUnit.backward(
-      second.input, input: trace.input, branch.norms.first, statistics: branch.statistics.first, conv1.ofUnit(),
+      between, input: trace.input, branch.norms.first, statistics: branch.statistics.first, conv1.ofUnit(),
       adding: isWhole ? throughSkip : nil, beside: isWhole && projection == nil ? trace.added : nil,
       wantsParameters: gradients != nil)
     try gradients?.add(first.parameters, norm1, conv1)
-    return StepGradients(
-      input: try first.input.resolved(adding: isWhole ? nil : throughSkip), skip: ofSkip, products: first.products)
+    return (isWhole ? first.input : try first.input.adding(throughSkip), ofSkip, first.products)
   }
 }
 

@@ -12,8 +12,8 @@ extern "C" {
 /// Offers the kernel set "emulated".
 void device_emulator_install(void);
 
-/// In which order threads run between two points where they wait for each other. Where results depend on it, one thread
-/// reads what another writes without waiting for it.
+/// In which order threads run between two points where they wait for each other, and in which order blocks run. Where
+/// results depend on it, one thread reads what another writes without waiting for it.
 void device_emulator_run_backwards(bool backwards);
 
 /// Faults of a GPU that tests must notice.
@@ -25,10 +25,12 @@ typedef enum {
   DEVICE_EMULATOR_SHUFFLES,
   /// The last block of a launch does not run.
   DEVICE_EMULATOR_BLOCKS,
+  /// No block finds itself the last of those that count themselves.
+  DEVICE_EMULATOR_COUNTERS,
 } device_emulator_fault;
 void device_emulator_set_fault(device_emulator_fault fault);
 
-/// How often a kernel has been launched.
+/// How often a kernel has been launched; if it is null, how often all of them have.
 long device_emulator_launches(const char *kernel);
 
 #ifdef __cplusplus
