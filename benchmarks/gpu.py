@@ -1,7 +1,7 @@
-"""Training steps of ResLens beside PyTorch's on one GPU, in one run.
+"""Training steps and measuring passes of ResLens beside PyTorch's on one GPU, in one run.
 
-    python benchmarks/gpu.py [--models resnet-110] [--precisions fp32,bf16] [--workers NAME,…] [--batch 128] [--steps 50]
-        [--repeats 8] [--reslens FILE] [--json FILE] [--device cuda]
+    python benchmarks/gpu.py [--work train] [--models resnet-110] [--precisions fp32,bf16] [--workers NAME,…] [--batch 128]
+        [--steps 50] [--repeats 8] [--reslens FILE] [--json FILE] [--device cuda]
 
 The processes are alive together and take turns, a repetition of so many steps each; after a repetition the GPU is waited
 for. Ours runs captured steps (CUDA graphs) and, for comparison, plain ones (`plain`), and captured ones of libtorch's
@@ -10,7 +10,8 @@ whole eager step as one CUDA graph (`graphed`, where there is a GPU), and torch.
 reduce-overhead, which takes minutes to compile a deep network; where it left graphs out, it says so). TF32 is off in all of them.
 The data are the one thing that is not alike: ours cuts its batch out of the data set in every step, mirrored, moved and
 normalised, and PyTorch's lies ready. Printed are images a second by the median, and how much faster our captured steps
-are than each. A worker that fails is told of and left out, and the exit status is 1. `--device cpu` tries the script out where there is no GPU.
+are than each. `--work measure` is cosine loss and l2 ratio of all steps of one batch after the other, in fp32: ours (`ours`,
+and `operations`), and PyTorch's by hooks, in both layouts. A worker that fails is told of and left out, and the exit status is 1. `--device cpu` tries the script out where there is no GPU.
 """
 
 import argparse
@@ -19,12 +20,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from run import PRECISIONS, Model, add_program, check_program, names, python, run_main, take_turns, write_results
+from run import MEASURED, PRECISIONS, Model, add_program, check_program, names, python, run_main, take_turns, write_results
 
-# Ours, and what each is called with beside the rest.
-OURS = {"captured": [], "plain": ["--plain-steps"], "operations": ["--kernels", "libtorch"]}
-LAYOUTS = ("contiguous", "channels_last", "graphed", "compiled")
-WORKERS = (*OURS, *LAYOUTS)
+# Of each work, ours with what each is called with beside the rest, the first of which the others are compared with, and PyTorch's
+# layouts.
+OPERATIONS = ["--kernels", "libtorch"]
+WORK = {
+    "train": ({"captured": [], "plain": ["--plain-steps"], "operations": OPERATIONS},
+              ("contiguous", "channels_last", "graphed", "compiled")),
+    "measure": ({"ours": ["--measures", MEASURED], "operations": ["--measures", MEASURED, *OPERATIONS]},
+                ("contiguous", "channels_last")),
+}
+WORKERS = tuple({name: None for ours, layouts in WORK.values() for name in (*ours, *layouts)})
 
 
 def say(text):
@@ -33,21 +40,22 @@ def say(text):
 
 def commands_of(model, precision, options, file):
     common = ["--precision", precision, "--batch", str(options.batch), "--device", options.device, "--steps",
-              str(options.steps), "--warmups", "3", "--work", "train", "--model", model.name]
-    commands = {name: [str(options.reslens), "bench", *common, *more] for name, more in OURS.items()}
-    for layout in LAYOUTS:
+              str(options.steps), "--warmups", "3", "--work", options.work, "--model", model.name]
+    ours, layouts = WORK[options.work]
+    commands = {name: [str(options.reslens), "bench", *common, *more] for name, more in ours.items()}
+    for layout in layouts:
         commands[layout] = [*python("pytorch_worker.py"), *common, "--layout", layout, "--architecture", file]
-    return {name: commands[name] for name in options.workers}
+    return {name: commands[name] for name in options.workers if name in commands}
 
 
 def line(workers, images):
-    """Every worker's images a second, in brackets how much faster captured steps are."""
-    captured = workers.get("captured")
+    """Every worker's images a second, in brackets how much faster the first of ours is."""
+    first = workers.get("captured") or workers.get("ours")
     parts = []
     for name, worker in workers.items():
         part = f"{name} {images / worker.median():.0f}"
-        if captured and worker is not captured:
-            part += f" ({worker.median() / captured.median():.2f}x)"
+        if first and worker is not first:
+            part += f" ({worker.median() / first.median():.2f}x)"
         if skipped := worker.told.get("graphs_left_out"):
             part += f", of which inductor left {skipped} CUDA graphs out"
         parts.append(part)
@@ -56,8 +64,9 @@ def line(workers, images):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--work", choices=WORK, default="train")
     parser.add_argument("--models", type=names(), default=["resnet-110"])
-    parser.add_argument("--precisions", type=names(PRECISIONS), default=PRECISIONS)
+    parser.add_argument("--precisions", type=names(PRECISIONS), help="of training (default: both); measuring is in fp32")
     parser.add_argument("--workers", type=names(WORKERS), help=f"out of {', '.join(WORKERS)} (default: all that run there)")
     parser.add_argument("--batch", type=int, default=128)
     parser.add_argument("--steps", type=int, default=50, help="of a repetition")
@@ -68,6 +77,7 @@ def main():
     options = parser.parse_args()
     check_program(options)
     options.workers = options.workers or [name for name in WORKERS if options.device != "cpu" or name != "graphed"]
+    options.precisions = options.precisions or (PRECISIONS if options.work == "train" else ("fp32",))
     results, failures = [], []
 
     def without(failure):
@@ -75,7 +85,7 @@ def main():
         say(failure)
 
     print(f"batch {options.batch}, {options.steps} steps a repetition, medians of {options.repeats} taken in turn; "
-          f"images/s, and in brackets how much faster our captured steps are")
+          f"images/s, and in brackets how much faster the first of ours is")
     with tempfile.TemporaryDirectory() as folder:
         for model in [Model(name, options.reslens) for name in options.models]:
             file = Path(folder) / "architecture.json"

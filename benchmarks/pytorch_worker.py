@@ -8,7 +8,7 @@ After its warm-up repetitions it prints `ready`. Each line on its input is answe
 at the end of its input it prints {"peak_bytes": ...} and leaves. `reslens bench` speaks the same protocol.
 
 `compiled` is torch.compile on channels-last tensors, for training and evaluation, on a GPU with CUDA graphs (reduce-overhead).
-A GPU does training only, `--steps` of them a repetition, and is waited for at its end. `convolutions` are those of a training
+A GPU does training and measuring only, and is waited for at the end of a repetition. `convolutions` are those of a training
 step alone, forward and both ways back, each on tensors of its own. The rest is eager PyTorch as one writes it for speed: in-place ReLU and sum, the fused optimizer, autocast with float32
 master weights for bf16, gradients only where they are asked for. `forwards` are as many forward passes as the network
 has steps, and `drops` as many again, with one step's F left out of each. `suite` is all measures of one batch, in fp32,
@@ -430,7 +430,7 @@ def main():
     parser.add_argument("--warmups", type=int, default=2)
     parser.add_argument("--threads", type=int)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--steps", type=int, default=1, help="of training, a repetition")
+    parser.add_argument("--steps", type=int, default=1, help="or batches, a repetition")
     options = parser.parse_args()
     if options.threads:
         torch.set_num_threads(options.threads)
@@ -441,8 +441,8 @@ def main():
     layout = LAYOUTS[options.layout]
     device = torch.device(options.device)
     if device.type == "cuda":
-        if options.work != "train":
-            parser.error("a GPU is for --work train")
+        if options.work not in ("train", "measure"):
+            parser.error("a GPU is for --work train and measure")
         # TF32 keeps 10 of float32's 23 bits.
         torch.backends.cudnn.allow_tf32 = False
         torch.backends.cudnn.benchmark = True

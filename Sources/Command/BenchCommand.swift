@@ -37,7 +37,7 @@ struct BenchCommand: ParsableCommand {
   @Option(parsing: .unconditional) var warmups = 2
   /// The measures of `--work measure`, separated by commas.
   @Option var measures = ""
-  /// Steps of training in each repetition.
+  /// Steps of training, or batches that are measured, in each repetition.
   @Option(parsing: .unconditional) var steps = 1
   /// Prints the architecture, as a checkpoint has it, instead of running anything.
   @Flag var architecture = false
@@ -54,7 +54,7 @@ struct BenchCommand: ParsableCommand {
     }
     try threads.apply()
     let device = try device.use()
-    if device.isAsynchronous, work != .train, work != .evaluate {
+    if device.isAsynchronous, ![.train, .evaluate, .measure].contains(work) {
       throw ValidationError("--work \(work.rawValue) is timed on the processor only")
     }
     if device.isAsynchronous, !plainSteps, !DeviceGraph.isPossible(on: device) {
@@ -122,7 +122,7 @@ struct BenchCommand: ParsableCommand {
       let network = try ResidualNetwork(architecture, seed: 0).moved(to: device)
       let maker = try BatchMaker(statistics: dataset.statistics, device: device)
       let samples = try Samples(dataset.train, batch: batch, maker: maker)
-      return { try measure(network, samples) }
+      return { for _ in 0..<(work == .measure ? steps : 1) { try measure(network, samples) } }
     }
   }
 

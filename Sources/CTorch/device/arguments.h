@@ -14,6 +14,8 @@ constexpr int line_padding = 8;
 // 9 taps of 16 inputs and four times the gradient of the bias.
 constexpr int gradient_line = 9 * channel_step + 4;
 constexpr int gradient_patch = channel_step * gradient_line;
+// Floats in shared memory for each channel that a convolution sums over, and for each that it makes.
+constexpr int floats_from = 3, floats_to = 3;
 // Number of filters that one launch prepares.
 constexpr int most_filters = 64;
 
@@ -21,16 +23,40 @@ struct Images {
   int count, height, width;
 };
 
+// Division by a number; its product with what is divided must be below 2³².
+struct Division {
+  int by;
+  // ⌈2³² / by⌉
+  unsigned reciprocal;
+};
+
 // The parts of the images that blocks work on: `rows` rows of one image, or `images` whole ones.
 struct Tiles {
   int images, rows, count;
+  // The number of tiles that an image has, if it has several; that of a tile's rows with those around it; and those of the pixels of
+  // a row and of an image's part.
+  Division in_image, around, row, image;
+};
+
+// How a block's threads share the rows of a tile, which consist of chunks of 16 bytes: `by_lanes` threads a row, and `step` rows
+// at a time. A pixel has `by_chunks` chunks.
+struct Lanes {
+  Division by_chunks, by_lanes;
+  int step;
+};
+
+// How the warps of a block share a tile: each makes 16 channels, and as many groups of them as there are the pixels.
+struct Warps {
+  Division columns;
+  int groups;
 };
 
 // How the results of `parts` blocks are added up: each writes a row, the last of every `fan` blocks adds up these blocks'
 // rows, and where a total is wanted, the last block of all adds up what came of that. The last block is found by counters,
 // which are 0 before and after; the order of a sum does not depend on which it is.
 struct Gathering {
-  int parts, fan;
+  int parts, groups;
+  Division fan;
   unsigned *counters;
 };
 
@@ -76,6 +102,8 @@ struct Statistics {
 struct Forward {
   Images images;
   Tiles tiles;
+  Lanes lanes;
+  Warps warps;
   int inputs, outputs, block_outputs;
   const void *x;
   Statistics norm;
@@ -113,9 +141,11 @@ struct NormGradient {
 };
 
 // The gradients of a unit's filter (O×9×I) and, behind it, of its bias. A block works on 16 of the outputs and 16 of the inputs,
-// and on every `parts`-th tile.
+// and on every so many-th tile. It divides by the number of blocks of such a patch, and by the number of patches of an output.
 struct FilterGradient {
   Tiles tiles;
+  Lanes lanes;
+  Division by_parts, by_inputs;
   float *block_sums, *group_sums;
   Gathering gathering;
   float *out;
@@ -126,6 +156,8 @@ struct FilterGradient {
 struct Backward {
   Images images;
   Tiles tiles;
+  Lanes lanes;
+  Warps warps;
   int inputs, outputs, block_inputs, filter_blocks;
   PendingGradient gradient;
   // Receives that gradient where it is not null.

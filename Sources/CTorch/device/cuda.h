@@ -78,8 +78,16 @@ __device__ inline void load_fresh(void *to, const void *from) {
   *reinterpret_cast<uint4 *>(to) = __ldcg(reinterpret_cast<const uint4 *>(from));
 }
 
-// Adds 1 to a counter that becomes 0 again after `members`; returns whether it did.
+// Adds 1 to a counter that becomes 0 again after `members`; returns whether it did. All that the block's threads wrote before they
+// last waited for each other is seen by whoever calls `see_others` after it.
 __device__ inline bool counts_to(unsigned *counter, unsigned members) {
-  return atomicInc(counter, members - 1) == members - 1;
+  unsigned before;
+  asm volatile("atom.release.gpu.global.inc.u32 %0, [%1], %2;"
+               : "=r"(before) : "l"(__cvta_generic_to_global(counter)), "r"(members - 1) : "memory");
+  return before == members - 1;
+}
+
+__device__ inline void see_others() {
+  asm volatile("fence.acq_rel.gpu;" : : : "memory");
 }
 )"

@@ -58,7 +58,7 @@ void convert(const std::vector<ctorch_tensor> &weights, at::ScalarType type) {
     launch(sources[0],
            {.kernel = type == at::kFloat ? "prepare_filters_float" : "prepare_filters_bfloat",
             .typed = false,
-            .blocks = {32, static_cast<int64_t>(count)},
+            .blocks = {64, static_cast<int64_t>(count)},
             .threads = 256,
             .shared = 0},
            args);

@@ -84,127 +84,121 @@ __device__ inline void put_planes(bfloat *to, int apart, const Run<float, count>
   }
 }
 
-// Division of numbers below 65536, of which there are no more in shared memory, by a number below 65536.
-struct Division {
-  int by;
-  unsigned reciprocal;
-
-  __device__ explicit Division(int by) : by(by), reciprocal(0xffffffffu / static_cast<unsigned>(by) + 1) {}
-  __device__ int quotient(int number) const {
-    return by == 1 ? number : static_cast<int>(__umulhi(static_cast<unsigned>(number), reciprocal));
-  }
-};
+__device__ inline int quotient(int number, const Division &division) {
+  return division.by == 1 ? number : static_cast<int>(__umulhi(static_cast<unsigned>(number), division.reciprocal));
+}
 
 // MARK: adding up the results of blocks
 
 // Counts a block whose threads have written what others read. All threads call it. Only the first thread is told whether the
-// block is the last of `members`.
+// block is the last of `members`; what it does first does not wait for that.
 __device__ inline bool count_block(unsigned *counter, int members) {
-  __threadfence();
   __syncthreads();
   return threadIdx.x == 0 && counts_to(counter, members);
 }
 
 // Tells all threads what the first one was told.
 __device__ inline bool is_last(bool counted) {
-  const bool last = __syncthreads_or(counted) != 0;
-  if (last) __threadfence();
-  return last;
+  if (counted) see_others();
+  return __syncthreads_or(counted) != 0;
 }
 
-// Adds a column of `count` rows of `size` to `sum` in their order, a chunk wide; it loads `ahead` of them before it waits for the
-// first.
-template <int ahead, class Element>
-__device__ inline void add_up(const Element *column, int count, int size, Chunk<Element> &sum) {
-  for (int row = 0; row < count; row += ahead) {
-    Chunk<Element> loaded[ahead];
-    for (int j = 0; j < ahead; ++j) {
-      const int own = row + j < count ? row + j : row;
-      load_fresh(&loaded[j], column + static_cast<long long>(own) * size);
-    }
-    for (int j = 0; j < ahead; ++j) {
-      for (int k = 0; k < chunk<Element>; ++k) sum.values[k] += row + j < count ? loaded[j].values[k] : 0;
+// Rows of doubles or floats that blocks have left.
+template <class Element>
+struct Rows {
+  const Element *at;
+  int count, size;
+
+  // Adds column `column` of every `step`-th row from `first` on to `sum` in their order, a chunk wide; loads `ahead` of them before
+  // it waits for the first.
+  template <int ahead>
+  __device__ void add_up(int column, int first, int step, Chunk<Element> &sum) const {
+    for (int row = first; row < count; row += ahead * step) {
+      Chunk<Element> loaded[ahead];
+      for (int j = 0; j < ahead; ++j) {
+        const int own = row + j * step < count ? row + j * step : row;
+        load_fresh(&loaded[j], at + static_cast<long long>(own) * size + column);
+      }
+      for (int j = 0; j < ahead; ++j) {
+        for (int k = 0; k < chunk<Element>; ++k) sum.values[k] += row + j * step < count ? loaded[j].values[k] : 0;
+      }
     }
   }
-}
 
-__device__ inline int groups(const Gathering &of) {
-  return (of.parts + of.fan - 1) / of.fan; }
+  // Adds up all columns, which the threads share: put(i, sums of column i and those behind it).
+  template <class Put>
+  __device__ void add_up(const Put &put) const {
+    for (int i = threadIdx.x * chunk<Element>; i < size; i += blockDim.x * chunk<Element>) {
+      Chunk<Element> sum = {};
+      add_up<8>(i, 0, 1, sum);
+      put(i, sum);
+    }
+  }
+};
 
 // A block's place among those whose rows are added up.
 struct Member {
-  Gathering gathering;
-  int group, first, count;
+  int groups, group, first, count;
+  unsigned *counters;
 
-  __device__ Member(const Gathering &gathering, int part)
-      : gathering(gathering),
-        group(part / gathering.fan),
-        first(group * gathering.fan),
-        count(gathering.parts - first < gathering.fan ? gathering.parts - first : gathering.fan) {}
+  // - which: of several sums that a launch gathers
+  __device__ Member(const Gathering &of, int which, int part)
+      : groups(of.groups),
+        group(quotient(part, of.fan)),
+        first(group * of.fan.by),
+        count(of.parts - first < of.fan.by ? of.parts - first : of.fan.by),
+        counters(of.counters + which * (groups + 1)) {}
 
   // Counts the block, which has written its row. Between this and the other functions a block can do other things.
-  __device__ bool counted() const { return count_block(gathering.counters + group, count); }
+  __device__ bool counted() const { return count_block(counters + group, count); }
 
   // If the block is the last of its group, it adds up the group's rows: put(group, i, sums of column i and those behind
   // it). Returns whether it did.
   template <class Element, class Put>
   __device__ bool gather(bool counted, const Element *rows, int size, const Put &put) const {
     if (!is_last(counted)) return false;
-    for (int i = threadIdx.x * chunk<Element>; i < size; i += blockDim.x * chunk<Element>) {
-      Chunk<Element> sum = {};
-      add_up<8>(rows + static_cast<long long>(first) * size + i, count, size, sum);
-      put(group, i, sum);
-    }
+    const Rows<Element> members{rows + static_cast<long long>(first) * size, count, size};
+    members.add_up([&](int i, const Chunk<Element> &sum) { put(group, i, sum); });
     return true;
   }
 
   // The same, and the last block of all adds up the groups' rows: put(i, totals of column i and those behind it).
   template <class Element, class Put>
   __device__ void gather_all(bool counted, const Element *rows, Element *group_rows, int size, const Put &put) const {
-    const int all = groups(gathering);
     const bool last = gather(counted, rows, size, [&](int group, int i, const Chunk<Element> &sum) {
-      if (all == 1) {
+      if (groups == 1) {
         put(i, sum);
       } else {
         sum.put(group_rows + static_cast<long long>(group) * size + i);
       }
     });
-    if (!last || all == 1) return;
-    const Member of_groups(Gathering{all, all, gathering.counters + all}, group);
-    of_groups.gather(of_groups.counted(), group_rows, size,
-                     [&](int, int i, const Chunk<Element> &sum) { put(i, sum); });
+    if (!last || groups == 1) return;
+    if (!is_last(count_block(counters + groups, groups))) return;
+    Rows<Element>{group_rows, groups, size}.add_up(put);
   }
 };
-
-// The counters of one of several sums that a launch gathers.
-__device__ inline Gathering numbered(const Gathering &gathering, int which) {
-  return {gathering.parts, gathering.fan, gathering.counters + which * (groups(gathering) + 1)};
-}
 
 // MARK: tiles
 
 // A tile, and its place in shared memory, where a pixel lies around each image of it.
 struct Tile {
+  const Tiles &tiles;
   int image, images, row, rows, width;
-  Division by_width, by_image;
 
-  __device__ Tile(const Images &images_of, const Tiles &tiles, int index)
-      : width(images_of.width), by_width(images_of.width), by_image(tiles.rows * images_of.width) {
-    const int in_image = (images_of.height + tiles.rows - 1) / tiles.rows;
-    image = index / in_image * tiles.images;
-    row = index % in_image * tiles.rows;
-    rows = images_of.height - row < tiles.rows ? images_of.height - row : tiles.rows;
-    images = images_of.count - image < tiles.images ? images_of.count - image : tiles.images;
+  __device__ Tile(const Images &all, const Tiles &tiles, int index) : tiles(tiles), width(all.width) {
+    const int before = quotient(index, tiles.in_image);
+    image = before * tiles.images;
+    row = (index - before * tiles.in_image.by) * tiles.rows;
+    rows = all.height - row < tiles.rows ? all.height - row : tiles.rows;
+    images = all.count - image < tiles.images ? all.count - image : tiles.images;
   }
 
   __device__ int pixels() const { return images * rows * width; }
-  // Number of pixels of an image in shared memory.
-  __device__ int around() const { return (rows + 2) * (width + 2); }
   // The number of its first pixel among all images' pixels. The others follow it.
-  __device__ int first(const Images &images_of) const { return (image * images_of.height + row) * width; }
+  __device__ int first(const Images &all) const { return (image * all.height + row) * width; }
   // Where the pixels lie that the filter's first tap meets at `pixel`.
   __device__ int place(int pixel) const {
-    return pixel + 2 * by_width.quotient(pixel) + 2 * (width + 2) * by_image.quotient(pixel);
+    return pixel + 2 * quotient(pixel, tiles.row) + 2 * (width + 2) * quotient(pixel, tiles.image);
   }
   __device__ int tap(int tap) const { return tap / 3 * (width + 2) + tap % 3; }
 };
@@ -249,7 +243,7 @@ struct Pending {
   T *whole;
   int channels;
   bool waits;
-  // In shared memory: a, b and d.
+  // In shared memory: a, b and d of each channel.
   const float *coefficients;
 
   __device__ Pending(const PendingGradient &of, void *whole, int channels, const float *coefficients)
@@ -296,31 +290,30 @@ __device__ inline void copy(float *to, const float *from, int count) {
   for (int i = threadIdx.x; i < count; i += blockDim.x) to[i] = from[i];
 }
 
-// Brings `count` channels from `channel` on of a tile and the pixels around it into shared memory; outside the images are zeros.
+// Brings `count` channels from `channel` on of a tile and the pixels around it into shared memory; above and below the images are
+// zeros.
 // A thread has the same place in every so many rows, and loads `ahead` of them before it uses the first. Between its first loads
 // and their use it calls `between`, in which the threads may wait for each other.
 template <class T, int ahead, class Source, class Between>
-__device__ inline void stage_around(bfloat *to, const Source &from, const Images &images, const Tile &tile, int channels,
-                                    int channel, int count, const Between &between) {
-  const int chunks = count / chunk<T>, length = tile.width * chunks, apart = line<T>(count),
-            stride = tile.width * channels;
-  const int around = tile.rows + 2, lines = tile.images * around;
-  const int lanes = length < blockDim.x ? length : blockDim.x, step = blockDim.x / lanes;
-  const int own = threadIdx.x % lanes, begin = threadIdx.x / lanes < step ? threadIdx.x / lanes : lines;
-  const Division by_around(around);
+__device__ inline void stage_around(bfloat *to, const Source &from, const Images &images, const Tile &tile,
+                                    const Lanes &lanes, int channels, int channel, int count, const Between &between) {
+  const int chunks = count / chunk<T>, length = tile.width * chunks, stride = tile.width * channels;
+  const int apart = line<T>(count), row_apart = (tile.width + 2) * apart, lines = tile.images * (tile.rows + 2);
+  const int begin = quotient(threadIdx.x, lanes.by_lanes), own = threadIdx.x - begin * lanes.by_lanes.by;
   bool is_first = true;
-  for (int i = own; i < length; i += lanes) {
-    const int x = i / chunks, c = (i - x * chunks) * chunk<T>;
+  for (int i = own; i < length; i += lanes.by_lanes.by) {
+    const int x = quotient(i, lanes.by_chunks), c = (i - x * chunks) * chunk<T>;
     const int origin = ((tile.image * images.height + tile.row) * tile.width + x) * channels + channel + c;
     bfloat *column = to + (x + 1) * apart + c;
-    for (int first = begin; is_first || first < lines; first += ahead * step) {
+    // Threads that are left over do nothing.
+    for (int first = begin < lanes.step ? begin : lines; is_first || first < lines; first += ahead * lanes.step) {
       typename Source::Loaded loaded[ahead];
       bool exists[ahead];
       bool is_own[ahead];
       int places[ahead];
       for (int j = 0; j < ahead; ++j) {
-        const int own_line = first + j * step, image = by_around.quotient(own_line),
-                  row = own_line - image * around - 1;
+        const int own_line = first + j * lanes.step, image = quotient(own_line, tile.tiles.around);
+        const int row = own_line - image * (tile.rows + 2) - 1;
         exists[j] = own_line < lines && tile.row + row >= 0 && tile.row + row < images.height;
         is_own[j] = row >= 0 && row < tile.rows;
         places[j] = exists[j] ? origin + (image * tile.rows + row) * stride : origin;
@@ -331,18 +324,22 @@ __device__ inline void stage_around(bfloat *to, const Source &from, const Images
       is_first = false;
       const auto numbers = from.numbers(channel + c);
       for (int j = 0; j < ahead; ++j) {
-        const int own_line = first + j * step;
+        const int own_line = first + j * lanes.step;
         if (own_line >= lines) continue;
-        put_planes<T>(column + own_line * (tile.width + 2) * apart, count,
+        put_planes<T>(column + own_line * row_apart, count,
                       exists[j] ? from.finished(loaded[j], numbers, places[j], is_own[j]) : Values<T>{});
       }
     }
   }
-  // Left and right of each row.
-  const Division by_chunks(chunks);
-  for (int i = threadIdx.x; i < 2 * lines * chunks; i += blockDim.x) {
-    const int side = by_chunks.quotient(i), pixel = side / 2 * (tile.width + 2) + side % 2 * (tile.width + 1);
-    put_planes<T>(to + pixel * apart + (i - side * chunks) * chunk<T>, count, Values<T>{});
+}
+
+// Writes zeros left and right of each row of a tile in shared memory, where `stage_around` writes nothing.
+template <class T>
+__device__ inline void clear_sides(bfloat *to, const Tile &tile, const Lanes &lanes, int count) {
+  const int chunks = count / chunk<T>, apart = line<T>(count), row_apart = (tile.width + 2) * apart;
+  for (int i = threadIdx.x; i < 2 * tile.images * (tile.rows + 2) * chunks; i += blockDim.x) {
+    const int side = quotient(i, lanes.by_chunks), c = (i - side * chunks) * chunk<T>;
+    put_planes<T>(to + side / 2 * row_apart + side % 2 * (row_apart - apart) + c, count, Values<T>{});
   }
 }
 
@@ -423,12 +420,12 @@ __device__ inline int place_in_sixteen(int channel) {
 struct Work {
   int lane, group, groups, column;
 
-  __device__ explicit Work(int columns) {
+  __device__ explicit Work(const Warps &warps) {
     const int warp = threadIdx.x / 32;
     lane = threadIdx.x % 32;
-    column = warp % columns;
-    group = warp / columns;
-    groups = blockDim.x / 32 / columns;
+    group = quotient(warp, warps.columns);
+    column = warp - group * warps.columns.by;
+    groups = warps.groups;
   }
 
   __device__ bool is_idle() const { return group >= groups; }
@@ -526,49 +523,58 @@ struct LaneSums {
 
 // MARK: forward
 
-// Computes a normalisation's scale and shift in shared memory, whose other threads do not see them yet. One block of the launch
-// also writes what is to be kept.
-__device__ inline void find_statistics(const Statistics &norm, int channels, float *scale, float *shift) {
-  const bool keeps = blockIdx.x == 0, by_batch = norm.sums.parts > 0, updates = keeps && by_batch && norm.momentum != 0;
-  const auto found = [&](int c, double mean, double variance, float gamma, float beta) {
-    const float inverse = inverse_root(variance + norm.epsilon), slope = gamma * inverse;
-    const float offset = static_cast<float>(beta - mean * slope);
-    scale[c] = slope;
-    shift[c] = offset;
-    if (!keeps) return;
-    norm.out[c] = static_cast<float>(mean);
-    norm.out[channels + c] = inverse;
-    norm.out[2 * channels + c] = slope;
-    norm.out[3 * channels + c] = offset;
-  };
-  for (int c = threadIdx.x; c < channels; c += blockDim.x) {
-    // These are loaded before the sums are waited for.
-    const float gamma = norm.gamma[c], beta = norm.beta[c];
-    const float running_mean = !by_batch || updates ? norm.running_mean[c] : 0;
-    const float running_variance = !by_batch || updates ? norm.running_variance[c] : 0;
-    if (!by_batch) {
-      found(c, running_mean, running_variance, gamma, beta);
-      continue;
+// Computes a normalisation's scale and shift in shared memory, whose other threads do not see them yet. `room` is for a chunk
+// a thread. One block of the launch also writes what is to be kept.
+__device__ inline void find_statistics(const Statistics &norm, int channels, float *scale, float *shift, double *room) {
+  const bool keeps = blockIdx.x == 0 && blockIdx.y == 0, by_batch = norm.sums.parts > 0;
+  const bool updates = keeps && by_batch && norm.momentum != 0;
+  const int c = threadIdx.x < channels ? threadIdx.x : 0;
+  // These are loaded before the sums are waited for. A block has at least as many threads as `room` has channels.
+  const float gamma = norm.gamma[c], beta = norm.beta[c];
+  const float running_mean = !by_batch || updates ? norm.running_mean[c] : 0;
+  const float running_variance = !by_batch || updates ? norm.running_variance[c] : 0;
+  double mean = running_mean, variance = running_variance;
+  if (by_batch) {
+    const int lanes = blockDim.x / channels, own = threadIdx.x / channels;
+    if (own < lanes) {
+      Run<double, 2> sum = {};
+      const int column = 2 * (threadIdx.x - own * channels);
+      Rows<double>{norm.sums.rows, norm.sums.parts, 2 * channels}.add_up<2>(column, own, lanes, sum);
+      sum.put(room + 2 * threadIdx.x);
     }
+    __syncthreads();
     Run<double, 2> sums = {};
-    add_up<8>(norm.sums.rows + 2 * c, norm.sums.parts, 2 * channels, sums);
-    const double mean = sums.values[0] * norm.share, square = sums.values[1] * norm.share - mean * mean;
+    for (int lane = 0; lane < lanes; ++lane) {
+      const auto sum = Run<double, 2>::at(room + 2 * (lane * channels + c));
+      for (int kind = 0; kind < 2; ++kind) sums.values[kind] += sum.values[kind];
+    }
+    mean = sums.values[0] * norm.share;
+    variance = sums.values[1] * norm.share - mean * mean;
     // NaN stays NaN.
-    const double variance = square < 0 ? 0 : square;
-    found(c, mean, variance, gamma, beta);
-    if (!updates) continue;
-    const double unbiased = variance * norm.unbiased;
-    norm.running_mean[c] = running_mean + static_cast<float>(norm.momentum * (mean - running_mean));
-    norm.running_variance[c] = running_variance + static_cast<float>(norm.momentum * (unbiased - running_variance));
+    if (variance < 0) variance = 0;
   }
+  if (threadIdx.x >= channels) return;
+  const float inverse = inverse_root(variance + norm.epsilon), slope = gamma * inverse;
+  const float offset = static_cast<float>(beta - mean * slope);
+  scale[c] = slope;
+  shift[c] = offset;
+  if (!keeps) return;
+  norm.out[c] = static_cast<float>(mean);
+  norm.out[channels + c] = inverse;
+  norm.out[2 * channels + c] = slope;
+  norm.out[3 * channels + c] = offset;
+  if (!updates) return;
+  norm.running_mean[c] = running_mean + static_cast<float>(norm.momentum * (mean - running_mean));
+  norm.running_variance[c] =
+      running_variance + static_cast<float>(norm.momentum * (variance * norm.unbiased - running_variance));
 }
 
 template <class T>
 struct FinishForward {
   const Forward &args;
-  // The lane's place of the tile's first pixel, and its biases.
+  // The lane's place of the tile's first pixel, and in shared memory its biases.
   const int place;
-  const Four<float> bias;
+  const float *biases;
   Four<T> made[4] = {};
   LaneSums sums = {};
 
@@ -579,6 +585,7 @@ struct FinishForward {
   }
 
   __device__ void operator()(int which, int row, const float (&found)[4], const Seen &skip) {
+    const auto bias = Four<float>::at(biases);
     float values[4];
     for (int i = 0; i < 4; ++i) values[i] = args.factor * (found[i] + bias.values[i]);
     round_to(made[which], values);
@@ -592,39 +599,44 @@ struct FinishForward {
   }
 };
 
-// The arrays of a convolution's blocks in shared memory: the tile, the filter, and a few floats a channel.
+// The arrays of a convolution's blocks in shared memory: the tile, the filter, a chunk for each thread, floats for each channel that
+// is summed over, and floats for each that is made.
 template <class T>
 struct Room {
   bfloat *staged, *filter;
-  float *values;
+  double *sums;
+  float *from, *to;
 
-  __device__ Room(const Images &images, const Tiles &tiles, int from, int to) {
+  __device__ Room(const Images &images, const Tiles &tiles, int inputs, int outputs) {
     staged = reinterpret_cast<bfloat *>(shared_memory());
-    filter = staged + tiles.images * (tiles.rows + 2) * (images.width + 2) * line<T>(from);
-    values = reinterpret_cast<float *>(filter + to * 9 * line<T>(from));
+    filter = staged + tiles.images * (tiles.rows + 2) * (images.width + 2) * line<T>(inputs);
+    sums = reinterpret_cast<double *>(filter + outputs * 9 * line<T>(inputs));
+    from = reinterpret_cast<float *>(sums + 2 * blockDim.x);
+    to = from + floats_from * inputs;
   }
 };
 
 template <class T>
 __device__ inline void forward_of(const Forward &args, int inputs) {
-  const int part = blockIdx.x % args.tiles.count, slice = blockIdx.x / args.tiles.count;
+  const int part = blockIdx.x, slice = blockIdx.y, channel = slice * args.block_outputs;
   const Tile tile(args.images, args.tiles, part);
-  const int channel = slice * args.block_outputs;
   const Room<T> room(args.images, args.tiles, inputs, args.block_outputs);
   const int filter = 9 * line<T>(inputs);
   begin_filter(room.filter, static_cast<const bfloat *>(args.filter) + channel * filter, args.block_outputs * filter);
+  copy(room.to, args.bias + channel, args.block_outputs);
+  clear_sides<T>(room.staged, tile, args.lanes, inputs);
   wait_for_previous();
-  float *scale = room.values, *shift = scale + inputs;
+  float *scale = room.from, *shift = scale + inputs;
   stage_around<T, 5>(room.staged, Normalised<T>{static_cast<const T *>(args.x), scale, shift}, args.images, tile,
-                     inputs, 0, inputs, [&] {
-                       find_statistics(args.norm, inputs, scale, shift);
+                     args.lanes, inputs, 0, inputs, [&] {
+                       find_statistics(args.norm, inputs, scale, shift, room.sums);
                        __syncthreads();
                      });
   finish_copies();
   __syncthreads();
-  const Work work(args.block_outputs / 16);
-  const int own = channel + work.channel(), place = tile.first(args.images) * args.outputs + own;
-  FinishForward<T> finish{args, place, Four<float>::at(args.bias + own)};
+  const Work work(args.warps);
+  const int place = tile.first(args.images) * args.outputs + channel + work.channel();
+  FinishForward<T> finish{args, place, room.to + work.channel()};
   convolve<T>(room.staged, room.filter, tile, inputs, work, finish);
   let_next_begin();
   T *out = static_cast<T *>(args.skip ? args.sum : args.residual) + place;
@@ -636,7 +648,7 @@ __device__ inline void forward_of(const Forward &args, int inputs) {
   double *rows = args.block_sums + static_cast<long long>(slice) * args.tiles.count * size;
   finish.sums.write(rows + part * size, args.block_outputs, work);
   // The counter is waited for while the results are stored.
-  const Member member(numbered(args.gathering, slice), part);
+  const Member member(args.gathering, slice, part);
   const bool counted = member.counted();
   store(out, finish.made, tile, args.outputs, work);
   member.gather(counted, rows, size, [&](int group, int i, const Run<double, 2> &sum) {
@@ -669,11 +681,10 @@ __device__ void forward(const Forward &args) {
 template <class T>
 struct FinishBackward {
   const Backward &args;
-  // The lane's place of the tile's first pixel, and its channels' statistics.
+  // The lane's place of the tile's first pixel, and in shared memory its channels' statistics, so far apart.
   const int place;
-  const Four<float> mean;
-  const Four<float> scale;
-  const Four<float> shift;
+  const float *statistics;
+  const int apart;
   Four<T> made[4] = {};
   LaneSums sums = {};
 
@@ -684,6 +695,8 @@ struct FinishBackward {
 
   __device__ void operator()(int which, int, const float (&found)[4], const Seen &seen) {
     const auto x = widened(seen);
+    const auto mean = Four<float>::at(statistics), scale = Four<float>::at(statistics + apart),
+               shift = Four<float>::at(statistics + 2 * apart);
     float values[4];
     for (int i = 0; i < 4; ++i) {
       values[i] = normalised(x.values[i], scale.values[i], shift.values[i]) > 0 ? found[i] : 0;
@@ -710,35 +723,40 @@ __device__ inline void finish_norm(const Backward &args, int c, const Run<double
 
 template <class T>
 __device__ inline void go_through(const Backward &args, int block, int outputs) {
-  const int part = block % args.tiles.count, slice = block / args.tiles.count;
+  int part = block, slice = 0;
+  for (; part >= args.tiles.count; part -= args.tiles.count) ++slice;
   const Tile tile(args.images, args.tiles, part);
   const int channel = slice * args.block_inputs;
   const Room<T> room(args.images, args.tiles, outputs, args.block_inputs);
   const int filter = 9 * line<T>(outputs);
   begin_filter(room.filter, static_cast<const bfloat *>(args.filter) + channel * filter, args.block_inputs * filter);
+  clear_sides<T>(room.staged, tile, args.lanes, outputs);
   wait_for_previous();
-  const Pending<T> gradient(args.gradient, slice == 0 ? args.whole : nullptr, outputs, room.values);
-  stage_around<T, 3>(room.staged, gradient, args.images, tile, outputs, 0, outputs, [&] {
-    if (!gradient.waits) return;
-    copy(room.values, args.gradient.coefficients, 3 * outputs);
+  const Pending<T> gradient(args.gradient, slice == 0 ? args.whole : nullptr, outputs, room.from);
+  stage_around<T, 3>(room.staged, gradient, args.images, tile, args.lanes, outputs, 0, outputs, [&] {
+    for (int i = 0; i < 3; ++i) {
+      // All but the inverse deviation.
+      const int row = i == 0 ? 0 : i + 1;
+      copy(room.to + i * args.block_inputs, args.statistics + row * args.inputs + channel, args.block_inputs);
+    }
+    if (gradient.waits) copy(room.from, args.gradient.coefficients, 3 * outputs);
     __syncthreads();
   });
   finish_copies();
   __syncthreads();
-  const Work work(args.block_inputs / 16);
-  const int own = channel + work.channel(), place = tile.first(args.images) * args.inputs + own;
-  const auto statistic = [&](int which) { return Four<float>::at(args.statistics + which * args.inputs + own); };
-  FinishBackward<T> finish{args, place, statistic(0), statistic(2), statistic(3)};
+  const Work work(args.warps);
+  const int place = tile.first(args.images) * args.inputs + channel + work.channel();
+  FinishBackward<T> finish{args, place, room.to + work.channel(), args.block_inputs};
   convolve<T>(room.staged, room.filter, tile, outputs, work, finish);
   let_next_begin();
   const int size = 2 * args.block_inputs;
   double *rows = args.norm.block_sums + static_cast<long long>(slice) * args.tiles.count * size;
   finish.sums.write(rows + part * size, args.block_inputs, work);
   // The counter is waited for while the results are stored.
-  const Member member(numbered(args.norm.gathering, slice), part);
+  const Member member(args.norm.gathering, slice, part);
   const bool counted = member.counted();
   store(static_cast<T *>(args.out) + place, finish.made, tile, args.inputs, work);
-  member.gather_all(counted, rows, args.norm.group_sums + slice * groups(args.norm.gathering) * size, size,
+  member.gather_all(counted, rows, args.norm.group_sums + slice * args.norm.gathering.groups * size, size,
                     [&](int i, const Run<double, 2> &sums) { finish_norm(args, channel + i / 2, sums); });
 }
 
@@ -748,8 +766,9 @@ template <class T>
 __device__ inline void add_filter_gradient(const Backward &args) {
   constexpr int apart = line<T>(16);
   const FilterGradient &of_filter = args.of_filter;
-  const int parts = of_filter.gathering.parts, part = blockIdx.x % parts, patch = blockIdx.x / parts;
-  const int output = patch / (args.inputs / 16) * 16, input = patch % (args.inputs / 16) * 16;
+  const int parts = of_filter.gathering.parts, patch = quotient(blockIdx.x, of_filter.by_parts);
+  const int part = blockIdx.x - patch * parts, sixteen = quotient(patch, of_filter.by_inputs);
+  const int output = 16 * sixteen, input = 16 * (patch - sixteen * of_filter.by_inputs.by);
   constexpr int own_taps = 5, bias_tap = 9;
   const int lane = threadIdx.x % 32, first_tap = threadIdx.x / 32 % 2 * own_taps, group = threadIdx.x / 64;
   const int pairs = blockDim.x / 64;
@@ -761,6 +780,8 @@ __device__ inline void add_filter_gradient(const Backward &args) {
   float *coefficients = shift + args.inputs;
   const Normalised<T> x{static_cast<const T *>(args.x), scale, shift};
   const Pending<T> gradient(args.gradient, nullptr, args.outputs, coefficients);
+  // No tile has more rows than the first.
+  clear_sides<T>(staged, Tile(args.images, tiles, 0), of_filter.lanes, 16);
   wait_for_previous();
   copy(scale, args.statistics + 2 * args.inputs, 2 * args.inputs);
   if (gradient.waits) copy(coefficients, args.gradient.coefficients, 3 * args.outputs);
@@ -768,7 +789,7 @@ __device__ inline void add_filter_gradient(const Backward &args) {
   for (int which = part; which < tiles.count; which += parts) {
     const Tile tile(args.images, tiles, which);
     Staging<T, 2> staging(gradient, args.images, tile, args.outputs, output);
-    stage_around<T, 3>(staged, x, args.images, tile, args.inputs, input, 16, [&] {
+    stage_around<T, 3>(staged, x, args.images, tile, of_filter.lanes, args.inputs, input, 16, [&] {
       staging.begin(staging.pixel);
       // Before it is overwritten, all threads have read the tile before.
       __syncthreads();
@@ -829,9 +850,9 @@ __device__ inline void add_filter_gradient(const Backward &args) {
     }
     sum.put(rows + static_cast<long long>(part) * gradient_patch + i);
   }
-  const Member member(numbered(of_filter.gathering, patch), part);
+  const Member member(of_filter.gathering, patch, part);
   member.gather_all(member.counted(), rows,
-                    of_filter.group_sums + static_cast<long long>(patch) * groups(of_filter.gathering) * gradient_patch,
+                    of_filter.group_sums + static_cast<long long>(patch) * of_filter.gathering.groups * gradient_patch,
                     gradient_patch, [&](int i, const Four<float> &sum) {
                       const int o = output + i / gradient_line, rest = i % gradient_line;
                       if (rest < 16 * bias_tap) {
@@ -898,7 +919,7 @@ __device__ void channel_sums(const ChannelSums &args) {
     for (int i = threadIdx.x; i < 2 * blockDim.x; i += 32) total += room[i];
     rows[part * 32 + threadIdx.x] = total;
   }
-  const Member member(numbered(args.gathering, slice), part);
+  const Member member(args.gathering, slice, part);
   member.gather(member.counted(), rows, 32, [&](int group, int i, const Run<double, 2> &found) {
     found.put(args.sums + 2 * (group * args.channels + 16 * slice) + i);
   });

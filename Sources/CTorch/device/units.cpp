@@ -21,6 +21,10 @@ constexpr int64_t warp = 32;
 constexpr int64_t most_channels = 128;
 constexpr int64_t most_warps = 8;
 
+Division division(int64_t by) {
+  return {static_cast<int>(by), by == 1 ? 0 : UINT32_MAX / static_cast<uint32_t>(by) + 1};
+}
+
 int64_t divided(int64_t count, int64_t by) { return (count + by - 1) / by; }
 
 Images images_of(const at::Tensor &tensor) {
@@ -47,8 +51,22 @@ struct Tiling {
     around = images * (rows + 2) * (of.width + 2);
   }
 
-  Tiles tiles() const { return {static_cast<int>(images), static_cast<int>(rows), static_cast<int>(count)}; }
+  Tiles tiles(const Images &of) const {
+    return {.images = static_cast<int>(images),
+            .rows = static_cast<int>(rows),
+            .count = static_cast<int>(count),
+            .in_image = division(divided(of.height, rows)),
+            .around = division(rows + 2),
+            .row = division(of.width),
+            .image = division(rows * of.width)};
+  }
 };
+
+/// How so many threads share rows of pixels of so many channels.
+Lanes lanes(const Images &images, int64_t channels, int64_t element, int64_t threads) {
+  const int64_t chunks = channels * element / 16, lanes = std::min(images.width * chunks, threads);
+  return {.by_chunks = division(chunks), .by_lanes = division(lanes), .step = static_cast<int>(threads / lanes)};
+}
 
 /// Number of bfloats that hold a value in shared memory.
 int64_t planes_of(int64_t element) { return element == sizeof(float) ? 3 : 1; }
@@ -63,6 +81,8 @@ struct ConvolutionBlocks {
   Tiling tiling;
   /// Number of channels that a block makes; 0 where not even the fewest fit into shared memory.
   int64_t channels = 0;
+  /// Number of groups of warps, of which each makes 32 pixels of all of them.
+  int64_t groups = 0;
   int64_t shared = 0, threads = 0;
 
   ConvolutionBlocks(const Images &images, int64_t from, int64_t to, int64_t element, int64_t most_shared)
@@ -73,11 +93,14 @@ struct ConvolutionBlocks {
       const int64_t columns = step / channel_step;
       for (int64_t groups = most_warps / columns; groups > 0; groups /= 2) {
         const Tiling tiles(images, warp * groups);
-        const int64_t values = 3 * from * static_cast<int64_t>(sizeof(float));
-        const int64_t bytes = (tiles.around + 9 * step) * line_bytes(from, element) + values;
-        // A warp makes its pixels at once.
-        if (bytes > most_shared || tiles.pixels > warp * groups) continue;
-        const int64_t warps = columns * std::min(divided(tiles.pixels, warp), groups);
+        const int64_t values = (floats_from * from + floats_to * step) * static_cast<int64_t>(sizeof(float));
+        const int64_t bytes =
+            (tiles.around + 9 * step) * line_bytes(from, element) + most_warps * warp * 2 * sizeof(double) + values;
+        if (bytes > most_shared) continue;
+        // A warp makes 32 pixels and no more, and a normalisation takes a thread for each channel.
+        const int64_t used = divided(tiles.pixels, warp);
+        if (used > groups) continue;
+        const int64_t warps = std::max(columns * used, divided(from, warp));
         // Warps that are resident on a multiprocessor, some of which wait while others compute. Shared memory limits
         // the blocks (CUDA takes 1 KB in each), and registers limit the warps.
         const int64_t resident = std::min<int64_t>((most_shared + 1024) / (bytes + 1024) * warps, 24);
@@ -85,11 +108,14 @@ struct ConvolutionBlocks {
         most_resident = resident;
         tiling = tiles;
         channels = step;
+        this->groups = used;
         shared = bytes;
         threads = warp * warps;
       }
     }
   }
+
+  Warps warps() const { return {.columns = division(channels / channel_step), .groups = static_cast<int>(groups)}; }
 };
 
 /// How the gradient of a filter is: patches of 16 outputs and 16 inputs, and for each of them blocks that take tiles in
@@ -130,7 +156,9 @@ struct Gathered {
 
   /// Number of counters for each of the sums that a launch gathers.
   int64_t counters() const { return groups + 1; }
-  Gathering from(unsigned *counters) const { return {static_cast<int>(parts), static_cast<int>(fan), counters}; }
+  Gathering from(unsigned *counters) const {
+    return {static_cast<int>(parts), static_cast<int>(groups), division(fan), counters};
+  }
 };
 
 /// Where a tensor's elements are, for a kernel that works where `x` lies and reads 16 bytes at a time: it does not
@@ -252,7 +280,9 @@ UnitOutput forward(const Unit &unit, const ForwardOptions &options) {
   const int64_t slices = outputs / blocks.channels;
   Forward args{};
   args.images = images;
-  args.tiles = blocks.tiling.tiles();
+  args.tiles = blocks.tiling.tiles(images);
+  args.lanes = lanes(images, inputs, x.element_size(), blocks.threads);
+  args.warps = blocks.warps();
   args.inputs = static_cast<int>(inputs);
   args.outputs = static_cast<int>(outputs);
   args.block_outputs = static_cast<int>(blocks.channels);
@@ -284,7 +314,7 @@ UnitOutput forward(const Unit &unit, const ForwardOptions &options) {
          {.kernel = "forward",
           .typed = true,
           .overlaps = true,
-          .blocks = {blocks.tiling.count * slices, 1},
+          .blocks = {blocks.tiling.count, slices},
           .threads = blocks.threads,
           .shared = blocks.shared},
          args);
@@ -302,6 +332,7 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   const FilterBlocks filter_blocks(images, inputs, outputs, x.element_size());
   const Gathered gathered(blocks.tiling.count), filter_gathered(filter_blocks.parts);
   const int64_t slices = inputs / blocks.channels, patches = wants_parameters ? filter_blocks.patches : 0;
+  const int64_t threads = wants_parameters ? std::max(blocks.threads, filter_blocks.threads) : blocks.threads;
   unsigned *count = counters(x, slices * gathered.counters() + patches * filter_gathered.counters());
   UnitGradients found;
   found.out = at::empty_like(x);
@@ -312,7 +343,9 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   at::Tensor rooms[4];
   Backward args{};
   args.images = images;
-  args.tiles = blocks.tiling.tiles();
+  args.tiles = blocks.tiling.tiles(images);
+  args.lanes = lanes(images, outputs, x.element_size(), threads);
+  args.warps = blocks.warps();
   args.inputs = static_cast<int>(inputs);
   args.outputs = static_cast<int>(outputs);
   args.block_inputs = static_cast<int>(blocks.channels);
@@ -334,7 +367,10 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   if (wants_parameters) {
     const int64_t size = outputs * 9 * inputs;
     const auto all = made({size + outputs}, x, at::kFloat);
-    args.of_filter = {.tiles = filter_blocks.tiling.tiles(),
+    args.of_filter = {.tiles = filter_blocks.tiling.tiles(images),
+                      .lanes = lanes(images, channel_step, x.element_size(), threads),
+                      .by_parts = division(filter_blocks.parts),
+                      .by_inputs = division(inputs / channel_step),
                       .block_sums = room<float>(rooms[2], filter_gathered.parts * patches * gradient_patch, x),
                       .group_sums = room<float>(rooms[3], filter_gathered.groups * patches * gradient_patch, x),
                       .gathering = filter_gathered.from(count + slices * gathered.counters()),
@@ -342,7 +378,6 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
     found.weight = all.narrow(0, 0, size).view({outputs, 3, 3, inputs}).permute({0, 3, 1, 2});
     found.bias = all.narrow(0, size, outputs);
   }
-  const int64_t threads = wants_parameters ? std::max(blocks.threads, filter_blocks.threads) : blocks.threads;
   const int64_t of_filter =
       std::max(filter_blocks.in_tile(inputs, outputs, x.element_size()), FilterBlocks::afterwards(threads));
   launch(x,
