@@ -20,7 +20,18 @@ import sys
 import tempfile
 from pathlib import Path
 
-from run import MEASURED, PRECISIONS, Model, add_program, check_program, names, python, run_main, take_turns, write_results
+from run import (
+    MEASURED,
+    PRECISIONS,
+    Model,
+    add_program,
+    check_program,
+    names,
+    python,
+    run_main,
+    take_turns,
+    write_results,
+)
 
 # Of each work, ours with what each is called with beside the rest, the first of which the others are compared with, and PyTorch's
 # layouts.

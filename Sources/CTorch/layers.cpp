@@ -41,8 +41,8 @@ int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, const
                                       {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0}, 1, wanted);
     };
     const bool is_pixelwise = padding == 0 && w.size(2) == 1 && w.size(3) == 1;
-    // cuDNN's deterministic kernel for this gradient is a single block of threads: 74 µs on an H200 for the projections of
-    // ResNet-110, where a product of matrices takes a few.
+    // cuDNN's deterministic kernel for this gradient is a single block of threads: 74 µs on an H200 for the projections
+    // of ResNet-110, where a product of matrices takes a few.
     const bool multiplies = wants_parameters && is_pixelwise && device::launches(get(input));
     // oneDNN's AVX2 kernel for it adds up memory that nobody has written where the input has fewer than eight channels
     // (torch 2.13.0). With the pixels that the stride leaves taken out first, another kernel runs.

@@ -263,9 +263,6 @@ void finish_copies() {
   copies.clear();
 }
 
-void let_next_begin() {}
-void wait_for_previous() {}
-
 void load_fresh(void *to, const void *from) { std::memcpy(to, from, 16); }
 
 bool counts_to(unsigned *counter, unsigned members) {

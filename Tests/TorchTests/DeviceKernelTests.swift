@@ -140,6 +140,36 @@ import ResLensTorch
     }
   }
 
+  @Test("Filters are converted together or by their units, once, and again after their weights were written")
+  func filters() throws {
+    let norm = NormReLU.Parameters(
+      weight: try .full([16], 1), bias: try .zeros([16]), runningMean: try .zeros([16]),
+      runningVariance: try .full([16], 1), epsilon: 1e-5)
+    let x = try UnitCase().tensor([2, 16, 8, 8], seed: 1).converted(to: .float32)
+    func weight(_ seed: UInt64) throws -> Tensor {
+      try UnitCase().tensor([16, 16, 3, 3], seed: seed).converted(to: .float32)
+    }
+    func made(by weight: Tensor) throws -> [Double] {
+      let convolution = ResidualUnit.Convolution(weight: weight, bias: try .zeros([16]), stride: 1)
+      return try #require(ResidualUnit.forward(x, norm, by: .running, convolution).added).doubles()
+    }
+    try KernelSet.using("emulated") {
+      func conversions(_ body: () throws -> Void) throws -> Int {
+        let before = device_emulator_launches("prepare_filters_float")
+        try body()
+        return device_emulator_launches("prepare_filters_float") - before
+      }
+      let weights = try [weight(2), weight(3), weight(4)]
+      let (wanted, other) = (try made(by: weight(2)), try made(by: weight(5)))
+      #expect(try conversions { #expect(try made(by: weights[0]) == wanted) } == 1)
+      #expect(try conversions { #expect(try made(by: weights[0]) == wanted) } == 0)
+      #expect(try conversions { try ResidualUnit.prepare(weights, for: .float32) } == 1)
+      #expect(try conversions { for weight in weights { _ = try made(by: weight) } } == 0)
+      try weights[0].copy(from: weight(5))
+      #expect(try conversions { #expect(try made(by: weights[0]) == other) } == 1)
+    }
+  }
+
   @Test("What is not a number stays none")
   func notANumber() throws {
     var values = noise(2 * 16 * 16, seed: 1).map(Float.init)

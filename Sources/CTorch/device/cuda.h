@@ -59,20 +59,6 @@ __device__ inline void finish_copies() {
   asm volatile("cp.async.wait_all;" : : : "memory");
 }
 
-// Lets the next launch's blocks begin as soon as there is room for them.
-__device__ inline void let_next_begin() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.launch_dependents;" : : : "memory");
-#endif
-}
-
-// Waits until the launch before is complete and its results can be read.
-__device__ inline void wait_for_previous() {
-#if __CUDA_ARCH__ >= 900
-  asm volatile("griddepcontrol.wait;" : : : "memory");
-#endif
-}
-
 // Loads 16 bytes that another block of this launch may have written.
 __device__ inline void load_fresh(void *to, const void *from) {
   *reinterpret_cast<uint4 *>(to) = __ldcg(reinterpret_cast<const uint4 *>(from));

@@ -109,8 +109,8 @@ struct Rows {
   const Element *at;
   int count, size;
 
-  // Adds column `column` of every `step`-th row from `first` on to `sum` in their order, a chunk wide; loads `ahead` of them before
-  // it waits for the first.
+  // Adds column `column` of every `step`-th row from `first` on to `sum` in their order, a chunk wide; loads `ahead` of
+  // them before it waits for the first.
   template <int ahead>
   __device__ void add_up(int column, int first, int step, Chunk<Element> &sum) const {
     for (int row = first; row < count; row += ahead * step) {
@@ -212,9 +212,10 @@ __device__ inline float normalised(float x, float scale, float shift) {
 template <class T>
 struct Normalised {
   const T *x;
-  // In shared memory.
+  // In shared memory, from channel `first` on.
   const float *scale;
   const float *shift;
+  int first;
 
   using Loaded = Chunk<T>;
   __device__ Loaded load(int place) const { return Chunk<T>::at(x + place); }
@@ -222,7 +223,7 @@ struct Normalised {
     Values<T> scale, shift;
   };
   __device__ Numbers numbers(int channel) const {
-    return {Values<T>::at(scale + channel), Values<T>::at(shift + channel)};
+    return {Values<T>::at(scale + channel - first), Values<T>::at(shift + channel - first)};
   }
   __device__ Values<T> finished(const Loaded &loaded, const Numbers &numbers, int, bool) const {
     auto values = widened(loaded);
@@ -234,6 +235,11 @@ struct Normalised {
   }
 };
 
+// Begins to copy a few floats to shared memory.
+__device__ inline void begin_values(float *to, const float *from, int count) {
+  for (int i = 4 * threadIdx.x; i < count; i += 4 * blockDim.x) begin_copy(to + i, from + i);
+}
+
 // A gradient that may be pending.
 template <class T>
 struct Pending {
@@ -241,19 +247,27 @@ struct Pending {
   const T *normed;
   const T *skip;
   T *whole;
-  int channels;
   bool waits;
-  // In shared memory: a, b and d of each channel.
+  // In shared memory: a, b and d of `count` channels from `first` on.
   const float *coefficients;
+  int first;
+  int count;
 
-  __device__ Pending(const PendingGradient &of, void *whole, int channels, const float *coefficients)
+  __device__ Pending(const PendingGradient &of, void *whole, const float *coefficients, int first, int count)
       : gradient(static_cast<const T *>(of.gradient)),
         normed(static_cast<const T *>(of.normed)),
         skip(static_cast<const T *>(of.skip)),
         whole(static_cast<T *>(whole)),
-        channels(channels),
         waits(of.coefficients != nullptr),
-        coefficients(coefficients) {}
+        coefficients(coefficients),
+        first(first),
+        count(count) {}
+
+  // Begins to copy the coefficients, of which there are `channels`, to where they are read.
+  __device__ void begin(float *to, const float *from, int channels) const {
+    if (!waits) return;
+    for (int i = 0; i < 3; ++i) begin_values(to + i * count, from + i * channels + first, count);
+  }
 
   struct Loaded {
     Chunk<T> gradient, normed, skip;
@@ -267,8 +281,8 @@ struct Pending {
   };
   __device__ Numbers numbers(int channel) const {
     if (!waits) return {};
-    return {Values<T>::at(coefficients + channel), Values<T>::at(coefficients + channels + channel),
-            Values<T>::at(coefficients + 2 * channels + channel)};
+    const float *own = coefficients + channel - first;
+    return {Values<T>::at(own), Values<T>::at(own + count), Values<T>::at(own + 2 * count)};
   }
   __device__ Values<T> finished(const Loaded &loaded, const Numbers &numbers, int place, bool is_own) const {
     auto values = widened(loaded.gradient);
@@ -284,11 +298,6 @@ struct Pending {
     return widened(rounded);
   }
 };
-
-// Lets a block's threads copy a few floats to shared memory, whose other threads do not see them yet.
-__device__ inline void copy(float *to, const float *from, int count) {
-  for (int i = threadIdx.x; i < count; i += blockDim.x) to[i] = from[i];
-}
 
 // Brings `count` channels from `channel` on of a tile and the pixels around it into shared memory; above and below the images are
 // zeros.
@@ -623,11 +632,10 @@ __device__ inline void forward_of(const Forward &args, int inputs) {
   const Room<T> room(args.images, args.tiles, inputs, args.block_outputs);
   const int filter = 9 * line<T>(inputs);
   begin_filter(room.filter, static_cast<const bfloat *>(args.filter) + channel * filter, args.block_outputs * filter);
-  copy(room.to, args.bias + channel, args.block_outputs);
+  begin_values(room.to, args.bias + channel, args.block_outputs);
   clear_sides<T>(room.staged, tile, args.lanes, inputs);
-  wait_for_previous();
   float *scale = room.from, *shift = scale + inputs;
-  stage_around<T, 5>(room.staged, Normalised<T>{static_cast<const T *>(args.x), scale, shift}, args.images, tile,
+  stage_around<T, 5>(room.staged, Normalised<T>{static_cast<const T *>(args.x), scale, shift, 0}, args.images, tile,
                      args.lanes, inputs, 0, inputs, [&] {
                        find_statistics(args.norm, inputs, scale, shift, room.sums);
                        __syncthreads();
@@ -638,7 +646,6 @@ __device__ inline void forward_of(const Forward &args, int inputs) {
   const int place = tile.first(args.images) * args.outputs + channel + work.channel();
   FinishForward<T> finish{args, place, room.to + work.channel()};
   convolve<T>(room.staged, room.filter, tile, inputs, work, finish);
-  let_next_begin();
   T *out = static_cast<T *>(args.skip ? args.sum : args.residual) + place;
   if (!args.sums) {
     store(out, finish.made, tile, args.outputs, work);
@@ -731,24 +738,22 @@ __device__ inline void go_through(const Backward &args, int block, int outputs) 
   const int filter = 9 * line<T>(outputs);
   begin_filter(room.filter, static_cast<const bfloat *>(args.filter) + channel * filter, args.block_inputs * filter);
   clear_sides<T>(room.staged, tile, args.lanes, outputs);
-  wait_for_previous();
-  const Pending<T> gradient(args.gradient, slice == 0 ? args.whole : nullptr, outputs, room.from);
-  stage_around<T, 3>(room.staged, gradient, args.images, tile, args.lanes, outputs, 0, outputs, [&] {
-    for (int i = 0; i < 3; ++i) {
-      // All but the inverse deviation.
-      const int row = i == 0 ? 0 : i + 1;
-      copy(room.to + i * args.block_inputs, args.statistics + row * args.inputs + channel, args.block_inputs);
-    }
-    if (gradient.waits) copy(room.from, args.gradient.coefficients, 3 * outputs);
+  const Pending<T> gradient(args.gradient, slice == 0 ? args.whole : nullptr, room.from, 0, outputs);
+  gradient.begin(room.from, args.gradient.coefficients, outputs);
+  for (int i = 0; i < 3; ++i) {
+    // All but the inverse deviation.
+    const float *statistics = args.statistics + (i == 0 ? 0 : i + 1) * args.inputs;
+    begin_values(room.to + i * args.block_inputs, statistics + channel, args.block_inputs);
+  }
+  stage_around<T, 3>(room.staged, gradient, args.images, tile, args.lanes, outputs, 0, outputs, [] {
+    finish_copies();
     __syncthreads();
   });
-  finish_copies();
   __syncthreads();
   const Work work(args.warps);
   const int place = tile.first(args.images) * args.inputs + channel + work.channel();
   FinishBackward<T> finish{args, place, room.to + work.channel(), args.block_inputs};
   convolve<T>(room.staged, room.filter, tile, outputs, work, finish);
-  let_next_begin();
   const int size = 2 * args.block_inputs;
   double *rows = args.norm.block_sums + static_cast<long long>(slice) * args.tiles.count * size;
   finish.sums.write(rows + part * size, args.block_inputs, work);
@@ -776,21 +781,21 @@ __device__ inline void add_filter_gradient(const Backward &args) {
   const int most = (tiles.images * tiles.rows * args.images.width + 15) / 16 * 16;
   bfloat *staged = reinterpret_cast<bfloat *>(shared_memory());
   bfloat *gradients = staged + tiles.images * (tiles.rows + 2) * (args.images.width + 2) * apart;
-  float *scale = reinterpret_cast<float *>(gradients + most * apart), *shift = scale + args.inputs;
-  float *coefficients = shift + args.inputs;
-  const Normalised<T> x{static_cast<const T *>(args.x), scale, shift};
-  const Pending<T> gradient(args.gradient, nullptr, args.outputs, coefficients);
+  float *scale = reinterpret_cast<float *>(gradients + most * apart), *shift = scale + 16, *coefficients = shift + 16;
+  const Normalised<T> x{static_cast<const T *>(args.x), scale, shift, input};
+  const Pending<T> gradient(args.gradient, nullptr, coefficients, output, 16);
   // No tile has more rows than the first.
   clear_sides<T>(staged, Tile(args.images, tiles, 0), of_filter.lanes, 16);
-  wait_for_previous();
-  copy(scale, args.statistics + 2 * args.inputs, 2 * args.inputs);
-  if (gradient.waits) copy(coefficients, args.gradient.coefficients, 3 * args.outputs);
+  begin_values(scale, args.statistics + 2 * args.inputs + input, 16);
+  begin_values(shift, args.statistics + 3 * args.inputs + input, 16);
+  gradient.begin(coefficients, args.gradient.coefficients, args.outputs);
   float sums[own_taps][2][4] = {};
   for (int which = part; which < tiles.count; which += parts) {
     const Tile tile(args.images, tiles, which);
     Staging<T, 2> staging(gradient, args.images, tile, args.outputs, output);
     stage_around<T, 3>(staged, x, args.images, tile, of_filter.lanes, args.inputs, input, 16, [&] {
       staging.begin(staging.pixel);
+      finish_copies();
       // Before it is overwritten, all threads have read the tile before.
       __syncthreads();
     });
@@ -821,7 +826,6 @@ __device__ inline void add_filter_gradient(const Backward &args) {
       }
     }
   }
-  let_next_begin();
   // The sums of each pair of warps go to a place of their own, where they are added up in the order of the pairs.
   float *room = reinterpret_cast<float *>(shared_memory());
   __syncthreads();
@@ -931,7 +935,7 @@ __device__ void resolve(const Resolve &args) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= args.pixels * chunks) return;
   const int place = i * chunk<T>;
-  const Pending<T> pending(args.gradient, args.out, args.channels, args.gradient.coefficients);
+  const Pending<T> pending(args.gradient, args.out, args.gradient.coefficients, 0, args.channels);
   pending.finished(pending.load(place), pending.numbers(i % chunks * chunk<T>), place, true);
 }
 

@@ -83,7 +83,6 @@ class Loaded {
   explicit Loaded(c10::Device device) {
     const auto &properties = *at::cuda::getDeviceProperties(device.index());
     most_shared = static_cast<int64_t>(properties.sharedMemPerBlockOptin);
-    overlaps = properties.major >= 9;
     TORCH_CHECK(properties.major >= 8, "its tensor cores are older than Ampere's (compute capability ",
                 properties.major, ".", properties.minor, ")");
     const OnDevice on(device);
@@ -103,8 +102,6 @@ class Loaded {
   }
 
   int64_t most_shared = 0;
-  /// Whether a launch can begin before the one before it has ended (from Hopper on).
-  bool overlaps = false;
 
   CUfunction function(const std::string &name) const { return functions.at(name); }
 
@@ -208,26 +205,12 @@ void launch_named(const at::Tensor &on, const Launch &how, const void *arguments
   }
 #ifdef CTORCH_CUDA
   const OnDevice there(on.device());
-  const auto &kernels = *attempt(on.device()).kernels;
-  // A launch must not begin while filters are prepared.
-  static thread_local bool lets_next_begin = false;
-  CUlaunchAttribute overlap = {};
-  overlap.id = CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION;
-  overlap.value.programmaticStreamSerializationAllowed = 1;
-  CUlaunchConfig config = {};
-  config.gridDimX = static_cast<unsigned>(how.blocks[0]);
-  config.gridDimY = static_cast<unsigned>(how.blocks[1]);
-  config.gridDimZ = 1;
-  config.blockDimX = static_cast<unsigned>(how.threads);
-  config.blockDimY = config.blockDimZ = 1;
-  config.sharedMemBytes = static_cast<unsigned>(how.shared);
-  config.hStream = at::cuda::getCurrentCUDAStream(on.device().index());
-  config.attrs = &overlap;
-  config.numAttrs = kernels.overlaps && how.overlaps && lets_next_begin ? 1 : 0;
   void *all[] = {const_cast<void *>(arguments)};
-  check(driver<decltype(cuLaunchKernelEx)>("cuLaunchKernelEx")(&config, kernels.function(name), all, nullptr),
+  check(driver<decltype(cuLaunchKernel)>("cuLaunchKernel")(
+            attempt(on.device()).kernels->function(name), static_cast<unsigned>(how.blocks[0]),
+            static_cast<unsigned>(how.blocks[1]), 1, static_cast<unsigned>(how.threads), 1, 1,
+            static_cast<unsigned>(how.shared), at::cuda::getCurrentCUDAStream(on.device().index()), all, nullptr),
         name.c_str());
-  lets_next_begin = how.overlaps;
 #endif
 }
 

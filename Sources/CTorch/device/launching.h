@@ -31,9 +31,6 @@ struct Launch {
   const char *kernel;
   /// Whether the name of the element type is behind the kernel's.
   bool typed;
-  /// Whether its blocks may begin before the launch before has ended: it waits for that by itself before it reads
-  /// anything but prepared filters, and lets the next one do the same.
-  bool overlaps = false;
   /// In x and y.
   int64_t blocks[2];
   int64_t threads;

@@ -125,19 +125,19 @@ struct FilterBlocks {
   int64_t patches, parts, threads, shared;
 
   FilterBlocks(const Images &images, int64_t inputs, int64_t outputs, int64_t element)
-      : tiling(images, 256), patches(inputs / channel_step * (outputs / channel_step)) {
+      : tiling(images, 512), patches(inputs / channel_step * (outputs / channel_step)) {
     // Two warps take 16 pixels at a time.
     threads = 2 * warp * std::min(divided(tiling.pixels, channel_step), most_warps / 2);
     // Constants: the order of sums should not change with the card.
-    constexpr int64_t all_blocks = 128, fewest_parts = 8;
+    constexpr int64_t all_blocks = 256, fewest_parts = 8;
     parts = std::min<int64_t>(std::max(all_blocks / patches, fewest_parts), tiling.count);
-    shared = std::max<int64_t>(in_tile(inputs, outputs, element), afterwards(threads));
+    shared = std::max<int64_t>(in_tile(element), afterwards(threads));
   }
 
-  int64_t in_tile(int64_t inputs, int64_t outputs, int64_t element) const {
+  int64_t in_tile(int64_t element) const {
     const int64_t steps = divided(tiling.pixels, channel_step);
     return (tiling.around + steps * channel_step) * line_bytes(channel_step, element) +
-           (2 * inputs + 3 * outputs) * static_cast<int64_t>(sizeof(float));
+           5 * channel_step * static_cast<int64_t>(sizeof(float));
   }
   /// Afterwards the sums of the warps lie there.
   static int64_t afterwards(int64_t threads) {
@@ -313,7 +313,6 @@ UnitOutput forward(const Unit &unit, const ForwardOptions &options) {
   launch(x,
          {.kernel = "forward",
           .typed = true,
-          .overlaps = true,
           .blocks = {blocks.tiling.count, slices},
           .threads = blocks.threads,
           .shared = blocks.shared},
@@ -353,7 +352,7 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   args.gradient = pending(gradient, x);
   if (found.whole.defined()) args.whole = found.whole.mutable_data_ptr();
   args.x = checked(x, x);
-  args.statistics = floats(batch);
+  args.statistics = static_cast<const float *>(checked(batch, x));
   args.filter = filter.backward.const_data_ptr();
   args.out = found.out.mutable_data_ptr();
   args.norm = {.block_sums = room<double>(rooms[0], gathered.parts * inputs * 2, x),
@@ -378,12 +377,10 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
     found.weight = all.narrow(0, 0, size).view({outputs, 3, 3, inputs}).permute({0, 3, 1, 2});
     found.bias = all.narrow(0, size, outputs);
   }
-  const int64_t of_filter =
-      std::max(filter_blocks.in_tile(inputs, outputs, x.element_size()), FilterBlocks::afterwards(threads));
+  const int64_t of_filter = std::max(filter_blocks.in_tile(x.element_size()), FilterBlocks::afterwards(threads));
   launch(x,
          {.kernel = "backward",
           .typed = true,
-          .overlaps = true,
           .blocks = {args.filter_blocks + blocks.tiling.count * slices, 1},
           .threads = threads,
           .shared = wants_parameters ? std::max(blocks.shared, of_filter) : blocks.shared},
