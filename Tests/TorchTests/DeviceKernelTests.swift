@@ -154,19 +154,23 @@ import ResLensTorch
       return try #require(ResidualUnit.forward(x, norm, by: .running, convolution).added).doubles()
     }
     try KernelSet.using("emulated") {
-      func conversions(_ body: () throws -> Void) throws -> Int {
+      func expectConversions(_ count: Int, _ body: () throws -> Void) throws {
         let before = device_emulator_launches("prepare_filters_float")
         try body()
-        return device_emulator_launches("prepare_filters_float") - before
+        #expect(device_emulator_launches("prepare_filters_float") - before == count)
+      }
+      func expect(_ weight: Tensor, _ wanted: [Double]) throws {
+        let found = try made(by: weight)
+        #expect(found == wanted)
       }
       let weights = try [weight(2), weight(3), weight(4)]
       let (wanted, other) = (try made(by: weight(2)), try made(by: weight(5)))
-      #expect(try conversions { #expect(try made(by: weights[0]) == wanted) } == 1)
-      #expect(try conversions { #expect(try made(by: weights[0]) == wanted) } == 0)
-      #expect(try conversions { try ResidualUnit.prepare(weights, for: .float32) } == 1)
-      #expect(try conversions { for weight in weights { _ = try made(by: weight) } } == 0)
+      try expectConversions(1) { try expect(weights[0], wanted) }
+      try expectConversions(0) { try expect(weights[0], wanted) }
+      try expectConversions(1) { try ResidualUnit.prepare(weights, for: .float32) }
+      try expectConversions(0) { for weight in weights { _ = try made(by: weight) } }
       try weights[0].copy(from: weight(5))
-      #expect(try conversions { #expect(try made(by: weights[0]) == other) } == 1)
+      try expectConversions(1) { try expect(weights[0], other) }
     }
   }
 
