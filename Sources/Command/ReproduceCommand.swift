@@ -24,6 +24,7 @@ struct ReproduceCommand: ParsableCommand {
         reslens reproduce figure-4 figure-3 figure-2 --scale small --data data/cifar-10-batches-bin
         reslens reproduce all --list --scale paper --data data --data data100
         reslens reproduce table-1 --scale paper --data data --data data100 --launcher slurm --gpus 1 --time 24:00:00
+        reslens reproduce table-1 --scale paper --precision bf16 --data data --data data100 --adopt gpu/resnet-110
         reslens reproduce my-study.yaml --data synthetic
 
       Scales other than paper, which does all of the work:
@@ -54,6 +55,18 @@ struct ReproduceCommand: ParsableCommand {
       valueName: "dir"))
   var out: String?
 
+  @Option(
+    help: "The type of the activations: fp32 or bf16, which rounds them to 8 bits. (default: what each study says)")
+  var precision: Precision?
+
+  @Option(
+    help: ArgumentHelp(
+      """
+      A run that was trained elsewhere, finished or cut off, whose configuration is that of a run of the studies. Its \
+      folder is copied, and the run goes on from there. May be given more than once.
+      """, valueName: "run"))
+  var adopt: [String] = []
+
   @Flag(help: "Prints the studies and estimates their cost on this machine, without running them.")
   var list = false
 
@@ -68,7 +81,11 @@ struct ReproduceCommand: ParsableCommand {
 
   func run() throws {
     try threads.apply()
-    let chosen = try studies.flatMap(Self.find)
+    let chosen = try studies.flatMap(Self.find).map { study in
+      var study = study
+      if let precision { study.precision = precision }
+      return study
+    }
     let isOfFiles = studies.allSatisfy { $0.hasSuffix(".yaml") || $0.hasSuffix(".yml") }
     let scale = scale ?? (isOfFiles ? .paper : .small)
     let sources = try DataSources(data)
@@ -80,6 +97,11 @@ struct ReproduceCommand: ParsableCommand {
     let terminal = Terminal()
     if list { return print(try StudyList(reproduction, folder, sources, device.use()).text(terminal)) }
     try folder.check(for: reproduction.runs)
+    for path in adopt {
+      let adopted = try folder.adopt(RunFolder(URL(filePath: path)), as: reproduction.runs)
+      terminal.note(
+        adopted.map { "\(path) is now \($0.folderName)" } ?? "note: \(path) was not adopted: the run is there already")
+    }
     let isDone = try launching.launch(
       reproduction.runs, in: folder, sources, device, threads: threads.threads, terminal)
     guard isDone else { return }

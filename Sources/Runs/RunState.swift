@@ -26,10 +26,7 @@ extension PlannedRun {
   /// - Throws: `FileError` where the folder holds another run, or files that cannot be read.
   public func state(in folder: RunFolder, registry: Registry = .standard) throws -> State {
     let stored = folder.holdsRun ? try folder.configuration() : nil
-    // The data may lie elsewhere now; what they are like is compared.
-    var same = configuration
-    same.data = stored?.data ?? configuration.data
-    if let stored, let field = same.firstDifference(from: stored) {
+    if let stored, let field = difference(from: stored) {
       throw FileError(
         path: folder.configurationFile.path, problem: "it belongs to a run in which \(field) differs",
         remedy: "ask for the same as before, or move the folder away")

@@ -64,7 +64,7 @@ public struct RunFolder: Sendable {
   public func measures(_ batchNorm: BatchNormStatistics = .running) throws -> MeasureResults? {
     let file = measuresFile(batchNorm)
     guard FileManager.default.fileExists(atPath: file.path) else { return nil }
-    let remedy = "measure again: reslens measure \(url.path.shellQuoted)"
+    let remedy = "measure again: reslens measure \(url.path.shellQuoted) --replace"
     let found = try results(file, remedy: remedy)
     let own = holdsRun ? try configuration().architecture.name : found.architecture
     guard found.architecture == own else {
@@ -172,6 +172,28 @@ public struct RunFolder: Sendable {
 
   /// The newest checkpoint; nil before the first.
   public func latestCheckpoint() -> Checkpoint? { checkpointList().last }
+
+  /// Gives the newest checkpoint the state of the training loop, if it lacks it and is of a whole epoch: the record of the
+  /// epochs is all of that state.
+  /// - Throws: `FileError` if the epochs are not recorded, or the checkpoint is of a part of an epoch.
+  package func completeCheckpoint() throws {
+    guard let checkpoint = latestCheckpoint(), !FileManager.default.fileExists(atPath: checkpoint.loopFile.path) else {
+      return
+    }
+    let records = try epochs()
+    guard let epoch = checkpoint.epoch, checkpoint.url.lastPathComponent == Checkpoint.name(epoch: epoch) else {
+      throw FileError(
+        path: checkpoint.loopFile.path, problem: "it is missing, and the checkpoint is of a part of an epoch",
+        remedy: "take the file from the machine that the run was trained on, or the checkpoint of a whole epoch")
+    }
+    guard records.count >= epoch else {
+      throw FileError(
+        path: epochsFile.path, problem: "it has \(records.count) epochs, and the checkpoint is of epoch \(epoch)",
+        remedy: "take the whole folder from the machine that the run was trained on")
+    }
+    let loop = Checkpoint.Loop(epoch: epoch, records: Array(records.prefix(epoch)))
+    try Files.write(JSON.encode(loop), to: checkpoint.loopFile)
+  }
 
   /// The sessions that worked on this run, oldest first.
   public func sessions() throws -> [Session] {

@@ -100,6 +100,61 @@ import ResLensTraining
     for path in try RunsIn(out).paths { #expect(text.output.contains(path.suffix(5)), "\(text.output)") }
   }
 
+  @Test("A run that was trained elsewhere and cut off is adopted, and goes on to the numbers of a run that was not")
+  func adoption() throws {
+    let (whole, adopting) = (scratch.file("whole"), scratch.file("adopting"))
+    try #require(try Reslens.run(arguments(whole)).status == 0)
+    let wanted = try Self.numbers(in: whole)
+    // The same training in a folder of its own, stopped after the second epoch by a schedule of its own.
+    let path = try #require(RunsIn(whole).paths.first { $0.contains("resnet-14-synthetic-seed-1") })
+    let elsewhere = scratch.file("elsewhere")
+    let trained = try Reslens.run([
+      "train", "--config", path + "/config.yaml", "--data", "synthetic", "--keep-checkpoints", "all", "--out",
+      elsewhere.path,
+    ])
+    try #require(trained.status == 0, Comment(rawValue: trained.errors))
+    try cutOff(elsewhere, afterEpoch: 2)
+    let done = try Reslens.run(arguments(adopting, ["--adopt", elsewhere.path]))
+    try #require(done.status == 0, Comment(rawValue: done.errors))
+    #expect(done.errors.contains("is now resnet-14-synthetic-seed-1"))
+    #expect(
+      try Self.numbers(in: adopting).filter { !$0.key.contains("history") }
+        == wanted.filter { !$0.key.contains("history") })
+    let again = try Reslens.run(arguments(adopting, ["--adopt", elsewhere.path]))
+    #expect(again.status == 0 && again.errors.contains("the run is there already"))
+  }
+
+  @Test("A run of another configuration is not adopted, and the error says in what it differs")
+  func strangers() throws {
+    let out = scratch.file("out")
+    let other = scratch.file("other")
+    let trained = try Reslens.run([
+      "train", "--model", "resnet-14", "--data", "synthetic", "--epochs", "1", "--train-samples", "320",
+      "--validation-samples", "100", "--seed", "5", "--out", other.path,
+    ])
+    try #require(trained.status == 0, Comment(rawValue: trained.errors))
+    let refused = try Reslens.run(arguments(out, ["--adopt", other.path]))
+    #expect(refused.status != 0 && refused.errors.contains("the number of epochs differs"), "\(refused.errors)")
+    #expect(!FileManager.default.fileExists(atPath: out.appending(path: "runs").path))
+    let missing = try Reslens.run(arguments(out, ["--adopt", scratch.file("none").path]))
+    #expect(missing.status != 0 && missing.errors.contains("there is no run in this folder"))
+  }
+
+  /// Makes a run's folder what a training leaves that was cut off, on a machine that lost the loop's state.
+  private func cutOff(_ url: URL, afterEpoch epoch: Int) throws {
+    let manager = FileManager.default
+    let checkpoints = url.appending(path: "checkpoints")
+    for name in try manager.contentsOfDirectory(atPath: checkpoints.path) {
+      let checkpoint = checkpoints.appending(path: name)
+      let isKept = name == Checkpoint.name(epoch: epoch)
+      try manager.removeItem(at: isKept ? checkpoint.appending(path: "loop.json") : checkpoint)
+    }
+    let epochs = url.appending(path: "epochs.csv")
+    let lines = String(decoding: try Data(contentsOf: epochs), as: UTF8.self).split(separator: "\n")
+    try Files.write(lines.prefix(1 + epoch).joined(separator: "\n") + "\n", to: epochs)
+    try? manager.removeItem(at: url.appending(path: "environment.json"))
+  }
+
   @Test(
     "Several runs at once give the numbers of one after the other with as many threads, and one that fails is named")
   func jobs() throws {
