@@ -111,6 +111,7 @@ public struct RunMeasuring {
         path: file.path, problem: "its folder cannot be written to",
         remedy: "fix its permissions, or measure a copy of the run")
     }
+    if !replaces { try checkReadable(options.batchNorm) }
     if let earlier = earlier(options.batchNorm),
       let replaced = replaced(earlier, by: found, options.names, suite.parameters)
     {
@@ -155,6 +156,18 @@ public struct RunMeasuring {
       "\(names.sorted().joined(separator: ", ")), measured on \(counts.joined(separator: ", ")), cannot stay in one "
       + "file with what this call measures, \(reason)"
     return (sentence, isMeasuredAgain)
+  }
+
+  /// - Throws: `FileError` if there are results of earlier calls that cannot be read, and so cannot stay beside new ones.
+  private func checkReadable(_ batchNorm: BatchNormStatistics) throws {
+    guard group.isFirst else { return }
+    do {
+      _ = try folder.measures(batchNorm)
+    } catch let error as FileError {
+      throw FileError(
+        path: error.path, problem: "\(error.problem); earlier results in it cannot stay beside new ones",
+        remedy: "move the file away, or replace it with --replace")
+    }
   }
 
   /// The results of earlier calls; nil where there are none, where the file cannot be read (damaged, of another

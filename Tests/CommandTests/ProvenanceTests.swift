@@ -84,6 +84,20 @@ import ResLensTraining
     #expect(String(decoding: python.output, as: UTF8.self) == fingerprint.digits + "\n", "\(python.errors)")
   }
 
+  @Test("Results that cannot be read are not overwritten, unless they are to be replaced")
+  func damaged() throws {
+    let damaged = Data("{\"format\": 3}".utf8)
+    try damaged.write(to: folder.measuresFile)
+    let call = ["measure", run.path, "--samples", "20", "--measures", "l2-ratio"]
+    let refused = try Reslens.run(call)
+    #expect(refused.status != 0 && refused.errors.contains("it has format 3, this program reads"), "\(refused.errors)")
+    #expect(refused.errors.contains("cannot stay beside new ones") && refused.errors.contains("--replace"))
+    #expect(try Data(contentsOf: folder.measuresFile) == damaged)
+    let replaced = try Reslens.run(call + ["--replace"])
+    #expect(replaced.status == 0, "\(replaced.errors)")
+    #expect(try folder.measures()?.names == ["l2-ratio"])
+  }
+
   @Test("A run that was trained anew in the same folder with another seed is another network")
   func trainedAnew() throws {
     let measures = try Data(contentsOf: folder.measuresFile)
