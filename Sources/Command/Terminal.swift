@@ -11,6 +11,8 @@ final class Terminal: RunLog {
   private var last = ContinuousClock.now
   /// When the work that the bar shows began, and how much of it was done by then.
   private var start: (time: ContinuousClock.Instant, done: Int, total: Int)?
+  /// How much was done at the last call. Less than that is the beginning of other work, such as another set of samples.
+  private var reached = 0
   /// Seconds between plain progress lines, and between redraws on a terminal.
   private var interval: Duration { isTerminal ? .milliseconds(100) : .seconds(30) }
 
@@ -22,7 +24,8 @@ final class Terminal: RunLog {
 
   /// How far something is: a bar, some words, and the time left unless the words tell it. Most calls draw nothing.
   func progress(_ done: Int, of total: Int, _ words: @autoclosure () -> String) {
-    if start.map({ $0.total != total || $0.done > done }) ?? true { start = (.now, done, total) }
+    if start.map({ $0.total != total || reached > done }) ?? true { start = (.now, done, total) }
+    reached = done
     guard ContinuousClock.now - last >= interval else { return }
     last = .now
     var words = words()
