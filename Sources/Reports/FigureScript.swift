@@ -248,7 +248,7 @@ extension Figure.Style {
       case .dotted: "(2,4)"
       }
     // gnuplot's SVG driver joins lines that differ in nothing but the dash into one path: they differ in width too.
-    let shade = isThin ? "#90" + colour.dropFirst() : colour
+    let shade = isThin ? "#70" + colour.dropFirst() : colour
     return "linecolor rgb '\(shade)' linewidth \(dash == .solid ? width : width - 0.05) dashtype \(type)"
   }
 

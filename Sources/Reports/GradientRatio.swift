@@ -71,9 +71,9 @@ func statisticsOfHistory(_ epochs: [(epoch: Int, batchNorm: BatchNormStatistics)
   else { return "" }
   func name(_ statistics: BatchNormStatistics) -> Markup { statistics == .batch ? "each batch’s own" : "the running" }
   return start == later
-    ? "Epoch 0 is the network as it was initialised; batch normalisations run by \(name(start)) statistics."
+    ? "Epoch 0 is the network before its training; batch normalisations run by \(name(start)) statistics."
     : """
-    Epoch 0 is the network as it was initialised, <b>by \(name(start)) statistics</b>; later epochs are measured by \
+    Epoch 0 is the network before its training, <b>by \(name(start)) statistics</b>; later epochs are measured by \
     \(name(later)) ones, so a jump after epoch 0 can come from that.
     """
 }

@@ -42,7 +42,7 @@ struct Pictures {
       ),
       // Coordinates lose a digit. Numbers outside of tags are text and stay.
       (#"(\d\.\d)\d(?=[ ,'")])(?=[^<>]*>)"#, "$1"), (#"rgb\( *(\d+), *(\d+), *(\d+)\)"#, "rgb($1,$2,$3)"),
-      (#"\s*\n\s*"#, "\n"),
+      (#"\s*\n\s*"#, "\n"), (#"\s+(['"]/>)"#, "$1"),
     ]
     var text = svg
     func replace(_ pattern: String, _ replacement: String) {

@@ -57,7 +57,9 @@ let stylesheet: Markup = """
     body { max-width: none; padding: 0; font-size: 10pt; }
     nav, details, .sources { display: none; }
     section { break-inside: avoid; margin-top: 1.2rem; padding-top: .8rem; }
-    .picture { overflow: visible; }
+    .picture, .scroll { overflow: visible; }
+    table { font-size: 8pt; }
+    th, td { padding: .15rem .35rem; }
     .picture svg { min-width: 0; }
   }
 
