@@ -33,19 +33,20 @@ struct Division {
 // The parts of the images that blocks work on: `rows` rows of one image, or `images` whole ones.
 struct Tiles {
   int images, rows, count;
-  // The number of tiles that an image has, if it has several; that of a tile's rows with those around it; and those of the pixels of
-  // a row and of an image's part.
+  // By the number of an image's tiles, of a tile's rows with the two around them, of a row's pixels, and of the pixels that
+  // a tile has of an image.
   Division in_image, around, row, image;
 };
 
-// How a block's threads share the rows of a tile, which consist of chunks of 16 bytes: `by_lanes` threads a row, and `step` rows
-// at a time. A pixel has `by_chunks` chunks.
+// How a block's threads share the rows of a tile, which consist of chunks of 16 bytes: `by_lanes.by` threads work on a row, on
+// `step` rows at a time. A pixel has `by_chunks.by` chunks.
 struct Lanes {
   Division by_chunks, by_lanes;
   int step;
 };
 
-// How the warps of a block share a tile: each makes 16 channels, and as many groups of them as there are the pixels.
+// How the warps of a block share a tile: a warp makes 16 channels of 32 pixels. `columns.by` warps make the block's channels,
+// and there are `groups` of such warps.
 struct Warps {
   Division columns;
   int groups;
@@ -53,7 +54,7 @@ struct Warps {
 
 // How the results of `parts` blocks are added up: each writes a row, the last of every `fan` blocks adds up these blocks'
 // rows, and where a total is wanted, the last block of all adds up what came of that. The last block is found by counters,
-// which are 0 before and after; the order of a sum does not depend on which it is.
+// which are 0 before and after it. The order of a sum does not depend on which block is the last.
 struct Gathering {
   int parts, groups;
   Division fan;
@@ -70,11 +71,10 @@ struct Sums {
 struct Filter {
   // O×9×I
   const float *from;
-  // Lines of bfloats, one for each channel that the convolution makes and each tap, of the channels that are summed over;
-  // those of floats hold each value as a sum of three bfloats, in three such lines behind each other. Lines are `line_padding`
-  // apart, as in shared memory. In each sixteen the
-  // channels that are made are in the order of `place_in_sixteen`. `backward` is for the way back: inputs and outputs
-  // change places, and the taps are turned by half a turn.
+  // A line of bfloats for each channel that the convolution makes and each tap, which holds the channels that are summed
+  // over; a float is the sum of three bfloats, which are in three such lines behind each other. `line_padding` elements
+  // follow each line, as in shared memory. In each sixteen the channels that are made are in the order of
+  // `place_in_sixteen`. In `backward` inputs and outputs have changed places, and the taps are turned by half a turn.
   void *forward, *backward;
   int outputs, inputs;
 };

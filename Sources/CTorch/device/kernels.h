@@ -2,7 +2,7 @@
 // cores.
 //
 // A block loads a tile of the images, with the pixels around it, into shared memory, and normalises it on the way. Nine
-// shifted views of the tile are multiplied with the filter's nine taps. While the result is stored, sums for the next
+// shifted views of the tile are multiplied with the filter's nine taps. Before the result is stored, sums for the next
 // normalisation are taken; the last blocks to finish add them up. The order of every sum depends only on the shapes,
 // and on how the host cut them into blocks.
 //
@@ -299,9 +299,8 @@ struct Pending {
   }
 };
 
-// Brings `count` channels from `channel` on of a tile and the pixels around it into shared memory; above and below the images are
-// zeros.
-// A thread has the same place in every so many rows, and loads `ahead` of them before it uses the first. Between its first loads
+// Brings `count` channels from `channel` on of a tile and the pixels around it into shared memory; above and below the images
+// are zeros. A thread has the same place in every so many rows, and loads `ahead` of them before it uses the first. Between its first loads
 // and their use it calls `between`, in which the threads may wait for each other.
 template <class T, int ahead, class Source, class Between>
 __device__ inline void stage_around(bfloat *to, const Source &from, const Images &images, const Tile &tile,
@@ -419,8 +418,8 @@ __device__ inline void add_product(float (&sum)[4], const unsigned (&left)[plane
   for (int i = 0; i < 4; ++i) sum[i] += part[i];
 }
 
-// Where in a sixteen of lines a filter has the channel that is made: so a lane makes four neighbouring channels, two in each
-// half of the sixteen.
+// The line of a sixteen at which a filter has a channel that is made. By this order a lane makes four neighbouring channels,
+// two in each half of the sixteen.
 __device__ inline int place_in_sixteen(int channel) {
   return channel / 2 % 2 * 8 + channel / 4 * 2 + channel % 2; }
 
