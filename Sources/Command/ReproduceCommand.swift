@@ -98,7 +98,10 @@ struct ReproduceCommand: ParsableCommand {
     if list { return print(try StudyList(reproduction, folder, sources, device.use()).text(terminal)) }
     try folder.check(for: reproduction.runs)
     for path in adopt {
-      let adopted = try folder.adopt(RunFolder(URL(filePath: path)), as: reproduction.runs)
+      let adopted = try folder.adopt(RunFolder(URL(filePath: path)), as: reproduction.runs) { run in
+        let dataset = try sources.load(run.configuration.data)
+        return (dataset.train.count, dataset.validation.count)
+      }
       terminal.note(
         adopted.map { "\(path) is now \($0.folderName)" } ?? "note: \(path) was not adopted: the run is there already")
     }

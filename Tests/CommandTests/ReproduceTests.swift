@@ -124,6 +124,23 @@ import ResLensTraining
     #expect(again.status == 0 && again.errors.contains("the run is there already"))
   }
 
+  @Test("A run that was trained on all images is adopted by a study of as many")
+  func adoptionOfAll() throws {
+    let (other, out, file) = (scratch.file("other"), scratch.file("out"), scratch.file("all.yaml"))
+    try Files.write(
+      "name: all\nmodels: [resnet-8]\ndata: [synthetic]\nepochs: 1\nfigures: [errors]\nmeasure: {samples: 20}\n",
+      to: file)
+    let trained = try Reslens.run([
+      "train", "--model", "resnet-8", "--data", "synthetic", "--epochs", "1", "--recipe", "quick", "--out", other.path,
+    ])
+    try #require(trained.status == 0, Comment(rawValue: trained.errors))
+    let done = try Reslens.run([
+      "reproduce", file.path, "--data", "synthetic", "--out", out.path, "--adopt", other.path,
+    ])
+    #expect(done.status == 0 && done.errors.contains("is now resnet-8-synthetic-seed-0"), "\(done.errors)")
+    #expect(!done.errors.contains("epoch 1"), "\(done.errors)")
+  }
+
   @Test("A run of another configuration is not adopted, and the error says in what it differs")
   func strangers() throws {
     let out = scratch.file("out")
