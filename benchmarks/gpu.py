@@ -56,7 +56,7 @@ def commands_of(model, precision, options, file):
     commands = {name: [str(options.reslens), "bench", *common, *more] for name, more in ours.items()}
     for layout in layouts:
         commands[layout] = [*python("pytorch_worker.py"), *common, "--layout", layout, "--architecture", file]
-    return {name: commands[name] for name in options.workers if name in commands}
+    return {name: command for name, command in commands.items() if name in options.workers}
 
 
 def line(workers, images):
