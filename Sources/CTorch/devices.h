@@ -21,7 +21,7 @@ namespace ctorch {
 
 c10::Device device_of(ctorch_device device);
 
-/// What belongs to a CUDA graph beside the operations that are captured.
+/// The counters and filters of a CUDA graph, which it has beside the operations that are captured.
 struct Capture {
   /// Zeros in which kernels count their blocks.
   at::Tensor counters;

@@ -41,15 +41,14 @@ int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, const
                                       {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0}, 1, wanted);
     };
     const bool is_pixelwise = padding == 0 && w.size(2) == 1 && w.size(3) == 1;
-    // cuDNN's deterministic kernel for this gradient is a single block of threads: 74 µs on an H200 for the projections
-    // of ResNet-110, where a product of matrices takes a few.
-    const bool multiplies = wants_parameters && is_pixelwise && device::launches(get(input));
+    // On a GPU the filter's gradient is a product of matrices: cuDNN's deterministic kernel for it is a single block of
+    // threads, which takes 74 µs on an H200 for a projection of ResNet-110.
+    const bool multiplies = device::launches(get(input));
     // oneDNN's AVX2 kernel for it adds up memory that nobody has written where the input has fewer than eight channels
     // (torch 2.13.0). With the pixels that the stride leaves taken out first, another kernel runs.
-    const bool picks = wants_parameters && is_pixelwise && stride > 1 && (multiplies || w.size(1) < 8);
-    auto gradients =
-        backward(get(input), stride, {wants_input, wants_parameters && !picks && !multiplies, wants_parameters});
-    if (picks || multiplies) {
+    const bool picks = wants_parameters && is_pixelwise && (multiplies || (stride > 1 && w.size(1) < 8));
+    auto gradients = backward(get(input), stride, {wants_input, wants_parameters && !picks, wants_parameters});
+    if (picks) {
       const auto pixels = channels_last(get(input).slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride));
       std::get<1>(gradients) =
           multiplies ? at::mm(matrix(get(grad_output)).t(), matrix(pixels)).view({w.size(0), w.size(1), 1, 1})

@@ -21,11 +21,11 @@ struct PreparedFilter {
   int64_t writes = -1;
 };
 
-/// What the handles to the same memory share.
+/// The state of a tensor's memory, which all handles to it share.
 struct Memory {
-  /// How often it was written: an inference tensor has no version counter of its own.
+  /// The number of times that it was written. An inference tensor has no version counter of its own.
   std::atomic<int64_t> writes{0};
-  /// For activations in float32 and in bfloat16.
+  /// The filter for activations in float32, and that for bfloat16.
   PreparedFilter filters[2];
 };
 
@@ -69,7 +69,7 @@ inline const at::Tensor &get(ctorch_tensor tensor) {
   return tensor->value;
 }
 
-/// What the handles to a tensor's memory share.
+/// The state of a tensor's memory. It is made when it is first asked for.
 inline const std::shared_ptr<Memory> &memory_of(ctorch_tensor tensor) {
   if (!tensor->memory) tensor->memory = std::make_shared<Memory>();
   return tensor->memory;

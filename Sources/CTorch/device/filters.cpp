@@ -16,12 +16,13 @@ namespace {
 
 std::mutex lock;
 
-/// Where a weight's prepared filter is kept: by the handles to its memory.
+/// The prepared filter of a weight, which the handles to the weight's memory share.
 PreparedFilter &kept(ctorch_tensor weight, at::ScalarType type) {
   return memory_of(weight)->filters[type == at::kFloat ? 0 : 1];
 }
 
-/// Whether it must be converted. What is captured must be part of the graph, because replays change the weights.
+/// Says if a weight must be converted. A graph that is being captured must convert it itself, because replays change
+/// the weights.
 bool is_stale(ctorch_tensor weight, at::ScalarType type) {
   const auto &filter = kept(weight, type);
   const auto *graph = capture();
@@ -29,7 +30,7 @@ bool is_stale(ctorch_tensor weight, at::ScalarType type) {
          (graph && std::find(graph->filters.begin(), graph->filters.end(), memory_of(weight)) == graph->filters.end());
 }
 
-/// Converts them; all lie where the first does.
+/// Converts weights, which all lie on the device of the first.
 void convert(const std::vector<ctorch_tensor> &weights, at::ScalarType type) {
   for (size_t begin = 0; begin < weights.size(); begin += most_filters) {
     const size_t count = std::min<size_t>(weights.size() - begin, most_filters);
@@ -74,7 +75,7 @@ PreparedFilter prepared_filter(ctorch_tensor weight, at::ScalarType type) {
 }
 
 void prepare_filters(const std::vector<ctorch_tensor> &weights, at::ScalarType type) {
-  // The first launch tries the kernels, which prepares filters too.
+  // Asked before the lock is taken: the first time, the kernels are tried, and that prepares filters too.
   if (weights.empty() || !launches(get(weights[0]))) return;
   const std::lock_guard<std::mutex> hold(lock);
   std::vector<ctorch_tensor> stale;

@@ -12,7 +12,8 @@ namespace ctorch::device {
 /// since the last time.
 PreparedFilter prepared_filter(ctorch_tensor weight, at::ScalarType type);
 
-/// The same of many at once, in few launches. Weights that the kernels do not take are left out.
+/// Converts many weights in few launches, each only where its memory was written. Weights that the kernels do not take
+/// are left out.
 void prepare_filters(const std::vector<ctorch_tensor> &weights, at::ScalarType type);
 
 }  // namespace ctorch::device

@@ -43,7 +43,7 @@ Emulator &emulator() {
   return emulator;
 }
 
-/// By device and stream: launches of one stream count one after the other.
+/// The counters of this thread's launches, by device and stream: launches of one stream count one after the other.
 thread_local std::map<std::pair<int64_t, c10::StreamId>, at::Tensor> stream_counters;
 
 // MARK: a GPU

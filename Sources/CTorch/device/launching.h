@@ -26,10 +26,10 @@ int64_t most_shared(const at::Tensor &tensor);
 /// same time have others.
 unsigned *counters(const at::Tensor &on, int64_t count);
 
-/// How a kernel is launched.
+/// The name and the size of a launch.
 struct Launch {
   const char *kernel;
-  /// Whether the name of the element type is behind the kernel's.
+  /// True if the element type's name follows the kernel's.
   bool typed;
   /// In x and y.
   int64_t blocks[2];

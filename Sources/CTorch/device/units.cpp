@@ -33,7 +33,7 @@ Images images_of(const at::Tensor &tensor) {
 
 int64_t pixels_of(const Images &images) { return int64_t{images.count} * images.height * images.width; }
 
-/// How images are cut into tiles, of at most so many pixels where a row is not more.
+/// The tiles that images are cut into, of at most so many pixels where a row is not more.
 struct Tiling {
   int64_t images, rows, count;
   /// Number of pixels of a tile, without and with those around it.
@@ -62,7 +62,7 @@ struct Tiling {
   }
 };
 
-/// How so many threads share rows of pixels of so many channels.
+/// The way in which so many threads share rows of pixels of so many channels.
 Lanes lanes(const Images &images, int64_t channels, int64_t element, int64_t threads) {
   const int64_t chunks = channels * element / 16, lanes = std::min(images.width * chunks, threads);
   return {.by_chunks = division(chunks), .by_lanes = division(lanes), .step = static_cast<int>(threads / lanes)};
@@ -118,8 +118,8 @@ struct ConvolutionBlocks {
   Warps warps() const { return {.columns = division(channels / channel_step), .groups = static_cast<int>(groups)}; }
 };
 
-/// How the gradient of a filter is: patches of 16 outputs and 16 inputs, and for each of them blocks that take tiles in
-/// turn.
+/// The way in which a filter's gradient is divided: into patches of 16 outputs and 16 inputs, and for each of them
+/// blocks that take tiles in turn.
 struct FilterBlocks {
   Tiling tiling;
   int64_t patches, parts, threads, shared;
@@ -145,7 +145,7 @@ struct FilterBlocks {
   }
 };
 
-/// How rows of so many blocks are added up: a thread adds sixteen at a time.
+/// The way in which the rows of so many blocks are added up: in groups of sixteen or more.
 struct Gathered {
   int64_t parts, fan, groups;
 

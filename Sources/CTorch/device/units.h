@@ -13,7 +13,7 @@ namespace ctorch::device {
 /// shared memory.
 bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride);
 
-/// Whether such a unit's convolution has this weight.
+/// Says if a weight is that of a convolution that the kernels run.
 bool is_filter(const at::Tensor &weight);
 
 /// Whether a block has enough shared memory for it.

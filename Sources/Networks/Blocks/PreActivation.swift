@@ -94,7 +94,7 @@ struct PreActivationStep: PendingStep {
     return try goBack(second.input, branch, throughSkip: gradient, ofSkip: nil, trace, gradients)
   }
 
-  /// The same where the gradient itself is needed: for a projection, or to be scaled.
+  /// Goes back where the gradient itself is needed: for a projection, or to be scaled.
   private func goBack(
     whole gradient: Tensor, _ tape: Units, _ trace: StepTrace, _ gradients: Gradients?
   ) throws -> (input: ResidualUnit.PendingGradient, skip: Tensor?, products: (dot: [Double], squares: [Double])?) {
