@@ -104,6 +104,7 @@ let package = Package(
     tests("Tasks", of: ["Tasks"]),
     tests("Training", of: ["Training", "Measures"], and: ["TestSupport", "DeviceEmulator"]),
     tests("Measures", of: ["Measures"]),
+    tests("Runs", of: ["Runs"], and: ["TestSupport", "DeviceEmulator"]),
     tests("Studies", of: ["Studies", "Runs"]),
     tests("ResLens", of: [], and: ["ResLens", "TestSupport"]),
     tests("Command", of: ["Training", "Runs"], and: ["reslens", "OwnKinds", "OwnProgram", "TestSupport"]),

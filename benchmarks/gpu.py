@@ -5,7 +5,8 @@
 
 The processes are alive together and take turns, a repetition of so many steps each; after a repetition the GPU is waited
 for. Ours runs captured steps (CUDA graphs) and, for comparison, plain ones (`plain`), and captured ones of libtorch's
-operations instead of our kernels (`operations`); PyTorch runs eager in both memory layouts (`contiguous`, `channels_last`), a
+operations instead of our kernels (`operations`), and captured ones of several trainings side by side, whose images are
+added up (`two_at_once`, `four_at_once`); PyTorch runs eager in both memory layouts (`contiguous`, `channels_last`), a
 whole eager step as one CUDA graph (`graphed`, where there is a GPU), and torch.compile with CUDA graphs (`compiled`, mode
 reduce-overhead, which takes minutes to compile a deep network; where it left graphs out, it says so). TF32 is off in all of them.
 The data are the one thing that is not alike: ours cuts its batch out of the data set in every step, mirrored, moved and
@@ -37,7 +38,8 @@ from run import (
 # layouts.
 OPERATIONS = ["--kernels", "libtorch"]
 WORK = {
-    "train": ({"captured": [], "plain": ["--plain-steps"], "operations": OPERATIONS},
+    "train": ({"captured": [], "plain": ["--plain-steps"], "operations": OPERATIONS,
+               "two_at_once": ["--at-once", "2"], "four_at_once": ["--at-once", "4"]},
               ("contiguous", "channels_last", "graphed", "compiled")),
     "measure": ({"ours": ["--measures", MEASURED], "operations": ["--measures", MEASURED, *OPERATIONS]},
                 ("contiguous", "channels_last")),
@@ -61,12 +63,13 @@ def commands_of(model, precision, options, file):
 
 def line(workers, images):
     """Every worker's images a second, in brackets how much faster the first of ours is."""
-    first = workers.get("captured") or workers.get("ours")
+    speed = {name: images * worker.told.get("runs", 1) / worker.median() for name, worker in workers.items()}
+    first = speed.get("captured") or speed.get("ours")
     parts = []
     for name, worker in workers.items():
-        part = f"{name} {images / worker.median():.0f}"
-        if first and worker is not first:
-            part += f" ({worker.median() / first.median():.2f}x)"
+        part = f"{name} {speed[name]:.0f}"
+        if first and speed[name] != first:
+            part += f" ({first / speed[name]:.2f}x)"
         if skipped := worker.told.get("graphs_left_out"):
             part += f", of which inductor left {skipped} CUDA graphs out"
         parts.append(part)

@@ -51,6 +51,21 @@ int ctorch_use_cuda(ctorch_device device) {
   });
 }
 
+int ctorch_synchronize(ctorch_device device) {
+  return guarded([&] {
+    if (device != CTORCH_CPU) c10::impl::VirtualGuardImpl(at::kCUDA).synchronizeDevice(device_of(device).index());
+  });
+}
+
+int ctorch_use_own_stream(ctorch_device device) {
+  return guarded([&] {
+    if (device == CTORCH_CPU) return;
+    const c10::impl::VirtualGuardImpl cuda(at::kCUDA);
+    cuda.setDevice(device_of(device));
+    cuda.exchangeStream(cuda.getStreamFromGlobalPool(device_of(device)));
+  });
+}
+
 ctorch_device ctorch_device_of(ctorch_tensor tensor) {
   return tensor->value.is_cpu() ? CTORCH_CPU : tensor->value.get_device();
 }

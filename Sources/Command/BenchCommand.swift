@@ -3,6 +3,7 @@ import Foundation
 import ResLensTasks
 import ResLensMeasures
 import ResLensNetworks
+import ResLensRuns
 import ResLensTorch
 import ResLensTraining
 
@@ -39,6 +40,8 @@ struct BenchCommand: ParsableCommand {
   @Option var measures = ""
   /// Steps of training, or batches that are measured, in each repetition.
   @Option(parsing: .unconditional) var steps = 1
+  /// The number of trainings at once, each of which does the steps.
+  @OptionGroup var atOnce: AtOnceArguments
   /// Prints the architecture, as a checkpoint has it, instead of running anything.
   @Flag var architecture = false
   /// Runs a GPU's steps operation by operation.
@@ -61,6 +64,7 @@ struct BenchCommand: ParsableCommand {
       throw ValidationError(
         "steps cannot be captured, this program was built without CUDA's headers: name --plain-steps")
     }
+    if work != .train, atOnce.number != nil { throw ValidationError("--at-once is for --work train") }
     if let kernels { try KernelSet.use(kernels) }
     // The benchmark must measure what was asked for, not something else under its name.
     if device.isAsynchronous, kernels == nil, let why = KernelSet.problem(on: device) {
@@ -76,7 +80,7 @@ struct BenchCommand: ParsableCommand {
     }
     var usage = rusage()
     getrusage(.init(RUSAGE_SELF.rawValue), &usage)
-    answer("{\"peak_bytes\": \(usage.ru_maxrss * 1024)}")
+    answer("{\"peak_bytes\": \(usage.ru_maxrss * 1024), \"runs\": \(atOnce.number ?? 1)}")
   }
 
   private func answer(_ line: String) {
@@ -91,17 +95,24 @@ struct BenchCommand: ParsableCommand {
     switch work {
     case .train:
       let recipe = try Recipe.find("quick", for: architecture)
-      let trainer = try StepTrainer(
-        ResidualNetwork(architecture, seed: 0).moved(to: device), recipe,
-        maker: BatchMaker(statistics: dataset.statistics, type: precision.type, device: device),
-        capturesSteps: !plainSteps)
+      let trainers = try (0..<UInt64(atOnce.number ?? 1)).map { seed in
+        try StepTrainer(
+          ResidualNetwork(architecture, seed: seed).moved(to: device), recipe,
+          maker: BatchMaker(statistics: dataset.statistics, type: precision.type, seed: seed, device: device),
+          capturesSteps: !plainSteps)
+      }
       let indices = Array(0..<batch)
       return {
-        // A GPU is waited for once a repetition, as by its twin.
-        for _ in 0..<steps { try trainer.step(on: dataset.train, indices, epoch: 0, rate: 0.01) }
-        let outcome = try trainer.outcome()
-        // After such a loss a GPU's steps change nothing and take less.
-        guard outcome.lossSum.isFinite else { throw ValidationError("the loss is not finite any more") }
+        try TakingTurns(on: device, atOnce: trainers.count).each(trainers.count) { index, turn in
+          for _ in 0..<steps {
+            try trainers[index].step(on: dataset.train, indices, epoch: 0, rate: 0.01)
+            turn.pass()
+          }
+          // A GPU is waited for once a repetition, as by its twin.
+          let outcome = try trainers[index].outcome()
+          // After such a loss a GPU's steps change nothing and take less.
+          guard outcome.lossSum.isFinite else { throw ValidationError("the loss is not finite any more") }
+        }
       }
     case .evaluate, .forwards, .drops:
       let network = try ResidualNetwork(architecture, seed: 0).moved(to: device)

@@ -6,13 +6,30 @@ import ResLensRuns
 import ResLensStudies
 import ResLensTorch
 
+/// The number of runs that one process works on at once.
+struct AtOnceArguments: ParsableArguments {
+  @Option(
+    name: .customLong("at-once"), parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      Number of runs at once in this process. A GPU does their steps side by side, and each run ends with the numbers that \
+      it has alone. On the processor this saves no time. (default: \(TakingTurns.usual(on: .cuda(0))) on a GPU, else \
+      \(TakingTurns.usual(on: .cpu)))
+      """, valueName: "n"))
+  var number: Int?
+
+  func validate() throws {
+    if let number, !(1...64).contains(number) { throw ValidationError("--at-once \(number) is not between 1 and 64") }
+  }
+}
+
 /// Where and how the runs of studies are done.
 struct LaunchArguments: ParsableArguments {
   enum Kind: String, ExpressibleByArgument, CaseIterable { case local, slurm }
 
   @Option(
     help: """
-      local: on this machine, one run after the other, or --jobs runs at once. slurm: a job array with one task for \
+      local: on this machine, by this process or by --jobs processes. slurm: a job array with one task for \
       each run; a task uses one thread unless --threads is given.
       """)
   var launcher = Kind.local
@@ -23,6 +40,8 @@ struct LaunchArguments: ParsableArguments {
       "Number of runs at once on this machine. Each is a process with an equal part of --threads. (default: 1)",
       valueName: "n"))
   var jobs: Int?
+
+  @OptionGroup var atOnce: AtOnceArguments
 
   @Option(help: ArgumentHelp("Slurm's partition.", valueName: "name"))
   var partition: String?
@@ -60,6 +79,9 @@ struct LaunchArguments: ParsableArguments {
       throw ValidationError("\(option) is for --launcher slurm")
     }
     if launcher == .slurm, jobs != nil { throw ValidationError("--jobs is for --launcher local; Slurm's is --tasks") }
+    if atOnce.number != nil, jobs != nil || launcher == .slurm {
+      throw ValidationError("--at-once is for runs in one process; give either it or --jobs")
+    }
     for (option, value, range) in [
       ("--jobs", jobs, 1...1024), ("--gpus", gpus, 1...1024), ("--tasks", tasks, 1...1_000_000),
       ("--retries", retries, 0...1_000_000),
@@ -80,7 +102,8 @@ struct LaunchArguments: ParsableArguments {
         return WorkerQueue(
           jobs: jobs, threads: threads, registry: Reslens.registry, device: { "\(try device.find(worker: $0))" })
       }
-      return LocalQueue(device: try device.use(), threads: threads, registry: Reslens.registry)
+      return LocalQueue(
+        device: try device.use(), threads: threads, atOnce: atOnce.number, registry: Reslens.registry)
     case .slurm:
       var options = SlurmLauncher.Options(device: "\(device.device)")
       (options.partition, options.time, options.gpus, options.tasks) = (partition, time, gpus, tasks)
@@ -99,7 +122,7 @@ struct LaunchArguments: ParsableArguments {
     let launcher = try launcher(device, threads: threads)
     Interrupt.listen(answer: launcher.answerToStop)
     let outcome = try launcher.launch(
-      runs, in: folder, datasets: data.load, shouldStop: { Interrupt.received }, log: terminal)
+      runs, in: folder, datasets: { try data.load($0) }, shouldStop: { Interrupt.received }, log: terminal)
     switch outcome {
     case .done: return true
     case .script(let text):

@@ -96,8 +96,8 @@ struct MeasureCommand: ParsableCommand {
     Interrupt.listen(answer: group.isFirst ? "stopping after this batch; nothing of this run is written" : nil)
     Interrupt.parent = LaunchedProcess.parent
     let paths = paths
-    try SeveralRuns(names: paths, terminal: terminal, group: group).each {
-      try measure(paths[$0], on: device, by: group, terminal)
+    try SeveralRuns(names: paths, terminal: terminal, group: group).each { index, _ in
+      try measure(paths[index], on: device, by: group, terminal)
     }
   }
 

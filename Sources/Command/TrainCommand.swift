@@ -5,6 +5,7 @@ import ResLensTasks
 import ResLensNetworks
 import ResLensResults
 import ResLensRuns
+import ResLensStudies
 import ResLensTorch
 import ResLensTraining
 
@@ -56,10 +57,12 @@ struct TrainCommand: ParsableCommand {
     parsing: .unconditional,
     help: ArgumentHelp(
       """
-      Seeds of several runs, which are trained one after the other, for instance 0-3 or 0,2,5-7. One that fails does not \
+      Seeds of several runs, for instance 0-3 or 0,2,5-7. Each is trained as if it were alone. One that fails does not \
       stop the others. The folder of each is --out followed by -SEED.
       """, valueName: "n,n-n,…"))
   var seeds: String?
+
+  @OptionGroup var atOnce: AtOnceArguments
 
   @Option(
     help: ArgumentHelp(
@@ -124,6 +127,7 @@ struct TrainCommand: ParsableCommand {
       throw ValidationError("--seed is for one run, --seeds for several: give one of them")
     }
     if let seeds { _ = try SeedArguments.list(seeds) }
+    if seeds == nil, atOnce.number != nil { throw ValidationError("--at-once is for several runs: name their --seeds") }
   }
 
   func run() throws {
@@ -144,8 +148,11 @@ struct TrainCommand: ParsableCommand {
     Interrupt.listen(answer: group.isFirst ? "stopping after this step, and saving" : nil)
     Interrupt.parent = LaunchedProcess.parent
     let runs = try seeds.map { try SeedArguments.list($0).map(withSeed) } ?? [self]
-    try SeveralRuns(names: runs.map { "seed \($0.seed ?? 0)" }, terminal: terminal, group: group).each {
-      try runs[$0].train(on: device, by: group, terminal)
+    let names = runs.map { "seed \($0.seed ?? 0)" }
+    let data = try DataSources([])
+    let turns = TakingTurns(on: device, atOnce: atOnce.number)
+    try SeveralRuns(names: names, terminal: terminal, group: group, turns: turns).each { index, turn in
+      try runs[index].train(data, on: device, by: group, turn, TurnLog(terminal, names[index], turn))
     }
   }
 
@@ -157,12 +164,14 @@ struct TrainCommand: ParsableCommand {
     return one
   }
 
-  private func train(on device: Device, by group: ProcessGroup?, _ terminal: Terminal) throws {
+  private func train(
+    _ data: DataSources, on device: Device, by group: ProcessGroup?, _ turn: Turn, _ terminal: any RunLog
+  ) throws {
     // Process 0 alone looks into the run's folder.
     let isFirst = group.isFirst
     var stored = isFirst ? try storedConfiguration() : nil
     if let group { stored = try group.first(stored) }
-    let (configuration, dataset) = try resolve(stored)
+    let (configuration, dataset) = try resolve(stored, data)
     if out == nil, let problem = Architecture.namingProblem(of: [configuration.architecture]) {
       throw ValidationError("\(problem), or name the run's with --out")
     }
@@ -187,7 +196,11 @@ struct TrainCommand: ParsableCommand {
     try tell(.start(configuration))
     let outcome: Trainer.Outcome
     do {
-      outcome = try training.run(shouldStop: { Interrupt.received }, log: terminal) { event in
+      let shouldStop = {
+        turn.pass()
+        return Interrupt.received
+      }
+      outcome = try training.run(shouldStop: shouldStop, log: terminal) { event in
         if case .epoch(let record) = event { try? tell(.epoch(record)) }
       }
       try tell(.end(outcome))
@@ -216,7 +229,7 @@ struct TrainCommand: ParsableCommand {
 
   /// The configuration to train: the options, with the values of `--config` or of a stored run for those that were not
   /// given.
-  private func resolve(_ stored: RunConfiguration?) throws -> (RunConfiguration, ImageDataset) {
+  private func resolve(_ stored: RunConfiguration?, _ data: DataSources) throws -> (RunConfiguration, ImageDataset) {
     let given = try config.map { try YAML.read(RunConfiguration.self, from: URL(filePath: $0)) }
     let base = given ?? stored
     if resume, base == nil, training.data == nil, let out {
@@ -225,7 +238,7 @@ struct TrainCommand: ParsableCommand {
         remedy: "name the folder of a run, or start one with --model and --data")
     }
     let source = try training.source(base: base)
-    let dataset = try ImageDataset.load(source, isNamed: training.data != nil)
+    let dataset = try data.load(source, isNamed: training.data != nil)
     if let config, training.data == nil, given?.statistics != nil, given?.isTrained(on: dataset) == false {
       throw FileError(
         path: config, problem: "data: \(source) holds other images than the run of this file was trained on",

@@ -40,18 +40,20 @@ public enum LaunchOutcome: Equatable, Sendable {
   case nothingToDo
 }
 
-/// One run after the other, in this process.
+/// One run after the other in this process, or on a GPU several at once.
 public struct LocalQueue: Launcher {
   private let device: Device
+  private let atOnce: Int?
   private let threads: Int?
   private let registry: Registry
 
   /// - Parameters:
   ///   - device: the device that computes
   ///   - threads: the number of threads of a training; nil for the number that a resumed run had before
+  ///   - atOnce: the largest number of runs at once; nil for what is usual on the device
   ///   - registry: the measures that the runs' names are of
-  public init(device: Device = .cpu, threads: Int? = nil, registry: Registry = .standard) {
-    (self.device, self.threads, self.registry) = (device, threads, registry)
+  public init(device: Device = .cpu, threads: Int? = nil, atOnce: Int? = nil, registry: Registry = .standard) {
+    (self.device, self.threads, self.atOnce, self.registry) = (device, threads, atOnce, registry)
   }
 
   public var answerToStop: String { "stopping after this step, and saving" }
@@ -76,17 +78,28 @@ public struct LocalQueue: Launcher {
     let total = try left.map { try cost(runs[$0]) }.reduce(0, +)
     let began = ContinuousClock.now
     var done = 0
-    for (count, index) in left.enumerated() {
-      let run = runs[index]
+    var isStopped = false
+    // A run that fails would fail again. The others save.
+    try TakingTurns(on: device, atOnce: atOnce).each(left.count) { count, turn in
+      if isStopped { return }
+      let run = runs[left[count]]
       let share = Double(done) / Double(max(1, total))
       let seconds = (ContinuousClock.now - began) / .seconds(1)
       let rest = done > 0 ? ", about \(spoken(seconds: seconds * (1 - share) / share)) left" : ""
       log.note("run \(count + 1) of \(left.count) (\(decimal(100 * share, 0)) %\(rest)): \(run.folderName)")
-      guard try work.run(run, on: datasets(run.configuration.data), shouldStop: shouldStop, log: log) else {
-        return .stopped
+      do {
+        let isDone = try work.run(
+          run, on: datasets(run.configuration.data),
+          shouldStop: {
+            turn.pass()
+            return isStopped || shouldStop()
+          }, log: TurnLog(log, run.folderName, turn))
+        if isDone { done += try cost(run) } else { isStopped = true }
+      } catch {
+        isStopped = true
+        throw error
       }
-      done += try cost(run)
     }
-    return .done
+    return isStopped ? .stopped : .done
   }
 }

@@ -53,9 +53,10 @@ public final class DataSources {
   }
 
   /// The data set of a source, read once.
-  public func load(_ source: String) throws -> ImageDataset {
+  /// - Parameter isNamed: whether the user has just named the source; one that a run remembers may have moved
+  public func load(_ source: String, isNamed: Bool = true) throws -> ImageDataset {
     if let dataset = loaded[source] { return dataset }
-    let dataset = try ImageDataset.load(source)
+    let dataset = try ImageDataset.load(source, isNamed: isNamed)
     loaded[source] = dataset
     return dataset
   }

@@ -50,6 +50,8 @@ public final class ImageSet {
     if let copy = copies[device] { return copy }
     let own = try tensors(on: .cpu)
     let copy = (images: try own.images.moved(to: device), labels: try own.labels.moved(to: device))
+    // Other streams than this thread's may read it next.
+    try device.synchronize()
     copies[device] = copy
     return copy
   }

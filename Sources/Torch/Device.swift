@@ -38,6 +38,15 @@ public enum Device: Hashable, Sendable {
   /// Call it once, at the start.
   /// - Throws: `TorchError` where there is no such device.
   public func use() throws { if self != .cpu { try check(ctorch_use_cuda(code())) } }
+
+  /// Waits until a GPU has done all that it was asked for.
+  /// - Throws: `TorchError` where it failed.
+  public func synchronize() throws { try check(ctorch_synchronize(code())) }
+
+  /// Gives the calling thread a CUDA stream of its own until it ends. A GPU may then do what this thread asks for while it
+  /// does what other threads asked for.
+  /// - Throws: `TorchError` where there is no such device.
+  public func useOwnStream() throws { try check(ctorch_use_own_stream(code())) }
 }
 
 extension Device: CustomStringConvertible {

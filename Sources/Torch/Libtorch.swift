@@ -6,6 +6,8 @@ public struct TorchError: Error, CustomStringConvertible, Equatable {
   public let message: String
   public var description: String { "libtorch: \(message)" }
 
+  public init(message: String) { self.message = message }
+
   /// The error of a call that reported success and did not give what it was asked for.
   public static let missingResult = TorchError(message: "a call succeeded without its result")
 }

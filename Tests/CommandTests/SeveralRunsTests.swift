@@ -60,6 +60,41 @@ import Testing
     #expect(resumed.status == 0, "\(resumed.errors)")
   }
 
+  @Test("train --at-once trains several seeds side by side, each as if alone, also if it is killed and resumed")
+  func atOnce() throws {
+    let (alone, out) = (scratch.file("alone"), scratch.file("run"))
+    try #require(try Reslens.train(alone, ["--seed", "2"]).status == 0)
+    let more = ["--seeds", "0-3", "--at-once", "3", "--resume"]
+    let (hits, seed) = try Reslens.killed(Reslens.trainArguments(out, more), times: 4, after: 1...3)
+    #expect(hits > 0)
+    // Seed 1 cannot be trained there.
+    let file = scratch.file("run-1")
+    try? FileManager.default.removeItem(at: file)
+    try Data().write(to: file)
+    let some = try Reslens.train(out, more)
+    #expect(some.status == 1 && some.errors.hasSuffix("failed: seed 1\n"), "\(some.errors)")
+    #expect(some.errors.contains("Error: seed 1: ") && some.errors.contains("seed 2: epoch 2"))
+    #expect(Set(some.output.split(separator: "\n").map(String.init)) == Set([0, 2, 3].map { "\(out.path)-\($0)" }))
+    #expect(try weights(scratch.file("run-2")) == weights(alone), "kills of seed \(seed)")
+    let study = try Reslens.run([
+      "study", "resnet-8", "--data", "synthetic", "--seeds", "0,1", "--epochs", "1", "--train-samples", "64",
+      "--validation-samples", "16", "--at-once", "2", "--out", scratch.file("study").path,
+    ])
+    #expect(study.status == 0 && study.errors.contains("resnet-8-seed-1: epoch 1"), "\(study.errors)")
+  }
+
+  @Test(
+    "Numbers of runs at once that cannot be are refused",
+    arguments: [
+      (["train", "--seeds", "0-1", "--at-once", "0"], "--at-once 0 is not between 1 and 64"),
+      (["train", "--at-once", "2"], "--at-once is for several runs"),
+      (["study", "resnet-8", "--out", "s", "--at-once", "2", "--jobs", "2"], "give either it or --jobs"),
+    ])
+  func badAtOnce(arguments: [String], words: String) throws {
+    let found = try Reslens.run(arguments + ["--data", "synthetic"], in: scratch.url)
+    #expect(found.status != 0 && found.errors.contains(words), "\(found.errors)")
+  }
+
   @Test(
     "Seeds that cannot be are refused",
     arguments: [

@@ -52,6 +52,11 @@ int ctorch_cuda_device_count(void);
 int ctorch_cuda_uuid(ctorch_device device, uint8_t *uuid) CTORCH_CHECKED;
 /// Makes a device the one that this process works on: exact float32 products, and the same bits every time.
 int ctorch_use_cuda(ctorch_device device) CTORCH_CHECKED;
+/// Waits for all that was asked of a device. The processor is never waited for.
+int ctorch_synchronize(ctorch_device device) CTORCH_CHECKED;
+/// Gives the calling thread a stream of its own on a CUDA device, until it ends. What it asks for from now on may be
+/// done at the same time as what other threads ask for. Does nothing for the processor.
+int ctorch_use_own_stream(ctorch_device device) CTORCH_CHECKED;
 /// The path of the libtorch library that is loaded, or "" where it cannot be told.
 const char *ctorch_library_path(void);
 int ctorch_threads(void);
