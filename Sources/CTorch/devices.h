@@ -4,7 +4,11 @@
 
 #include <c10/core/Device.h>
 
+#include <c10/core/Stream.h>
+
+#include <map>
 #include <memory>
+#include <utility>
 #include <vector>
 
 // Whether CUDA's headers are here, of which torch's wheels leave out crt and nv, and a libtorch with CUDA: the last of
@@ -21,10 +25,13 @@ namespace ctorch {
 
 c10::Device device_of(ctorch_device device);
 
+/// Zeros by device and stream.
+using Counters = std::map<std::pair<int64_t, c10::StreamId>, at::Tensor>;
+
 /// The counters and filters of a CUDA graph, which it has beside the operations that are captured.
 struct Capture {
-  /// Zeros in which kernels count their blocks.
-  at::Tensor counters;
+  /// Zeros in which kernels count their blocks, by device and stream: launches of one stream count one after the other.
+  Counters counters;
   /// The memory of weights whose filters the graph prepares. Outside it they are not up to date after a replay.
   std::vector<std::shared_ptr<Memory>> filters;
 };

@@ -3,6 +3,7 @@
 //
 // Only this file, device/launching.cpp and NCCL in processes.cpp need CUDA's headers. Without those headers, or with a
 // libtorch without CUDA, these functions return an error, and steps run operation by operation.
+#include "device/beside.h"
 #include "devices.h"
 #include "support.h"
 
@@ -58,6 +59,7 @@ int ctorch_graph_begin(ctorch_device device, ctorch_graph *out) {
     const c10::impl::VirtualGuardImpl cuda(at::kCUDA);
     const auto where = device_of(device);
     auto graph = std::make_unique<ctorch_graph_impl>();
+    device::await_beside();
     cuda.synchronizeDevice(where.index());
     // A graph has its own memory, so memory that is cached from earlier steps is released first.
     c10::cuda::CUDACachingAllocator::emptyCache();
@@ -71,7 +73,10 @@ int ctorch_graph_begin(ctorch_device device, ctorch_graph *out) {
 int ctorch_graph_end(ctorch_graph graph) {
   current = nullptr;
   forget_filters(graph->capture);
-  const int ended = guarded([&] { graph->graph.capture_end(); });
+  const int ended = guarded([&] {
+    device::await_beside();
+    graph->graph.capture_end();
+  });
   // Whether or not it could be ended, work goes on where it was before.
   const int back = guarded([&] { graph->stream.reset(); });
   return ended != 0 ? ended : back;

@@ -38,6 +38,8 @@ struct ctorch_tensor_impl {
   at::Tensor value;
   /// Shared by the handles to the tensor's memory. Null until somebody asks.
   std::shared_ptr<ctorch::Memory> memory;
+  /// True if it is computed beside other work (device/beside.h) and nobody has waited for it yet.
+  bool comes_beside = false;
 };
 
 namespace ctorch {
@@ -64,8 +66,12 @@ int guarded(Body &&body) noexcept {
 
 inline ctorch_tensor wrap(at::Tensor tensor) { return new ctorch_tensor_impl(std::move(tensor)); }
 
+/// Waits for a tensor that is computed beside other work.
+void await_value(ctorch_tensor tensor);
+
 inline const at::Tensor &get(ctorch_tensor tensor) {
   TORCH_CHECK(tensor != nullptr, "a tensor that is needed is missing");
+  if (tensor->comes_beside) await_value(tensor);
   return tensor->value;
 }
 
@@ -87,7 +93,7 @@ inline ctorch_tensor wrap_view(at::Tensor view, ctorch_tensor of) {
   return made;
 }
 
-inline at::Tensor get_or_undefined(ctorch_tensor tensor) { return tensor ? tensor->value : at::Tensor(); }
+inline at::Tensor get_or_undefined(ctorch_tensor tensor) { return tensor ? get(tensor) : at::Tensor(); }
 
 at::ScalarType scalar_type(ctorch_dtype dtype);
 /// A tensor's elements, to be read. Not by `const_data_ptr<Element>`: clang and gcc do not agree on the name by which

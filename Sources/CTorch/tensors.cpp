@@ -9,6 +9,7 @@
 #include <ATen/ops/mul.h>
 #include <ATen/ops/zeros.h>
 
+#include "device/beside.h"
 #include "support.h"
 
 using namespace ctorch;
@@ -128,6 +129,7 @@ int ctorch_copy_into(ctorch_tensor target, ctorch_tensor source) {
   return guarded([&] {
     TORCH_CHECK(get(target).sizes() == get(source).sizes(), "a tensor of shape ", get(source).sizes(), " where shape ",
                 get(target).sizes(), " belongs");
+    device::await_beside(get(target));
     // Into a device nothing is waited for: what comes from here is copied at once, and what is done there next comes
     // after.
     get(target).copy_(get(source), /*non_blocking=*/!get(target).is_cpu());
@@ -149,6 +151,7 @@ int ctorch_add(ctorch_tensor a, ctorch_tensor b, double scale, ctorch_tensor *ou
 
 int ctorch_add_into(ctorch_tensor a, ctorch_tensor b, double scale) {
   return guarded([&] {
+    device::await_beside(get(a));
     get(a).add_(get(b), scale);
     count_write(a);
   });

@@ -12,6 +12,7 @@
 #include <cmath>
 #include <vector>
 
+#include "device/beside.h"
 #include "device/filters.h"
 #include "device/launching.h"
 #include "device/units.h"
@@ -113,6 +114,7 @@ at::Tensor resolved(const PendingTensors &pending) {
 
 /// Computes a pending gradient in its own memory, and adds `skip` where it is defined.
 at::Tensor resolved_in_place(PendingTensors pending, const at::Tensor &skip) {
+  device::await_beside(pending.gradient);
   const bool together = pending.coefficients.defined() && !pending.skip.defined();
   if (together) pending.skip = skip;
   if (pending.coefficients.defined()) resolve(pending, pending.gradient);
@@ -211,6 +213,8 @@ struct UnitBackward {
   bool wants_parameters;
   // Results.
   at::Tensor out, whole, coefficients, products, norm_weight, norm_bias, grad_weight, grad_bias;
+  // True if the gradients of filter and bias are computed beside other work.
+  bool is_beside = false;
 
   void by_kernels(const Kernels &run, const ctorch_norm &norm, ctorch_tensor batch) {
     const auto statistics = Statistics::of(norm, batch);
@@ -279,6 +283,7 @@ struct UnitBackward {
     norm_bias = found.norm_bias;
     grad_weight = found.weight;
     grad_bias = found.bias;
+    is_beside = true;
   }
 
   /// The gradient that was given.
@@ -444,6 +449,7 @@ int ctorch_unit_backward(const ctorch_unit_backward_pass *from, ctorch_unit_back
     hand_out(&out->parameters.norm_bias, unit.norm_bias);
     hand_out(&out->parameters.weight, unit.grad_weight);
     hand_out(&out->parameters.bias, unit.grad_bias);
+    if (unit.is_beside) out->parameters.weight->comes_beside = out->parameters.bias->comes_beside = true;
   });
 }
 

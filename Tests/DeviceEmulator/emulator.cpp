@@ -294,6 +294,8 @@ const std::map<std::string, std::function<std::function<void()>(const void *)>> 
     {"forward_bfloat", entry(forward_bfloat)},
     {"backward_float", entry(backward_float)},
     {"backward_bfloat", entry(backward_bfloat)},
+    {"filter_gradient_float", entry(filter_gradient_float)},
+    {"filter_gradient_bfloat", entry(filter_gradient_bfloat)},
     {"channel_sums_float", entry(channel_sums_float)},
     {"channel_sums_bfloat", entry(channel_sums_bfloat)},
     {"resolve_float", entry(resolve_float)},

@@ -174,6 +174,41 @@ import ResLensTorch
     }
   }
 
+  @Test("A filter's gradient may come late: when it is read, or before what it is made of is overwritten")
+  func late() throws {
+    let norm = NormReLU.Parameters(
+      weight: try .full([16], 1), bias: try .zeros([16]), runningMean: try .zeros([16]),
+      runningVariance: try .full([16], 1), epsilon: 1e-5)
+    let convolution = ResidualUnit.Convolution(
+      weight: try UnitCase().tensor([16, 16, 3, 3], seed: 1).converted(to: .float32), bias: try .zeros([16]), stride: 1)
+    let x = try UnitCase().tensor([2, 16, 8, 8], seed: 2).converted(to: .float32)
+    try KernelSet.using("emulated") {
+      let statistics = try ResidualUnit.forward(x, norm, by: .batch, convolution).statistics
+      let gradient = try UnitCase().tensor([2, 16, 8, 8], seed: 3).converted(to: .float32)
+      func made() throws -> Tensor {
+        let back = try ResidualUnit.backward(
+          .init(gradient), input: x, norm, statistics: statistics, convolution, wantsParameters: true)
+        return try #require(back.parameters?.weight)
+      }
+      var before = device_emulator_launches("filter_gradient_float")
+      func launches() -> Int { device_emulator_launches("filter_gradient_float") - before }
+      let read = try made()
+      #expect(launches() == 0)
+      let wanted = try read.doubles()
+      #expect(launches() == 1)
+      let other = try made()
+      try Tensor.full([2, 16, 8, 8], 1).add(into: gradient)
+      #expect(launches() == 2)
+      #expect(try other.doubles() == wanted && made().doubles() != wanted)
+      // No more than two are behind, as what they read must stay.
+      before = device_emulator_launches("filter_gradient_float")
+      let three = try [made(), made(), made()]
+      #expect(launches() == 1)
+      #expect(try three[2].doubles() == three[0].doubles())
+      #expect(launches() == 3)
+    }
+  }
+
   @Test("What is not a number stays none")
   func notANumber() throws {
     var values = noise(2 * 16 * 16, seed: 1).map(Float.init)

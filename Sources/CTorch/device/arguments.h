@@ -141,24 +141,29 @@ struct NormGradient {
 };
 
 // The gradients of a unit's filter (O×9×I) and, behind it, of its bias. A block works on 16 of the outputs and 16 of the inputs,
-// and on every so many-th tile. It divides by the number of blocks of such a patch, and by the number of patches of an output.
+// and on every so many-th tile. It divides by the number of patches of an output.
 struct FilterGradient {
+  Images images;
   Tiles tiles;
   Lanes lanes;
-  Division by_parts, by_inputs;
+  int inputs, outputs;
+  Division by_inputs;
+  PendingGradient gradient;
+  const void *x;
+  // 4×C, as `Statistics::out`.
+  const float *statistics;
   float *block_sums, *group_sums;
   Gathering gathering;
   float *out;
 };
 
-// The backward pass of a unit. The first `filter_blocks` blocks, which take longest, compute the filter's gradient; the others
-// go back through convolution and ReLU, each for `block_inputs` of the channels of a tile.
+// The way back through a unit's convolution and ReLU. A block makes `block_inputs` of the channels of a tile.
 struct Backward {
   Images images;
   Tiles tiles;
   Lanes lanes;
   Warps warps;
-  int inputs, outputs, block_inputs, filter_blocks;
+  int inputs, outputs, block_inputs;
   PendingGradient gradient;
   // Receives that gradient where it is not null.
   void *whole;
@@ -170,7 +175,6 @@ struct Backward {
   // The gradient with respect to what was normalised, where the ReLU let through.
   void *out;
   NormGradient norm;
-  FilterGradient of_filter;
 };
 
 // Σx and Σx² of each channel of a tensor.

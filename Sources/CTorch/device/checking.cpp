@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "../norms.h"
+#include "beside.h"
 #include "launching.h"
 #include "units.h"
 
@@ -118,6 +119,7 @@ class Check {
     if (pending.skip.defined()) compare("whole gradient", found.whole, whole);
     const auto resolved = at::empty_like(found.out);
     resolve({.gradient = found.out, .normed = x, .coefficients = found.coefficients}, resolved);
+    await_beside();
     compare("gradient of the filter", found.weight, by_weight);
     compare("gradient of the bias", found.bias, by_bias);
     // A single ReLU whose input is within rounding of 0 is much of these.

@@ -71,11 +71,14 @@ template <class T>
 __device__ constexpr int line(int length) {
   return planes<T> * length + line_padding; }
 
-// Stores values as sums of bfloats, the planes `apart` from each other.
-template <class T, int count>
+// Stores values as bfloats, or as sums of bfloats whose planes are `apart` from each other.
+template <int count>
+__device__ inline void put_planes(bfloat *to, int, const Run<bfloat, count> &values) {
+  values.put(to); }
+template <int count>
 __device__ inline void put_planes(bfloat *to, int apart, const Run<float, count> &values) {
   Run<float, count> rest = values;
-  for (int plane = 0; plane < planes<T>; ++plane) {
+  for (int plane = 0; plane < planes<float>; ++plane) {
     Run<bfloat, count> rounded;
     round_to(rounded, rest.values);
     rounded.put(to + plane * apart);
@@ -208,7 +211,7 @@ __device__ inline float normalised(float x, float scale, float shift) {
   return fmaf(scale, x, shift); }
 
 // A source of what is brought into shared memory, a chunk at a time: the elements to load, the numbers that belong to a chunk's
-// channels, and the values made of both.
+// channels, and the elements made of both.
 template <class T>
 struct Normalised {
   const T *x;
@@ -225,13 +228,15 @@ struct Normalised {
   __device__ Numbers numbers(int channel) const {
     return {Values<T>::at(scale + channel - first), Values<T>::at(shift + channel - first)};
   }
-  __device__ Values<T> finished(const Loaded &loaded, const Numbers &numbers, int, bool) const {
+  __device__ Chunk<T> finished(const Loaded &loaded, const Numbers &numbers, int, bool) const {
     auto values = widened(loaded);
     for (int i = 0; i < chunk<T>; ++i) {
       values.values[i] =
           larger_or_nan(normalised(values.values[i], numbers.scale.values[i], numbers.shift.values[i]), 0);
     }
-    return values;
+    Chunk<T> rounded;
+    round_to(rounded, values.values);
+    return rounded;
   }
 };
 
@@ -284,9 +289,9 @@ struct Pending {
     const float *own = coefficients + channel - first;
     return {Values<T>::at(own), Values<T>::at(own + count), Values<T>::at(own + 2 * count)};
   }
-  __device__ Values<T> finished(const Loaded &loaded, const Numbers &numbers, int place, bool is_own) const {
+  __device__ Chunk<T> finished(const Loaded &loaded, const Numbers &numbers, int place, bool is_own) const {
+    if (!waits) return loaded.gradient;
     auto values = widened(loaded.gradient);
-    if (!waits) return values;
     const auto normed = widened(loaded.normed), skip = widened(loaded.skip);
     for (int i = 0; i < chunk<T>; ++i) {
       values.values[i] = skip.values[i] + (numbers.a.values[i] * values.values[i] +
@@ -295,7 +300,7 @@ struct Pending {
     Chunk<T> rounded;
     round_to(rounded, values.values);
     if (whole && is_own) rounded.put(whole + place);
-    return widened(rounded);
+    return rounded;
   }
 };
 
@@ -334,8 +339,8 @@ __device__ inline void stage_around(bfloat *to, const Source &from, const Images
       for (int j = 0; j < ahead; ++j) {
         const int own_line = first + j * lanes.step;
         if (own_line >= lines) continue;
-        put_planes<T>(column + own_line * row_apart, count,
-                      exists[j] ? from.finished(loaded[j], numbers, places[j], is_own[j]) : Values<T>{});
+        put_planes(column + own_line * row_apart, count,
+                   exists[j] ? from.finished(loaded[j], numbers, places[j], is_own[j]) : Chunk<T>{});
       }
     }
   }
@@ -347,7 +352,7 @@ __device__ inline void clear_sides(bfloat *to, const Tile &tile, const Lanes &la
   const int chunks = count / chunk<T>, apart = line<T>(count), row_apart = (tile.width + 2) * apart;
   for (int i = threadIdx.x; i < 2 * tile.images * (tile.rows + 2) * chunks; i += blockDim.x) {
     const int side = quotient(i, lanes.by_chunks), c = (i - side * chunks) * chunk<T>;
-    put_planes<T>(to + side / 2 * row_apart + side % 2 * (row_apart - apart) + c, count, Values<T>{});
+    put_planes(to + side / 2 * row_apart + side % 2 * (row_apart - apart) + c, count, Chunk<T>{});
   }
 }
 
@@ -388,8 +393,8 @@ struct Staging {
       for (int j = 0; j < ahead; ++j) {
         const int which = first + j * step;
         if (which >= most) continue;
-        put_planes<T>(to + which * line<T>(16) + own, 16,
-                      which < pixels ? from.finished(loaded[j], numbers, place(which), true) : Values<T>{});
+        put_planes(to + which * line<T>(16) + own, 16,
+                   which < pixels ? from.finished(loaded[j], numbers, place(which), true) : Chunk<T>{});
       }
     }
   }
@@ -728,11 +733,9 @@ __device__ inline void finish_norm(const Backward &args, int c, const Run<double
 }
 
 template <class T>
-__device__ inline void go_through(const Backward &args, int block, int outputs) {
-  int part = block, slice = 0;
-  for (; part >= args.tiles.count; part -= args.tiles.count) ++slice;
+__device__ inline void backward_of(const Backward &args, int outputs) {
+  const int part = blockIdx.x, slice = blockIdx.y, channel = slice * args.block_inputs;
   const Tile tile(args.images, args.tiles, part);
-  const int channel = slice * args.block_inputs;
   const Room<T> room(args.images, args.tiles, outputs, args.block_inputs);
   const int filter = 9 * line<T>(outputs);
   begin_filter(room.filter, static_cast<const bfloat *>(args.filter) + channel * filter, args.block_inputs * filter);
@@ -764,19 +767,23 @@ __device__ inline void go_through(const Backward &args, int block, int outputs) 
                     [&](int i, const Run<double, 2> &sums) { finish_norm(args, channel + i / 2, sums); });
 }
 
+template <class T>
+__device__ void backward(const Backward &args) {
+  with_constant(args.outputs, [&](int outputs) { backward_of<T>(args, outputs); });
+}
+
 // ∂filter[o][tap][i] = Σ over pixels of gradient[o]·x̂[i] at the tap. The bias is like a tenth tap, at which x̂ is 1. Two warps share
 // the taps, and such pairs of warps take pixels in turn.
 template <class T>
-__device__ inline void add_filter_gradient(const Backward &args) {
+__device__ void filter_gradient(const FilterGradient &args) {
   constexpr int apart = line<T>(16);
-  const FilterGradient &of_filter = args.of_filter;
-  const int parts = of_filter.gathering.parts, patch = quotient(blockIdx.x, of_filter.by_parts);
-  const int part = blockIdx.x - patch * parts, sixteen = quotient(patch, of_filter.by_inputs);
-  const int output = 16 * sixteen, input = 16 * (patch - sixteen * of_filter.by_inputs.by);
+  const int parts = args.gathering.parts, part = blockIdx.x, patch = blockIdx.y;
+  const int sixteen = quotient(patch, args.by_inputs);
+  const int output = 16 * sixteen, input = 16 * (patch - sixteen * args.by_inputs.by);
   constexpr int own_taps = 5, bias_tap = 9;
   const int lane = threadIdx.x % 32, first_tap = threadIdx.x / 32 % 2 * own_taps, group = threadIdx.x / 64;
   const int pairs = blockDim.x / 64;
-  const Tiles &tiles = of_filter.tiles;
+  const Tiles &tiles = args.tiles;
   const int most = (tiles.images * tiles.rows * args.images.width + 15) / 16 * 16;
   bfloat *staged = reinterpret_cast<bfloat *>(shared_memory());
   bfloat *gradients = staged + tiles.images * (tiles.rows + 2) * (args.images.width + 2) * apart;
@@ -784,15 +791,17 @@ __device__ inline void add_filter_gradient(const Backward &args) {
   const Normalised<T> x{static_cast<const T *>(args.x), scale, shift, input};
   const Pending<T> gradient(args.gradient, nullptr, coefficients, output, 16);
   // No tile has more rows than the first.
-  clear_sides<T>(staged, Tile(args.images, tiles, 0), of_filter.lanes, 16);
+  clear_sides<T>(staged, Tile(args.images, tiles, 0), args.lanes, 16);
   begin_values(scale, args.statistics + 2 * args.inputs + input, 16);
   begin_values(shift, args.statistics + 3 * args.inputs + input, 16);
   gradient.begin(coefficients, args.gradient.coefficients, args.outputs);
   float sums[own_taps][2][4] = {};
   for (int which = part; which < tiles.count; which += parts) {
     const Tile tile(args.images, tiles, which);
-    Staging<T, 2> staging(gradient, args.images, tile, args.outputs, output);
-    stage_around<T, 3>(staged, x, args.images, tile, of_filter.lanes, args.inputs, input, 16, [&] {
+    // With fewer loads ahead bfloats need fewer registers, and are faster; floats are slower.
+    constexpr bool is_wide = planes<T> > 1;
+    Staging<T, is_wide ? 2 : 1> staging(gradient, args.images, tile, args.outputs, output);
+    stage_around<T, is_wide ? 3 : 2>(staged, x, args.images, tile, args.lanes, args.inputs, input, 16, [&] {
       staging.begin(staging.pixel);
       finish_copies();
       // Before it is overwritten, all threads have read the tile before.
@@ -844,7 +853,7 @@ __device__ inline void add_filter_gradient(const Backward &args) {
     }
   }
   __syncthreads();
-  float *rows = of_filter.block_sums + static_cast<long long>(patch) * parts * gradient_patch;
+  float *rows = args.block_sums + static_cast<long long>(patch) * parts * gradient_patch;
   for (int i = 4 * threadIdx.x; i < gradient_patch; i += 4 * blockDim.x) {
     Four<float> sum = {};
     for (int other = 0; other < pairs; ++other) {
@@ -853,27 +862,17 @@ __device__ inline void add_filter_gradient(const Backward &args) {
     }
     sum.put(rows + static_cast<long long>(part) * gradient_patch + i);
   }
-  const Member member(of_filter.gathering, patch, part);
+  const Member member(args.gathering, patch, part);
   member.gather_all(member.counted(), rows,
-                    of_filter.group_sums + static_cast<long long>(patch) * of_filter.gathering.groups * gradient_patch,
+                    args.group_sums + static_cast<long long>(patch) * args.gathering.groups * gradient_patch,
                     gradient_patch, [&](int i, const Four<float> &sum) {
                       const int o = output + i / gradient_line, rest = i % gradient_line;
                       if (rest < 16 * bias_tap) {
-                        sum.put(of_filter.out + (o * 9 + rest / 16) * args.inputs + input + rest % 16);
+                        sum.put(args.out + (o * 9 + rest / 16) * args.inputs + input + rest % 16);
                       } else if (input == 0) {
-                        of_filter.out[args.outputs * 9 * args.inputs + o] = sum.values[0];
+                        args.out[args.outputs * 9 * args.inputs + o] = sum.values[0];
                       }
                     });
-}
-
-template <class T>
-__device__ void backward(const Backward &args) {
-  const int block = blockIdx.x - args.filter_blocks;
-  if (block < 0) {
-    add_filter_gradient<T>(args);
-  } else {
-    with_constant(args.outputs, [&](int outputs) { go_through<T>(args, block, outputs); });
-  }
 }
 
 // MARK: filters
@@ -949,6 +948,8 @@ __global__ void __launch_bounds__(256, 2) forward_float(Forward args) { forward<
 __global__ void __launch_bounds__(256, 4) forward_bfloat(Forward args) { forward<bfloat>(args); }
 __global__ void __launch_bounds__(256, 2) backward_float(Backward args) { backward<float>(args); }
 __global__ void __launch_bounds__(256, 2) backward_bfloat(Backward args) { backward<bfloat>(args); }
+__global__ void __launch_bounds__(256, 2) filter_gradient_float(FilterGradient args) { filter_gradient<float>(args); }
+__global__ void __launch_bounds__(256, 2) filter_gradient_bfloat(FilterGradient args) { filter_gradient<bfloat>(args); }
 __global__ void __launch_bounds__(256) channel_sums_float(ChannelSums args) { channel_sums<float>(args); }
 __global__ void __launch_bounds__(256) channel_sums_bfloat(ChannelSums args) { channel_sums<bfloat>(args); }
 __global__ void __launch_bounds__(256) resolve_float(Resolve args) { resolve<float>(args); }

@@ -43,8 +43,8 @@ Emulator &emulator() {
   return emulator;
 }
 
-/// The counters of this thread's launches, by device and stream: launches of one stream count one after the other.
-thread_local std::map<std::pair<int64_t, c10::StreamId>, at::Tensor> stream_counters;
+/// The counters of this thread's launches that are not captured.
+thread_local Counters stream_counters;
 
 // MARK: a GPU
 
@@ -91,7 +91,7 @@ class Loaded {
     CUmodule module = nullptr;
     check(driver<decltype(cuModuleLoadData)>("cuModuleLoadData")(&module, code.data()), "loading the kernels");
     for (const char *element : {"_float", "_bfloat"}) {
-      for (const char *kernel : {"forward", "backward"}) {
+      for (const char *kernel : {"forward", "backward", "filter_gradient"}) {
         const auto function = add(module, std::string(kernel) + element);
         set(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, static_cast<int>(most_shared));
         set(function, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, CU_SHAREDMEM_CARVEOUT_MAX_SHARED);
@@ -184,7 +184,7 @@ unsigned *counters(const at::Tensor &on, int64_t count) {
   TORCH_CHECK(count <= most, "a launch with ", count, " counters");
   auto *graph = capture();
   const auto stream = on.is_cpu() ? 0 : c10::impl::VirtualGuardImpl(on.device().type()).getStream(on.device()).id();
-  auto &zeros = graph ? graph->counters : stream_counters[{on.get_device(), stream}];
+  auto &zeros = (graph ? graph->counters : stream_counters)[{on.get_device(), stream}];
   if (!zeros.defined()) zeros = at::zeros({most}, on.options().dtype(at::kInt).memory_format(std::nullopt));
   return static_cast<unsigned *>(zeros.mutable_data_ptr());
 }

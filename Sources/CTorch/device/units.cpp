@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "../support.h"
+#include "beside.h"
 #include "filters.h"
 #include "launching.h"
 
@@ -128,8 +129,8 @@ struct FilterBlocks {
       : tiling(images, 512), patches(inputs / channel_step * (outputs / channel_step)) {
     // Two warps take 16 pixels at a time.
     threads = 2 * warp * std::min(divided(tiling.pixels, channel_step), most_warps / 2);
-    // Constants: the order of sums should not change with the card.
-    constexpr int64_t all_blocks = 256, fewest_parts = 8;
+    // Constants: the order of sums should not change with the card. They were fastest on an H200.
+    const int64_t all_blocks = element == sizeof(float) ? 128 : 256, fewest_parts = 8;
     parts = std::min<int64_t>(std::max(all_blocks / patches, fewest_parts), tiling.count);
     shared = std::max<int64_t>(in_tile(element), afterwards(threads));
   }
@@ -220,6 +221,43 @@ PendingGradient pending(const Gradient &gradient, const at::Tensor &x) {
   if (gradient.skip.defined()) found.skip = checked(gradient.skip, x);
   found.coefficients = static_cast<const float *>(checked(gradient.coefficients, x));
   return found;
+}
+
+/// Has the gradients of the filter and its bias computed beside what follows.
+void find_filter_gradient(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, UnitGradients &found) {
+  const auto &x = unit.x;
+  const int64_t inputs = x.size(1), outputs = get(unit.weight).size(0), size = outputs * 9 * inputs;
+  const auto images = images_of(x);
+  const FilterBlocks blocks(images, inputs, outputs, x.element_size());
+  const Gathered gathered(blocks.parts);
+  const auto all = made({size + outputs}, x, at::kFloat);
+  at::Tensor rooms[2];
+  FilterGradient args{};
+  args.images = images;
+  args.tiles = blocks.tiling.tiles(images);
+  args.lanes = lanes(images, channel_step, x.element_size(), blocks.threads);
+  args.inputs = static_cast<int>(inputs);
+  args.outputs = static_cast<int>(outputs);
+  args.by_inputs = division(inputs / channel_step);
+  args.gradient = pending(gradient, x);
+  args.x = checked(x, x);
+  args.statistics = static_cast<const float *>(checked(batch, x));
+  args.block_sums = room<float>(rooms[0], gathered.parts * blocks.patches * gradient_patch, x);
+  args.group_sums = room<float>(rooms[1], gathered.groups * blocks.patches * gradient_patch, x);
+  args.out = all.mutable_data_ptr<float>();
+  beside(x, {gradient.gradient, gradient.normed, gradient.coefficients, gradient.skip, batch, all, rooms[0], rooms[1]},
+         [=]() mutable {
+           args.gathering = gathered.from(counters(x, blocks.patches * gathered.counters()));
+           launch(x,
+                  {.kernel = "filter_gradient",
+                   .typed = true,
+                   .blocks = {gathered.parts, blocks.patches},
+                   .threads = blocks.threads,
+                   .shared = blocks.shared},
+                  args);
+         });
+  found.weight = all.narrow(0, 0, size).view({outputs, 3, 3, inputs}).permute({0, 3, 1, 2});
+  found.bias = all.narrow(0, size, outputs);
 }
 
 }  // namespace
@@ -326,29 +364,26 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
               "statistics of kernels that do not run any more");
   const int64_t inputs = x.size(1), outputs = get(unit.weight).size(0);
   const auto images = images_of(x);
+  UnitGradients found;
+  if (wants_parameters) find_filter_gradient(unit, gradient, batch, found);
   const auto filter = prepared_filter(unit.weight, x.scalar_type());
   const ConvolutionBlocks blocks(images, outputs, inputs, x.element_size(), most_shared(x));
-  const FilterBlocks filter_blocks(images, inputs, outputs, x.element_size());
-  const Gathered gathered(blocks.tiling.count), filter_gathered(filter_blocks.parts);
-  const int64_t slices = inputs / blocks.channels, patches = wants_parameters ? filter_blocks.patches : 0;
-  const int64_t threads = wants_parameters ? std::max(blocks.threads, filter_blocks.threads) : blocks.threads;
-  unsigned *count = counters(x, slices * gathered.counters() + patches * filter_gathered.counters());
-  UnitGradients found;
+  const Gathered gathered(blocks.tiling.count);
+  const int64_t slices = inputs / blocks.channels;
   found.out = at::empty_like(x);
   found.coefficients = made({3, inputs}, x, at::kFloat);
   found.norm_weight = made({inputs}, x, at::kFloat);
   found.norm_bias = made({inputs}, x, at::kFloat);
   if (gradient.skip.defined()) found.whole = at::empty_like(gradient.gradient);
-  at::Tensor rooms[4];
+  at::Tensor rooms[2];
   Backward args{};
   args.images = images;
   args.tiles = blocks.tiling.tiles(images);
-  args.lanes = lanes(images, outputs, x.element_size(), threads);
+  args.lanes = lanes(images, outputs, x.element_size(), blocks.threads);
   args.warps = blocks.warps();
   args.inputs = static_cast<int>(inputs);
   args.outputs = static_cast<int>(outputs);
   args.block_inputs = static_cast<int>(blocks.channels);
-  args.filter_blocks = static_cast<int>(patches * filter_blocks.parts);
   args.gradient = pending(gradient, x);
   if (found.whole.defined()) args.whole = found.whole.mutable_data_ptr();
   args.x = checked(x, x);
@@ -357,33 +392,18 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   args.out = found.out.mutable_data_ptr();
   args.norm = {.block_sums = room<double>(rooms[0], gathered.parts * inputs * 2, x),
                .group_sums = room<double>(rooms[1], gathered.groups * inputs * 2, x),
-               .gathering = gathered.from(count),
+               .gathering = gathered.from(counters(x, slices * gathered.counters())),
                .share = 1 / static_cast<double>(pixels_of(images)),
                .gamma = floats(get(unit.norm.weight)),
                .coefficients = found.coefficients.mutable_data_ptr<float>(),
                .gamma_gradient = found.norm_weight.mutable_data_ptr<float>(),
                .beta_gradient = found.norm_bias.mutable_data_ptr<float>()};
-  if (wants_parameters) {
-    const int64_t size = outputs * 9 * inputs;
-    const auto all = made({size + outputs}, x, at::kFloat);
-    args.of_filter = {.tiles = filter_blocks.tiling.tiles(images),
-                      .lanes = lanes(images, channel_step, x.element_size(), threads),
-                      .by_parts = division(filter_blocks.parts),
-                      .by_inputs = division(inputs / channel_step),
-                      .block_sums = room<float>(rooms[2], filter_gathered.parts * patches * gradient_patch, x),
-                      .group_sums = room<float>(rooms[3], filter_gathered.groups * patches * gradient_patch, x),
-                      .gathering = filter_gathered.from(count + slices * gathered.counters()),
-                      .out = all.mutable_data_ptr<float>()};
-    found.weight = all.narrow(0, 0, size).view({outputs, 3, 3, inputs}).permute({0, 3, 1, 2});
-    found.bias = all.narrow(0, size, outputs);
-  }
-  const int64_t of_filter = std::max(filter_blocks.in_tile(x.element_size()), FilterBlocks::afterwards(threads));
   launch(x,
          {.kernel = "backward",
           .typed = true,
-          .blocks = {args.filter_blocks + blocks.tiling.count * slices, 1},
-          .threads = threads,
-          .shared = wants_parameters ? std::max(blocks.shared, of_filter) : blocks.shared},
+          .blocks = {blocks.tiling.count, slices},
+          .threads = blocks.threads,
+          .shared = blocks.shared},
          args);
   return found;
 }

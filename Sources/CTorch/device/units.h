@@ -54,6 +54,7 @@ struct Gradient {
 };
 
 /// The backward pass as `ctorch_unit_backward` has it, after a forward by the batch's statistics; `out` is pending.
+/// `weight` and `bias` are there after `await_beside`.
 UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters);
 
 /// Computes a pending gradient. The result goes to `out`, which may share the memory of one of its tensors.

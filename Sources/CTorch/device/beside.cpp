@@ -1,0 +1,91 @@
+#include "beside.h"
+
+#include <c10/core/Event.h>
+#include <c10/core/StreamGuard.h>
+#include <c10/core/impl/VirtualGuardImpl.h>
+
+#include <algorithm>
+#include <deque>
+#include <optional>
+#include <utility>
+
+#include "../support.h"
+
+namespace ctorch::device {
+
+namespace {
+
+struct Asked {
+  std::vector<at::Tensor> tensors;
+  /// The work, where it is still to be done: in the tests' emulation of a GPU.
+  std::function<void()> work;
+  c10::Event done;
+};
+
+/// The work of this thread that its stream does not wait for yet, in the order in which it is done.
+thread_local std::deque<Asked> asked;
+/// The stream that does it.
+thread_local std::optional<c10::Stream> stream;
+
+/// Only so much work may be behind, since its tensors' memory cannot be used for others.
+constexpr size_t most_behind = 2;
+
+c10::Stream stream_of(const at::Tensor &tensor) {
+  return c10::impl::VirtualGuardImpl(tensor.device().type()).getStream(tensor.device());
+}
+
+/// Waits for the first `count` pieces of work. They are done in their order: whoever waits for the last waits for all.
+void await(size_t count) {
+  for (size_t i = 0; i < count; ++i) {
+    const auto first = std::move(asked.front());
+    asked.pop_front();
+    if (first.work) {
+      first.work();
+    } else if (i == count - 1) {
+      first.done.block(stream_of(first.tensors[0]));
+    }
+  }
+}
+
+}  // namespace
+
+void beside(const at::Tensor &on, std::vector<at::Tensor> tensors, const std::function<void()> &work) {
+  tensors.insert(tensors.begin(), on);
+  const auto device = on.device();
+  if (on.is_cpu()) {
+    // As late as a GPU may do it, so that tests find out who does not wait.
+    asked.push_back({std::move(tensors), work, c10::Event(device.type())});
+    if (asked.size() > most_behind) await(1);
+    return;
+  }
+  if (!stream || stream->device() != device) {
+    await_beside();
+    stream = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
+  }
+  c10::Event before(device.type());
+  before.record(stream_of(on));
+  before.block(*stream);
+  {
+    const c10::StreamGuard there(*stream);
+    work();
+  }
+  asked.push_back({std::move(tensors), nullptr, c10::Event(device.type())});
+  asked.back().done.record(*stream);
+  if (asked.size() > most_behind) await(1);
+}
+
+void await_beside() { await(asked.size()); }
+
+void await_beside(const at::Tensor &tensor) {
+  const auto same = [&](const at::Tensor &other) { return other.defined() && other.is_alias_of(tensor); };
+  for (const auto &work : asked) {
+    if (std::any_of(work.tensors.begin(), work.tensors.end(), same)) return await_beside();
+  }
+}
+
+}  // namespace ctorch::device
+
+void ctorch::await_value(ctorch_tensor tensor) {
+  tensor->comes_beside = false;
+  device::await_beside();
+}
