@@ -40,8 +40,9 @@ struct Pictures {
         #"<g transform="(translate\([^"]*)" stroke="none" fill="black" font-size="([\d.]+)"\s+text-anchor="(\w+)">\s*<text><tspan >([^<]*)</tspan></text>\s*</g>"#,
         #"<text transform="$1" font-size="$2" text-anchor="$3">$4</text>"#
       ),
-      // Coordinates lose a digit. Numbers outside of tags are text and stay.
-      (#"(\d\.\d)\d(?=[ ,'")])(?=[^<>]*>)"#, "$1"), (#"rgb\( *(\d+), *(\d+), *(\d+)\)"#, "rgb($1,$2,$3)"),
+      // Coordinates lose a digit, and a zero behind the point. Numbers outside of tags are text and stay.
+      (#"(\d\.\d)\d(?=[ ,'")])(?=[^<>]*>)"#, "$1"), (#"(?<!version=")(\d)\.0(?=[ ,'")])(?=[^<>]*>)"#, "$1"),
+      (#"rgb\( *(\d+), *(\d+), *(\d+)\)"#, "rgb($1,$2,$3)"),
       (#"\s*\n\s*"#, "\n"), (#"\s+(['"]/>)"#, "$1"),
     ]
     var text = svg

@@ -38,8 +38,10 @@ public struct RunNames: Equatable, Sendable {
       return isShared ? "\(group) (\(URL(filePath: paths[first]).lastPathComponent))" : group
     }
     self.groups = groups
+    // Runs that are alike in everything are told apart by their folders, in as few words as will do.
+    let folders = paths.map { URL(filePath: $0).lastPathComponent }
     names = zip(groups.indices, groups).map { index, group in
-      guard let group else { return paths[index] }
+      guard let group else { return Set(folders).count == folders.count ? folders[index] : paths[index] }
       let hasSeeds = groups.count { $0 == group } > 1
       return hasSeeds ? "\(group), seed \(configurations[index].seed)" : group
     }

@@ -51,7 +51,10 @@ import Testing
     let found = names([try configuration("resnet-14"), other])
     #expect(found.names == ["resnet-14 (r0)", "resnet-14 (r1)"])
     let twice = names([try configuration("resnet-14"), try configuration("resnet-14")])
-    #expect(twice.names == ["runs/r0", "runs/r1"] && twice.groups == [nil, nil])
+    #expect(twice.names == ["r0", "r1"] && twice.groups == [nil, nil])
+    let namesakes = RunNames(
+      of: [try configuration("resnet-14"), try configuration("resnet-14")], in: ["a/r0", "b/r0"])
+    #expect(namesakes.names == ["a/r0", "b/r0"])
     #expect(names([try configuration("resnet-14")]).names == ["runs/r0"])
   }
 
