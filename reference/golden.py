@@ -67,10 +67,10 @@ def observe(net, images, labels, out):
             kept = block.kept(h)
             kept = kept if kept is not h else h * 1
             kept.retain_grad()
-            residual = block.residual(kept if block.projection is None else h, norms)
-            out[f"h.{step}"], out[f"F.{step}"] = h, residual
+            residual = block.residual(h if block.is_projected else kept, norms)
+            out[f"h.{step}"] = h
             bases.append(kept)
-            h = kept + residual
+            out[f"F.{step}"], h = block.joined(kept, residual)
     F.cross_entropy(net.head(h), labels, reduction="sum").backward()
     for index, kept in enumerate(bases):
         out[f"gradient.h.{index + 1}"] = kept.grad

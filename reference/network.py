@@ -83,6 +83,7 @@ class Block(nn.Module):
         self.conv1 = nn.Conv2d(width_in, width, 3, stride=stride, padding=1)
         self.conv2 = nn.Conv2d(width, width, 3, padding=1)
         self.projection = nn.Conv2d(width_in, width, 1, stride=stride) if projected else None
+        self.is_projected = projected
         if shared:
             self.norm1, self.norm2 = shared(width_in), shared(width)
         if own:
@@ -109,16 +110,72 @@ class Block(nn.Module):
         norm1, norm2 = norms
         return self.conv2(relu(norm2(self.conv1(relu(norm1(h))))))
 
+    def joined(self, kept, residual):
+        """What the step adds to what its skip passes on, and h after it."""
+        return residual, kept + residual
+
+
+class NormedConvolution(nn.Conv2d):
+    """A convolution with a batch normalization behind it, whose names are below the convolution's."""
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        self.norm = nn.BatchNorm2d(self.out_channels)
+
+    def forward(self, x):
+        return self.norm(super().forward(x))
+
+
+class NormedStem(NormedConvolution):
+    def forward(self, x):
+        return relu(super().forward(x))
+
+
+class PostActivationBlock(nn.Module):
+    """3x3 convolution, BatchNorm, ReLU, 3x3 convolution, BatchNorm, and a ReLU behind the sum (He et al. 2015)."""
+
+    def __init__(self, width_in, width, stride, projected, options):
+        super().__init__()
+        bias = options.get("bias", False)
+        self.conv1 = nn.Conv2d(width_in, width, 3, stride=stride, padding=1, bias=bias)
+        self.norm1 = nn.BatchNorm2d(width)
+        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=bias)
+        self.norm2 = nn.BatchNorm2d(width)
+        self.projection = None
+        # Every other pixel, and as many channels of zeros before as behind, where there is no projection.
+        self.stride, self.zeros = stride, (width - width_in) // 2
+        if projected and options.get("shortcut", "projection") == "projection":
+            self.projection = NormedConvolution(width_in, width, 1, stride=stride, bias=bias)
+        self.is_projected = projected
+
+    def norms(self, use=0):
+        return self.norm1, self.norm2
+
+    def kept(self, h):
+        if not self.is_projected:
+            return h
+        if self.projection is not None:
+            return self.projection(h)
+        return F.pad(h[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, self.zeros, self.zeros))
+
+    def residual(self, h, norms):
+        norm1, norm2 = norms
+        return norm2(self.conv2(relu(norm1(self.conv1(h)))))
+
+    def joined(self, kept, residual):
+        after = relu(kept + residual)
+        return after - kept, after
+
 
 class Head(nn.Module):
-    def __init__(self, width, pooling, features, classes):
+    def __init__(self, width, pooling, features, classes, normed=True):
         super().__init__()
         self.pooling = pooling
-        self.norm = nn.BatchNorm2d(width)
+        self.norm = nn.BatchNorm2d(width) if normed else None
         self.linear = nn.Linear(features, classes)
 
     def forward(self, h):
-        pooled = F.avg_pool2d(relu(self.norm(h)), self.pooling)
+        pooled = F.avg_pool2d(h if self.norm is None else relu(self.norm(h)), self.pooling)
         return self.linear(torch.flatten(pooled.contiguous(), 1))
 
 
@@ -129,23 +186,32 @@ class ResidualNetwork(nn.Module):
         super().__init__()
         shape = architecture["input"]
         height, width_px = shape["height"], shape["width"]
-        width = architecture["stem"]["width"]
-        self.stem = nn.Conv2d(shape["channels"], width, 3, padding=1)
+        stem = architecture["stem"]
+        width = stem["width"]
+        first = NormedStem if stem.get("norm") else nn.Conv2d
+        self.stem = first(shape["channels"], width, 3, padding=1, bias=stem.get("bias", True))
         self.stages = nn.ModuleList()
         self.entries = []
         self.uses = []  # of each stage, in order: which block a step runs, and as which of its uses
         for stage in architecture["stages"]:
-            if stage.get("kind", "pre-activation") != "pre-activation":
-                raise ValueError(f"its blocks are of the kind {stage['kind']}, and PyTorch has only pre-activation here")
+            kind, options = stage.get("kind", "pre-activation"), stage.get("options", {})
+            if kind not in ("pre-activation", "post-activation"):
+                raise ValueError(f"its blocks are of the kind {kind}, which PyTorch has not here")
             entry = stage["entry"]
             self.entries.append(entry)
             blocks, sharing = nn.ModuleList(), stage.get("sharing")
+            if sharing and kind != "pre-activation":
+                raise ValueError(f"its blocks of the kind {kind} are shared, which PyTorch's are not here")
             own = sharing["from"] if sharing else stage["blocks"]
             for index in range(min(own + 1, stage["blocks"])):
                 projected = entry == "projection" and index == 0
                 stride = stage["stride"] if projected else 1
-                shared = (sharing, stage["blocks"] - own) if index == own else ()
-                blocks.append(Block(width if index == 0 else stage["width"], stage["width"], stride, projected, *shared))
+                widths = (width if index == 0 else stage["width"], stage["width"])
+                if kind == "post-activation":
+                    blocks.append(PostActivationBlock(*widths, stride, projected, options))
+                else:
+                    shared = (sharing, stage["blocks"] - own) if index == own else ()
+                    blocks.append(Block(*widths, stride, projected, *shared))
                 height, width_px = -(-height // stride), -(-width_px // stride)
             self.uses.append([(index, 0) for index in range(own)]
                              + [(own, use) for use in range(stage["blocks"] - own)])
@@ -155,11 +221,12 @@ class ResidualNetwork(nn.Module):
             width = stage["width"]
         pooling = architecture["head"]["pooling"]
         features = width * (height // pooling) * (width_px // pooling)
-        self.head = Head(width, pooling, features, architecture["classes"])
+        self.head = Head(width, pooling, features, architecture["classes"], architecture["head"].get("norm", True))
         for module in self.modules():
             if isinstance(module, (nn.Conv2d, nn.Linear)):
                 nn.init.kaiming_normal_(module.weight, mode="fan_in", nonlinearity="relu")
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
 
     def enter(self, stage, h):
         """The pooling before a stage, where it has one."""
@@ -180,7 +247,7 @@ class ResidualNetwork(nn.Module):
         for stage in range(len(self.stages)):
             h = self.enter(stage, h)
             for block, norms in self.steps(stage):
-                h = block.kept(h) + block.residual(h, norms)
+                h = block.joined(block.kept(h), block.residual(h, norms))[1]
         return self.head(h)
 
 

@@ -43,10 +43,10 @@ class Walk:
     def take(self, step):
         self.enter(step.name["stage"])
         before = self.h
-        kept, added = step.block.kept(before), step.block.residual(before, step.norms)
+        kept, residual = step.block.kept(before), step.block.residual(before, step.norms)
         if step.scale != 1:
-            added = step.scale * added
-        self.h = kept + added
+            residual = step.scale * residual
+        added, self.h = step.block.joined(kept, residual)
         return Taken(before, kept, added, self.h)
 
     def through(self, plan):
@@ -64,7 +64,7 @@ def steps_of(net):
         for index, use in net.uses[stage]:
             block = blocks[index]
             steps.append(Step(block, block.norms(use), {"step": len(steps) + 1, "stage": stage, "block": index,
-                                                        "use": use, "projection": block.projection is not None}))
+                                                        "use": use, "projection": block.is_projected}))
     return steps
 
 

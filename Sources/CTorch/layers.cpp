@@ -26,7 +26,8 @@ int ctorch_conv2d(ctorch_tensor input, const ctorch_convolution *convolution, ct
   return guarded([&] {
     auto &x = get(input);
     auto type = x.scalar_type();
-    *out = wrap(channels_last(at::conv2d(x, get(convolution->weight).to(type), get(convolution->bias).to(type),
+    const auto bias = get_or_undefined(convolution->bias);
+    *out = wrap(channels_last(at::conv2d(x, get(convolution->weight).to(type), bias.defined() ? bias.to(type) : bias,
                                          convolution->stride, convolution->padding)));
   });
 }

@@ -5,6 +5,7 @@
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/add.h>
 #include <ATen/ops/batch_norm.h>
+#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/mean.h>
@@ -80,6 +81,13 @@ int ctorch_tape_leaf(ctorch_tensor tensor, bool watched, ctorch_tensor *out) {
 
 int ctorch_tape_convolve(ctorch_tensor input, const ctorch_convolution *convolution, ctorch_tensor *out) {
   return recorded([&] { *out = wrap(convolved(get(input), *convolution)); });
+}
+
+int ctorch_tape_subsample(ctorch_tensor input, int stride, int zeros, ctorch_tensor *out) {
+  return recorded([&] {
+    const auto pixels = get(input).slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride);
+    *out = wrap(at::constant_pad_nd(pixels, {0, 0, 0, 0, zeros, zeros}).contiguous(at::MemoryFormat::ChannelsLast));
+  });
 }
 
 int ctorch_tape_normalise(ctorch_tensor input, const ctorch_norm *norm, ctorch_norm_mode mode, ctorch_tensor *out) {

@@ -5,7 +5,7 @@ import ResLensResults
 /// network itself, its plans) follows from it. One that contradicts itself cannot be made.
 ///
 /// Stem: 3×3 convolution. Blocks: of the kind that each stage names; without a name the paper's (`PreActivation`). Head:
-/// BatchNorm, ReLU, average pooling, fully connected.
+/// BatchNorm, ReLU, average pooling, fully connected. BatchNorm and ReLU can follow the stem, and be left out of the head.
 public struct Architecture: Codable, Hashable, Sendable {
   /// The name on the command line and in messages; `name` in a file.
   public package(set) var name: String
@@ -36,12 +36,18 @@ public struct Architecture: Codable, Hashable, Sendable {
     }
   }
 
-  /// The 3×3 convolution that makes h_0 of the images.
+  /// The 3×3 convolution that makes h_0 of the images, and what follows it.
   public struct Stem: Codable, Hashable, Sendable {
     /// Channels that the first convolution makes.
     public var width: Int
+    /// Whether BatchNorm and ReLU follow the convolution; nil for no.
+    public var norm: Bool?
+    /// Whether the convolution has a bias; nil for yes.
+    public var bias: Bool?
 
-    public init(width: Int) { self.width = width }
+    public init(width: Int, norm: Bool? = nil, bias: Bool? = nil) {
+      (self.width, self.norm, self.bias) = (width, norm, bias)
+    }
   }
 
   /// Steps that work on one shape of h.
@@ -91,8 +97,10 @@ public struct Architecture: Codable, Hashable, Sendable {
   public struct Head: Codable, Hashable, Sendable {
     /// The side of the average pooling's windows.
     public var pooling: Int
+    /// Whether it begins with BatchNorm and ReLU; nil for yes.
+    public var norm: Bool?
 
-    public init(pooling: Int) { self.pooling = pooling }
+    public init(pooling: Int, norm: Bool? = nil) { (self.pooling, self.norm) = (pooling, norm) }
   }
 
   /// - Throws: `ArchitectureError` at the first field that cannot be or that contradicts another.

@@ -43,7 +43,7 @@ public struct ConvolutionLayer {
 
   func forward(_ input: Tensor) throws -> Tensor {
     try Convolution.forward(
-      input, weight: weight.tensor(), bias: bias.wanted().tensor(), stride: stride, padding: padding)
+      input, weight: weight.tensor(), bias: bias?.tensor(), stride: stride, padding: padding)
   }
 
   /// The gradient with respect to the input, nil if it is not wanted; the parameters' go to `gradients`.
@@ -54,7 +54,7 @@ public struct ConvolutionLayer {
       gradient, input: input, weight: weight.tensor(), stride: stride, padding: padding, wantsInput: wantsInput,
       wantsParameters: gradients != nil)
     try gradients?.add(all.weight, weight.path)
-    try gradients?.add(all.bias, bias.wanted().path)
+    if let bias { try gradients?.add(all.bias, bias.path) }
     return all.input
   }
 

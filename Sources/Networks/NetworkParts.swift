@@ -26,7 +26,7 @@ struct NetworkParts {
     let store = ParameterStore(tensors)
     let image = architecture.input
     let stemScope = ParameterScope("", input: [image.channels, image.height, image.width], store, field: "stem")
-    stem = try ConvolutionStem(stemScope, width: architecture.stem.width)
+    stem = try ConvolutionStem(stemScope, architecture.stem)
     var shape = stem.output
     var (steps, used): ([BuiltStep], [Declarations]) = ([], [stemScope.declarations])
     for (index, stage) in architecture.stages.enumerated() {
@@ -62,7 +62,7 @@ struct NetworkParts {
         field: "head.pooling", problem: "\(architecture.head.pooling) is not between 1 and \(side)")
     }
     let readoutScope = ParameterScope("", input: shape, store, field: "head")
-    readout = try ClassifierReadout(readoutScope, pooling: architecture.head.pooling, classes: architecture.classes)
+    readout = try ClassifierReadout(readoutScope, architecture.head, classes: architecture.classes)
     used.append(readoutScope.declarations)
     self.steps = steps
     layout = NetworkLayout(

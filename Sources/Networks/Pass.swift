@@ -12,7 +12,7 @@ public final class Pass {
   /// The input of the first move: h_0, the stem's output, unless the pass began later.
   public let h0: Tensor
   /// nil where the pass began behind the stem.
-  private let images: Tensor?
+  private let stemTape: ConvolutionStem.Tape?
   private var records: [ResidualNetwork.Record]
   private var readoutTape: ClassifierReadout.Tape?
 
@@ -59,22 +59,23 @@ public final class Pass {
   public convenience init(
     _ network: ResidualNetwork, images: Tensor, mode: NormMode, wants: Wanted = []
   ) throws {
-    try self.init(network, network.plan.moves, from: network.begin(images), images: images, mode: mode, wants: wants)
+    let (h0, tape) = try network.begin(images, mode: mode)
+    try self.init(network, network.plan.moves, from: h0, tape, mode: mode, wants: wants)
   }
 
   /// Runs the given moves and the head on a state that is known already, by running statistics, keeping every F.
   /// - Parameter h: the input of the first move
   /// - Throws: `PlanError` if the network cannot make a move.
   public convenience init(_ network: ResidualNetwork, moves: some Sequence<Plan.Move>, from h: Tensor) throws {
-    try self.init(network, moves, from: h, images: nil, mode: .running, wants: .added)
+    try self.init(network, moves, from: h, nil, mode: .running, wants: .added)
   }
 
   private init(
-    _ network: ResidualNetwork, _ moves: some Sequence<Plan.Move>, from h0: Tensor, images: Tensor?, mode: NormMode,
-    wants: Wanted
+    _ network: ResidualNetwork, _ moves: some Sequence<Plan.Move>, from h0: Tensor, _ stemTape: ConvolutionStem.Tape?,
+    mode: NormMode, wants: Wanted
   ) throws {
     self.network = network
-    self.images = images
+    self.stemTape = stemTape
     self.h0 = h0
     var stream = Stream(h0)
     var records: [ResidualNetwork.Record] = []
@@ -126,7 +127,7 @@ public final class Pass {
           gradient: found.skip ?? found.input, inputGradient: found.input, knownProducts: products,
           knownInputSquares: records.last?.knownOutputSquares, knownOutputSquares: trace.known?.output))
     }
-    if let gradients, let images { try network.stem.backward(gradient.resolved(), images: images, gradients) }
+    if let gradients, let stemTape { try network.stem.backward(gradient.resolved(), stemTape, gradients) }
   }
 }
 

@@ -92,10 +92,12 @@ public final class ResidualNetwork {
   /// Whether a training step of this network can be captured as a CUDA graph: its blocks say so.
   public var isCapturable: Bool { steps.values.allSatisfy(\.step.isCapturable) }
 
-  /// h_0, the stem's output, of images N×C×H×W.
-  public func begin(_ images: Tensor) throws -> Tensor {
+  /// h_0, the stem's output, of images N×C×H×W, by running statistics.
+  public func begin(_ images: Tensor) throws -> Tensor { try begin(images, mode: .running).h }
+
+  func begin(_ images: Tensor, mode: NormMode) throws -> (h: Tensor, tape: ConvolutionStem.Tape) {
     try ResidualUnit.prepare(filters, for: images.elementType)
-    return try stem.forward(images)
+    return try stem.forward(images, mode: mode)
   }
 
   /// Logits N×classes of the head applied to h; to any h of the last stage's shape.

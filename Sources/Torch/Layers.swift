@@ -4,9 +4,9 @@ import CTorch
 public enum Convolution {
   /// - Parameters:
   ///   - weight: O×I×K×K; converted to the input's element type.
-  ///   - bias: O
+  ///   - bias: O; nil for none
   public static func forward(
-    _ input: Tensor, weight: Tensor, bias: Tensor, stride: Int = 1, padding: Int
+    _ input: Tensor, weight: Tensor, bias: Tensor?, stride: Int = 1, padding: Int
   ) throws -> Tensor {
     var code = code(weight, bias, stride, padding)
     return try .make { ctorch_conv2d(input.handle, &code, $0) }

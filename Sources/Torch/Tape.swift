@@ -147,6 +147,12 @@ extension Tape.Value {
     return try made { ctorch_tape_convolve(tensor.handle, &convolution, $0) }
   }
 
+  /// Every `stride`-th pixel of every `stride`-th row, from the first on.
+  /// - Parameter zeroChannels: the number of channels of zeros that come before the channels, and behind them
+  public func subsampled(by stride: Int, zeroChannels: Int = 0) throws -> Tape.Value {
+    try made { ctorch_tape_subsample(tensor.handle, Int32(clamping: stride), Int32(clamping: zeroChannels), $0) }
+  }
+
   /// γ·(x − mean)/√(variance + ε) + β in each channel, as the tape's mode has it.
   /// - Throws: `TapeError.synchronised` if several processes' images are the batch; `TorchError`
   public func normalised(_ parameters: Tape.Norm) throws -> Tape.Value {

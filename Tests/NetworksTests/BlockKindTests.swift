@@ -89,6 +89,10 @@ private struct Unnameable: Block {
       ("kind: gated, options: {kernel: 2.5}", "stages[0].options.kernel: 2.5 is not a whole number"),
       ("kind: gated, options: {kernel: true}", "stages[0].options.kernel: true is not a whole number"),
       ("kind: post-activation, options: {bias: 1}", "stages[0].options.bias: 1 is neither true nor false"),
+      (
+        "kind: post-activation, options: {shortcut: A}",
+        "stages[0].options.shortcut: \"A\" is none of projection, zeros"
+      ),
       ("kind: gated, entry: projection", "stages[0].entry: gated blocks keep the shape"),
       ("kind: wrong, options: {outputs: 7}", "from 8×8×8 to 7×8×8 and needs a projection"),
       ("kind: wrong, options: {outputs: 0}", "stages[0].kind: a block of kind wrong has 0 steps"),
@@ -104,6 +108,41 @@ private struct Unnameable: Block {
       try read("{width: 8, blocks: 2, \(stage)}")
     } throws: { error in
       "\(error)".contains(words)
+    }
+  }
+
+  @Test(
+    "He's networks for CIFAR have the published numbers of parameters",
+    arguments: [
+      (3, "zeros", 269_722), (9, "zeros", 853_018), (3, "projection", 272_474), (9, "projection", 855_770),
+      (18, "projection", 1_730_714),
+    ])
+  func parametersOfHe(blocks: Int, shortcut: String, trainable: Int) throws {
+    let stage = "kind: post-activation, options: {shortcut: \(shortcut)}"
+    let architecture = try YAML.decode(
+      Architecture.self,
+      from: """
+        name: he
+        stem: {width: 16, norm: true, bias: false}
+        stages:
+          - {width: 16, blocks: \(blocks), \(stage)}
+          - {width: 32, blocks: \(blocks), entry: projection, \(stage)}
+          - {width: 64, blocks: \(blocks), entry: projection, \(stage)}
+        head: {pooling: 8, norm: false}
+
+        """, path: "he.yaml")
+    #expect(architecture.trainableParameters == trainable)
+    #expect(try YAML.decode(Architecture.self, from: YAML.encode(architecture), path: "x") == architecture)
+  }
+
+  @Test("Zeros stand on both sides of the channels, so an odd number of new ones is refused")
+  func oddZeros() {
+    let text =
+      "{width: 8, blocks: 1}\n  - {width: 11, blocks: 1, entry: projection, kind: post-activation, options: {shortcut: zeros}}"
+    #expect {
+      try read(text)
+    } throws: { error in
+      "\(error)".contains("stages[1].width: 8 channels become 11")
     }
   }
 

@@ -8,7 +8,7 @@ import ResLensTorch
 
 /// Makes the kinds of these tests known; they are linked into them.
 func registerKinds() throws {
-  for kind in [PostActivation.self, GatedBlock.self, RecordedPreActivation.self] as [any Block.Type] {
+  for kind in [GatedBlock.self, RecordedPreActivation.self] as [any Block.Type] {
     try BlockKinds.register(kind)
   }
 }
@@ -47,6 +47,7 @@ private var modes: [(String, NormMode)] { [("running", .running), ("batch", .bat
     "The gradients of recorded blocks are central differences in float64",
     arguments: [
       ("post-activation", [:], true), ("post-activation", ["bias": .flag(true)], true),
+      ("post-activation", ["shortcut": .word("zeros")], true),
       ("gated", [:], false), ("gated", ["gate": .word("channel"), "kernel": .number(1)], false),
     ] as [(String, BlockOptions, Bool)])
   func differences(kind: String, options: BlockOptions, projects: Bool) throws {

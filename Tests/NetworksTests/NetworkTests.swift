@@ -28,6 +28,22 @@ let smallArchitectures: [Architecture] =
         stages: [.init(width: 5, blocks: 3, entry: .none)], head: .init(pooling: 4))),
   ] + smallSharedArchitectures
 
+/// The networks of He et al. 2015, with both kinds of shortcuts where h changes its shape.
+let smallHeArchitectures = [smallHe("projection"), smallHe("zeros")]
+
+private func smallHe(_ shortcut: String) -> Architecture {
+  valid(
+    try Architecture(
+      name: "he-\(shortcut)", input: .init(height: 9, width: 8), classes: 4,
+      stem: .init(width: 4, norm: true, bias: false),
+      stages: [
+        .init(width: 4, blocks: 2, entry: .none, kind: "post-activation"),
+        .init(
+          width: 8, blocks: 2, entry: .projection, stride: 2, kind: "post-activation",
+          options: ["shortcut": .word(shortcut)]),
+      ], head: .init(pooling: 4, norm: false)))
+}
+
 /// Blocks shared naively, with each part of unshared batch normalization, and with all of them.
 let smallSharedArchitectures = [
   smallShared("naive", false, false, 1), smallShared("statistics", true, false, 1),

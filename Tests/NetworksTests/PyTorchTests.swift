@@ -25,7 +25,9 @@ struct PyTorchTests {
     #expect(distance < tolerance, "\(name) differs by \(distance)")
   }
 
-  @Test("Logits, every gradient and the running statistics of a training pass", arguments: smallArchitectures)
+  @Test(
+    "Logits, every gradient and the running statistics of a training pass",
+    arguments: smallArchitectures + smallHeArchitectures)
   func trainingPass(architecture: Architecture) throws {
     let (network, images, labels) = try prepared(architecture, type: .float64)
     let wanted = try golden(network, images, labels, ["--smoothing", "0.1", "--rate", "0"])
@@ -46,7 +48,7 @@ struct PyTorchTests {
     }
   }
 
-  @Test("Every h, F and gradient of an evaluation pass", arguments: smallArchitectures)
+  @Test("Every h, F and gradient of an evaluation pass", arguments: smallArchitectures + smallHeArchitectures)
   func evaluationPass(architecture: Architecture) throws {
     let (network, images, labels) = try prepared(architecture, type: .float64)
     let wanted = try golden(network, images, labels, ["--mode", "evaluation", "--rate", "0"])
@@ -64,7 +66,8 @@ struct PyTorchTests {
     #expect(throws: PassError.self) { try pass.backward(gradient, into: nil) }
   }
 
-  @Test("The Python package's module gives the logits of every image", arguments: smallArchitectures)
+  @Test(
+    "The Python package's module gives the logits of every image", arguments: smallArchitectures + smallHeArchitectures)
   func pythonModule(architecture: Architecture) throws {
     let (network, images, _) = try prepared(architecture, type: .float32)
     let run = try Scratch()

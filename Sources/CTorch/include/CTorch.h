@@ -391,6 +391,9 @@ int ctorch_tape_apply(ctorch_tape_operation operation, ctorch_tensor a, ctorch_t
                       ctorch_tensor *out) CTORCH_CHECKED;
 /// - convolution: of values; its bias may be null
 int ctorch_tape_convolve(ctorch_tensor input, const ctorch_convolution *convolution, ctorch_tensor *out) CTORCH_CHECKED;
+/// Every `stride`-th pixel of every `stride`-th row, with `zeros` channels of zeros before the channels and as many
+/// behind.
+int ctorch_tape_subsample(ctorch_tensor input, int stride, int zeros, ctorch_tensor *out) CTORCH_CHECKED;
 /// Batch normalisation without ReLU. Its γ and β are values, its running statistics are tensors.
 int ctorch_tape_normalise(ctorch_tensor input, const ctorch_norm *norm, ctorch_norm_mode mode,
                           ctorch_tensor *out) CTORCH_CHECKED;
