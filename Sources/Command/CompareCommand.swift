@@ -39,7 +39,11 @@ struct CompareCommand: ParsableCommand {
     let columns = ComparedRun.columns(Reslens.registry.descriptions)
     var failed = false
     var found: [String] = []
-    let rows = try runs.flatMap(RunFolder.paths).compactMap { path -> ComparedRun? in
+    var known: Set<String> = []
+    let paths = runs.flatMap(RunFolder.paths).filter {
+      known.insert(URL(filePath: $0).standardizedFileURL.resolvingSymlinksInPath().path).inserted
+    }
+    let rows = try paths.compactMap { path -> ComparedRun? in
       do {
         let folder = RunFolder(URL(filePath: path))
         if let note = try folder.mismatchNote(path) { terminal.note(note) }
@@ -89,6 +93,8 @@ struct CompareCommand: ParsableCommand {
       .init("seed", cells: rows.map { "\($0.seed)" }, rank: ComparedRun.leastRank),
       .init("epochs", cells: rows.map { "\($0.epochs)/\($0.ofEpochs)" }, rank: ComparedRun.leastRank),
     ])
+    // Each run is named, also one without a finished epoch.
+    table.keepsEmptyRows = true
     for column in columns {
       let cells = rows.map { row in row[column].map(column.format.bareText) ?? "–" }
       var shown = TextTable.Column("", cells: cells, rank: column.rank)

@@ -63,11 +63,15 @@ struct BorderlineDisplay: ViewDisplay {
         figure: try scoreFigure(of: subjects),
         caption: """
           Means over each group. The leftmost points are the reference. A group without examples has no curve.
-          """),
-      Picture(
-        figure: try flipFigure(of: subjects), caption: "Shares of the borderline examples of each set.",
-        markedCaption: "Diamonds: steps with a projection."),
+          """)
     ]
+      + [try flipFigure(of: subjects)].compactMap { figure in
+        figure.map {
+          Picture(
+            figure: $0, caption: "Shares of the borderline examples of each set.",
+            markedCaption: "Diamonds: steps with a projection.")
+        }
+      }
   }
 
   /// The three groups over the states from the reference on; a row for each set of a run.
@@ -86,8 +90,9 @@ struct BorderlineDisplay: ViewDisplay {
       panels: panels, columns: 3, panelHeight: 200, data: data)
   }
 
-  /// The shares of borderline examples that each step corrects and breaks; a panel for each run.
-  private func flipFigure(of subjects: Subjects) throws -> Figure {
+  /// The shares of borderline examples that each step corrects and breaks; a panel for each run. It is nil if no run has
+  /// borderline examples.
+  private func flipFigure(of subjects: Subjects) throws -> Figure? {
     var panels: [Figure.Panel] = []
     var data = FigureData()
     for run in subjects.runs {
@@ -114,6 +119,7 @@ struct BorderlineDisplay: ViewDisplay {
           title: subjects.title(run.name), x: .init("step"), y: .init("of the borderline examples (%)"),
           series: series))
     }
+    guard panels.contains(where: { $0.series.contains { !$0.points.isEmpty } }) else { return nil }
     return Figure(
       name: Self.flips, title: "Borderline examples corrected and broken by each step", panels: panels,
       columns: min(2, panels.count), data: data)

@@ -255,7 +255,7 @@ struct Gap: CustomStringConvertible, Hashable {
   /// Many runs that do not have the measure.
   init(_ measure: MeasureDescription, ofAll runs: [ShownRun]) {
     self.init(measure, of: runs[0])
-    problem = "\(runs.count) runs have no values of this measure"
+    problem = "\(runs.map(\.folders.count).reduce(0, +)) runs have no values of \(measure.name)"
     lead = Self.each
   }
 

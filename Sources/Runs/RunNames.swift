@@ -60,16 +60,17 @@ public struct RunNames: Equatable, Sendable {
 }
 
 extension RunFolder {
-  /// The run folders that a path names: the run itself, or all runs of a study or reproduction, in the order of their names.
-  /// A path that is neither is returned as it is.
+  /// The run folders that a path names: the run itself, or all runs of a study or reproduction, or of any folder of runs, in
+  /// the order of their names. A path that is none of these is returned as it is.
   public static func paths(in path: String) -> [String] {
-    let runs = URL(filePath: path).appending(path: "runs")
-    guard !RunFolder(URL(filePath: path)).holdsRun,
-      let names = try? FileManager.default.contentsOfDirectory(atPath: runs.path)
-    else { return [path] }
-    let folders = names.filter { RunFolder(runs.appending(path: $0)).holdsRun }
-      .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
-    let prefix = path.hasSuffix("/") ? path : path + "/"
-    return folders.isEmpty ? [path] : folders.map { "\(prefix)runs/\($0)" }
+    if RunFolder(URL(filePath: path)).holdsRun { return [path] }
+    let base = path.hasSuffix("/") ? path : path + "/"
+    for parent in [base + "runs/", base] {
+      let names = (try? FileManager.default.contentsOfDirectory(atPath: parent)) ?? []
+      let folders = names.filter { RunFolder(URL(filePath: parent + $0)).holdsRun }
+        .sorted { $0.compare($1, options: .numeric) == .orderedAscending }
+      if !folders.isEmpty { return folders.map { parent + $0 } }
+    }
+    return [path]
   }
 }

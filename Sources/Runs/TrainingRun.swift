@@ -207,7 +207,9 @@ public struct TrainingRun {
         + "\(options.device == .cpu ? counted(Libtorch.threads, "thread") : "\(options.device)") → \(trainer.folder.url.path)"
     )
     let (epochs, steps) = (trainer.records.count, trainer.stepsOfEpoch)
-    if epochs > 0 || steps > 0 {
+    if epochs == configuration.recipe.epochs {
+      log.note("the run is finished: all \(counted(epochs, "epoch")) are done")
+    } else if epochs > 0 || steps > 0 {
       log.note("continuing after " + (steps > 0 ? "step \(steps) of epoch \(epochs + 1)" : "epoch \(epochs)"))
     }
   }

@@ -4,6 +4,8 @@ import Foundation
 public struct TextTable: Sendable {
   /// The first column names the rows and always stays.
   public var columns: [Column]
+  /// Whether a row stays that has no value in the columns that stay.
+  public var keepsEmptyRows = false
 
   public init(columns: [Column]) { self.columns = columns }
 
@@ -22,11 +24,12 @@ public struct TextTable: Sendable {
     }
   }
 
-  /// The table, and below it the columns that were left out. A row without a value in the columns that stay is left out too.
+  /// The table, and below it the columns that were left out. A row without a value in the columns that stay is left out too,
+  /// unless `keepsEmptyRows`.
   /// - Parameter width: the number of characters of a line; nil for as many as are needed
   public func text(width: Int? = Self.terminalWidth) -> String {
     guard !columns.isEmpty else { return "" }
-    var layout = Layout(columns)
+    var layout = Layout(columns, keepsEmptyRows)
     if let width { layout.fit(width) }
     let left = columns.indices.filter { !layout.shown.contains($0) }.map {
       columns[$0].head.filter { !$0.isEmpty }.joined(separator: " ")
@@ -41,9 +44,10 @@ public struct TextTable: Sendable {
     /// The columns, the first with its names perhaps cut.
     private var columns: [Column]
     private(set) var shown: [Int]
+    private let keepsEmptyRows: Bool
 
-    init(_ columns: [Column]) {
-      self.columns = columns
+    init(_ columns: [Column], _ keepsEmptyRows: Bool) {
+      (self.columns, self.keepsEmptyRows) = (columns, keepsEmptyRows)
       shown = Array(columns.indices)
     }
 
@@ -120,7 +124,9 @@ public struct TextTable: Sendable {
           })
       }
       for row in columns[0].cells.indices
-      where shown.count == 1 || shown.dropFirst().contains(where: { columns[$0].cells[row] != missing }) {
+      where keepsEmptyRows || shown.count == 1
+        || shown.dropFirst().contains(where: { columns[$0].cells[row] != missing })
+      {
         lines.append(line { columns[$0].cells[row] })
       }
       return lines.map { $0.trimmingEnd() }.joined(separator: "\n")

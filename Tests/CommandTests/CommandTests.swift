@@ -299,10 +299,13 @@ struct Reslens {
     #expect(others.status == 0, "\(others.errors)")
     #expect(try Reslens.run(["compare", run.path]).errors.contains("its measures are of other data (synthetic:3)"))
     // One that cannot be read does not keep the others from being compared.
-    let compared = try Reslens.run(["compare", run.path, scratch.url.path])
+    let compared = try Reslens.run(["compare", run.path, scratch.file("nothing").path])
     #expect(
       compared.status == 1 && compared.output.contains("/\(run.lastPathComponent)  ")
         && compared.errors.contains("left out:"))
+    // A run that is named twice counts once.
+    let twice = try Reslens.run(["compare", run.path, run.path])
+    #expect(twice.status == 0 && twice.output == compared.output, "\(twice.output)")
     // Damaged weights.
     let weights = try #require(folder.latestCheckpoint()).weightsFile
     let network = try ResidualNetwork(contentsOf: weights)

@@ -25,11 +25,13 @@ import Testing
     ]
     #expect(table.text(width: 28) == lines.joined(separator: "\n"))
     // A row that has no value in the columns that stay is left out.
-    let few = TextTable(columns: [
+    var few = TextTable(columns: [
       .init("step", cells: ["0", "1"]), .init("a", cells: ["–", "1"]),
       .init("wide and less important", cells: ["2", "3"], rank: 1),
     ])
     #expect(few.text(width: 20).hasPrefix("step  a\n1     1\n"))
+    few.keepsEmptyRows = true
+    #expect(few.text(width: 20).hasPrefix("step  a\n0     –\n1     1\n"))
   }
 
   @Test("No line is wider than the terminal, whatever the table", arguments: 0..<200)

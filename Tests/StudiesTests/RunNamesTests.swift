@@ -69,6 +69,7 @@ import Testing
     try Files.makeFolder(scratch.file("study/runs/empty"))
     let study = scratch.file("study").path
     #expect(RunFolder.paths(in: study) == ["r-1", "r-9", "r-10"].map { "\(study)/runs/\($0)" })
+    #expect(RunFolder.paths(in: "\(study)/runs/") == RunFolder.paths(in: study))
     #expect(RunFolder.paths(in: "\(study)/runs/r-9") == ["\(study)/runs/r-9"])
     #expect(RunFolder.paths(in: "nowhere") == ["nowhere"])
   }
