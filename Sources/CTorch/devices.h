@@ -25,7 +25,7 @@ namespace ctorch {
 
 c10::Device device_of(ctorch_device device);
 
-/// Zeros by device and stream.
+/// Tensors of zeros, in which kernels count their blocks, by device and stream.
 using Counters = std::map<std::pair<int64_t, c10::StreamId>, at::Tensor>;
 
 /// The counters and filters of a CUDA graph, which it has beside the operations that are captured.

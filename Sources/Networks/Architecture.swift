@@ -40,9 +40,9 @@ public struct Architecture: Codable, Hashable, Sendable {
   public struct Stem: Codable, Hashable, Sendable {
     /// Channels that the first convolution makes.
     public var width: Int
-    /// Whether BatchNorm and ReLU follow the convolution; nil for no.
+    /// True if BatchNorm and ReLU follow the convolution; nil for false.
     public var norm: Bool?
-    /// Whether the convolution has a bias; nil for yes.
+    /// False if the convolution has no bias; nil for true.
     public var bias: Bool?
 
     public init(width: Int, norm: Bool? = nil, bias: Bool? = nil) {
@@ -97,7 +97,7 @@ public struct Architecture: Codable, Hashable, Sendable {
   public struct Head: Codable, Hashable, Sendable {
     /// The side of the average pooling's windows.
     public var pooling: Int
-    /// Whether it begins with BatchNorm and ReLU; nil for yes.
+    /// False if the head has no BatchNorm and ReLU before the pooling; nil for true.
     public var norm: Bool?
 
     public init(pooling: Int, norm: Bool? = nil) { (self.pooling, self.norm) = (pooling, norm) }

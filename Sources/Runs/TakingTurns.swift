@@ -26,14 +26,15 @@ public struct TakingTurns {
   /// - Parameters:
   ///   - count: the number of runs
   ///   - work: the work for the run with an index; it is to call its turn's `pass` often, for instance after every step
-  /// - Throws: the first error that `work` threw; `TooManyAtOnce` where it was for lack of memory; `TorchError`
+  /// - Throws: the first error that `work` threw; `TooManyAtOnce` in its place for a lack of memory;
+  ///   `TorchError` if the device fails; `POSIXError` if the system gives no thread
   public func each(_ count: Int, _ work: (_ index: Int, _ turn: Turn) throws -> Void) throws {
     let threads = min(count, atOnce)
     guard threads > 1 else {
       for index in 0..<count { try work(index, Turn()) }
       return
     }
-    // What this thread asked for, such as weights, is there before the others read it.
+    // The other threads read what this one may have asked for, such as weights.
     try device.synchronize()
     let round = Round(of: threads)
     var next = 0
@@ -68,9 +69,9 @@ public struct Turn {
 
   /// The number of other runs at work. It is 0 for work that is alone.
   public var others: Int { (round?.working.count ?? 1) - 1 }
-  /// True for one of the runs at work, and for work that is alone.
+  /// True for exactly one of the runs at work, and for work that is alone.
   public var isFirst: Bool { round?.working.first == place || round == nil }
-  /// True where the work never was one of several.
+  /// True if the runs are worked on one after the other.
   var isAlone: Bool { round == nil }
 }
 
@@ -78,7 +79,7 @@ public struct Turn {
 private final class Round: @unchecked Sendable {
   /// The places of the threads that have not ended, in ascending order.
   private(set) var working: [Int] = []
-  /// Each is opened when the turn of its thread comes.
+  /// The gates of the threads. A gate is opened when the turn of its thread comes.
   private let gates: [DispatchSemaphore]
   private var body: (Int) -> Void = { _ in }
 

@@ -4,7 +4,7 @@ import Foundation
 public struct TextTable: Sendable {
   /// The first column names the rows and always stays.
   public var columns: [Column]
-  /// Whether a row stays that has no value in the columns that stay.
+  /// True if rows stay that have no value in the shown columns.
   public var keepsEmptyRows = false
 
   public init(columns: [Column]) { self.columns = columns }

@@ -319,7 +319,7 @@ private func expectEqual(_ a: ResidualNetwork, _ b: ResidualNetwork) throws {
         let pass = try Pass(network, images: images, mode: .batchUpdating())
         let gradients = Gradients()
         try pass.backward(.full([2, 10], 0.1), into: gradients)
-        // Those of filters are computed when they are read.
+        // The gradients of filters are computed when they are read.
         for gradient in gradients.byPath.values { _ = try gradient.isFinite() }
       }
       return device_emulator_launches(nil) - before

@@ -53,7 +53,7 @@ void beside(const at::Tensor &on, std::vector<at::Tensor> tensors, const std::fu
   tensors.insert(tensors.begin(), on);
   const auto device = on.device();
   if (on.is_cpu()) {
-    // As late as a GPU may do it, so that tests find out who does not wait.
+    // The work is done as late as a GPU may do it, so that tests find code that does not wait.
     asked.push_back({std::move(tensors), work, c10::Event(device.type())});
     if (asked.size() > most_behind) await(1);
     return;

@@ -17,7 +17,8 @@ void beside(const at::Tensor &on, std::vector<at::Tensor> tensors, const std::fu
 /// Makes the stream of this thread wait for all that it asked to be done beside it.
 void await_beside();
 
-/// The same, if such work reads or writes the memory of `tensor`. To be called before that is overwritten.
+/// Makes the stream of this thread wait for that work if it reads or writes the memory of `tensor`. To be called before
+/// the memory is overwritten.
 void await_beside(const at::Tensor &tensor);
 
 }  // namespace ctorch::device

@@ -4,9 +4,9 @@ import ResLensTorch
 /// applies a 3×3 convolution, BatchNorm and ReLU, and then a 3×3 convolution and BatchNorm.
 ///
 /// A stage's options:
-/// - `shortcut`: what s is in the block that changes the shape of h. `projection` (the default) is a 1×1 convolution and
-///   BatchNorm, option B of the paper. `zeros` takes the pixels that the stride leaves and adds channels of zeros, half of
-///   them before h's and half behind, which needs no parameters: option A.
+/// - `shortcut`: the form of s in the block that changes the shape of h. `projection` (the default) is a 1×1 convolution
+///   and BatchNorm, option B of the paper. `zeros` is option A, which has no parameters: it takes the pixels that the stride
+///   leaves, and adds channels of zeros, half of them before the channels of h and half behind.
 /// - `bias`: true if the convolutions have biases; false by default.
 public struct PostActivation: Block {
   public static let kind = "post-activation"

@@ -10,7 +10,7 @@ struct ClassifierReadout {
   /// What the backward pass needs.
   struct Tape {
     fileprivate let h: Tensor
-    /// How h was normalised, and the result; nil without a normalisation.
+    /// The result of the normalisation of h, with its parameters and statistics; nil without one.
     fileprivate let normed: (output: Tensor, norm: NormReLU.Parameters, statistics: NormReLU.BatchStatistics?)?
     fileprivate let pooled: Tensor
     fileprivate let flat: Tensor

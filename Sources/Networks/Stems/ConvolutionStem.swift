@@ -5,10 +5,10 @@ struct ConvolutionStem {
   private let convolution: ConvolutionLayer
   private let norm: BatchNormLayer?
 
-  /// What the backward pass needs.
+  /// The tensors that the backward pass needs.
   struct Tape {
     fileprivate let images: Tensor
-    /// The output of the convolution, and how it was normalised; nil without a normalisation.
+    /// The output of the convolution, and the parameters and statistics of its normalisation; nil without one.
     fileprivate let normed: (input: Tensor, norm: NormReLU.Parameters, statistics: NormReLU.BatchStatistics?)?
   }
 
