@@ -3,24 +3,16 @@
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/avg_pool2d_backward.h>
 #include <ATen/ops/conv2d.h>
-#include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/max_pool2d_with_indices.h>
 #include <ATen/ops/max_pool2d_with_indices_backward.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/sum.h>
 
-#include "device/launching.h"
+#include "convolution.h"
 #include "support.h"
 
 using namespace ctorch;
-
-namespace {
-/// N×C×H×W as a matrix of pixels×C.
-at::Tensor matrix(const at::Tensor &images) {
-  return channels_last(images).permute({0, 2, 3, 1}).reshape({-1, images.size(1)});
-}
-}  // namespace
 
 int ctorch_conv2d(ctorch_tensor input, const ctorch_convolution *convolution, ctorch_tensor *out) {
   return guarded([&] {
@@ -35,33 +27,13 @@ int ctorch_conv2d(ctorch_tensor input, const ctorch_convolution *convolution, ct
 int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, const ctorch_convolution *convolution,
                            bool wants_input, bool wants_parameters, ctorch_convolution_gradients *out) {
   return guarded([&] {
-    auto &w = get(convolution->weight);
-    const int64_t stride = convolution->stride, padding = convolution->padding;
-    auto backward = [&](const at::Tensor &x, int64_t stride, std::array<bool, 3> wanted) {
-      return at::convolution_backward(get(grad_output), x, w.to(get(grad_output).scalar_type()), w.sizes().slice(0, 1),
-                                      {stride, stride}, {padding, padding}, {1, 1}, false, {0, 0}, 1, wanted);
-    };
-    const bool is_pixelwise = padding == 0 && w.size(2) == 1 && w.size(3) == 1;
-    // On a GPU the filter's gradient is a product of matrices: cuDNN's deterministic kernel for it is a single block of
-    // threads, which takes 74 µs on an H200 for a projection of ResNet-110.
-    const bool multiplies = device::launches(get(input));
-    // oneDNN's AVX2 kernel for it adds up memory that nobody has written where the input has fewer than eight channels
-    // (torch 2.13.0). With the pixels that the stride leaves taken out first, another kernel runs.
-    const bool picks = wants_parameters && is_pixelwise && (multiplies || (stride > 1 && w.size(1) < 8));
-    auto gradients = backward(get(input), stride, {wants_input, wants_parameters && !picks, wants_parameters});
-    if (picks) {
-      const auto pixels = channels_last(get(input).slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride));
-      std::get<1>(gradients) =
-          multiplies ? at::mm(matrix(get(grad_output)).t(), matrix(pixels)).view({w.size(0), w.size(1), 1, 1})
-                     : std::get<1>(backward(pixels, 1, {false, true, false}));
-    }
-    // Converted before any handle is made: a failure must leave nothing behind.
-    auto gi = wants_input ? channels_last(std::get<0>(gradients)) : at::Tensor();
-    auto gw = wants_parameters ? channels_last(std::get<1>(gradients).to(w.scalar_type())) : at::Tensor();
-    auto gb = wants_parameters ? std::get<2>(gradients).to(w.scalar_type()) : at::Tensor();
-    *out = {.input = wants_input ? wrap(gi) : nullptr,
-            .weight = wants_parameters ? wrap(gw) : nullptr,
-            .bias = wants_parameters ? wrap(gb) : nullptr};
+    const auto found = convolution_backward(get(grad_output), get(input), get(convolution->weight), convolution->stride,
+                                            convolution->padding, wants_input, wants_parameters);
+    // All is converted before any handle is made: a failure must leave nothing behind.
+    *out = {.input = wants_input ? wrap(found.input) : nullptr,
+            .weight = wants_parameters ? wrap(found.weight) : nullptr,
+            .bias = wants_parameters ? wrap(found.bias) : nullptr};
+    if (found.comes_beside) out->weight->comes_beside = out->bias->comes_beside = true;
   });
 }
 

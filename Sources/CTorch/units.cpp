@@ -5,13 +5,13 @@
 // for the normalisation (kernels/pointwise.h). In float64, and where "libtorch" is chosen, all of it is libtorch's: the
 // plain composition, which the tests hold the other two against.
 #include <ATen/ops/conv2d.h>
-#include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty_like.h>
 
 #include <algorithm>
 #include <cmath>
 #include <vector>
 
+#include "convolution.h"
 #include "device/beside.h"
 #include "device/filters.h"
 #include "device/launching.h"
@@ -214,7 +214,7 @@ struct UnitBackward {
   // Results.
   at::Tensor out, whole, coefficients, products, norm_weight, norm_bias, grad_weight, grad_bias;
   // True if the gradients of filter and bias are computed beside other work.
-  bool is_beside = false;
+  bool comes_beside = false;
 
   void by_kernels(const Kernels &run, const ctorch_norm &norm, ctorch_tensor batch) {
     const auto statistics = Statistics::of(norm, batch);
@@ -283,7 +283,7 @@ struct UnitBackward {
     norm_bias = found.norm_bias;
     grad_weight = found.weight;
     grad_bias = found.bias;
-    is_beside = true;
+    comes_beside = true;
   }
 
   /// The gradient that was given.
@@ -302,17 +302,11 @@ struct UnitBackward {
 
   /// The convolution's part, given the gradient with respect to its output and its input.
   at::Tensor convolution_by_libtorch(const at::Tensor &whole, const at::Tensor &normed) {
-    // There libtorch 2.13's bfloat16 gradient of the filter reads memory that was never written.
-    const bool misreads = whole.scalar_type() == at::kBFloat16 && whole.is_cpu() && stride > 1 && whole.size(3) == 1;
-    const auto type = misreads ? at::kFloat : whole.scalar_type();
-    auto [through, w, b] = at::convolution_backward(
-        whole.to(type), normed.to(type), weight.to(type), weight.sizes().slice(0, 1), {stride, stride},
-        {weight.size(2) / 2, weight.size(2) / 2}, {1, 1}, false, {0, 0}, 1, {true, wants_parameters, wants_parameters});
-    if (wants_parameters) {
-      grad_weight = channels_last(w.to(weight.scalar_type()));
-      grad_bias = b.to(weight.scalar_type());
-    }
-    return channels_last(through.to(whole.scalar_type()));
+    auto found = convolution_backward(whole, normed, weight, stride, weight.size(2) / 2, true, wants_parameters);
+    grad_weight = found.weight;
+    grad_bias = found.bias;
+    comes_beside = found.comes_beside;
+    return found.input;
   }
 };
 
@@ -449,7 +443,7 @@ int ctorch_unit_backward(const ctorch_unit_backward_pass *from, ctorch_unit_back
     hand_out(&out->parameters.norm_bias, unit.norm_bias);
     hand_out(&out->parameters.weight, unit.grad_weight);
     hand_out(&out->parameters.bias, unit.grad_bias);
-    if (unit.is_beside) out->parameters.weight->comes_beside = out->parameters.bias->comes_beside = true;
+    if (unit.comes_beside) out->parameters.weight->comes_beside = out->parameters.bias->comes_beside = true;
   });
 }
 
