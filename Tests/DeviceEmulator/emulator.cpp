@@ -255,11 +255,19 @@ unsigned rounded_pair(float first, float second) {
   return rounded(first) | rounded(second) << 16;
 }
 
-void begin_copy(void *to, const void *from) { block.threads[block.current].copies.emplace_back(to, from); }
+void begin_copy(void *to, const void *from, bool exists = true) {
+  block.threads[block.current].copies.emplace_back(to, exists ? from : nullptr);
+}
 
 void finish_copies() {
   auto &copies = block.threads[block.current].copies;
-  for (const auto &[to, from] : copies) std::memcpy(to, from, 16);
+  for (const auto &[to, from] : copies) {
+    if (from) {
+      std::memcpy(to, from, 16);
+    } else {
+      std::memset(to, 0, 16);
+    }
+  }
   copies.clear();
 }
 

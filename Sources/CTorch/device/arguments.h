@@ -23,10 +23,10 @@ struct Images {
   int count, height, width;
 };
 
-// Division by a number; its product with what is divided must be below 2³².
+// Division by a number; its product with what is divided must be below 2³¹.
 struct Division {
   int by;
-  // ⌈2³² / by⌉
+  // ⌈2³¹ / by⌉
   unsigned reciprocal;
 };
 
@@ -77,6 +77,8 @@ struct Filter {
   // `place_in_sixteen`. In `backward` inputs and outputs have changed places, and the taps are turned by half a turn.
   void *forward, *backward;
   int outputs, inputs;
+  // By the number of an output's elements, and by `inputs`.
+  Division by_output, by_inputs;
 };
 
 struct PrepareFilters {
@@ -140,18 +142,22 @@ struct NormGradient {
   float *gamma_gradient, *beta_gradient;
 };
 
+// The tensors that a filter's gradient is computed from: the gradient of the unit's output, and its normalised input after the
+// ReLU. They consist of bfloats. A float is the sum of three of them: a pixel then has three planes of its channels, one behind
+// the other.
+struct FilterOperands {
+  void *gradient, *input;
+};
+
 // The gradients of a unit's filter (O×9×I) and, behind it, of its bias. A block works on 16 of the outputs and 16 of the inputs,
-// and on every so many-th tile. It divides by the number of patches of an output.
+// and on every so many-th tile.
 struct FilterGradient {
   Images images;
   Tiles tiles;
-  Lanes lanes;
   int inputs, outputs;
-  Division by_inputs;
-  PendingGradient gradient;
-  const void *x;
-  // 4×C, as `Statistics::out`.
-  const float *statistics;
+  // By the number of patches of an output, and by a row's pixels with the two beside them.
+  Division by_inputs, across;
+  FilterOperands from;
   float *block_sums, *group_sums;
   Gathering gathering;
   float *out;
@@ -167,6 +173,8 @@ struct Backward {
   PendingGradient gradient;
   // Receives that gradient where it is not null.
   void *whole;
+  // Receives what the filter's gradient is computed from, where its places are not null.
+  FilterOperands operands;
   const void *x;
   // 4×C, as `Statistics::out`.
   const float *statistics;

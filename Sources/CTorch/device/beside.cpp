@@ -6,7 +6,6 @@
 
 #include <algorithm>
 #include <deque>
-#include <optional>
 #include <utility>
 
 #include "../support.h"
@@ -22,26 +21,29 @@ struct Asked {
   c10::Event done;
 };
 
-/// The work of this thread that its stream does not wait for yet, in the order in which it is done.
+/// The work of this thread that its stream does not wait for yet, in the order in which it was asked for.
 thread_local std::deque<Asked> asked;
-/// The stream that does it.
-thread_local std::optional<c10::Stream> stream;
+/// The streams that take turns in doing it: the end of a piece of work, at which few blocks are left, is beside the
+/// beginning of the next.
+thread_local std::vector<c10::Stream> streams;
+thread_local size_t next_stream = 0;
 
+constexpr size_t most_streams = 4;
 /// Only so much work may be behind, since its tensors' memory cannot be used for others.
-constexpr size_t most_behind = 2;
+constexpr size_t most_behind = 6;
 
 c10::Stream stream_of(const at::Tensor &tensor) {
   return c10::impl::VirtualGuardImpl(tensor.device().type()).getStream(tensor.device());
 }
 
-/// Waits for the first `count` pieces of work. They are done in their order: whoever waits for the last waits for all.
+/// Waits for the first `count` pieces of work.
 void await(size_t count) {
   for (size_t i = 0; i < count; ++i) {
     const auto first = std::move(asked.front());
     asked.pop_front();
     if (first.work) {
       first.work();
-    } else if (i == count - 1) {
+    } else {
       first.done.block(stream_of(first.tensors[0]));
     }
   }
@@ -58,19 +60,22 @@ void beside(const at::Tensor &on, std::vector<at::Tensor> tensors, const std::fu
     if (asked.size() > most_behind) await(1);
     return;
   }
-  if (!stream || stream->device() != device) {
+  if (streams.empty() || streams[0].device() != device) {
     await_beside();
-    stream = c10::impl::VirtualGuardImpl(device.type()).getStreamFromGlobalPool(device);
+    streams.clear();
+    const c10::impl::VirtualGuardImpl guard(device.type());
+    for (size_t i = 0; i < most_streams; ++i) streams.push_back(guard.getStreamFromGlobalPool(device));
   }
+  const auto stream = streams[next_stream++ % most_streams];
   c10::Event before(device.type());
   before.record(stream_of(on));
-  before.block(*stream);
+  before.block(stream);
   {
-    const c10::StreamGuard there(*stream);
+    const c10::StreamGuard there(stream);
     work();
   }
   asked.push_back({std::move(tensors), nullptr, c10::Event(device.type())});
-  asked.back().done.record(*stream);
+  asked.back().done.record(stream);
   if (asked.size() > most_behind) await(1);
 }
 

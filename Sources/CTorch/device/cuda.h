@@ -49,9 +49,10 @@ __device__ inline unsigned rounded_pair(float first, float second) {
   return bits;
 }
 
-// Begins to copy 16 bytes to shared memory.
-__device__ inline void begin_copy(void *to, const void *from) {
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" : : "r"(shared_address(to)), "l"(__cvta_generic_to_global(from)) : "memory");
+// Begins to copy 16 bytes to shared memory, or to write as many zeros where they do not exist.
+__device__ inline void begin_copy(void *to, const void *from, bool exists = true) {
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;"
+               : : "r"(shared_address(to)), "l"(__cvta_generic_to_global(from)), "r"(exists ? 16 : 0) : "memory");
 }
 
 // Waits for the copies that this thread has begun.

@@ -54,7 +54,9 @@ void convert(const std::vector<ctorch_tensor> &weights, at::ScalarType type) {
                          .forward = filter.forward.mutable_data_ptr(),
                          .backward = filter.backward.mutable_data_ptr(),
                          .outputs = static_cast<int>(outputs),
-                         .inputs = static_cast<int>(inputs)};
+                         .inputs = static_cast<int>(inputs),
+                         .by_output = division(9 * inputs),
+                         .by_inputs = division(inputs)};
     }
     launch(sources[0],
            {.kernel = type == at::kFloat ? "prepare_filters_float" : "prepare_filters_bfloat",

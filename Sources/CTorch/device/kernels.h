@@ -29,6 +29,14 @@ struct alignas(count * sizeof(T) < 16 ? count * sizeof(T) : 16) Run {
   __device__ static Run at(const T *place) { return *reinterpret_cast<const Run *>(place); }
   __device__ void put(T * place) const { *reinterpret_cast<Run *>(place) = *this; }
 };
+// Two bfloats a word, the first in its low half: the compiler takes single ones apart and together again.
+template <int count>
+struct alignas(count * 2 < 16 ? count * 2 : 16) Run<bfloat, count> {
+  unsigned pairs[count / 2];
+
+  __device__ static Run at(const bfloat *place) { return *reinterpret_cast<const Run *>(place); }
+  __device__ void put(bfloat * place) const { *reinterpret_cast<Run *>(place) = *this; }
+};
 
 // The elements that one load brings.
 template <class T>
@@ -45,7 +53,10 @@ __device__ inline Run<float, count> widened(const Run<float, count> &run) {
 template <int count>
 __device__ inline Run<float, count> widened(const Run<bfloat, count> &run) {
   Run<float, count> found;
-  for (int i = 0; i < count; ++i) found.values[i] = wide(run.values[i]);
+  for (int i = 0; i < count; i += 2) {
+    found.values[i] = __uint_as_float(run.pairs[i / 2] << 16);
+    found.values[i + 1] = __uint_as_float(run.pairs[i / 2] & 0xffff0000u);
+  }
   return found;
 }
 
@@ -55,11 +66,7 @@ __device__ inline void round_to(Run<float, count> &to, const float (&values)[cou
 }
 template <int count>
 __device__ inline void round_to(Run<bfloat, count> &to, const float (&values)[count]) {
-  for (int i = 0; i < count; i += 2) {
-    const unsigned pair = rounded_pair(values[i], values[i + 1]);
-    to.values[i].bits = static_cast<unsigned short>(pair);
-    to.values[i + 1].bits = static_cast<unsigned short>(pair >> 16);
-  }
+  for (int i = 0; i < count; i += 2) to.pairs[i / 2] = rounded_pair(values[i], values[i + 1]);
 }
 
 // Tensor cores multiply bfloats, of 8 bits. So a float is the sum of three: `planes` that follow each other in shared memory.
@@ -87,8 +94,13 @@ __device__ inline void put_planes(bfloat *to, int apart, const Run<float, count>
   }
 }
 
+// Stores values where a filter's gradient reads them (`FilterOperands`); `place` is that of the first in the tensor.
+template <class T, int count>
+__device__ inline void put_operand(bfloat * to, int place, int channel, int channels, const Run<T, count> &values) {
+  put_planes(to + planes<T> * (place - channel) + channel, channels, values); }
+
 __device__ inline int quotient(int number, const Division &division) {
-  return division.by == 1 ? number : static_cast<int>(__umulhi(static_cast<unsigned>(number), division.reciprocal));
+  return static_cast<int>(__umulhi(2 * static_cast<unsigned>(number), division.reciprocal));
 }
 
 // MARK: adding up the results of blocks
@@ -128,14 +140,31 @@ struct Rows {
     }
   }
 
-  // Adds up all columns, which the threads share: put(i, sums of column i and those behind it).
+  // Adds up all columns, which the threads share: put(i, sums of column i and those behind it). Where there are few
+  // columns, threads also share their rows; `room` is for a chunk a thread. A column is put by the thread of its
+  // number, if there is one.
   template <class Put>
-  __device__ void add_up(const Put &put) const {
-    for (int i = threadIdx.x * chunk<Element>; i < size; i += blockDim.x * chunk<Element>) {
-      Chunk<Element> sum = {};
-      add_up<8>(i, 0, 1, sum);
-      put(i, sum);
+  __device__ void add_up(void *room, const Put &put) const {
+    const int columns = size / chunk<Element>, lanes = blockDim.x / columns;
+    if (lanes < 2) {
+      for (int i = threadIdx.x * chunk<Element>; i < size; i += blockDim.x * chunk<Element>) {
+        Chunk<Element> sum = {};
+        add_up<8>(i, 0, 1, sum);
+        put(i, sum);
+      }
+      return;
     }
+    Chunk<Element> *sums = static_cast<Chunk<Element> *>(room), sum = {};
+    const int lane = threadIdx.x / columns, column = threadIdx.x - lane * columns;
+    if (lane < lanes) add_up<2>(column * chunk<Element>, lane, lanes, sum);
+    sums[threadIdx.x] = sum;
+    __syncthreads();
+    if (lane > 0) return;
+    for (int other = 1; other < lanes; ++other) {
+      const Chunk<Element> more = sums[other * columns + column];
+      for (int i = 0; i < chunk<Element>; ++i) sum.values[i] += more.values[i];
+    }
+    put(column * chunk<Element>, sum);
   }
 };
 
@@ -156,12 +185,12 @@ struct Member {
   __device__ bool counted() const { return count_block(counters + group, count); }
 
   // If the block is the last of its group, it adds up the group's rows: put(group, i, sums of column i and those behind
-  // it). Returns whether it did.
+  // it). Returns whether it did. Overwrites shared memory.
   template <class Element, class Put>
   __device__ bool gather(bool counted, const Element *rows, int size, const Put &put) const {
     if (!is_last(counted)) return false;
     const Rows<Element> members{rows + static_cast<long long>(first) * size, count, size};
-    members.add_up([&](int i, const Chunk<Element> &sum) { put(group, i, sum); });
+    members.add_up(shared_memory(), [&](int i, const Chunk<Element> &sum) { put(group, i, sum); });
     return true;
   }
 
@@ -177,7 +206,7 @@ struct Member {
     });
     if (!last || groups == 1) return;
     if (!is_last(count_block(counters + groups, groups))) return;
-    Rows<Element>{group_rows, groups, size}.add_up(put);
+    Rows<Element>{group_rows, groups, size}.add_up(shared_memory(), put);
   }
 };
 
@@ -215,10 +244,9 @@ __device__ inline float normalised(float x, float scale, float shift) {
 template <class T>
 struct Normalised {
   const T *x;
-  // In shared memory, from channel `first` on.
+  // In shared memory.
   const float *scale;
   const float *shift;
-  int first;
 
   using Loaded = Chunk<T>;
   __device__ Loaded load(int place) const { return Chunk<T>::at(x + place); }
@@ -226,9 +254,9 @@ struct Normalised {
     Values<T> scale, shift;
   };
   __device__ Numbers numbers(int channel) const {
-    return {Values<T>::at(scale + channel - first), Values<T>::at(shift + channel - first)};
+    return {Values<T>::at(scale + channel), Values<T>::at(shift + channel)};
   }
-  __device__ Chunk<T> finished(const Loaded &loaded, const Numbers &numbers, int, bool) const {
+  __device__ Chunk<T> finished(const Loaded &loaded, const Numbers &numbers, int, int, bool) const {
     auto values = widened(loaded);
     for (int i = 0; i < chunk<T>; ++i) {
       values.values[i] =
@@ -251,28 +279,23 @@ struct Pending {
   const T *gradient;
   const T *normed;
   const T *skip;
+  // Both receive it where they are not null: as it is, and as a filter's gradient reads it.
   T *whole;
+  bfloat *operand;
   bool waits;
-  // In shared memory: a, b and d of `count` channels from `first` on.
+  // In shared memory: a, b and d.
   const float *coefficients;
-  int first;
-  int count;
+  int channels;
 
-  __device__ Pending(const PendingGradient &of, void *whole, const float *coefficients, int first, int count)
+  __device__ Pending(const PendingGradient &of, void *whole, void *operand, const float *coefficients, int channels)
       : gradient(static_cast<const T *>(of.gradient)),
         normed(static_cast<const T *>(of.normed)),
         skip(static_cast<const T *>(of.skip)),
         whole(static_cast<T *>(whole)),
+        operand(static_cast<bfloat *>(operand)),
         waits(of.coefficients != nullptr),
         coefficients(coefficients),
-        first(first),
-        count(count) {}
-
-  // Begins to copy the coefficients, of which there are `channels`, to where they are read.
-  __device__ void begin(float *to, const float *from, int channels) const {
-    if (!waits) return;
-    for (int i = 0; i < 3; ++i) begin_values(to + i * count, from + i * channels + first, count);
-  }
+        channels(channels) {}
 
   struct Loaded {
     Chunk<T> gradient, normed, skip;
@@ -286,37 +309,40 @@ struct Pending {
   };
   __device__ Numbers numbers(int channel) const {
     if (!waits) return {};
-    const float *own = coefficients + channel - first;
-    return {Values<T>::at(own), Values<T>::at(own + count), Values<T>::at(own + 2 * count)};
+    const float *own = coefficients + channel;
+    return {Values<T>::at(own), Values<T>::at(own + channels), Values<T>::at(own + 2 * channels)};
   }
-  __device__ Chunk<T> finished(const Loaded &loaded, const Numbers &numbers, int place, bool is_own) const {
-    if (!waits) return loaded.gradient;
-    auto values = widened(loaded.gradient);
-    const auto normed = widened(loaded.normed), skip = widened(loaded.skip);
-    for (int i = 0; i < chunk<T>; ++i) {
-      values.values[i] = skip.values[i] + (numbers.a.values[i] * values.values[i] +
-                                           (numbers.b.values[i] * normed.values[i] + numbers.d.values[i]));
+  __device__ Chunk<T> finished(const Loaded &loaded, const Numbers &numbers, int place, int channel, bool is_own)
+      const {
+    Chunk<T> rounded = loaded.gradient;
+    if (waits) {
+      auto values = widened(loaded.gradient);
+      const auto normed = widened(loaded.normed), skip = widened(loaded.skip);
+      for (int i = 0; i < chunk<T>; ++i) {
+        values.values[i] = skip.values[i] + (numbers.a.values[i] * values.values[i] +
+                                             (numbers.b.values[i] * normed.values[i] + numbers.d.values[i]));
+      }
+      round_to(rounded, values.values);
     }
-    Chunk<T> rounded;
-    round_to(rounded, values.values);
     if (whole && is_own) rounded.put(whole + place);
+    if (operand && is_own) put_operand<T>(operand, place, channel, channels, rounded);
     return rounded;
   }
 };
 
-// Brings `count` channels from `channel` on of a tile and the pixels around it into shared memory; above and below the images
-// are zeros. A thread has the same place in every so many rows, and loads `ahead` of them before it uses the first. Between its first loads
-// and their use it calls `between`, in which the threads may wait for each other.
+// Brings a tile and the pixels around it into shared memory; above and below the images are zeros. A thread has the same place
+// in every so many rows, and loads `ahead` of them before it uses the first. Between its first loads and their use it calls
+// `between`, in which the threads may wait for each other.
 template <class T, int ahead, class Source, class Between>
 __device__ inline void stage_around(bfloat *to, const Source &from, const Images &images, const Tile &tile,
-                                    const Lanes &lanes, int channels, int channel, int count, const Between &between) {
-  const int chunks = count / chunk<T>, length = tile.width * chunks, stride = tile.width * channels;
-  const int apart = line<T>(count), row_apart = (tile.width + 2) * apart, lines = tile.images * (tile.rows + 2);
+                                    const Lanes &lanes, int channels, const Between &between) {
+  const int chunks = channels / chunk<T>, length = tile.width * chunks, stride = tile.width * channels;
+  const int apart = line<T>(channels), row_apart = (tile.width + 2) * apart, lines = tile.images * (tile.rows + 2);
   const int begin = quotient(threadIdx.x, lanes.by_lanes), own = threadIdx.x - begin * lanes.by_lanes.by;
   bool is_first = true;
   for (int i = own; i < length; i += lanes.by_lanes.by) {
     const int x = quotient(i, lanes.by_chunks), c = (i - x * chunks) * chunk<T>;
-    const int origin = ((tile.image * images.height + tile.row) * tile.width + x) * channels + channel + c;
+    const int origin = ((tile.image * images.height + tile.row) * tile.width + x) * channels + c;
     bfloat *column = to + (x + 1) * apart + c;
     // Threads that are left over do nothing.
     for (int first = begin < lanes.step ? begin : lines; is_first || first < lines; first += ahead * lanes.step) {
@@ -335,12 +361,12 @@ __device__ inline void stage_around(bfloat *to, const Source &from, const Images
       }
       if (is_first) between();
       is_first = false;
-      const auto numbers = from.numbers(channel + c);
+      const auto numbers = from.numbers(c);
       for (int j = 0; j < ahead; ++j) {
         const int own_line = first + j * lanes.step;
         if (own_line >= lines) continue;
-        put_planes(column + own_line * row_apart, count,
-                   exists[j] ? from.finished(loaded[j], numbers, places[j], is_own[j]) : Chunk<T>{});
+        put_planes(column + own_line * row_apart, channels,
+                   exists[j] ? from.finished(loaded[j], numbers, places[j], c, is_own[j]) : Chunk<T>{});
       }
     }
   }
@@ -348,54 +374,45 @@ __device__ inline void stage_around(bfloat *to, const Source &from, const Images
 
 // Writes zeros left and right of each row of a tile in shared memory, where `stage_around` writes nothing.
 template <class T>
-__device__ inline void clear_sides(bfloat *to, const Tile &tile, const Lanes &lanes, int count) {
-  const int chunks = count / chunk<T>, apart = line<T>(count), row_apart = (tile.width + 2) * apart;
+__device__ inline void clear_sides(bfloat *to, const Tile &tile, const Lanes &lanes, int channels) {
+  const int chunks = channels / chunk<T>, apart = line<T>(channels), row_apart = (tile.width + 2) * apart;
   for (int i = threadIdx.x; i < 2 * tile.images * (tile.rows + 2) * chunks; i += blockDim.x) {
     const int side = quotient(i, lanes.by_chunks), c = (i - side * chunks) * chunk<T>;
-    put_planes(to + side / 2 * row_apart + side % 2 * (row_apart - apart) + c, count, Chunk<T>{});
+    put_planes(to + side / 2 * row_apart + side % 2 * (row_apart - apart) + c, channels, Chunk<T>{});
   }
 }
 
-// Brings 16 channels from `channel` on of a tile without the pixels around it; from the last pixel on, up to `most`, it writes
-// zeros. Its first loads can be begun before.
-template <class T, int ahead>
-struct Staging {
-  static constexpr int chunks = 16 / chunk<T>;
-  const Pending<T> &from;
-  const int pixels;
-  // The thread's place among the first pixels, and in the tensor.
-  const int pixel = threadIdx.x / chunks;
-  const int own = threadIdx.x % chunks * chunk<T>;
-  const int step = blockDim.x / chunks;
-  const int channels;
-  const int channel;
-  const int origin;
-  typename Pending<T>::Loaded loaded[ahead] = {};
+// 16 channels from `channel` on of what a filter's gradient is computed from.
+template <class T>
+struct Sixteen {
+  const bfloat *from;
+  int channels, channel;
 
-  __device__ Staging(const Pending<T> &from, const Images &images, const Tile &tile, int channels, int channel)
-      : from(from),
-        pixels(tile.pixels()),
-        channels(channels),
-        channel(channel),
-        origin(tile.first(images) * channels + channel + own) {}
-
-  __device__ int place(int which) const { return origin + (which < pixels ? which : 0) * channels; }
-
-  __device__ void begin(int first) {
-    for (int j = 0; j < ahead; ++j) loaded[j] = from.load(place(first + j * step));
+  // The parts of a pixel that are copied at once, two a plane.
+  static constexpr int chunks = 2 * planes<T>;
+  __device__ void begin(bfloat * to, int chunk_of_pixel, int pixel, bool exists) const {
+    const int plane = chunk_of_pixel / 2, half = chunk_of_pixel % 2 * chunk<bfloat>;
+    const int place = ((exists ? pixel : 0) * planes<T> + plane) * channels + channel + half;
+    begin_copy(to + plane * 16 + half, from + place, exists);
   }
 
-  // After `begin(pixel)`.
-  __device__ void finish(bfloat * to, int most) {
-    const auto numbers = from.numbers(channel + own);
-    for (int first = pixel; first < most; first += ahead * step) {
-      if (first > pixel) begin(first);
-      for (int j = 0; j < ahead; ++j) {
-        const int which = first + j * step;
-        if (which >= most) continue;
-        put_planes(to + which * line<T>(16) + own, 16,
-                   which < pixels ? from.finished(loaded[j], numbers, place(which), true) : Chunk<T>{});
-      }
+  // Begins to copy a tile to shared memory, and zeros behind its pixels until they come in sixteens.
+  __device__ void begin(bfloat * to, const Images &images, const Tile &tile) const {
+    const int pixels = tile.pixels(), first = tile.first(images);
+    for (int i = threadIdx.x; i < (pixels + 15) / 16 * 16 * chunks; i += blockDim.x) {
+      const int pixel = i / chunks;
+      begin(to + pixel * line<T>(16), i % chunks, first + pixel, pixel < pixels);
+    }
+  }
+
+  // The same of a tile with the pixels around it, of which a row has `across`; those outside of the images are zeros.
+  __device__ void begin_around(bfloat * to, const Images &images, const Tile &tile, const Division &across) const {
+    const int first = tile.first(images), count = tile.images * (tile.rows + 2) * across.by * chunks;
+    for (int i = threadIdx.x; i < count; i += blockDim.x) {
+      const int place = i / chunks, line_of_tile = quotient(place, across), x = place - line_of_tile * across.by - 1;
+      const int image = quotient(line_of_tile, tile.tiles.around), row = line_of_tile - image * (tile.rows + 2) - 1;
+      const bool exists = x >= 0 && x < tile.width && tile.row + row >= 0 && tile.row + row < images.height;
+      begin(to + place * line<T>(16), i % chunks, first + (image * tile.rows + row) * tile.width + x, exists);
     }
   }
 };
@@ -536,51 +553,56 @@ struct LaneSums {
 
 // MARK: forward
 
-// Computes a normalisation's scale and shift in shared memory, whose other threads do not see them yet. `room` is for a chunk
-// a thread. One block of the launch also writes what is to be kept.
-__device__ inline void find_statistics(const Statistics &norm, int channels, float *scale, float *shift, double *room) {
-  const bool keeps = blockIdx.x == 0 && blockIdx.y == 0, by_batch = norm.sums.parts > 0;
-  const bool updates = keeps && by_batch && norm.momentum != 0;
-  const int c = threadIdx.x < channels ? threadIdx.x : 0;
-  // These are loaded before the sums are waited for. A block has at least as many threads as `room` has channels.
-  const float gamma = norm.gamma[c], beta = norm.beta[c];
-  const float running_mean = !by_batch || updates ? norm.running_mean[c] : 0;
-  const float running_variance = !by_batch || updates ? norm.running_variance[c] : 0;
-  double mean = running_mean, variance = running_variance;
-  if (by_batch) {
-    const int lanes = blockDim.x / channels, own = threadIdx.x / channels;
-    if (own < lanes) {
-      Run<double, 2> sum = {};
-      const int column = 2 * (threadIdx.x - own * channels);
-      Rows<double>{norm.sums.rows, norm.sums.parts, 2 * channels}.add_up<2>(column, own, lanes, sum);
-      sum.put(room + 2 * threadIdx.x);
+// A thread's channel of a normalisation, whose scale and shift it computes. One block of the launch also writes what is kept.
+struct FindStatistics {
+  const Statistics &norm;
+  const int channels, c;
+  const bool by_batch, keeps, updates;
+  // Loaded before sums are waited for.
+  const float gamma, beta, running_mean, running_variance;
+
+  __device__ FindStatistics(const Statistics &norm, int channels)
+      : norm(norm),
+        channels(channels),
+        c(threadIdx.x < channels ? threadIdx.x : 0),
+        by_batch(norm.sums.parts > 0),
+        keeps(blockIdx.x == 0 && blockIdx.y == 0),
+        updates(keeps && by_batch && norm.momentum != 0),
+        gamma(norm.gamma[c]),
+        beta(norm.beta[c]),
+        running_mean(!by_batch || updates ? norm.running_mean[c] : 0),
+        running_variance(!by_batch || updates ? norm.running_variance[c] : 0) {}
+
+  // Writes them to shared memory, where other threads do not see them yet. A block has at least as many threads as
+  // channels; `room` is for a chunk a thread.
+  __device__ void write(float *scale, float *shift, double *room) const {
+    if (by_batch) {
+      Rows<double>{norm.sums.rows, norm.sums.parts, 2 * channels}.add_up(room, [&](int, const Run<double, 2> &sums) {
+        const double mean = sums.values[0] * norm.share, variance = sums.values[1] * norm.share - mean * mean;
+        // NaN stays NaN.
+        write(scale, shift, mean, variance < 0 ? 0 : variance);
+      });
+    } else if (threadIdx.x < channels) {
+      write(scale, shift, running_mean, running_variance);
     }
-    __syncthreads();
-    Run<double, 2> sums = {};
-    for (int lane = 0; lane < lanes; ++lane) {
-      const auto sum = Run<double, 2>::at(room + 2 * (lane * channels + c));
-      for (int kind = 0; kind < 2; ++kind) sums.values[kind] += sum.values[kind];
-    }
-    mean = sums.values[0] * norm.share;
-    variance = sums.values[1] * norm.share - mean * mean;
-    // NaN stays NaN.
-    if (variance < 0) variance = 0;
   }
-  if (threadIdx.x >= channels) return;
-  const float inverse = inverse_root(variance + norm.epsilon), slope = gamma * inverse;
-  const float offset = static_cast<float>(beta - mean * slope);
-  scale[c] = slope;
-  shift[c] = offset;
-  if (!keeps) return;
-  norm.out[c] = static_cast<float>(mean);
-  norm.out[channels + c] = inverse;
-  norm.out[2 * channels + c] = slope;
-  norm.out[3 * channels + c] = offset;
-  if (!updates) return;
-  norm.running_mean[c] = running_mean + static_cast<float>(norm.momentum * (mean - running_mean));
-  norm.running_variance[c] =
-      running_variance + static_cast<float>(norm.momentum * (variance * norm.unbiased - running_variance));
-}
+
+  __device__ void write(float *scale, float *shift, double mean, double variance) const {
+    const float inverse = inverse_root(variance + norm.epsilon), slope = gamma * inverse;
+    const float offset = static_cast<float>(beta - mean * slope);
+    scale[c] = slope;
+    shift[c] = offset;
+    if (!keeps) return;
+    norm.out[c] = static_cast<float>(mean);
+    norm.out[channels + c] = inverse;
+    norm.out[2 * channels + c] = slope;
+    norm.out[3 * channels + c] = offset;
+    if (!updates) return;
+    norm.running_mean[c] = running_mean + static_cast<float>(norm.momentum * (mean - running_mean));
+    norm.running_variance[c] =
+        running_variance + static_cast<float>(norm.momentum * (variance * norm.unbiased - running_variance));
+  }
+};
 
 template <class T>
 struct FinishForward {
@@ -604,7 +626,8 @@ struct FinishForward {
     round_to(made[which], values);
     if (args.skip) {
       if (args.residual) made[which].put(static_cast<T *>(args.residual) + place + row * args.outputs);
-      for (int i = 0; i < 4; ++i) values[i] += wide(skip.values[i]);
+      const auto added = widened(skip);
+      for (int i = 0; i < 4; ++i) values[i] += added.values[i];
       round_to(made[which], values);
     }
     const auto stored = widened(made[which]);
@@ -639,9 +662,9 @@ __device__ inline void forward_of(const Forward &args, int inputs) {
   begin_values(room.to, args.bias + channel, args.block_outputs);
   clear_sides<T>(room.staged, tile, args.lanes, inputs);
   float *scale = room.from, *shift = scale + inputs;
-  stage_around<T, 5>(room.staged, Normalised<T>{static_cast<const T *>(args.x), scale, shift, 0}, args.images, tile,
-                     args.lanes, inputs, 0, inputs, [&] {
-                       find_statistics(args.norm, inputs, scale, shift, room.sums);
+  stage_around<T, 5>(room.staged, Normalised<T>{static_cast<const T *>(args.x), scale, shift}, args.images, tile,
+                     args.lanes, inputs, [&] {
+                       FindStatistics(args.norm, inputs).write(scale, shift, room.sums);
                        __syncthreads();
                      });
   finish_copies();
@@ -692,8 +715,9 @@ __device__ void forward(const Forward &args) {
 template <class T>
 struct FinishBackward {
   const Backward &args;
-  // The lane's place of the tile's first pixel, and in shared memory its channels' statistics, so far apart.
-  const int place;
+  // The lane's first channel, its place in the tile's first pixel, and in shared memory its channels' statistics, so
+  // far apart.
+  const int channel, place;
   const float *statistics;
   const int apart;
   Four<T> made[4] = {};
@@ -704,33 +728,54 @@ struct FinishBackward {
     return Four<T>::at(static_cast<const T *>(args.x) + place + row * args.inputs);
   }
 
-  __device__ void operator()(int which, int, const float (&found)[4], const Seen &seen) {
+  __device__ void operator()(int which, int row, const float (&found)[4], const Seen &seen) {
     const auto x = widened(seen);
     const auto mean = Four<float>::at(statistics), scale = Four<float>::at(statistics + apart),
                shift = Four<float>::at(statistics + 2 * apart);
-    float values[4];
+    float values[4], inputs[4];
     for (int i = 0; i < 4; ++i) {
-      values[i] = normalised(x.values[i], scale.values[i], shift.values[i]) > 0 ? found[i] : 0;
+      const float reached = normalised(x.values[i], scale.values[i], shift.values[i]);
+      values[i] = reached > 0 ? found[i] : 0;
+      inputs[i] = larger_or_nan(reached, 0);
     }
     round_to(made[which], values);
+    if (args.operands.input) {
+      Four<T> rounded;
+      round_to(rounded, inputs);
+      put_operand<T>(static_cast<bfloat *>(args.operands.input), place + row * args.inputs, channel, args.inputs,
+                     rounded);
+    }
     const auto stored = widened(made[which]);
     for (int i = 0; i < 4; ++i) sums.add(i, stored.values[i], stored.values[i] * (x.values[i] - mean.values[i]));
   }
 };
 
-// Computes what is left of a normalisation's backward pass in one channel, from Σg and Σg·(x − mean).
-__device__ inline void finish_norm(const Backward &args, int c, const Run<double, 2> &sums) {
-  const NormGradient &norm = args.norm;
-  const int channels = args.inputs;
-  const double mean = args.statistics[c], inverse = args.statistics[channels + c];
-  // γ/σ·(g − Σg/N − x̂·Σg·x̂/N) with x̂ = (x − mean)/σ
-  const double a = norm.gamma[c] * inverse, b = -a * inverse * inverse * sums.values[1] * norm.share;
-  norm.coefficients[c] = static_cast<float>(a);
-  norm.coefficients[channels + c] = static_cast<float>(b);
-  norm.coefficients[2 * channels + c] = static_cast<float>(-a * sums.values[0] * norm.share - b * mean);
-  norm.beta_gradient[c] = static_cast<float>(sums.values[0]);
-  norm.gamma_gradient[c] = static_cast<float>(sums.values[1] * inverse);
-}
+// Computes what is left of a normalisation's backward pass in channel `c`.
+struct FinishNorm {
+  const Backward &args;
+  const int c;
+  const double mean, inverse, gamma;
+
+  __device__ FinishNorm(const Backward &args, int c)
+      : args(args),
+        c(c),
+        mean(args.statistics[c]),
+        inverse(args.statistics[args.inputs + c]),
+        gamma(args.norm.gamma[c]) {}
+
+  // From Σg and Σg·(x − mean).
+  __device__ void operator()(const Run<double, 2> &sums) const {
+    const NormGradient &norm = args.norm;
+    const int channels = args.inputs;
+    // γ/σ·(g − Σg/N − x̂·Σg·x̂/N) with x̂ = (x − mean)/σ
+    const double a = gamma * inverse, b = -a * inverse * inverse * sums.values[1] * norm.share;
+    norm.coefficients[c] = static_cast<float>(a);
+    norm.coefficients[channels + c] = static_cast<float>(b);
+    norm.coefficients[2 * channels + c] = static_cast<float>(-a * sums.values[0] * norm.share - b * mean);
+    norm.beta_gradient[c] = static_cast<float>(sums.values[0]);
+    norm.gamma_gradient[c] = static_cast<float>(sums.values[1] * inverse);
+  }
+};
 
 template <class T>
 __device__ inline void backward_of(const Backward &args, int outputs) {
@@ -740,31 +785,35 @@ __device__ inline void backward_of(const Backward &args, int outputs) {
   const int filter = 9 * line<T>(outputs);
   begin_filter(room.filter, static_cast<const bfloat *>(args.filter) + channel * filter, args.block_inputs * filter);
   clear_sides<T>(room.staged, tile, args.lanes, outputs);
-  const Pending<T> gradient(args.gradient, slice == 0 ? args.whole : nullptr, room.from, 0, outputs);
-  gradient.begin(room.from, args.gradient.coefficients, outputs);
+  const bool keeps = slice == 0;
+  const Pending<T> gradient(args.gradient, keeps ? args.whole : nullptr, keeps ? args.operands.gradient : nullptr,
+                            room.from, outputs);
+  if (gradient.waits) begin_values(room.from, args.gradient.coefficients, 3 * outputs);
   for (int i = 0; i < 3; ++i) {
     // All but the inverse deviation.
     const float *statistics = args.statistics + (i == 0 ? 0 : i + 1) * args.inputs;
     begin_values(room.to + i * args.block_inputs, statistics + channel, args.block_inputs);
   }
-  stage_around<T, 3>(room.staged, gradient, args.images, tile, args.lanes, outputs, 0, outputs, [] {
+  stage_around<T, 3>(room.staged, gradient, args.images, tile, args.lanes, outputs, [] {
     finish_copies();
     __syncthreads();
   });
   __syncthreads();
   const Work work(args.warps);
-  const int place = tile.first(args.images) * args.inputs + channel + work.channel();
-  FinishBackward<T> finish{args, place, room.to + work.channel(), args.block_inputs};
+  const int own = channel + work.channel(), place = tile.first(args.images) * args.inputs + own;
+  FinishBackward<T> finish{args, own, place, room.to + work.channel(), args.block_inputs};
   convolve<T>(room.staged, room.filter, tile, outputs, work, finish);
   const int size = 2 * args.block_inputs;
   double *rows = args.norm.block_sums + static_cast<long long>(slice) * args.tiles.count * size;
   finish.sums.write(rows + part * size, args.block_inputs, work);
-  // The counter is waited for while the results are stored.
+  // The counter is waited for while the results are stored, and while a thread loads what it needs if it is to finish a
+  // channel.
   const Member member(args.norm.gathering, slice, part);
   const bool counted = member.counted();
   store(static_cast<T *>(args.out) + place, finish.made, tile, args.inputs, work);
+  const FinishNorm norm(args, channel + (threadIdx.x < args.block_inputs ? threadIdx.x : 0));
   member.gather_all(counted, rows, args.norm.group_sums + slice * args.norm.gathering.groups * size, size,
-                    [&](int i, const Run<double, 2> &sums) { finish_norm(args, channel + i / 2, sums); });
+                    [&](int, const Run<double, 2> &sums) { norm(sums); });
 }
 
 template <class T>
@@ -784,30 +833,18 @@ __device__ void filter_gradient(const FilterGradient &args) {
   const int lane = threadIdx.x % 32, first_tap = threadIdx.x / 32 % 2 * own_taps, group = threadIdx.x / 64;
   const int pairs = blockDim.x / 64;
   const Tiles &tiles = args.tiles;
-  const int most = (tiles.images * tiles.rows * args.images.width + 15) / 16 * 16;
   bfloat *staged = reinterpret_cast<bfloat *>(shared_memory());
-  bfloat *gradients = staged + tiles.images * (tiles.rows + 2) * (args.images.width + 2) * apart;
-  float *scale = reinterpret_cast<float *>(gradients + most * apart), *shift = scale + 16, *coefficients = shift + 16;
-  const Normalised<T> x{static_cast<const T *>(args.x), scale, shift, input};
-  const Pending<T> gradient(args.gradient, nullptr, coefficients, output, 16);
-  // No tile has more rows than the first.
-  clear_sides<T>(staged, Tile(args.images, tiles, 0), args.lanes, 16);
-  begin_values(scale, args.statistics + 2 * args.inputs + input, 16);
-  begin_values(shift, args.statistics + 3 * args.inputs + input, 16);
-  gradient.begin(coefficients, args.gradient.coefficients, args.outputs);
+  bfloat *gradients = staged + tiles.images * (tiles.rows + 2) * args.across.by * apart;
+  const Sixteen<T> x{static_cast<const bfloat *>(args.from.input), args.inputs, input};
+  const Sixteen<T> gradient{static_cast<const bfloat *>(args.from.gradient), args.outputs, output};
   float sums[own_taps][2][4] = {};
   for (int which = part; which < tiles.count; which += parts) {
     const Tile tile(args.images, tiles, which);
-    // With fewer loads ahead bfloats need fewer registers, and are faster; floats are slower.
-    constexpr bool is_wide = planes<T> > 1;
-    Staging<T, is_wide ? 2 : 1> staging(gradient, args.images, tile, args.outputs, output);
-    stage_around<T, is_wide ? 3 : 2>(staged, x, args.images, tile, args.lanes, args.inputs, input, 16, [&] {
-      staging.begin(staging.pixel);
-      finish_copies();
-      // Before it is overwritten, all threads have read the tile before.
-      __syncthreads();
-    });
-    staging.finish(gradients, most);
+    // Before it is overwritten, all threads have read the tile before.
+    if (which != part) __syncthreads();
+    x.begin_around(staged, args.images, tile, args.across);
+    gradient.begin(gradients, args.images, tile);
+    finish_copies();
     __syncthreads();
     for (int pixel = group * 16; pixel < tile.pixels() && group < pairs; pixel += pairs * 16) {
       const int own = pixel + lane % 16, half = lane / 16 * 8;
@@ -885,7 +922,8 @@ __device__ void prepare_filters(const PrepareFilters &args) {
   bfloat *forward = static_cast<bfloat *>(filter.forward), *backward = static_cast<bfloat *>(filter.backward);
   const auto ordered = [](int channel) { return channel / 16 * 16 + place_in_sixteen(channel % 16); };
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
-    const int output = i / (9 * inputs), tap = i / inputs % 9, input = i % inputs;
+    const int line_of_filter = quotient(i, filter.by_inputs), output = quotient(i, filter.by_output);
+    const int tap = line_of_filter - 9 * output, input = i - line_of_filter * inputs;
     float rest = filter.from[i];
     for (int plane = 0; plane < planes<T>; ++plane) {
       const bfloat rounded = {static_cast<unsigned short>(rounded_pair(rest, 0))};
@@ -933,8 +971,9 @@ __device__ void resolve(const Resolve &args) {
   const int i = blockIdx.x * blockDim.x + threadIdx.x;
   if (i >= args.pixels * chunks) return;
   const int place = i * chunk<T>;
-  const Pending<T> pending(args.gradient, args.out, args.gradient.coefficients, 0, args.channels);
-  pending.finished(pending.load(place), pending.numbers(i % chunks * chunk<T>), place, true);
+  const int channel = i % chunks * chunk<T>;
+  const Pending<T> pending(args.gradient, args.out, nullptr, args.gradient.coefficients, args.channels);
+  pending.finished(pending.load(place), pending.numbers(channel), place, channel, true);
 }
 
 // MARK: what is launched

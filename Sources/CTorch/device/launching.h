@@ -12,6 +12,12 @@ namespace ctorch::device {
 #include "arguments.h"
 #undef DEVICE_CODE
 
+inline int64_t divided(int64_t count, int64_t by) { return (count + by - 1) / by; }
+
+inline Division division(int64_t by) {
+  return {static_cast<int>(by), static_cast<unsigned>(divided(int64_t{1} << 31, by))};
+}
+
 /// kernels.h as CUDA's run-time compiler reads it.
 extern const char *const source;
 

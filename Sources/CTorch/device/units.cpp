@@ -22,12 +22,6 @@ constexpr int64_t warp = 32;
 constexpr int64_t most_channels = 128;
 constexpr int64_t most_warps = 8;
 
-Division division(int64_t by) {
-  return {static_cast<int>(by), by == 1 ? 0 : UINT32_MAX / static_cast<uint32_t>(by) + 1};
-}
-
-int64_t divided(int64_t count, int64_t by) { return (count + by - 1) / by; }
-
 Images images_of(const at::Tensor &tensor) {
   return {static_cast<int>(tensor.size(0)), static_cast<int>(tensor.size(2)), static_cast<int>(tensor.size(3))};
 }
@@ -126,19 +120,20 @@ struct FilterBlocks {
   int64_t patches, parts, threads, shared;
 
   FilterBlocks(const Images &images, int64_t inputs, int64_t outputs, int64_t element)
-      : tiling(images, 512), patches(inputs / channel_step * (outputs / channel_step)) {
+      // The sizes of tiles and the numbers of blocks are constants: the order of sums should not change with the card.
+      // These were fastest on an H200.
+      : tiling(images, element == sizeof(float) ? 256 : 512),
+        patches(inputs / channel_step * (outputs / channel_step)) {
     // Two warps take 16 pixels at a time.
     threads = 2 * warp * std::min(divided(tiling.pixels, channel_step), most_warps / 2);
-    // Constants: the order of sums should not change with the card. They were fastest on an H200.
-    const int64_t all_blocks = element == sizeof(float) ? 128 : 256, fewest_parts = 8;
+    constexpr int64_t all_blocks = 64, fewest_parts = 8;
     parts = std::min<int64_t>(std::max(all_blocks / patches, fewest_parts), tiling.count);
     shared = std::max<int64_t>(in_tile(element), afterwards(threads));
   }
 
   int64_t in_tile(int64_t element) const {
     const int64_t steps = divided(tiling.pixels, channel_step);
-    return (tiling.around + steps * channel_step) * line_bytes(channel_step, element) +
-           5 * channel_step * static_cast<int64_t>(sizeof(float));
+    return (tiling.around + steps * channel_step) * line_bytes(channel_step, element);
   }
   /// Afterwards the sums of the warps lie there.
   static int64_t afterwards(int64_t threads) {
@@ -223,8 +218,14 @@ PendingGradient pending(const Gradient &gradient, const at::Tensor &x) {
   return found;
 }
 
+/// A tensor of the size of `like` for the values that a filter's gradient is computed from.
+at::Tensor operand(const at::Tensor &like) {
+  return like.scalar_type() == at::kFloat ? made({like.numel(), planes_of(sizeof(float))}, like, at::kBFloat16)
+                                          : at::empty_like(like);
+}
+
 /// Has the gradients of the filter and its bias computed beside what follows.
-void find_filter_gradient(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, UnitGradients &found) {
+void find_filter_gradient(const Unit &unit, const at::Tensor &gradient, const at::Tensor &input, UnitGradients &found) {
   const auto &x = unit.x;
   const int64_t inputs = x.size(1), outputs = get(unit.weight).size(0), size = outputs * 9 * inputs;
   const auto images = images_of(x);
@@ -235,27 +236,24 @@ void find_filter_gradient(const Unit &unit, const Gradient &gradient, const at::
   FilterGradient args{};
   args.images = images;
   args.tiles = blocks.tiling.tiles(images);
-  args.lanes = lanes(images, channel_step, x.element_size(), blocks.threads);
   args.inputs = static_cast<int>(inputs);
   args.outputs = static_cast<int>(outputs);
   args.by_inputs = division(inputs / channel_step);
-  args.gradient = pending(gradient, x);
-  args.x = checked(x, x);
-  args.statistics = static_cast<const float *>(checked(batch, x));
+  args.across = division(images.width + 2);
+  args.from = {.gradient = gradient.mutable_data_ptr(), .input = input.mutable_data_ptr()};
   args.block_sums = room<float>(rooms[0], gathered.parts * blocks.patches * gradient_patch, x);
   args.group_sums = room<float>(rooms[1], gathered.groups * blocks.patches * gradient_patch, x);
   args.out = all.mutable_data_ptr<float>();
-  beside(x, {gradient.gradient, gradient.normed, gradient.coefficients, gradient.skip, batch, all, rooms[0], rooms[1]},
-         [=]() mutable {
-           args.gathering = gathered.from(counters(x, blocks.patches * gathered.counters()));
-           launch(x,
-                  {.kernel = "filter_gradient",
-                   .typed = true,
-                   .blocks = {gathered.parts, blocks.patches},
-                   .threads = blocks.threads,
-                   .shared = blocks.shared},
-                  args);
-         });
+  beside(x, {gradient, input, all, rooms[0], rooms[1]}, [=]() mutable {
+    args.gathering = gathered.from(counters(x, blocks.patches * gathered.counters()));
+    launch(x,
+           {.kernel = "filter_gradient",
+            .typed = true,
+            .blocks = {gathered.parts, blocks.patches},
+            .threads = blocks.threads,
+            .shared = blocks.shared},
+           args);
+  });
   found.weight = all.narrow(0, 0, size).view({outputs, 3, 3, inputs}).permute({0, 3, 1, 2});
   found.bias = all.narrow(0, size, outputs);
 }
@@ -279,8 +277,9 @@ bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weigh
   for (auto value : {norm.weight, norm.bias, norm.running_mean, norm.running_var}) {
     if (!is_readable(get(value), x)) return false;
   }
-  // Places in a tensor are counted in 32 bits.
-  return x.numel() / x.size(1) * std::max(x.size(1), weight.size(0)) <= INT32_MAX && fits(x, weight);
+  // Places in a tensor, and in what a filter's gradient reads, are counted in 32 bits.
+  const int64_t most = x.numel() / x.size(1) * std::max(x.size(1), weight.size(0));
+  return most * planes_of(x.element_size()) <= INT32_MAX && fits(x, weight);
 }
 
 bool is_filter(const at::Tensor &weight) {
@@ -364,18 +363,23 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
               "statistics of kernels that do not run any more");
   const int64_t inputs = x.size(1), outputs = get(unit.weight).size(0);
   const auto images = images_of(x);
-  UnitGradients found;
-  if (wants_parameters) find_filter_gradient(unit, gradient, batch, found);
   const auto filter = prepared_filter(unit.weight, x.scalar_type());
   const ConvolutionBlocks blocks(images, outputs, inputs, x.element_size(), most_shared(x));
   const Gathered gathered(blocks.tiling.count);
   const int64_t slices = inputs / blocks.channels;
+  UnitGradients found;
   found.out = at::empty_like(x);
   found.coefficients = made({3, inputs}, x, at::kFloat);
   found.norm_weight = made({inputs}, x, at::kFloat);
   found.norm_bias = made({inputs}, x, at::kFloat);
-  if (gradient.skip.defined()) found.whole = at::empty_like(gradient.gradient);
-  at::Tensor rooms[2];
+  at::Tensor gradients, activations, rooms[2];
+  if (wants_parameters) {
+    gradients = operand(gradient.gradient);
+    activations = operand(x);
+  }
+  // Of bfloats, the gradient as the filter's reads it is the whole gradient.
+  const bool is_operand = wants_parameters && x.scalar_type() != at::kFloat;
+  if (gradient.skip.defined()) found.whole = is_operand ? gradients : at::empty_like(gradient.gradient);
   Backward args{};
   args.images = images;
   args.tiles = blocks.tiling.tiles(images);
@@ -385,7 +389,10 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   args.outputs = static_cast<int>(outputs);
   args.block_inputs = static_cast<int>(blocks.channels);
   args.gradient = pending(gradient, x);
-  if (found.whole.defined()) args.whole = found.whole.mutable_data_ptr();
+  if (found.whole.defined() && !is_operand) args.whole = found.whole.mutable_data_ptr();
+  if (wants_parameters) {
+    args.operands = {.gradient = gradients.mutable_data_ptr(), .input = activations.mutable_data_ptr()};
+  }
   args.x = checked(x, x);
   args.statistics = static_cast<const float *>(checked(batch, x));
   args.filter = filter.backward.const_data_ptr();
@@ -405,6 +412,7 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
           .threads = blocks.threads,
           .shared = blocks.shared},
          args);
+  if (wants_parameters) find_filter_gradient(unit, gradients, activations, found);
   return found;
 }
 
