@@ -1,3 +1,4 @@
+# make help  prints these lines
 # make run   trains a small network on the embedded data set, measures it and makes a report
 # make test  checks the format and runs all tests; make lint checks the format alone
 # make test-dependency  builds and runs a program that depends on this repository by its address and a version
@@ -11,7 +12,10 @@ RUN := runs/resnet-20-synthetic
 PREFIX ?= /usr/local
 PYTHON := PYTHONPATH=$(CURDIR)/.deps/python python3
 
-.PHONY: setup build install uninstall run test test-dependency wheel test-wheel fuzz lint bench bench-scaling bench-processes bench-gpu docs clean
+.PHONY: help setup build install uninstall run test test-dependency wheel test-wheel fuzz lint bench bench-scaling bench-processes bench-gpu docs clean
+
+help:
+	@sed -n '/^#/!q; s/^# //p' Makefile
 
 setup:
 	@scripts/setup

@@ -57,6 +57,7 @@ struct CompareCommand: ParsableCommand {
         return nil
       }
     }
+    noteTraining(rows, terminal)
     noteSamples(rows, terminal)
     switch format {
     case .text:
@@ -66,6 +67,18 @@ struct CompareCommand: ParsableCommand {
     case .json: print(String(decoding: try JSON.encode(rows, pretty: true), as: UTF8.self))
     }
     if failed { throw ExitCode.failure }
+  }
+
+  /// Says where runs that stand beside each other were trained for other times or on other data.
+  private func noteTraining(_ rows: [ComparedRun], _ terminal: Terminal) {
+    func note(_ what: String, _ values: [String]) {
+      var different: [String] = []
+      for value in values where !different.contains(value) { different.append(value) }
+      guard different.count > 1 else { return }
+      terminal.note("note: the runs were trained \(what): \(different.joined(separator: ", "))")
+    }
+    note("for different numbers of epochs", rows.map { "\($0.epochs)" })
+    note("on different data", rows.map(\.data))
   }
 
   /// Says where numbers that stand beside each other are of other numbers of samples.

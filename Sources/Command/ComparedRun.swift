@@ -9,6 +9,8 @@ struct ComparedRun {
   let seed: UInt64
   let epochs: Int
   let ofEpochs: Int
+  /// The data that it was trained on, and how much of them.
+  let data: String
   /// The measures that were recorded while training, perhaps on another number of samples.
   let recorded: RunFolder.Recorded?
   /// By the columns' keys.
@@ -28,6 +30,7 @@ struct ComparedRun {
     seed = configuration.seed
     epochs = facts.records.count
     ofEpochs = configuration.recipe.epochs
+    data = configuration.data + (configuration.trainSamples.map { " (\(counted($0, "train image")))" } ?? "")
     values = try columns.reduce(into: [:]) { $0[$1.key] = try $1.value(facts) }
   }
 

@@ -130,6 +130,7 @@ struct MeasureCommand: ParsableCommand {
     if let asked = arguments.lesionSamples, asked > validation.count {
       throw ValidationError("--lesion-samples \(asked): there are \(validation.count) validation samples")
     }
+    if let csv { try Files.makeFolder(URL(filePath: csv)) }
     for file in [arguments.listBorderline, perSample].compactMap({ $0 }) {
       try Self.checkFolder(of: URL(filePath: file))
     }

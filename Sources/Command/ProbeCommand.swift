@@ -138,25 +138,28 @@ struct ProbeCommand: ParsableCommand {
       }
     }
     let stages = 0..<(probed.map(\.architecture.stages.count).max() ?? 0)
-    var columns: [(head: [String], value: Value)] = [(["‖h‖", "start"], mean(ActivationNorm.self) { $0 == nil })]
+    // The ratio stays where a terminal is too narrow for all; the norms between the stages go first.
+    var columns: [(head: [String], rank: Int, value: Value)] = [
+      (["‖h‖", "start"], 1, mean(ActivationNorm.self) { $0 == nil })
+    ]
     columns += stages.map { stage in
-      (["‖h‖", "after \(stage)"], mean(ActivationNorm.self, { $0?.stage == stage }, last: true))
+      (["‖h‖", "after \(stage)"], 2, mean(ActivationNorm.self, { $0?.stage == stage }, last: true))
     }
     columns += stages.map { stage in
-      (["‖∂L/∂h‖", "at \(stage)"], mean(GradientNorm.self) { $0?.stage == stage })
+      (["‖∂L/∂h‖", "at \(stage)"], 1, mean(GradientNorm.self) { $0?.stage == stage })
     }
-    columns.append((["‖∂L/∂h‖", "ratio"], { try GradientNorm.ratio($0, .train) }))
+    columns.append((["‖∂L/∂h‖", "ratio"], 0, { try GradientNorm.ratio($0, .train) }))
     var names: [String] = []
     for name in probed.map(\.architecture.name) where !names.contains(name) { names.append(name) }
     var table = TextTable(columns: [.init("model", cells: names)])
-    for (head, value) in columns {
+    for (head, rank, value) in columns {
       var column = TextTable.Column(
         "",
         cells: try names.map { name in
           let models = probed.filter { $0.architecture.name == name }
           return SeedStatistic(try models.compactMap { try value($0.results.widest) }).text
         })
-      column.head = head
+      (column.head, column.rank) = (head, rank)
       table.columns.append(column)
     }
     let statistics = batchNorm == .batch ? "the batch's own" : "running"

@@ -22,9 +22,12 @@ struct SeedArguments: ParsableArguments {
       let ends = part.split(separator: "-", maxSplits: 1, omittingEmptySubsequences: false).map {
         UInt64($0.trimmingCharacters(in: .whitespaces))
       }
-      guard let first = ends[0], let last = ends[ends.count - 1], first <= last else {
+      guard let first = ends[0], let last = ends[ends.count - 1] else {
         throw ValidationError(
           "--seeds \(text): \"\(part)\" is neither a whole number of at least 0 nor a range such as 0-3")
+      }
+      guard first <= last else {
+        throw ValidationError("--seeds \(text): the range \(part) ends before it begins; write \(last)-\(first)")
       }
       guard last - first < most else { throw ValidationError("--seeds \(text): \(part) has more than \(most) seeds") }
       seeds += first...last

@@ -24,18 +24,16 @@ final class Terminal: RunLog {
 
   /// How far something is: a bar, some words, and the time left unless the words tell it. Most calls draw nothing.
   func progress(_ done: Int, of total: Int, _ words: @autoclosure () -> String) {
-    if start.map({ $0.total != total || reached > done }) ?? true { start = (.now, done, total) }
+    let isNew = start.map { $0.total != total || reached > done } ?? true
+    if isNew { start = (.now, done, total) }
     reached = done
-    guard ContinuousClock.now - last >= interval else { return }
+    // A terminal is told at once of new work, whose first part may take long.
+    guard isNew && isTerminal || ContinuousClock.now - last >= interval else { return }
     last = .now
-    var words = words()
-    if !words.hasSuffix(" left"), let left = secondsLeft(done, of: total) { words += "  \(spoken(seconds: left)) left" }
-    guard isTerminal else { return write("\(done)/\(total) \(words)\n") }
-    let width = 24
-    let full = total == 0 ? width : width * done / total
-    let bar = String(repeating: "█", count: full) + String(repeating: "░", count: width - full)
-    // Cut to the window, as a line that wraps cannot be redrawn.
-    write("\r\u{1b}[2K" + String("\(bar) \(done)/\(total) \(words)".prefix(columns - 1)))
+    let line = ProgressLine(done: done, total: total, words: words(), secondsLeft: secondsLeft(done, of: total))
+    guard isTerminal else { return write(line.plain + "\n") }
+    // A line that wraps cannot be redrawn.
+    write("\r\u{1b}[2K" + line.drawn(columns: columns - 1))
     drawn = true
   }
 

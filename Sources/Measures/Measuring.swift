@@ -17,7 +17,7 @@ import ResLensTorch
 ///   - group: the processes; nil where this one is alone
 ///   - own: receives the network's own predictions for each batch
 ///   - perSample: what is done with the measures of each sample alone
-///   - progress: told after each batch how many samples are done
+///   - progress: told before the first batch and after each how many samples are done
 /// - Throws: `PlanError` before any work where the network cannot run a measure's plan; `MeasureError` for a plan by a
 ///   batch's own statistics; `RowError` where processes measure different things; `ProcessError.lost`
 public func measure(
@@ -27,6 +27,7 @@ public func measure(
   progress: (Int) throws -> Void = { _ in }
 ) throws {
   let work = try MeasuringWork(measures, on: network, batchNorm, task, lens)
+  try progress(0)
   try samples.forEachShared(by: group) { batch, earlier in
     try work.rows(of: batch, after: earlier)
   } take: { batch, earlier, rows in

@@ -16,7 +16,7 @@ struct Summary {
 
   var sentences: [String] {
     get throws {
-      let epochs = [training, try propagation].compactMap { $0 }
+      let epochs = [training, guesses, try propagation].compactMap { $0 }
       guard run.isTrained else { return epochs }
       guard let tables = run.measures?.widest else { return epochs + ["Its steps have not been measured."] }
       return epochs + [measured].compactMap { $0 } + (try measures.compactMap { try $0.sentence?(tables) })
@@ -33,6 +33,11 @@ struct Summary {
       text += " (the lowest validation error, \(percent(best.validationError)), was after epoch \(best.epoch))"
     }
     return text + "."
+  }
+
+  private var guesses: String? {
+    run.hasLearnt == false
+      ? "It has hardly learnt: this is within the noise of guessing, and so may be what follows about its steps." : nil
   }
 
   /// A sentence about the samples that were measured: the errors above are of other samples where these are fewer.

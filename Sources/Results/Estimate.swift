@@ -111,3 +111,11 @@ extension Score {
 func errorOfMean(_ deviation: Double, of count: Int) -> Double {
   count > 1 ? deviation / Double(count - 1).squareRoot() : .infinity
 }
+
+/// Says if an accuracy is above that of guessing one of so many classes, by more than three standard errors of guessing.
+/// - Returns: nil where the accuracy is not finite, or there are no classes or samples
+public func isBeyondGuessing(accuracy: Double, classes: Int, samples: Int) -> Bool? {
+  guard accuracy.isFinite, classes > 0, samples > 0 else { return nil }
+  let chance = 1 / Double(classes)
+  return accuracy > chance + 3 * (chance * (1 - chance) / Double(samples)).squareRoot()
+}

@@ -65,10 +65,10 @@ public struct LocalQueue: Launcher {
     let states = try folder.states(of: runs, registry: registry)
     let left = runs.indices.filter { states[$0].isUnfinished }
     if left.isEmpty {
-      log.note("all \(runs.count) runs are done")
+      log.note("all done: \(counted(runs.count, "run"))")
       return .done
     }
-    log.note("\(runs.count) runs, \(runs.count - left.count) of them done already")
+    log.note("\(counted(runs.count, "run")), \(runs.count - left.count) of them done already")
     let work = PlannedRunWork(in: folder, registry: registry, device: device, threads: threads)
     /// The unit of progress: images through the network, weighted by the network's size.
     func cost(_ run: PlannedRun) throws -> Int {

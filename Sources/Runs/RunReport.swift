@@ -58,6 +58,11 @@ extension ReportedRun {
     if let reason = folder.divergence { facts.append(Fact("did not come to its end", reason)) }
     self.init(
       name: name, facts: facts, epochs: try folder.epochs(), measures: measures, history: history)
+    if let last = epochs.last {
+      hasLearnt = isBeyondGuessing(
+        accuracy: 1 - last.validationError, classes: configuration.architecture.classes,
+        samples: configuration.validationSamples ?? measures?.samples(of: .validation) ?? 0)
+    }
     batchMeasures = try folder.measures(.batch)
   }
 

@@ -65,13 +65,13 @@ public struct SlurmLauncher: Launcher {
       let left = try unfinished(runs, folder)
       if options.dryRun {
         guard left.isEmpty else { return .script(script(left, plan, logs)) }
-        log.note("all \(runs.count) runs are done: there is nothing to submit")
+        log.note("all done: \(counted(runs.count, "run")); there is nothing to submit")
         return .nothingToDo
       }
       if shouldStop() { return .stopped }
       guard !left.isEmpty else {
         log.clear()
-        log.note("all \(runs.count) runs are done")
+        log.note("all done: \(counted(runs.count, "run"))")
         return .done
       }
       let before = try progress(left, runs, folder)

@@ -201,7 +201,7 @@ public struct TrainingRun {
     log.note(
       "\(configuration.architecture.name) (\(configuration.architecture.trainableParameters) trainable parameters), "
         + "\(dataset.name) (\(train) train images), recipe \(configuration.recipe.name), "
-        + "\(configuration.recipe.epochs) epochs of batches of \(configuration.recipe.batch), "
+        + "\(counted(configuration.recipe.epochs, "epoch")) of batches of \(configuration.recipe.batch), "
         + "\(configuration.precision.rawValue), "
         + (options.processes.map { "\($0.group.size) processes of " } ?? "")
         + "\(options.device == .cpu ? counted(Libtorch.threads, "thread") : "\(options.device)") → \(trainer.folder.url.path)"

@@ -62,12 +62,8 @@ extension Evidence.Subject {
     hasLearnt == false ? outcome?.undecided(Outcome.hardlyTrained) : outcome
   }
 
-  /// Whether the validation accuracy after the last epoch is above that of guessing, by more than three standard errors of
-  /// guessing; nil without epochs.
+  /// Whether the validation accuracy after the last epoch is beyond guessing; nil without epochs.
   var hasLearnt: Bool? {
-    let accuracy = 1 - validationError.mean
-    guard accuracy.isFinite, classes > 0, validationSamples > 0 else { return nil }
-    let chance = 1 / Double(classes)
-    return accuracy > chance + 3 * (chance * (1 - chance) / Double(validationSamples)).squareRoot()
+    isBeyondGuessing(accuracy: 1 - validationError.mean, classes: classes, samples: validationSamples)
   }
 }

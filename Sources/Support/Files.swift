@@ -89,8 +89,26 @@ public enum Files {
     }
   }
 
+  /// The path of a file that has the name of a folder or of one above it; nil where there is none.
+  private static func firstFile(on folder: URL) -> String? {
+    var url = folder.standardizedFileURL
+    while url.path != "/", url.path != url.deletingLastPathComponent().path {
+      var isFolder: ObjCBool = false
+      if FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) {
+        return isFolder.boolValue ? nil : url.path
+      }
+      url.deleteLastPathComponent()
+    }
+    return nil
+  }
+
   /// Makes a folder and those above it where they are missing.
   public static func makeFolder(_ url: URL) throws(FileError) {
+    if let file = firstFile(on: url) {
+      throw FileError(
+        path: url.path, problem: "the folder cannot be made, as \(file) is a file",
+        remedy: "name another folder, or move that file away")
+    }
     do {
       try FileManager.default.createDirectory(at: url, withIntermediateDirectories: true)
     } catch {

@@ -41,8 +41,13 @@ public struct RunFolder: Sendable {
   /// - Throws: `FileError` where there is no run here or its configuration is damaged.
   public func configuration() throws -> RunConfiguration {
     guard holdsRun else {
+      let isRun = [epochsFile, measuresFile(.running), checkpoints].contains {
+        FileManager.default.fileExists(atPath: $0.path)
+      }
       throw FileError(
-        path: url.path, problem: "there is no run in this folder", remedy: "name a folder that reslens train made")
+        path: url.path,
+        problem: isRun ? "its \(configurationFile.lastPathComponent) is missing" : "there is no run in this folder",
+        remedy: isRun ? "put the file back: it says what was trained" : "name a folder that reslens train made")
     }
     return try YAML.read(RunConfiguration.self, from: configurationFile)
   }

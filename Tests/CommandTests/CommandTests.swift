@@ -279,12 +279,25 @@ struct Reslens {
     let configuration = try Data(contentsOf: folder.configurationFile)
     try FileManager.default.removeItem(at: folder.configurationFile)
     try call(Reslens.trainArguments(run, ["--resume", "--seed", "9"]), says: "a checkpoint here, but no config.yaml")
+    try call(["measure", run.path], says: "its config.yaml is missing; put the file back")
     #expect(!folder.holdsRun)
     try configuration.write(to: folder.configurationFile)
     try call(
       ["train", "--resume", "--out", scratch.file("none").path], says: "there is no run in this folder to resume")
     try call(["train", "--resume", "--epochs", "3", "--out", run.path], says: "the number of epochs differs")
     try call(["study", "resnet-8", "--data", "synthetic", "--out", run.path], says: "there is a run in this folder")
+    let file = folder.configurationFile.path
+    try call(
+      ["measure", run.path, "--samples", "20", "--csv", file],
+      says: "\(file): the folder cannot be made, as \(file) is a file")
+    try call(Reslens.trainArguments(URL(filePath: file + "/below"), []), says: "as \(file) is a file")
+    try call(["study", "resnet-8", "--data", "synthetic", "--seeds", "3-1", "--out", run.path], says: "write 1-3")
+    // Runs that do not show the same are called so.
+    let longer = scratch.file("longer")
+    try #require(try Reslens.train(longer, ["--epochs", "2", "--data", "synthetic:1"]).status == 0)
+    let unlike = try Reslens.run(["compare", run.path, longer.path])
+    #expect(unlike.errors.contains("trained for different numbers of epochs: 1, 2"), "\(unlike.errors)")
+    #expect(unlike.errors.contains("trained on different data: synthetic ("), "\(unlike.errors)")
     // Another network's measures.
     for path in [run, other] {
       try #require(try Reslens.run(["measure", path.path, "--samples", "20", "--measures", "l2-ratio"]).status == 0)

@@ -135,6 +135,7 @@ import ResLensTraining
     try #require(try Reslens.run(["measure", other.path, "--samples", "100", "--measures", "l2-ratio"]).status == 0)
     let compared = try Reslens.run(["compare", run.path, other.path])
     #expect(compared.errors.contains("on different numbers of validation samples: 40, 100"), "\(compared.errors)")
+    #expect(!compared.errors.contains("the runs were trained"), "\(compared.errors)")
     let csv = try Reslens.run(["compare", run.path, other.path, "--format", "csv"]).output.split(separator: "\n")
     let column = try #require(csv[0].split(separator: ",").firstIndex(of: "samples"))
     func field(_ row: Int) -> Substring { csv[row].split(separator: ",", omittingEmptySubsequences: false)[column] }

@@ -80,7 +80,7 @@ import ResLensTraining
     // Four runs: three epochs, four histories, the end and the weights each.
     #expect(before.count == 4 * (3 + 4 + 2))
     let again = try Reslens.run(arguments(out))
-    #expect(again.status == 0 && again.errors.contains("all 4 runs are done") && !again.errors.contains("epoch"))
+    #expect(again.status == 0 && again.errors.contains("all done: 4 runs") && !again.errors.contains("epoch"))
     #expect(try Self.numbers(in: out) == before)
 
     let compared = try Reslens.run(["compare"] + RunsIn(out).paths + ["--format", "csv"])
@@ -298,7 +298,7 @@ import ResLensTraining
     let index = String(decoding: try Data(contentsOf: out.appending(path: "index.html")), as: UTF8.self)
     #expect(index.contains("did not come to its end"))
     let again = try Reslens.run(call)
-    #expect(again.status != 0 && again.errors.contains("all 2 runs are done"))
+    #expect(again.status != 0 && again.errors.contains("all done: 2 runs"))
   }
 }
 

@@ -78,7 +78,7 @@ import ResLensTraining
     #expect(wrong.status == 64 && wrong.errors.contains("\"gif\" is none of svg, png, pdf"), "\(wrong.errors)")
     let before = try runs.map { try Data(contentsOf: RunFolder($0).epochsFile) }
     let second = try study(folder)
-    #expect(second.status == 0 && second.errors.contains("all 6 runs are done"))
+    #expect(second.status == 0 && second.errors.contains("all done: 6 runs"))
     #expect(!second.errors.contains("measured as it was asked for then"))
     let measured = try study(folder, ["--measure", "every=2,samples=16"])
     #expect(measured.errors.components(separatedBy: "measured as it was asked for then").count == 7)
@@ -148,7 +148,7 @@ import ResLensTraining
     // It would go wrong again, and is not tried again.
     let again = try Reslens.run(call)
     #expect(
-      again.status == 1 && again.errors.contains("all 2 runs are done") && again.errors.contains("lower rate"),
+      again.status == 1 && again.errors.contains("all done: 2 runs") && again.errors.contains("lower rate"),
       "\(again.errors)")
     // By another recipe it might not, but that is another run.
     let gentle = try Reslens.run(call + ["--epochs", "2"])

@@ -28,6 +28,18 @@ import Testing
     #expect(try sentences(of: run).count == 2)
   }
 
+  @Test("says of a run within the noise of guessing that it has hardly learnt, before anything about its steps")
+  func guesses() throws {
+    var run = try Samples.run()
+    let usual = try sentences(of: run)
+    run.hasLearnt = true
+    #expect(try sentences(of: run) == usual)
+    run.hasLearnt = false
+    let all = try sentences(of: run)
+    #expect(
+      all.count == usual.count + 1 && all[1].hasPrefix("It has hardly learnt: this is within the noise of guessing"))
+  }
+
   @Test("passes on the error of a measure whose table lacks a column") func unknownColumn() throws {
     let broken = MeasureDescription(
       name: "size", views: [],
