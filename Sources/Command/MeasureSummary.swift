@@ -27,7 +27,9 @@ struct MeasureSummary {
 
   /// The network, the checkpoint, the samples and the statistics that the numbers are of.
   private var subject: String {
-    let trained = results.epoch == 0 ? "as initialised" : "after epoch \(results.epoch) (\(results.checkpoint))"
+    let trained =
+      results.epoch == 0
+      ? "with the weights that it started from" : "after epoch \(results.epoch) (\(results.checkpoint))"
     let statistics = results.batchNorm == .batch ? "each batch's own statistics" : "running statistics"
     return
       "\(results.architecture) \(trained), \(results.samples(of: .validation) ?? 0) validation samples, \(statistics)"

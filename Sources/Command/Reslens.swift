@@ -76,7 +76,7 @@ struct Reslens: ParsableCommand {
     subcommands: [
       TrainCommand.self, LaunchCommand.self, MeasureCommand.self, ReportCommand.self, ReproduceCommand.self,
       StudyCommand.self, CompareCommand.self, ProbeCommand.self, ModelsCommand.self, DataCommand.self,
-      DoctorCommand.self, BenchCommand.self, WorkCommand.self,
+      ImportCommand.self, ExportCommand.self, DoctorCommand.self, BenchCommand.self, WorkCommand.self,
     ])
 }
 

@@ -71,6 +71,8 @@ struct TrainingArguments: ParsableArguments {
     if let epochs = epochs ?? kept?.epochs { recipe.epochs = epochs }
     if let batch = batch ?? kept?.batch { recipe.batch = batch }
     if let problem = recipe.problem { throw ValidationError(problem) }
+    // Only a network that was trained elsewhere has no epochs.
+    if recipe.epochs == 0 { throw ValidationError("epochs: 0 is not between 1 and 99999") }
     var configuration = RunConfiguration(
       architecture: architecture, data: source, trainSamples: trainSamples ?? base?.trainSamples,
       validationSamples: validationSamples ?? base?.validationSamples, recipe: recipe,

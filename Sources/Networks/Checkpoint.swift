@@ -55,13 +55,14 @@ extension ResidualNetwork {
     _ architecture: Architecture, _ file: Safetensors, at url: URL, remedy: String
   ) throws {
     do {
-      try self.init(architecture, parameters: Self.withoutPyTorchsAdditions(file.tensors))
+      try self.init(architecture, parameters: ForeignNames.stripped(file.tensors))
     } catch let error as ParameterError {
       throw FileError(path: url.path, problem: "\(error)", remedy: remedy)
     }
     if let problem = try impossibleValue {
       throw FileError(
-        path: url.path, problem: "\(problem): the file is damaged", remedy: "use a copy of it, or train again")
+        path: url.path, problem: "\(problem.path) \(problem.problem): the file is damaged",
+        remedy: "use a copy of it, or train again")
     }
   }
 
@@ -89,25 +90,16 @@ extension ResidualNetwork {
     return fingerprint.digits
   }
 
-  private static func withoutPyTorchsAdditions(_ tensors: [String: Tensor]) -> [String: Tensor] {
-    var tensors = tensors.filter { !$0.key.hasSuffix(".num_batches_tracked") }
-    // DataParallel and torch.compile, perhaps one around the other.
-    while let prefix = ["module.", "_orig_mod."].first(where: { prefix in
-      !tensors.isEmpty && tensors.keys.allSatisfy { $0.hasPrefix(prefix) }
-    }) {
-      tensors = Dictionary(uniqueKeysWithValues: tensors.map { (String($0.key.dropFirst(prefix.count)), $0.value) })
-    }
-    return tensors
-  }
-
   /// The first parameter with a value that no training gives, and what is wrong with it; nil where there is none.
-  private var impossibleValue: String? {
+  var impossibleValue: ParameterError? {
     get throws {
       for specification in architecture.parameters {
         let parameter = try parameters.required(specification.path)
-        guard try parameter.isFinite() else { return "\(specification.path) has values that are not finite numbers" }
+        guard try parameter.isFinite() else {
+          return ParameterError(path: specification.path, problem: "has values that are not finite numbers")
+        }
         if specification.role == .runningVariance, let least = try parameter.doubles().min(), least < 0 {
-          return "\(specification.path) has a variance below 0 (\(least))"
+          return ParameterError(path: specification.path, problem: "has a variance below 0 (\(least))")
         }
       }
       return nil

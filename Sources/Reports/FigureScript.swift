@@ -94,7 +94,8 @@ extension Figure {
     let y = yRange(of: panel)
     var lines = [
       "unset arrow; unset label; unset logscale",
-      "set title \(literal(title)) noenhanced offset 0, \(panel.spans.count > 1 ? 0.6 : -0.4)",
+      // Beside a panel with names of stages above it, titles are as high in the others.
+      "set title \(literal(title)) noenhanced offset 0, \(panels.contains { $0.spans.count > 1 } ? 0.6 : -0.4)",
       "set xlabel \(subscripted(panel.x.label)) offset 0, 0.4",
       "set ylabel \(subscripted(panel.y.label)) offset 0.8, 0",
       "set xrange [\(x.lowerBound):\(x.upperBound)]",

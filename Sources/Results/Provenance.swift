@@ -26,6 +26,38 @@ public struct ChannelStatistics: Codable, Hashable, Sendable, Checked {
   }
 }
 
+extension ChannelStatistics {
+  /// The means, then the deviations, as a page shows them.
+  public var text: String {
+    func list(_ values: [Double]) -> String { values.map { decimal($0, 4) }.joined(separator: ", ") }
+    return "means \(list(means)), deviations \(list(deviations))"
+  }
+
+  /// Statistics that people normalise by, by the names that they have here.
+  public static let known: [(name: String, statistics: ChannelStatistics)] = [
+    // As torchvision's documentation states them.
+    ("imagenet", .init(means: [0.485, 0.456, 0.406], deviations: [0.229, 0.224, 0.225])),
+    // Of the 50,000 train images.
+    ("cifar10", .init(means: [0.4914, 0.4822, 0.4465], deviations: [0.2470, 0.2435, 0.2616])),
+    ("half", .init(means: [0.5, 0.5, 0.5], deviations: [0.5, 0.5, 0.5])),
+  ]
+
+  /// Statistics by a name in `known`, or as "R,G,B/R,G,B": the means, then the deviations, of pixels from 0 to 1.
+  /// - Returns: nil for other text
+  public init?(text: String) {
+    if let known = Self.known.first(where: { $0.name == text }) {
+      self = known.statistics
+      return
+    }
+    let parts = text.split(separator: "/", omittingEmptySubsequences: false).map {
+      $0.split(separator: ",", omittingEmptySubsequences: false).map(Double.init)
+    }
+    guard parts.count == 2, !parts.joined().contains(where: { $0 == nil }) else { return nil }
+    self.init(means: parts[0].compactMap { $0 }, deviations: parts[1].compactMap { $0 })
+    if problem != nil { return nil }
+  }
+}
+
 /// The network that measured numbers are of.
 public struct Provenance: Codable, Equatable, Sendable {
   /// SHA-256 of the network's weights: names, shapes and bytes, in the order of the names.

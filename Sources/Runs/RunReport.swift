@@ -75,11 +75,16 @@ extension ReportedRun {
       case .oneCycle(let peak, let warmup): "one cycle to \(peak), \(percent(warmup)) of it warming up"
       }
     var facts = configuration.architecture.facts
-    facts += [
+    facts.append(
       Fact(
         "data",
         configuration.data + (configuration.trainSamples.map { ", the first \($0) train images" } ?? "")
-          + (configuration.validationSamples.map { ", the first \($0) validation images" } ?? "")),
+          + (configuration.validationSamples.map { ", the first \($0) validation images" } ?? "")))
+    if let statistics = configuration.statistics { facts.append(Fact("inputs normalised by", statistics.text)) }
+    guard recipe.epochs > 0 else {
+      return facts + [Fact("trained", "elsewhere; its weights are from \(configuration.initialWeights?.path ?? "?")")]
+    }
+    facts += [
       Fact("recipe", "\(recipe.name): \(recipe.epochs) epochs, batches of \(recipe.batch)"),
       Fact("learning rate", schedule),
       Fact(

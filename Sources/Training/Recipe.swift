@@ -81,6 +81,12 @@ extension Recipe {
     }
   }
 
+  /// The recipe of a network that was trained elsewhere: no epoch.
+  public static let elsewhere = Recipe(
+    name: "elsewhere", epochs: 0, batch: 128, momentum: 0.9, nesterov: false, weightDecay: 1e-4,
+    decayWeightsOnly: false,
+    flip: true, translate: 4, labelSmoothing: 0, schedule: .steps([.init(rate: 0.001)]))
+
   static let quick = Recipe(
     name: "quick", epochs: 10, batch: 128, momentum: 0.9, nesterov: true, weightDecay: 2e-4, decayWeightsOnly: true,
     flip: true, translate: 2, labelSmoothing: 0, schedule: .oneCycle(peak: 0.2, warmup: 0.2))
@@ -130,7 +136,7 @@ extension Recipe {
     if case .oneCycle(_, let warmup) = schedule, !(warmup > 0 && warmup < 1) {
       return "schedule.warmup: \(warmup) is not between 0 and 1"
     }
-    return outside("epochs", Double(epochs), 1...99999) ?? outside("batch", Double(batch), 2...65536)
+    return outside("epochs", Double(epochs), 0...99999) ?? outside("batch", Double(batch), 2...65536)
       ?? outside("momentum", momentum, 0...1) ?? outside("weight-decay", weightDecay, 0...1)
       ?? outside("translate", Double(translate), 0...127) ?? outside("label-smoothing", labelSmoothing, 0...1)
       ?? rates.lazy.compactMap { outside("schedule: the rate", $0, 0...1000) }.first

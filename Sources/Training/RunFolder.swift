@@ -1,6 +1,8 @@
 import Foundation
 import ResLensSupport
+import ResLensNetworks
 import ResLensResults
+import ResLensTorch
 
 /// The folder of one run: what was asked for, where it ran, how the epochs went, and its checkpoints.
 public struct RunFolder: Sendable {
@@ -198,6 +200,16 @@ public struct RunFolder: Sendable {
     }
     let loop = Checkpoint.Loop(epoch: epoch, records: Array(records.prefix(epoch)))
     try Files.write(JSON.encode(loop), to: checkpoint.loopFile)
+  }
+
+  /// Writes the run's first checkpoint and then its configuration, by which the folder holds a run.
+  package func begin(_ configuration: RunConfiguration, with network: ResidualNetwork) throws {
+    let trainable = configuration.architecture.parameters.filter(\.isTrainable)
+    let velocities = try trainable.map { ($0.path, try Tensor.zeros($0.shape)) }
+    try Files.makeFolder(url)
+    _ = try Checkpoint.write(
+      network, velocities: Dictionary(uniqueKeysWithValues: velocities), Checkpoint.Loop(), in: self)
+    try Files.write(YAML.encode(configuration), to: configurationFile)
   }
 
   /// The sessions that worked on this run, oldest first.
