@@ -126,9 +126,25 @@ class NormedConvolution(nn.Conv2d):
         return self.norm(super().forward(x))
 
 
-class NormedStem(NormedConvolution):
+class Stem(NormedConvolution):
+    """A convolution, with BatchNorm and ReLU and a 3x3 maximum pooling where the architecture says so."""
+
+    def __init__(self, channels, stem):
+        kernel = stem.get("kernel") or 3
+        super().__init__(channels, stem["width"], kernel, stride=stem.get("stride") or 1, padding=kernel // 2,
+                         bias=stem.get("bias", True))
+        self.pools = stem.get("pool", False)
+        if not stem.get("norm"):
+            self.norm = None
+
     def forward(self, x):
-        return relu(super().forward(x))
+        h = nn.Conv2d.forward(self, x) if self.norm is None else relu(super().forward(x))
+        return F.max_pool2d(h, 3, stride=2, padding=1) if self.pools else h
+
+    def edge(self, image):
+        """The edge of an image behind the stem."""
+        convolved = (image - 1) // self.stride[0] + 1
+        return (convolved - 1) // 2 + 1 if self.pools else convolved
 
 
 class PostActivationBlock(nn.Module):
@@ -167,6 +183,37 @@ class PostActivationBlock(nn.Module):
         return after - kept, after
 
 
+class BottleneckBlock(nn.Module):
+    """1x1, 3x3 and 1x1 convolutions, each with BatchNorm, ReLU between them and behind the sum (He et al. 2015)."""
+
+    def __init__(self, width_in, width, stride, projected, options):
+        super().__init__()
+        bias, inner = options.get("bias", False), width // options.get("reduction", 4)
+        first = stride if options.get("stride-at", "middle") == "first" else 1
+        self.conv1 = nn.Conv2d(width_in, inner, 1, stride=first, bias=bias)
+        self.norm1 = nn.BatchNorm2d(inner)
+        self.conv2 = nn.Conv2d(inner, inner, 3, stride=stride // first, padding=1, bias=bias)
+        self.norm2 = nn.BatchNorm2d(inner)
+        self.conv3 = nn.Conv2d(inner, width, 1, bias=bias)
+        self.norm3 = nn.BatchNorm2d(width)
+        self.is_projected = projected
+        self.projection = NormedConvolution(width_in, width, 1, stride=stride, bias=bias) if projected else None
+
+    def norms(self, use=0):
+        return self.norm1, self.norm2, self.norm3
+
+    def kept(self, h):
+        return h if self.projection is None else self.projection(h)
+
+    def residual(self, h, norms):
+        norm1, norm2, norm3 = norms
+        return norm3(self.conv3(relu(norm2(self.conv2(relu(norm1(self.conv1(h))))))))
+
+    def joined(self, kept, residual):
+        after = relu(kept + residual)
+        return after - kept, after
+
+
 class Head(nn.Module):
     def __init__(self, width, pooling, features, classes, normed=True):
         super().__init__()
@@ -188,14 +235,15 @@ class ResidualNetwork(nn.Module):
         height, width_px = shape["height"], shape["width"]
         stem = architecture["stem"]
         width = stem["width"]
-        first = NormedStem if stem.get("norm") else nn.Conv2d
-        self.stem = first(shape["channels"], width, 3, padding=1, bias=stem.get("bias", True))
+        self.stem = Stem(shape["channels"], stem)
+        height, width_px = self.stem.edge(height), self.stem.edge(width_px)
         self.stages = nn.ModuleList()
         self.entries = []
         self.uses = []  # of each stage, in order: which block a step runs, and as which of its uses
         for stage in architecture["stages"]:
             kind, options = stage.get("kind", "pre-activation"), stage.get("options", {})
-            if kind not in ("pre-activation", "post-activation"):
+            own_kinds = {"post-activation": PostActivationBlock, "bottleneck": BottleneckBlock}
+            if kind != "pre-activation" and kind not in own_kinds:
                 raise ValueError(f"its blocks are of the kind {kind}, which PyTorch has not here")
             entry = stage["entry"]
             self.entries.append(entry)
@@ -207,8 +255,8 @@ class ResidualNetwork(nn.Module):
                 projected = entry == "projection" and index == 0
                 stride = stage["stride"] if projected else 1
                 widths = (width if index == 0 else stage["width"], stage["width"])
-                if kind == "post-activation":
-                    blocks.append(PostActivationBlock(*widths, stride, projected, options))
+                if kind in own_kinds:
+                    blocks.append(own_kinds[kind](*widths, stride, projected, options))
                 else:
                     shared = (sharing, stage["blocks"] - own) if index == own else ()
                     blocks.append(Block(*widths, stride, projected, *shared))

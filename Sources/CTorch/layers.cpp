@@ -51,19 +51,20 @@ int ctorch_average_pool_backward(ctorch_tensor grad_output, ctorch_tensor input,
   });
 }
 
-int ctorch_max_pool(ctorch_tensor input, int size, ctorch_tensor *out, ctorch_tensor *indices) {
+int ctorch_max_pool(ctorch_tensor input, int size, int stride, int padding, ctorch_tensor *out,
+                    ctorch_tensor *indices) {
   return guarded([&] {
-    auto [y, which] = at::max_pool2d_with_indices(get(input), size);
+    auto [y, which] = at::max_pool2d_with_indices(get(input), size, stride, padding);
     *out = wrap(y);
     *indices = wrap(which);
   });
 }
 
 int ctorch_max_pool_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorch_tensor indices, int size,
-                             ctorch_tensor *grad_input) {
+                             int stride, int padding, ctorch_tensor *grad_input) {
   return guarded([&] {
-    *grad_input = wrap(at::max_pool2d_with_indices_backward(get(grad_output), get(input), {size, size}, {size, size},
-                                                            {0, 0}, {1, 1}, false, get(indices)));
+    *grad_input = wrap(at::max_pool2d_with_indices_backward(
+        get(grad_output), get(input), {size, size}, {stride, stride}, {padding, padding}, {1, 1}, false, get(indices)));
   });
 }
 

@@ -36,7 +36,7 @@ public struct Architecture: Codable, Hashable, Sendable {
     }
   }
 
-  /// The 3×3 convolution that makes h_0 of the images, and what follows it.
+  /// The convolution that makes h_0 of the images, and what follows it.
   public struct Stem: Codable, Hashable, Sendable {
     /// Channels that the first convolution makes.
     public var width: Int
@@ -44,9 +44,24 @@ public struct Architecture: Codable, Hashable, Sendable {
     public var norm: Bool?
     /// False if the convolution has no bias; nil for true.
     public var bias: Bool?
+    /// The edge of the convolution's kernel, an odd number; nil for 3. Its padding is half of that.
+    public var kernel: Int?
+    /// The convolution's stride; nil for 1.
+    public var stride: Int?
+    /// True if a maximum pooling of 3×3 windows follows, with stride 2 and padding 1; nil for false.
+    public var pool: Bool?
 
-    public init(width: Int, norm: Bool? = nil, bias: Bool? = nil) {
+    public init(
+      width: Int, norm: Bool? = nil, bias: Bool? = nil, kernel: Int? = nil, stride: Int? = nil, pool: Bool? = nil
+    ) {
       (self.width, self.norm, self.bias) = (width, norm, bias)
+      (self.kernel, self.stride, self.pool) = (kernel, stride, pool)
+    }
+
+    /// The edge of an image behind the stem, from that of the image before it.
+    func edge(of image: Int) -> Int {
+      let convolved = (image - 1) / (stride ?? 1) + 1
+      return pool == true ? (convolved - 1) / 2 + 1 : convolved
     }
   }
 
@@ -119,7 +134,7 @@ public struct Architecture: Codable, Hashable, Sendable {
 
 extension Architecture {
   /// The shape of one sample's h_0: channels, height, width.
-  var h0: [Int] { [stem.width, input.height, input.width] }
+  var h0: [Int] { [stem.width, stem.edge(of: input.height), stem.edge(of: input.width)] }
 
   /// Whether h enters a stage through a pooling; false if there is no such stage.
   func pools(into stage: Int) -> Bool { stages.indices.contains(stage) && stages[stage].entry.isPooling }
@@ -156,6 +171,9 @@ extension Architecture {
     try requireCount(input.width, "input.width", upTo: 4096)
     try require(classes >= 2 && classes <= 100_000, "classes", "\(classes) is not between 2 and 100000")
     try requireCount(stem.width, "stem.width", upTo: 65536)
+    let kernel = stem.kernel ?? 3
+    try require(kernel % 2 == 1 && (1...31).contains(kernel), "stem.kernel", "\(kernel) is not an odd number up to 31")
+    try requireCount(stem.stride ?? 1, "stem.stride", upTo: 8)
     try require(!stages.isEmpty, "stages", "there are none")
     var (width, count) = (stem.width, 0)
     for (index, stage) in stages.enumerated() {

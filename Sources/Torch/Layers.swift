@@ -44,18 +44,27 @@ public enum Pooling {
   }
 
   /// The largest of each window, and where it was (for the backward).
-  public static func maximum(_ input: Tensor, size: Int) throws -> (output: Tensor, indices: Tensor) {
+  /// - Parameters:
+  ///   - stride: the pixels between neighbouring windows; `size` where it is nil
+  ///   - padding: the pixels around the input that windows may reach, at most half of `size`; they count for nothing
+  public static func maximum(
+    _ input: Tensor, size: Int, stride: Int? = nil, padding: Int = 0
+  ) throws -> (output: Tensor, indices: Tensor) {
     var out: ctorch_tensor?
     var indices: ctorch_tensor?
-    try check(ctorch_max_pool(input.handle, Int32(size), &out, &indices))
+    try check(
+      ctorch_max_pool(input.handle, Int32(size), Int32(stride ?? size), Int32(padding), &out, &indices))
     return (try .adopt(out), try .adopt(indices))
   }
 
-  /// ∂L/∂input of `maximum`; `indices` are what that gave.
+  /// ∂L/∂input of `maximum` with the same windows; `indices` are what that gave.
   public static func maximumBackward(
-    _ gradient: Tensor, input: Tensor, indices: Tensor, size: Int
+    _ gradient: Tensor, input: Tensor, indices: Tensor, size: Int, stride: Int? = nil, padding: Int = 0
   ) throws -> Tensor {
-    try .make { ctorch_max_pool_backward(gradient.handle, input.handle, indices.handle, Int32(size), $0) }
+    try .make {
+      ctorch_max_pool_backward(
+        gradient.handle, input.handle, indices.handle, Int32(size), Int32(stride ?? size), Int32(padding), $0)
+    }
   }
 }
 

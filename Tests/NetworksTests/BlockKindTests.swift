@@ -71,10 +71,10 @@ private struct Unnameable: Block {
     "A kind that is not there, and options that it does not take, are errors that name the field",
     arguments: [
       (
-        "kind: bottleneck",
-        "stages[0].kind: there is no kind of blocks \"bottleneck\"; known are gated, post-activation"
+        "kind: inverted",
+        "stages[0].kind: there is no kind of blocks \"inverted\"; known are bottleneck, gated, post-activation"
       ),
-      ("kind: bottleneck", "pre-activation"),
+      ("kind: inverted", "pre-activation"),
       (
         "options: {ratio: 4}",
         "stages[0].options.ratio: blocks of kind pre-activation have no such option (known: none)"
@@ -92,6 +92,13 @@ private struct Unnameable: Block {
       (
         "kind: post-activation, options: {shortcut: A}",
         "stages[0].options.shortcut: \"A\" is none of projection, zeros"
+      ),
+      (
+        "kind: bottleneck, options: {reduction: 3}",
+        "stages[0].width: 8 channels cannot be divided by the reduction of 3"
+      ),
+      (
+        "kind: bottleneck, options: {stride-at: last}", "stages[0].options.stride-at: \"last\" is none of middle, first"
       ),
       ("kind: gated, entry: projection", "stages[0].entry: gated blocks keep the shape"),
       ("kind: wrong, options: {outputs: 7}", "from 8×8×8 to 7×8×8 and needs a projection"),

@@ -29,7 +29,23 @@ let smallArchitectures: [Architecture] =
   ] + smallSharedArchitectures
 
 /// The networks of He et al. 2015, with both kinds of shortcuts where h changes its shape.
-let smallHeArchitectures = [smallHe("projection"), smallHe("zeros")]
+let smallHeArchitectures = [
+  smallHe("projection"), smallHe("zeros"), smallBottleneck("middle"), smallBottleneck("first"),
+]
+
+/// As for large images: a 7×7 stem with a pooling, and bottleneck blocks, of which the first changes the channels alone.
+private func smallBottleneck(_ stride: String) -> Architecture {
+  func stage(_ width: Int, stride steps: Int) -> Architecture.Stage {
+    .init(
+      width: width, blocks: 2, entry: .projection, stride: steps, kind: "bottleneck",
+      options: ["stride-at": .word(stride), "reduction": .number(2)])
+  }
+  return valid(
+    try Architecture(
+      name: "bottleneck-\(stride)", input: .init(height: 19, width: 18), classes: 4,
+      stem: .init(width: 4, norm: true, bias: false, kernel: 7, stride: 2, pool: true),
+      stages: [stage(8, stride: 1), stage(12, stride: 2)], head: .init(pooling: 3, norm: false)))
+}
 
 private func smallHe(_ shortcut: String) -> Architecture {
   valid(

@@ -281,9 +281,10 @@ int ctorch_load_device_kernels(ctorch_device device) CTORCH_CHECKED;
 int ctorch_average_pool(ctorch_tensor input, int size, ctorch_tensor *out) CTORCH_CHECKED;
 int ctorch_average_pool_backward(ctorch_tensor grad_output, ctorch_tensor input, int size,
                                  ctorch_tensor *grad_input) CTORCH_CHECKED;
-int ctorch_max_pool(ctorch_tensor input, int size, ctorch_tensor *out, ctorch_tensor *indices) CTORCH_CHECKED;
+int ctorch_max_pool(ctorch_tensor input, int size, int stride, int padding, ctorch_tensor *out,
+                    ctorch_tensor *indices) CTORCH_CHECKED;
 int ctorch_max_pool_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorch_tensor indices, int size,
-                             ctorch_tensor *grad_input) CTORCH_CHECKED;
+                             int stride, int padding, ctorch_tensor *grad_input) CTORCH_CHECKED;
 
 /// N×C×H×W to N×CHW in channel, row, column order.
 int ctorch_flatten(ctorch_tensor input, ctorch_tensor *out) CTORCH_CHECKED;

@@ -5,7 +5,9 @@ import Synchronization
 public enum BlockKinds {
   private static let table = Mutex<[String: any Block.Type]>(
     Dictionary(
-      uniqueKeysWithValues: ([PreActivation.self, PostActivation.self] as [any Block.Type]).map { ($0.kind, $0) }))
+      uniqueKeysWithValues: ([PreActivation.self, PostActivation.self, Bottleneck.self] as [any Block.Type]).map {
+        ($0.kind, $0)
+      }))
 
   /// Makes a kind known under its name. Registering it again does nothing.
   /// - Throws: `ArgumentError` if its name is not possible (`Block.kind`), or if another kind has it.

@@ -30,7 +30,8 @@ public struct PostActivation: Block {
     }
   }
 
-  private static func projection(
+  /// A 1×1 convolution and BatchNorm in place of the identity.
+  static func projection(
     _ scope: ParameterScope, _ context: BlockContext, _ hasBias: Bool
   ) throws -> RecordedStep.Function {
     let projection = try scope.convolution(

@@ -24,7 +24,7 @@ public protocol WeightFamily: Sendable {
 /// The families that are known. One more is a file beside this one and a line here.
 public enum WeightFamilies {
   /// In the order in which messages name them.
-  static let all: [any WeightFamily.Type] = [CIFARResNet.self, OptionAResNet.self]
+  static let all: [any WeightFamily.Type] = [CIFARResNet.self, OptionAResNet.self, TorchvisionResNet.self]
 
   /// Their names.
   public static var names: [String] { all.map { $0.name } }
@@ -107,7 +107,7 @@ extension ResidualNetwork {
     let named = Dictionary(
       uniqueKeysWithValues: parameters.map { (family.foreignName(of: $0.key), $0.value) })
     let attempt = Attempt(family, named.mapValues(\.shape), architecture.input)
-    guard attempt.differences.isEmpty, let found = attempt.architecture, found.isLike(architecture) else {
+    guard attempt.differences.isEmpty, let found = attempt.architecture, found.computesLike(architecture) else {
       throw WeightFamilyError(
         problem: "\(architecture.name) is no network of the family \(family.name) (\(family.summary))"
           + (attempt.differences.first.map { ": \($0)" } ?? ""))
@@ -117,11 +117,10 @@ extension ResidualNetwork {
 }
 
 extension Architecture {
-  /// Whether only the names differ.
-  fileprivate func isLike(_ other: Architecture) -> Bool {
-    var same = other
-    same.name = name
-    return same == self
+  /// Whether networks of both with the same parameters compute the same: options that say what is so anyway do not matter.
+  fileprivate func computesLike(_ other: Architecture) -> Bool {
+    steps == other.steps && stages.map(\.kind) == other.stages.map(\.kind)
+      && multiplyAccumulates == other.multiplyAccumulates && head.pooling == other.head.pooling
   }
 }
 
