@@ -93,39 +93,22 @@ struct ImportCommand: ParsableCommand {
     let device = try device.use(by: nil, exchangesTensors: false)
     let terminal = Terminal()
     let folder = RunFolder(URL(filePath: out ?? "runs/\(name)"))
-    guard !folder.holdsRun else {
-      throw FileError(
-        path: folder.url.path, problem: "there is a run in this folder already", remedy: "name another with --out")
-    }
+    try folder.requireNoRun()
+    let url = URL(filePath: file).standardizedFileURL
+    let tensors = try PyTorchFile.tensors(of: url)
     let source = try ImageDataset.wholeName(of: data)
     let dataset = try ImageDataset.load(source)
-    let shape = dataset.imageShape
-    let url = URL(filePath: file).standardizedFileURL
-    let weights: ForeignWeights
-    let network: ResidualNetwork
-    do {
-      weights = try ForeignWeights(
-        PyTorchFile.tensors(of: url), like: like.map(Self.family),
-        input: .init(channels: shape[0], height: shape[1], width: shape[2]), name: name)
-      network = try weights.network()
-    } catch let error as WeightFamilyError {
-      throw FileError(
-        path: url.path, problem: error.problem, remedy: "see the known families in reslens import --help")
-    } catch let error as ParameterError {
-      throw FileError(
-        path: url.path, problem: "\(error.path) \(error.problem)", remedy: "use a whole copy of the file")
-    }
-    let chosen = try chosenStatistics() ?? dataset.statistics
-    var configuration = RunConfiguration(architecture: network.architecture, data: source, recipe: .elsewhere)
-    configuration.statistics = chosen
+    let (family, network) = try recognised(tensors, in: url, for: dataset)
+    let configuration = try RunConfiguration(
+      imported: network, from: url, data: source, statistics: chosenStatistics() ?? dataset.statistics)
     try configuration.check(against: dataset)
     if let problem = configuration.problem { throw ValidationError(problem) }
     let architecture = network.architecture
     terminal.note(
-      "\(name): \(weights.family), \(counted(architecture.steps.count, "step")), "
+      "\(name): \(family), \(counted(architecture.steps.count, "step")), "
         + "\(architecture.trainableParameters) trainable parameters")
-    let error = try validationError(of: network.moved(to: device), dataset, chosen, terminal)
-    try folder.makeRun(of: network, from: url, data: source, statistics: chosen)
+    let error = try validationError(of: network.moved(to: device), dataset, configuration, terminal)
+    try folder.begin(configuration, with: network)
     print(
       "validation error \(percent(error)) of \(dataset.validation.count) images"
         + (expect.map { ", expected \(decimal($0, 2)) %" } ?? ""))
@@ -138,10 +121,29 @@ struct ImportCommand: ParsableCommand {
     }
   }
 
+  /// The family of the weights, and the network with them.
+  private func recognised(
+    _ tensors: [String: Tensor], in file: URL, for dataset: ImageDataset
+  ) throws -> (family: String, network: ResidualNetwork) {
+    let shape = dataset.imageShape
+    do {
+      let weights = try ForeignWeights(
+        tensors, like: like.map(Self.family), input: .init(channels: shape[0], height: shape[1], width: shape[2]),
+        name: name)
+      return (weights.family, try weights.network())
+    } catch let error as WeightFamilyError {
+      throw FileError(
+        path: file.path, problem: error.problem, remedy: "see the known families in reslens import --help")
+    } catch let error as ParameterError {
+      throw FileError(
+        path: file.path, problem: "\(error.path) \(error.problem)", remedy: "use a whole copy of the file")
+    }
+  }
+
   private func validationError(
-    of network: ResidualNetwork, _ dataset: ImageDataset, _ statistics: ChannelStatistics, _ terminal: Terminal
+    of network: ResidualNetwork, _ dataset: ImageDataset, _ configuration: RunConfiguration, _ terminal: Terminal
   ) throws -> Double {
-    let maker = try BatchMaker(statistics: statistics, device: network.device)
+    let maker = try BatchMaker(statistics: configuration.statistics ?? dataset.statistics, device: network.device)
     let batch = network.device.isAsynchronous ? 500 : 64
     var asked = 0
     let score = try network.score(dataset.validation, maker: maker, batch: batch) {

@@ -44,7 +44,8 @@ struct Section {
     for view in measures.flatMap(\.views) {
       if let section = try Section(historyOf: view, in: shown) { steps.append(section) }
     }
-    return [training(trained)] + propagation + steps
+    let here = trained.filter { !$0.isFromElsewhere }
+    return (here.isEmpty ? [] : [training(here)]) + propagation + steps
   }
 
   /// The views that were measured with batch normalisation by each batch's own statistics too.

@@ -58,6 +58,7 @@ extension ReportedRun {
     if let reason = folder.divergence { facts.append(Fact("did not come to its end", reason)) }
     self.init(
       name: name, facts: facts, epochs: try folder.epochs(), measures: measures, history: history)
+    isFromElsewhere = configuration.recipe.epochs == 0
     if let last = epochs.last {
       hasLearnt = isBeyondGuessing(
         accuracy: 1 - last.validationError, classes: configuration.architecture.classes,

@@ -81,7 +81,7 @@ extension Recipe {
     }
   }
 
-  /// The recipe of a network that was trained elsewhere: no epoch.
+  /// The recipe of a network that was trained elsewhere, the only one without epochs.
   public static let elsewhere = Recipe(
     name: "elsewhere", epochs: 0, batch: 128, momentum: 0.9, nesterov: false, weightDecay: 1e-4,
     decayWeightsOnly: false,
@@ -116,6 +116,7 @@ extension Recipe {
 
   /// The first value that cannot be, and why; nil where all can be.
   public var problem: String? {
+    if self == .elsewhere { return nil }
     func outside(_ name: String, _ value: Double, _ range: ClosedRange<Double>) -> String? {
       func text(_ number: Double) -> String { Int(exactly: number).map { "\($0)" } ?? "\(number)" }
       return range.contains(value)
@@ -136,7 +137,7 @@ extension Recipe {
     if case .oneCycle(_, let warmup) = schedule, !(warmup > 0 && warmup < 1) {
       return "schedule.warmup: \(warmup) is not between 0 and 1"
     }
-    return outside("epochs", Double(epochs), 0...99999) ?? outside("batch", Double(batch), 2...65536)
+    return outside("epochs", Double(epochs), 1...99999) ?? outside("batch", Double(batch), 2...65536)
       ?? outside("momentum", momentum, 0...1) ?? outside("weight-decay", weightDecay, 0...1)
       ?? outside("translate", Double(translate), 0...127) ?? outside("label-smoothing", labelSmoothing, 0...1)
       ?? rates.lazy.compactMap { outside("schedule: the rate", $0, 0...1000) }.first

@@ -202,14 +202,25 @@ public struct RunFolder: Sendable {
     try Files.write(JSON.encode(loop), to: checkpoint.loopFile)
   }
 
-  /// Writes the run's first checkpoint and then its configuration, by which the folder holds a run.
-  package func begin(_ configuration: RunConfiguration, with network: ResidualNetwork) throws {
+  /// Makes a run of a network before any training here: the first checkpoint, and then the configuration, by which the folder
+  /// holds a run.
+  /// - Throws: `FileError` where there is a run already, or a file cannot be written.
+  public func begin(_ configuration: RunConfiguration, with network: ResidualNetwork) throws {
+    try requireNoRun()
     let trainable = configuration.architecture.parameters.filter(\.isTrainable)
     let velocities = try trainable.map { ($0.path, try Tensor.zeros($0.shape)) }
     try Files.makeFolder(url)
     _ = try Checkpoint.write(
       network, velocities: Dictionary(uniqueKeysWithValues: velocities), Checkpoint.Loop(), in: self)
     try Files.write(YAML.encode(configuration), to: configurationFile)
+  }
+
+  /// - Throws: `FileError` where there is a run in the folder.
+  public func requireNoRun() throws(FileError) {
+    guard !holdsRun else {
+      throw FileError(
+        path: url.path, problem: "there is a run in this folder already", remedy: "name another with --out")
+    }
   }
 
   /// The sessions that worked on this run, oldest first.

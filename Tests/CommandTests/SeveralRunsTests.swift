@@ -98,7 +98,8 @@ import Testing
   @Test(
     "Seeds that cannot be are refused",
     arguments: [
-      ("3-1", "\"3-1\" is neither"), ("1-", "\"1-\" is neither"), ("-1", "\"-1\" is neither"),
+      ("3-1", "the range 3-1 ends before it begins; write 1-3"), ("1-", "\"1-\" is neither"),
+      ("-1", "\"-1\" is neither"),
       ("1,,2", "\"\" is neither"),
       ("0-2,1", "a seed occurs twice"), ("0-18446744073709551615", "more than 10000 seeds"), ("1-2-3", "neither"),
     ])

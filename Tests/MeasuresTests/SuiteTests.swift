@@ -44,7 +44,9 @@ import ResLensTorch
     let samples = try samples(40, batch: 4, of: pooled)
     let suite = try MeasureSuite(network, options, train: samples, validation: samples)
     var alive: [MeasureSuite.Phase: Set<Int>] = [:]
-    _ = try suite.run { phase, _, _ in alive[phase, default: []].insert(Libtorch.liveTensors) }
+    _ = try suite.run { phase, done, _ in
+      if done > 0 { alive[phase, default: []].insert(Libtorch.liveTensors) }
+    }
     #expect(alive.count == 3 && alive.values.allSatisfy { $0.count == 1 })
   }
 
