@@ -30,7 +30,7 @@ struct Convolution {
     return {.input = through, .weight = w, .bias = b};
   }
 
-  /// Whether the filter's gradient has a way of its own.
+  /// True if the filter's gradient is computed from the pixels that the stride leaves (`from_pixels`).
   bool picks_pixels() const {
     // On a GPU it is a product of matrices: cuDNN's deterministic kernel for it is a single block of threads, which
     // takes 74 µs on an H200 for a projection of ResNet-110. oneDNN's AVX2 kernel for it adds up memory that nobody has

@@ -7,13 +7,15 @@
 namespace ctorch {
 
 struct ConvolutionGradients {
-  /// The parameters' are of the weight's type. Undefined where they are not wanted.
+  /// The gradients of the parameters have the weight's type. A gradient that is not wanted is undefined.
   at::Tensor input, weight, bias;
   /// True if the parameters' gradients are computed beside what follows (device/beside.h).
   bool comes_beside = false;
 };
 
-/// - gradient: of the convolution's output, of the type of `input`
+/// The gradients of a convolution's input (N×I×H×W), weight (O×I×K×K) and bias (O). On a GPU, and where one is
+/// emulated, those of the parameters come later (`comes_beside`).
+/// - gradient: that of the convolution's output (N×O×H'×W'), in the type of `input`
 ConvolutionGradients convolution_backward(const at::Tensor &gradient, const at::Tensor &input, const at::Tensor &weight,
                                           int64_t stride, int64_t padding, bool wants_input, bool wants_parameters);
 

@@ -37,7 +37,7 @@ extension ChannelStatistics {
   public static let known: [(name: String, statistics: ChannelStatistics)] = [
     // As torchvision's documentation states them.
     ("imagenet", .init(means: [0.485, 0.456, 0.406], deviations: [0.229, 0.224, 0.225])),
-    // Of the 50,000 train images.
+    // The means and deviations of the 50,000 train images.
     ("cifar10", .init(means: [0.4914, 0.4822, 0.4465], deviations: [0.2470, 0.2435, 0.2616])),
     ("half", .init(means: [0.5, 0.5, 0.5], deviations: [0.5, 0.5, 0.5])),
   ]

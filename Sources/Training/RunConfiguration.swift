@@ -15,7 +15,8 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
   public var trainSamples: Int?
   /// Only the first so many images of the validation set; nil for all.
   public var validationSamples: Int?
-  /// By which the network's inputs are normalised: the train set's.
+  /// The statistics by which the network's inputs are normalised: the train set's, or those with which a network was trained
+  /// elsewhere.
   public var statistics: ChannelStatistics?
   /// How it is trained.
   public var recipe: Recipe

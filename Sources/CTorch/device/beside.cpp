@@ -23,8 +23,8 @@ struct Asked {
 
 /// The work of this thread that its stream does not wait for yet, in the order in which it was asked for.
 thread_local std::deque<Asked> asked;
-/// The streams that take turns in doing it: the end of a piece of work, at which few blocks are left, is beside the
-/// beginning of the next.
+/// The streams that take turns in doing it, so that the end of one piece of work, at which few blocks are left, runs
+/// beside the beginning of the next.
 thread_local std::vector<c10::Stream> streams;
 thread_local size_t next_stream = 0;
 

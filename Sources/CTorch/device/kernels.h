@@ -29,7 +29,8 @@ struct alignas(count * sizeof(T) < 16 ? count * sizeof(T) : 16) Run {
   __device__ static Run at(const T *place) { return *reinterpret_cast<const Run *>(place); }
   __device__ void put(T * place) const { *reinterpret_cast<Run *>(place) = *this; }
 };
-// Two bfloats a word, the first in its low half: the compiler takes single ones apart and together again.
+// A run of bfloats has two in each word, the first in its low half: the compiler would take single ones apart and put them
+// together again.
 template <int count>
 struct alignas(count * 2 < 16 ? count * 2 : 16) Run<bfloat, count> {
   unsigned pairs[count / 2];
@@ -840,7 +841,7 @@ __device__ void filter_gradient(const FilterGradient &args) {
   float sums[own_taps][2][4] = {};
   for (int which = part; which < tiles.count; which += parts) {
     const Tile tile(args.images, tiles, which);
-    // Before it is overwritten, all threads have read the tile before.
+    // All threads must have read the last tile before it is overwritten.
     if (which != part) __syncthreads();
     x.begin_around(staged, args.images, tile, args.across);
     gradient.begin(gradients, args.images, tile);

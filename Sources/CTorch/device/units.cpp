@@ -377,7 +377,7 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
     gradients = operand(gradient.gradient);
     activations = operand(x);
   }
-  // Of bfloats, the gradient as the filter's reads it is the whole gradient.
+  // A filter's gradient reads bfloats as they are: one tensor is its operand and the whole gradient.
   const bool is_operand = wants_parameters && x.scalar_type() != at::kFloat;
   if (gradient.skip.defined()) found.whole = is_operand ? gradients : at::empty_like(gradient.gradient);
   Backward args{};

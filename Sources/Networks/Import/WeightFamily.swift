@@ -29,7 +29,7 @@ public enum WeightFamilies {
   /// Their names.
   public static var names: [String] { all.map { $0.name } }
 
-  /// What writes the files of each, in the order of the names.
+  /// A line for each family with its name and the programs that write its files, in the order of the names.
   public static var summaries: [String] { all.map { "\($0.name): \($0.summary)" } }
 
   /// - Throws: `WeightFamilyError` where there is no family of this name.
@@ -128,7 +128,7 @@ extension Architecture {
 private struct Attempt {
   let family: any WeightFamily.Type
   private(set) var architecture: Architecture?
-  /// What differs between the file and the architecture that it is most like, the first of it first.
+  /// The differences between the file and the architecture, in the order of the parameters; empty where it fits.
   private(set) var differences: [String] = []
 
   init(_ family: any WeightFamily.Type, _ shapes: [String: [Int]], _ input: Architecture.Input) {
