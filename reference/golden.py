@@ -64,10 +64,8 @@ def observe(net, images, labels, out):
         h = net.enter(index, h)
         for block, norms in net.steps(index):
             step += 1
-            kept = block.kept(h)
-            kept = kept if kept is not h else h * 1
+            kept, residual = block.split(h if block.is_projected else h * 1, norms)
             kept.retain_grad()
-            residual = block.residual(h if block.is_projected else kept, norms)
             out[f"h.{step}"] = h
             bases.append(kept)
             out[f"F.{step}"], h = block.joined(kept, residual)

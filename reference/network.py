@@ -62,7 +62,19 @@ def batch_norm(width, gamma=1.0):
     return norm
 
 
-class Block(nn.Module):
+class ResidualBlock(nn.Module):
+    """h' = joined(kept(h), residual(h))."""
+
+    def split(self, h, norms):
+        """What the skip makes of h, and what the branch does."""
+        return self.kept(h), self.residual(h, norms)
+
+    def joined(self, kept, residual):
+        """What the step adds to what its skip passes on, and h after it."""
+        return residual, kept + residual
+
+
+class Block(ResidualBlock):
     """BatchNorm, ReLU, 3x3 convolution, twice; a projection reads the block's raw input.
 
     `sharing` says what the steps that run the block have each for itself: those parts of the two normalizations are in
@@ -110,10 +122,6 @@ class Block(nn.Module):
         norm1, norm2 = norms
         return self.conv2(relu(norm2(self.conv1(relu(norm1(h))))))
 
-    def joined(self, kept, residual):
-        """What the step adds to what its skip passes on, and h after it."""
-        return residual, kept + residual
-
 
 class NormedConvolution(nn.Conv2d):
     """A convolution with a batch normalization behind it, whose names are below the convolution's."""
@@ -127,89 +135,109 @@ class NormedConvolution(nn.Conv2d):
 
 
 class Stem(NormedConvolution):
-    """A convolution, with BatchNorm and ReLU and a 3x3 maximum pooling where the architecture says so."""
+    """A convolution, perhaps with others before it, with BatchNorm and ReLU, and a 3x3 maximum pooling."""
 
     def __init__(self, channels, stem):
-        kernel = stem.get("kernel") or 3
-        super().__init__(channels, stem["width"], kernel, stride=stem.get("stride") or 1, padding=kernel // 2,
-                         bias=stem.get("bias", True))
+        kernel, stride, bias = stem.get("kernel") or 3, stem.get("stride") or 1, stem.get("bias", True)
+        before = stem.get("before") or []
+        widths = [channels, *before, stem["width"]]
+        strides = [stride] + [1] * len(before)
+        super().__init__(widths[-2], widths[-1], kernel, stride=strides[-1], padding=kernel // 2, bias=bias)
+        self.before = nn.ModuleList(
+            NormedConvolution(*pair, kernel, stride=step, padding=kernel // 2, bias=bias)
+            for pair, step in zip(zip(widths, before), strides))
         self.pools = stem.get("pool", False)
+        self.first_stride = stride
         if not stem.get("norm"):
             self.norm = None
 
     def forward(self, x):
+        for convolution in self.before:
+            x = relu(convolution(x))
         h = nn.Conv2d.forward(self, x) if self.norm is None else relu(super().forward(x))
         return F.max_pool2d(h, 3, stride=2, padding=1) if self.pools else h
 
     def edge(self, image):
         """The edge of an image behind the stem."""
-        convolved = (image - 1) // self.stride[0] + 1
+        convolved = (image - 1) // self.first_stride + 1
         return (convolved - 1) // 2 + 1 if self.pools else convolved
 
 
-class PostActivationBlock(nn.Module):
-    """3x3 convolution, BatchNorm, ReLU, 3x3 convolution, BatchNorm, and a ReLU behind the sum (He et al. 2015)."""
+class Projection(NormedConvolution):
+    """A 1x1 convolution, perhaps with BatchNorm behind it and an average pooling in place of its stride."""
 
-    def __init__(self, width_in, width, stride, projected, options):
+    def __init__(self, width_in, width, stride, bias, normed, pooled):
+        super().__init__(width_in, width, 1, stride=1 if pooled else stride, bias=bias)
+        self.pool = nn.AvgPool2d(stride, ceil_mode=True, count_include_pad=False) if pooled else nn.Identity()
+        if not normed:
+            self.norm = nn.Identity()
+
+    def forward(self, x):
+        return super().forward(self.pool(x))
+
+
+class Zeros(nn.Module):
+    """The pixels that the stride leaves, and channels of zeros before and behind."""
+
+    def __init__(self, new, stride):
         super().__init__()
-        bias = options.get("bias", False)
-        self.conv1 = nn.Conv2d(width_in, width, 3, stride=stride, padding=1, bias=bias)
-        self.norm1 = nn.BatchNorm2d(width)
-        self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=bias)
-        self.norm2 = nn.BatchNorm2d(width)
+        self.new, self.stride = new, stride
+
+    def forward(self, x):
+        return F.pad(x[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, self.new // 2, self.new // 2))
+
+
+class OtherBlock(ResidualBlock):
+    """A block of He et al. 2015 or 2016: of two 3x3 convolutions, or a bottleneck of a 1x1, a 3x3 and a 1x1 one.
+
+    BatchNorm and ReLU stand before each convolution, or BatchNorm stands behind each, with ReLU between them and behind
+    the sum.
+    """
+
+    def __init__(self, width_in, width, stride, projected, kind, options):
+        super().__init__()
+        self.is_before = kind.startswith("pre-activation")
+        bias = options.get("bias", kind == "pre-activation")
+        if kind.endswith("bottleneck"):
+            inner = width // options.get("reduction", 4)
+            first = stride if options.get("stride-at", "middle") == "first" else 1
+            shapes = [(width_in, inner, 1, first, 1), (inner, inner, 3, stride // first, options.get("groups", 1)),
+                      (inner, width, 1, 1, 1)]
+        else:
+            shapes = [(width_in, width, 3, stride, 1), (width, width, 3, 1, 1)]
+        self.count = len(shapes)
+        for number, (before, after, kernel, step, groups) in enumerate(shapes, 1):
+            convolution = nn.Conv2d(before, after, kernel, stride=step, padding=kernel // 2, groups=groups, bias=bias)
+            self.add_module(f"conv{number}", convolution)
+            self.add_module(f"norm{number}", nn.BatchNorm2d(before if self.is_before else after))
+        self.is_projected = projected
+        self.reads_activation = options.get(
+            "shortcut-reads", "activation" if kind == "pre-activation-bottleneck" else "input") == "activation"
         self.projection = None
-        # Every other pixel, and as many channels of zeros before as behind, where there is no projection.
-        self.stride, self.zeros = stride, (width - width_in) // 2
-        if projected and options.get("shortcut", "projection") == "projection":
-            self.projection = NormedConvolution(width_in, width, 1, stride=stride, bias=bias)
-        self.is_projected = projected
+        if projected:
+            form = options.get("shortcut", "projection")
+            normed = options.get("shortcut-norm", not self.is_before)
+            self.projection = (Zeros(width - width_in, stride) if form == "zeros" else
+                               Projection(width_in, width, stride, bias, normed, form == "pooled-projection"))
 
     def norms(self, use=0):
-        return self.norm1, self.norm2
+        return tuple(getattr(self, f"norm{number}") for number in range(1, self.count + 1))
 
-    def kept(self, h):
+    def split(self, h, norms):
+        convolutions = [getattr(self, f"conv{number}") for number in range(1, self.count + 1)]
+        x = read = relu(norms[0](h)) if self.is_before else h
+        for index, (convolution, norm) in enumerate(zip(convolutions, norms)):
+            if self.is_before:
+                x = convolution(relu(norm(x)) if index else x)
+            else:
+                x = norm(convolution(relu(x) if index else x))
         if not self.is_projected:
-            return h
-        if self.projection is not None:
-            return self.projection(h)
-        return F.pad(h[:, :, ::self.stride, ::self.stride], (0, 0, 0, 0, self.zeros, self.zeros))
-
-    def residual(self, h, norms):
-        norm1, norm2 = norms
-        return norm2(self.conv2(relu(norm1(self.conv1(h)))))
+            return h, x
+        return self.projection(read if self.reads_activation else h), x
 
     def joined(self, kept, residual):
-        after = relu(kept + residual)
-        return after - kept, after
-
-
-class BottleneckBlock(nn.Module):
-    """1x1, 3x3 and 1x1 convolutions, each with BatchNorm, ReLU between them and behind the sum (He et al. 2015)."""
-
-    def __init__(self, width_in, width, stride, projected, options):
-        super().__init__()
-        bias, inner = options.get("bias", False), width // options.get("reduction", 4)
-        first = stride if options.get("stride-at", "middle") == "first" else 1
-        self.conv1 = nn.Conv2d(width_in, inner, 1, stride=first, bias=bias)
-        self.norm1 = nn.BatchNorm2d(inner)
-        self.conv2 = nn.Conv2d(inner, inner, 3, stride=stride // first, padding=1, bias=bias)
-        self.norm2 = nn.BatchNorm2d(inner)
-        self.conv3 = nn.Conv2d(inner, width, 1, bias=bias)
-        self.norm3 = nn.BatchNorm2d(width)
-        self.is_projected = projected
-        self.projection = NormedConvolution(width_in, width, 1, stride=stride, bias=bias) if projected else None
-
-    def norms(self, use=0):
-        return self.norm1, self.norm2, self.norm3
-
-    def kept(self, h):
-        return h if self.projection is None else self.projection(h)
-
-    def residual(self, h, norms):
-        norm1, norm2, norm3 = norms
-        return norm3(self.conv3(relu(norm2(self.conv2(relu(norm1(self.conv1(h))))))))
-
-    def joined(self, kept, residual):
+        if self.is_before:
+            return super().joined(kept, residual)
         after = relu(kept + residual)
         return after - kept, after
 
@@ -242,21 +270,21 @@ class ResidualNetwork(nn.Module):
         self.uses = []  # of each stage, in order: which block a step runs, and as which of its uses
         for stage in architecture["stages"]:
             kind, options = stage.get("kind", "pre-activation"), stage.get("options", {})
-            own_kinds = {"post-activation": PostActivationBlock, "bottleneck": BottleneckBlock}
-            if kind != "pre-activation" and kind not in own_kinds:
+            if kind not in ("pre-activation", "post-activation", "bottleneck", "pre-activation-bottleneck"):
                 raise ValueError(f"its blocks are of the kind {kind}, which PyTorch has not here")
             entry = stage["entry"]
             self.entries.append(entry)
             blocks, sharing = nn.ModuleList(), stage.get("sharing")
-            if sharing and kind != "pre-activation":
+            is_paper = kind == "pre-activation" and not options
+            if sharing and not is_paper:
                 raise ValueError(f"its blocks of the kind {kind} are shared, which PyTorch's are not here")
             own = sharing["from"] if sharing else stage["blocks"]
             for index in range(min(own + 1, stage["blocks"])):
                 projected = entry == "projection" and index == 0
                 stride = stage["stride"] if projected else 1
                 widths = (width if index == 0 else stage["width"], stage["width"])
-                if kind in own_kinds:
-                    blocks.append(own_kinds[kind](*widths, stride, projected, options))
+                if not is_paper:
+                    blocks.append(OtherBlock(*widths, stride, projected, kind, options))
                 else:
                     shared = (sharing, stage["blocks"] - own) if index == own else ()
                     blocks.append(Block(*widths, stride, projected, *shared))
@@ -295,7 +323,7 @@ class ResidualNetwork(nn.Module):
         for stage in range(len(self.stages)):
             h = self.enter(stage, h)
             for block, norms in self.steps(stage):
-                h = block.joined(block.kept(h), block.residual(h, norms))[1]
+                h = block.joined(*block.split(h, norms))[1]
         return self.head(h)
 
 

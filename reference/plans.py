@@ -43,7 +43,7 @@ class Walk:
     def take(self, step):
         self.enter(step.name["stage"])
         before = self.h
-        kept, residual = step.block.kept(before), step.block.residual(before, step.norms)
+        kept, residual = step.block.split(before, step.norms)
         if step.scale != 1:
             residual = step.scale * residual
         added, self.h = step.block.joined(kept, residual)

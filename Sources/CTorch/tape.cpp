@@ -4,6 +4,7 @@
 // tensor on the same memory. Such an alias hides version counters: `ctorch_writes` counts what is written instead.
 #include <ATen/core/grad_mode.h>
 #include <ATen/ops/add.h>
+#include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/batch_norm.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/conv2d.h>
@@ -60,7 +61,10 @@ at::Tensor convolved(at::Tensor x, const ctorch_convolution &from) {
                         (x.size(3) + 2 * from.padding - weight.size(3)) / stride == 0;
   const auto type = misreads ? at::kFloat : given;
   const auto offset = bias.defined() ? bias.to(type) : bias;
-  return at::conv2d(x.to(type), weight.to(type), offset, stride, from.padding).to(given);
+  TORCH_CHECK(weight.size(1) > 0 && x.size(1) % weight.size(1) == 0, "a filter of ", weight.size(1),
+              " channels for activations of ", x.size(1));
+  const auto groups = x.size(1) / weight.size(1);
+  return at::conv2d(x.to(type), weight.to(type), offset, stride, from.padding, 1, groups).to(given);
 }
 
 }  // namespace
@@ -88,6 +92,10 @@ int ctorch_tape_subsample(ctorch_tensor input, int stride, int zeros, ctorch_ten
     const auto pixels = get(input).slice(2, 0, std::nullopt, stride).slice(3, 0, std::nullopt, stride);
     *out = wrap(at::constant_pad_nd(pixels, {0, 0, 0, 0, zeros, zeros}).contiguous(at::MemoryFormat::ChannelsLast));
   });
+}
+
+int ctorch_tape_average_pool(ctorch_tensor input, int size, ctorch_tensor *out) {
+  return recorded([&] { *out = wrap(at::avg_pool2d(get(input), size, size, 0, true, false)); });
 }
 
 int ctorch_tape_normalise(ctorch_tensor input, const ctorch_norm *norm, ctorch_norm_mode mode, ctorch_tensor *out) {

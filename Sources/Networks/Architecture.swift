@@ -6,6 +6,7 @@ import ResLensResults
 ///
 /// Stem: 3×3 convolution. Blocks: of the kind that each stage names; without a name the paper's (`PreActivation`). Head:
 /// BatchNorm, ReLU, average pooling, fully connected. BatchNorm and ReLU can follow the stem, and be left out of the head.
+/// Networks for large images have stems with other kernels, several convolutions and a pooling.
 public struct Architecture: Codable, Hashable, Sendable {
   /// The name on the command line and in messages; `name` in a file.
   public package(set) var name: String
@@ -36,26 +37,30 @@ public struct Architecture: Codable, Hashable, Sendable {
     }
   }
 
-  /// The convolution that makes h_0 of the images, and what follows it.
+  /// The convolutions that make h_0 of the images, and what follows them.
   public struct Stem: Codable, Hashable, Sendable {
     /// Channels that the first convolution makes.
     public var width: Int
     /// True if BatchNorm and ReLU follow the convolution; nil for false.
     public var norm: Bool?
-    /// False if the convolution has no bias; nil for true.
+    /// False if the stem's convolutions have no biases; nil for true.
     public var bias: Bool?
-    /// The edge of the convolution's kernel, an odd number; nil for 3. Its padding is half of that.
+    /// The edge of the convolutions' kernels, an odd number; nil for 3. Their padding is half of that.
     public var kernel: Int?
-    /// The convolution's stride; nil for 1.
+    /// The stem's stride; nil for 1.
     public var stride: Int?
+    /// The channels of convolutions that come before the stem's own, each followed by BatchNorm and ReLU; nil for none. The
+    /// first of all convolutions has the stride.
+    public var before: [Int]?
     /// True if a maximum pooling of 3×3 windows follows, with stride 2 and padding 1; nil for false.
     public var pool: Bool?
 
     public init(
-      width: Int, norm: Bool? = nil, bias: Bool? = nil, kernel: Int? = nil, stride: Int? = nil, pool: Bool? = nil
+      width: Int, norm: Bool? = nil, bias: Bool? = nil, kernel: Int? = nil, stride: Int? = nil, before: [Int]? = nil,
+      pool: Bool? = nil
     ) {
       (self.width, self.norm, self.bias) = (width, norm, bias)
-      (self.kernel, self.stride, self.pool) = (kernel, stride, pool)
+      (self.kernel, self.stride, self.before, self.pool) = (kernel, stride, before, pool)
     }
 
     /// The edge of an image behind the stem, from that of the image before it.
@@ -174,6 +179,9 @@ extension Architecture {
     let kernel = stem.kernel ?? 3
     try require(kernel % 2 == 1 && (1...31).contains(kernel), "stem.kernel", "\(kernel) is not an odd number up to 31")
     try requireCount(stem.stride ?? 1, "stem.stride", upTo: 8)
+    let before = stem.before ?? []
+    try require(before.count <= 8, "stem.before", "there are \(before.count) convolutions, and at most 8 are possible")
+    for (index, width) in before.enumerated() { try requireCount(width, "stem.before[\(index)]", upTo: 65536) }
     try require(!stages.isEmpty, "stages", "there are none")
     var (width, count) = (stem.width, 0)
     for (index, stage) in stages.enumerated() {

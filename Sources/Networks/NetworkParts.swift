@@ -29,6 +29,7 @@ struct NetworkParts {
     stem = try ConvolutionStem(stemScope, architecture.stem)
     var shape = stem.output
     var (steps, used): ([BuiltStep], [Declarations]) = ([], [stemScope.declarations])
+    var options: [[String: BlockOptions.Value]] = []
     for (index, stage) in architecture.stages.enumerated() {
       if stage.entry.isPooling {
         shape = [shape[0], shape[1] / 2, shape[2] / 2]
@@ -43,6 +44,7 @@ struct NetworkParts {
           stage, stage: index, block: block, uses: block < blocks - 1 ? 1 : stage.blocks - block, input: shape,
           number: steps.count + 1, store)
         let made = try Self.build(kind, context)
+        if block == 0 { options.append(context.options.found) }
         steps += zip(made, context.declarations).map { BuiltStep(step: $0, statistics: $1.statistics) }
         used += context.declarations
         shape = made.last?.spec.output ?? shape
@@ -66,7 +68,7 @@ struct NetworkParts {
     used.append(readoutScope.declarations)
     self.steps = steps
     layout = NetworkLayout(
-      steps: steps.map(\.step.spec), features: shape, parameters: store.specifications,
+      steps: steps.map(\.step.spec), blockOptions: options, features: shape, parameters: store.specifications,
       gradientParts: used.reduce(into: [:]) { parts, part in
         for path in part.trainable { parts[path, default: 0] += 1 }
       }, multiplyAccumulates: used.reduce(0) { $0 + $1.macs }, keptElements: used.reduce(0) { $0 + $1.keptElements })
@@ -109,6 +111,8 @@ extension Architecture.Stage {
 /// What follows from an architecture: found by building its network without tensors.
 struct NetworkLayout: Sendable {
   let steps: [StepSpec]
+  /// The options of each stage's blocks, those that the stage does not set with their default values.
+  let blockOptions: [[String: BlockOptions.Value]]
   /// The shape of one sample's last h: channels, height, width.
   let features: [Int]
   let parameters: [ParameterSpecification]

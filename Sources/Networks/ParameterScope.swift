@@ -177,24 +177,29 @@ public struct ParameterScope {
   /// - Parameters:
   ///   - shape: of one sample that comes in: channels, height, width
   ///   - padding: nil for half of the kernel, which keeps the size at stride 1
+  ///   - groups: the groups of channels between which there are no weights; only recorded convolutions may have several
   ///   - hasBias: whether a bias is added
   /// - Throws: as `parameter`; `ArchitectureError` if nothing is left of the image.
   public func convolution(
     _ name: String, of shape: [Int], outputs: Int, kernel: Int, stride: Int = 1, padding: Int? = nil,
-    hasBias: Bool = true
+    groups: Int = 1, hasBias: Bool = true
   ) throws -> ConvolutionLayer {
     let (inputs, padding) = (shape[0], padding ?? kernel / 2)
     guard (1...1_000_000).contains(outputs), (1...1000).contains(kernel), (1...1000).contains(stride),
       (0...1000).contains(padding)
     else { throw refusal("a convolution of \(outputs) outputs, kernel \(kernel) and stride \(stride) is not possible") }
+    guard groups >= 1, inputs.isMultiple(of: groups), outputs.isMultiple(of: groups) else {
+      throw refusal("a convolution of \(inputs) channels to \(outputs) cannot have \(groups) groups")
+    }
     let sides = shape.dropFirst().map { $0 + 2 * padding < kernel ? 0 : ($0 + 2 * padding - kernel) / stride + 1 }
     let scope = self / name
     guard sides.allSatisfy({ $0 >= 1 }) else { throw refusal("nothing is left of the image behind \(scope.path)") }
-    declarations.count(kernel, kernel, inputs, outputs, sides[0], sides[1])
+    let read = inputs / groups
+    declarations.count(kernel, kernel, read, outputs, sides[0], sides[1])
     declarations.convolutionReads(shape)
     return ConvolutionLayer(
       weight: try scope.parameter(
-        "weight", shape: [outputs, inputs, kernel, kernel], role: .weight(fanIn: inputs * kernel * kernel)),
+        "weight", shape: [outputs, read, kernel, kernel], role: .weight(fanIn: read * kernel * kernel)),
       bias: hasBias ? try scope.parameter("bias", shape: [outputs], role: .bias) : nil, stride: stride,
       padding: padding, output: [outputs] + sides)
   }

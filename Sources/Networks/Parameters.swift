@@ -47,6 +47,9 @@ extension Architecture {
   /// The steps in order.
   public var steps: [StepSpec] { layout.steps }
 
+  /// The options of each stage's blocks, those that the stage does not set with their default values.
+  var blockOptions: [[String: BlockOptions.Value]] { layout.blockOptions }
+
   /// The shape of one sample's last h, which the head reads: channels, height, width.
   public var features: [Int] { layout.features }
 

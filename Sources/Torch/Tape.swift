@@ -134,9 +134,10 @@ extension Tape {
 }
 
 extension Tape.Value {
-  /// A convolution with a square kernel.
+  /// A convolution with a square kernel, over C channels.
   /// - Parameters:
-  ///   - weight: O×I×K×K; converted to the activations' element type
+  ///   - weight: O×I×K×K; converted to the activations' element type. Where I is less than C, the channels are in C/I
+  ///     groups, and each of as many groups of outputs reads its own.
   ///   - bias: O; nil for none
   public func convolved(
     _ weight: Tape.Value, bias: Tape.Value? = nil, stride: Int = 1, padding: Int
@@ -151,6 +152,12 @@ extension Tape.Value {
   /// - Parameter zeroChannels: the number of channels of zeros that come before the channels, and behind them
   public func subsampled(by stride: Int, zeroChannels: Int = 0) throws -> Tape.Value {
     try made { ctorch_tape_subsample(tensor.handle, Int32(clamping: stride), Int32(clamping: zeroChannels), $0) }
+  }
+
+  /// The mean of each window of `size`×`size` pixels, windows that begin at every `size`-th pixel. A window at an edge may have
+  /// fewer pixels, of which it is then the mean.
+  public func pooled(by size: Int) throws -> Tape.Value {
+    try made { ctorch_tape_average_pool(tensor.handle, Int32(clamping: size), $0) }
   }
 
   /// γ·(x − mean)/√(variance + ε) + β in each channel, as the tape's mode has it.

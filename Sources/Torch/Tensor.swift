@@ -133,6 +133,14 @@ public final class Tensor {
     type == elementType ? self : try .make { ctorch_convert(handle, type.code, $0) }
   }
 
+  /// The elements in row-major order as a tensor of another shape, on the processor; the tensor itself where it has that
+  /// shape already.
+  /// - Throws: `TorchError` where the shape has another number of elements.
+  public func reshaped(_ shape: [Int]) throws -> Tensor {
+    guard shape != self.shape else { return self }
+    return try bytes().withUnsafeBytes { try Tensor(bytes: $0, shape: shape, type: elementType) }
+  }
+
   /// The tensor on another device; the tensor itself where it is there already. A device is not waited for.
   public func moved(to device: Device) throws -> Tensor {
     guard device != self.device else { return self }

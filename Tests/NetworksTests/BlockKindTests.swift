@@ -77,7 +77,8 @@ private struct Unnameable: Block {
       ("kind: inverted", "pre-activation"),
       (
         "options: {ratio: 4}",
-        "stages[0].options.ratio: blocks of kind pre-activation have no such option (known: none)"
+        "stages[0].options.ratio: blocks of kind pre-activation have no such option (known: bias, shortcut, "
+          + "shortcut-norm, shortcut-reads)"
       ),
       (
         "kind: gated, options: {gaet: pixel}",
@@ -91,7 +92,18 @@ private struct Unnameable: Block {
       ("kind: post-activation, options: {bias: 1}", "stages[0].options.bias: 1 is neither true nor false"),
       (
         "kind: post-activation, options: {shortcut: A}",
-        "stages[0].options.shortcut: \"A\" is none of projection, zeros"
+        "stages[0].options.shortcut: \"A\" is none of projection, pooled-projection, zeros"
+      ),
+      (
+        "kind: post-activation, options: {shortcut: zeros, shortcut-norm: true}",
+        "stages[0].options.shortcut-norm: blocks of kind post-activation have no such option (known: bias, shortcut)"
+      ),
+      (
+        "kind: pre-activation-bottleneck, options: {shortcut-reads: h}",
+        "stages[0].options.shortcut-reads: \"h\" is none of input, activation"
+      ),
+      (
+        "kind: bottleneck, options: {groups: 3}", "stages[0].options.groups: 2 channels cannot be divided into 3 groups"
       ),
       (
         "kind: bottleneck, options: {reduction: 3}",

@@ -28,36 +28,58 @@ let smallArchitectures: [Architecture] =
         stages: [.init(width: 5, blocks: 3, entry: .none)], head: .init(pooling: 4))),
   ] + smallSharedArchitectures
 
-/// The networks of He et al. 2015, with both kinds of shortcuts where h changes its shape.
-let smallHeArchitectures = [
-  smallHe("projection"), smallHe("zeros"), smallBottleneck("middle"), smallBottleneck("first"),
-]
+/// The networks of He et al. 2015 and 2016 and of others after them, with each form of stem, block and shortcut.
+let smallHeArchitectures =
+  [
+    smallHe("he-projection", options: ["shortcut": .word("projection")]),
+    smallHe("he-zeros", options: ["shortcut": .word("zeros")]),
+    smallHe("he-pooled", options: ["shortcut": .word("pooled-projection"), "bias": .flag(true)]),
+    smallHe(
+      "v2", .init(width: 4, bias: false), kind: "pre-activation",
+      options: ["bias": .flag(false), "shortcut-reads": .word("activation")]),
+    smallHe(
+      "v2-pooled", .init(width: 4), kind: "pre-activation",
+      options: ["shortcut": .word("pooled-projection"), "shortcut-norm": .flag(true)], hasHeadNorm: true),
+  ] + ["middle", "first"].map { smallBottleneck("bottleneck-\($0)", options: ["stride-at": .word($0)]) } + [
+    smallBottleneck(
+      "bottleneck-d", before: [3, 5], options: ["shortcut": .word("pooled-projection"), "groups": .number(2)]),
+    smallBottleneck("v2-bottleneck", kind: "pre-activation-bottleneck", options: ["groups": .number(2)]),
+    smallBottleneck(
+      "v2-bottleneck-raw", before: [3], kind: "pre-activation-bottleneck",
+      options: ["shortcut-reads": .word("input"), "stride-at": .word("first"), "bias": .flag(true)]),
+  ]
 
-/// As for large images: a 7×7 stem with a pooling, and bottleneck blocks, of which the first changes the channels alone.
-private func smallBottleneck(_ stride: String) -> Architecture {
+/// As for large images: a stem with stride and pooling, and bottleneck blocks, of which the first changes the channels
+/// alone.
+private func smallBottleneck(
+  _ name: String, before: [Int]? = nil, kind: String = "bottleneck", options: [String: BlockOptions.Value]
+) -> Architecture {
+  let isPreActivation = kind != "bottleneck"
   func stage(_ width: Int, stride steps: Int) -> Architecture.Stage {
     .init(
-      width: width, blocks: 2, entry: .projection, stride: steps, kind: "bottleneck",
-      options: ["stride-at": .word(stride), "reduction": .number(2)])
+      width: width, blocks: 2, entry: .projection, stride: steps, kind: kind,
+      options: BlockOptions(options.merging(["reduction": .number(2)]) { given, _ in given }))
   }
   return valid(
     try Architecture(
-      name: "bottleneck-\(stride)", input: .init(height: 19, width: 18), classes: 4,
-      stem: .init(width: 4, norm: true, bias: false, kernel: 7, stride: 2, pool: true),
-      stages: [stage(8, stride: 1), stage(12, stride: 2)], head: .init(pooling: 3, norm: false)))
+      name: name, input: .init(height: 19, width: 18), classes: 4,
+      stem: .init(
+        width: 4, norm: !isPreActivation, bias: false, kernel: before == nil ? 7 : 3, stride: 2, before: before,
+        pool: true),
+      stages: [stage(8, stride: 1), stage(12, stride: 2)], head: .init(pooling: 3, norm: isPreActivation)))
 }
 
-private func smallHe(_ shortcut: String) -> Architecture {
+private func smallHe(
+  _ name: String, _ stem: Architecture.Stem = .init(width: 4, norm: true, bias: false),
+  kind: String = "post-activation", options: BlockOptions, hasHeadNorm: Bool = false
+) -> Architecture {
   valid(
     try Architecture(
-      name: "he-\(shortcut)", input: .init(height: 9, width: 8), classes: 4,
-      stem: .init(width: 4, norm: true, bias: false),
+      name: name, input: .init(height: 9, width: 8), classes: 4, stem: stem,
       stages: [
-        .init(width: 4, blocks: 2, entry: .none, kind: "post-activation"),
-        .init(
-          width: 8, blocks: 2, entry: .projection, stride: 2, kind: "post-activation",
-          options: ["shortcut": .word(shortcut)]),
-      ], head: .init(pooling: 4, norm: false)))
+        .init(width: 4, blocks: 2, entry: .none, kind: kind, options: options),
+        .init(width: 8, blocks: 2, entry: .projection, stride: 2, kind: kind, options: options),
+      ], head: .init(pooling: 4, norm: hasHeadNorm)))
 }
 
 /// Blocks shared naively, with each part of unshared batch normalization, and with all of them.

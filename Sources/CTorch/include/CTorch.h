@@ -390,11 +390,16 @@ typedef enum {
 /// - b: null for operations on one value
 int ctorch_tape_apply(ctorch_tape_operation operation, ctorch_tensor a, ctorch_tensor b, double scale,
                       ctorch_tensor *out) CTORCH_CHECKED;
-/// - convolution: of values; its bias may be null
+/// - convolution: of values; its bias may be null. Where its filters have fewer channels than `input`, the channels are
+/// in
+///   groups, and each of as many groups of outputs reads its own
 int ctorch_tape_convolve(ctorch_tensor input, const ctorch_convolution *convolution, ctorch_tensor *out) CTORCH_CHECKED;
 /// Every `stride`-th pixel of every `stride`-th row, with `zeros` channels of zeros before the channels and as many
 /// behind.
 int ctorch_tape_subsample(ctorch_tensor input, int stride, int zeros, ctorch_tensor *out) CTORCH_CHECKED;
+/// The mean of each window of `size`×`size` pixels, windows that begin at every `size`-th pixel; those at an edge may
+/// have fewer pixels.
+int ctorch_tape_average_pool(ctorch_tensor input, int size, ctorch_tensor *out) CTORCH_CHECKED;
 /// Batch normalisation without ReLU. Its γ and β are values, its running statistics are tensors.
 int ctorch_tape_normalise(ctorch_tensor input, const ctorch_norm *norm, ctorch_norm_mode mode,
                           ctorch_tensor *out) CTORCH_CHECKED;

@@ -3,11 +3,11 @@ import Synchronization
 
 /// The kinds of blocks that stages can name, by name. Registering a kind does not change existing networks.
 public enum BlockKinds {
+  private static let own: [any Block.Type] = [
+    PreActivation.self, PostActivation.self, Bottleneck.self, PreActivationBottleneck.self,
+  ]
   private static let table = Mutex<[String: any Block.Type]>(
-    Dictionary(
-      uniqueKeysWithValues: ([PreActivation.self, PostActivation.self, Bottleneck.self] as [any Block.Type]).map {
-        ($0.kind, $0)
-      }))
+    Dictionary(uniqueKeysWithValues: own.map { ($0.kind, $0) }))
 
   /// Makes a kind known under its name. Registering it again does nothing.
   /// - Throws: `ArgumentError` if its name is not possible (`Block.kind`), or if another kind has it.

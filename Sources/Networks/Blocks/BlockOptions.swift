@@ -95,13 +95,15 @@ public struct BlockOptions: Codable, Hashable, Sendable, ExpressibleByDictionary
 public final class BlockOptionReader {
   private let options: BlockOptions
   private let field: String
-  private var known: [String] = []
+  /// The options that were read, with the stage's values or their defaults.
+  private(set) var found: [String: BlockOptions.Value] = [:]
 
   init(_ options: BlockOptions, field: String) { (self.options, self.field) = (options, field) }
 
-  private func value(_ name: String) -> BlockOptions.Value? {
-    known.append(name)
-    return options.values[name]
+  private func value(_ name: String, default fallback: BlockOptions.Value) -> BlockOptions.Value {
+    let value = options.values[name] ?? fallback
+    found[name] = value
+    return value
   }
 
   private func refusal(_ name: String, _ problem: String) -> ArchitectureError {
@@ -113,7 +115,7 @@ public final class BlockOptionReader {
   public func number(
     _ name: String, default fallback: Double, in range: ClosedRange<Double>
   ) throws(ArchitectureError) -> Double {
-    guard let value = value(name) else { return fallback }
+    let value = value(name, default: .number(fallback))
     guard case .number(let number) = value, range.contains(number) else {
       throw refusal(name, "\(value) is not a number between \(range.lowerBound) and \(range.upperBound)")
     }
@@ -125,7 +127,7 @@ public final class BlockOptionReader {
   public func integer(
     _ name: String, default fallback: Int, in range: ClosedRange<Int>
   ) throws(ArchitectureError) -> Int {
-    guard let value = value(name) else { return fallback }
+    let value = value(name, default: .number(Double(fallback)))
     guard case .number(let number) = value, let whole = Int(exactly: number), range.contains(whole) else {
       throw refusal(name, "\(value) is not a whole number between \(range.lowerBound) and \(range.upperBound)")
     }
@@ -135,7 +137,7 @@ public final class BlockOptionReader {
   /// The value of an option that is true or false, or `fallback` if the stage does not set it.
   /// - Throws: `ArchitectureError` if the value is neither.
   public func flag(_ name: String, default fallback: Bool) throws(ArchitectureError) -> Bool {
-    guard let value = value(name) else { return fallback }
+    let value = value(name, default: .flag(fallback))
     guard case .flag(let flag) = value else { throw refusal(name, "\(value) is neither true nor false") }
     return flag
   }
@@ -145,7 +147,7 @@ public final class BlockOptionReader {
   public func word(
     _ name: String, default fallback: String, of words: [String]
   ) throws(ArchitectureError) -> String {
-    guard let value = value(name) else { return fallback }
+    let value = value(name, default: .word(fallback))
     guard case .word(let word) = value, words.contains(word) else {
       throw refusal(name, "\(value) is none of \(words.joined(separator: ", "))")
     }
@@ -154,8 +156,8 @@ public final class BlockOptionReader {
 
   /// - Throws: `ArchitectureError` if the stage has an option that nobody read.
   func checkAllRead(by kind: String) throws(ArchitectureError) {
-    guard let stray = Set(options.values.keys).subtracting(known).min() else { return }
-    let there = known.isEmpty ? "none" : Set(known).sorted().joined(separator: ", ")
+    guard let stray = Set(options.values.keys).subtracting(found.keys).min() else { return }
+    let there = found.isEmpty ? "none" : found.keys.sorted().joined(separator: ", ")
     throw refusal(stray, "blocks of kind \(kind) have no such option (known: \(there))")
   }
 }

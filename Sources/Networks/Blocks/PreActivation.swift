@@ -2,14 +2,43 @@ import ResLensResults
 import ResLensTorch
 
 /// The paper's residual block (§4): h' = s(h) + F(h). F applies BatchNorm, ReLU and a 3×3 convolution, and then the same three
-/// again; s is the identity, or a 1×1 convolution of h without normalisation. It has no options.
+/// again; s is the identity, or a 1×1 convolution of h without normalisation.
 ///
-/// Its units are fused kernels, and its backward pass is written out.
+/// A stage's options, which the paper's networks do not set:
+/// - `bias`: false if the convolutions have no biases; true by default.
+/// - `shortcut` and `shortcut-norm` (false by default): the form of s in the block that changes the shape of h (`Shortcut`).
+/// - `shortcut-reads`: `activation` if that s is applied to what F's first convolution reads, h after BatchNorm and ReLU;
+///   `input` (the default) if to h.
+///
+/// Without such options the block's units are fused kernels, and its backward pass is written out.
 public struct PreActivation: Block {
   public static let kind = "pre-activation"
   public let steps: [any ResidualStep]
 
-  public init(_ context: BlockContext) throws { steps = try context.steps { try PreActivationStep($0, context) } }
+  public init(_ context: BlockContext) throws {
+    let hasBias = try context.options.flag("bias", default: true)
+    let shortcut = try Shortcut(context, hasNorm: false, hasBias: hasBias)
+    let skipReads = try RecordedStep.Source(context, default: .input)
+    let isPaperSkip = shortcut.form == .projection && !shortcut.hasNorm && skipReads == .input
+    let isFused = hasBias && (!context.projects || isPaperSkip)
+    guard !isFused else {
+      steps = try context.steps { try PreActivationStep($0, context) }
+      return
+    }
+    steps = try context.steps { scope in
+      let norm1 = try scope.batchNorm("norm1", of: scope.input)
+      let conv1 = try scope.convolution(
+        "conv1", of: scope.input, outputs: context.width, kernel: 3, stride: context.stride, hasBias: hasBias)
+      let norm2 = try scope.batchNorm("norm2", of: conv1.output)
+      let conv2 = try scope.convolution("conv2", of: conv1.output, outputs: context.width, kernel: 3, hasBias: hasBias)
+      let skip = try shortcut.function(scope, context)
+      return try RecordedStep(
+        scope, output: conv2.output, activation: { h in try norm1(h).relu() }, skip: skip, skipReads: skipReads
+      ) { active in
+        try conv2(norm2(conv1(active)).relu())
+      }
+    }
+  }
 }
 
 struct PreActivationStep: PendingStep {

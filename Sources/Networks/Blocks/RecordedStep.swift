@@ -2,11 +2,27 @@ import ResLensResults
 import ResLensTorch
 
 /// A step whose forward pass is written as operations on a tape, and whose backward pass is libtorch's autograd:
-/// h' = after(skip(h) + α·branch(h)).
+/// h' = after(skip(h) + α·branch(activation(h))).
 public struct RecordedStep: ResidualStep {
   /// What follows the sum.
   public enum After: Sendable {
     case identity, relu
+  }
+
+  /// What a projection in place of the identity is applied to.
+  public enum Source: String, Sendable, CaseIterable {
+    /// h itself.
+    case input
+    /// activation(h), which the branch reads too.
+    case activation
+
+    /// The value of a stage's option `shortcut-reads`.
+    /// - Throws: `ArchitectureError` if the option is another word.
+    init(_ context: BlockContext, default fallback: Source) throws {
+      let word = try context.options.word(
+        "shortcut-reads", default: fallback.rawValue, of: Self.allCases.map(\.rawValue))
+      self = Source(rawValue: word) ?? fallback
+    }
   }
 
   /// A function of the values on a tape.
@@ -14,23 +30,28 @@ public struct RecordedStep: ResidualStep {
 
   public let spec: StepSpec
   private let after: After
+  private let activation: Function?
   private let skip: Function?
+  private let skipReads: Source
   private let branch: Function
 
   /// - Parameters:
   ///   - scope: the scope of the step; all of its layers must be declared before
   ///   - output: the shape of one sample's h after the step: channels, height, width
   ///   - after: what follows the sum
-  ///   - skip: a projection of h; nil for h itself
-  ///   - branch: what is added
+  ///   - activation: what is applied to h before the branch; nil for nothing
+  ///   - skip: a projection; nil for h itself
+  ///   - skipReads: what the projection is applied to
+  ///   - branch: what is added, a function of activation(h)
   /// - Throws: `ArchitectureError` for an output that is not possible.
   public init(
-    _ scope: ParameterScope, output: [Int], after: After = .identity, skip: Function? = nil,
-    branch: @escaping Function
+    _ scope: ParameterScope, output: [Int], after: After = .identity, activation: Function? = nil,
+    skip: Function? = nil, skipReads: Source = .input, branch: @escaping Function
   ) throws {
     scope.declarations.isRecorded = true
     spec = try scope.spec(output: output, hasIdentitySkip: skip == nil)
-    (self.after, self.skip, self.branch) = (after, skip, branch)
+    (self.after, self.activation, self.branch) = (after, activation, branch)
+    (self.skip, self.skipReads) = (skip, skipReads)
   }
 
   private struct Record {
@@ -47,11 +68,14 @@ public struct RecordedStep: ResidualStep {
   ) throws -> StepTrace {
     let tape = Tape(mode: mode, statistics: step.statistics, records: wants.contains(.backward))
     let input = try tape.input(h.h)
-    let projected = try skip?(input)
+    // Once for both, because a normalisation may count the batch.
+    let isRead = step.scale != 0 || (skip != nil && skipReads == .activation)
+    let active = isRead ? try activation?(input) ?? input : input
+    let projected = try skip?(skipReads == .activation ? active : input)
     var sum = projected ?? input
     var term: Tape.Value?
     if step.scale != 0 {
-      let made = try branch(input)
+      let made = try branch(active)
       let scaled = step.scale == 1 ? made : try made.scaled(by: step.scale)
       sum = try sum.adding(scaled)
       term = scaled

@@ -1,93 +1,106 @@
 import ResLensSupport
 
-/// A network of He et al. 2015 as its tensors' names tell: `conv1`, `bn1`, and stages called `layer1` and so on, of basic
-/// or bottleneck blocks.
+/// A ResNet as the names and shapes of its tensors tell.
 struct HeNetwork {
-  private let stem: Int
-  /// The stages' widths and numbers of blocks, and whether the first block has a projection.
-  private let stages: [(width: Int, blocks: Int, projects: Bool)]
+  private let stem: (before: [Int], width: Int)
+  private let stages: [Stage]
   private let isBottleneck: Bool
+  private let hasFinalNorm: Bool
   private let classes: Int
 
-  /// - Parameters:
-  ///   - classifier: the name of the fully connected layer
-  ///   - projection: the name of what holds a shortcut's convolution and BatchNorm
-  init?(_ shapes: [String: [Int]], classifier: String, projection: String) {
-    guard let stem = shapes["conv1.weight"]?.first, let classes = shapes["\(classifier).weight"]?.first else {
-      return nil
-    }
-    isBottleneck = shapes["layer1.0.conv3.weight"] != nil
-    var stages: [(width: Int, blocks: Int, projects: Bool)] = []
-    let last = isBottleneck ? "conv3" : "conv1"
-    while let width = shapes["layer\(stages.count + 1).0.\(last).weight"]?.first {
-      let stage = "layer\(stages.count + 1)"
+  private struct Stage {
+    let width: Int
+    let blocks: Int
+    /// The channels inside of a bottleneck, and how many of them one filter of its 3×3 convolution reads.
+    let inner: (width: Int, read: Int)
+    /// The form of the first block's shortcut; nil if it has no convolution.
+    let shortcut: Shortcut.Form?
+  }
+
+  /// - Returns: nil where the names are those of no ResNet
+  init?(_ shapes: [String: [Int]], _ names: any ResNetNames) {
+    func width(_ layer: String) -> Int? { shapes[layer + ".weight"]?.first }
+    guard let classes = width(names.classifier) else { return nil }
+    let single = width(names.stem(0, of: 1).convolution)
+    // More than so many convolutions no stem has.
+    let several = (0..<9).map { width(names.stem($0, of: 9).convolution) }.prefix { $0 != nil }.compactMap { $0 }
+    let widths = single.map { [$0] } ?? several
+    guard let last = widths.last else { return nil }
+    stem = (widths.dropLast(), last)
+    let isBottleneck = width("\(names.stage(0)).0.conv3") != nil
+    var stages: [Stage] = []
+    while let width = width("\(names.stage(stages.count)).0.conv\(isBottleneck ? 3 : 1)") {
+      let stage = names.stage(stages.count)
+      let middle = shapes["\(stage).0.conv2.weight"] ?? []
+      guard middle.count == 4, middle.allSatisfy({ $0 > 0 }), width > 0 else { return nil }
+      func has(_ form: Shortcut.Form) -> Bool {
+        let convolution = names.shortcut(pools: form == .pooledProjection).convolution
+        return shapes["\(stage).0.\(convolution).weight"]?.count == 4
+      }
+      // Where both have the same name, networks with several convolutions in the stem have the pooling (ResNet-D).
+      let forms: [Shortcut.Form] =
+        single == nil ? [.pooledProjection, .projection] : [.projection, .pooledProjection]
       stages.append(
-        (
-          width, (1...).first { shapes["\(stage).\($0).conv1.weight"] == nil } ?? 1,
-          shapes["\(stage).0.\(projection).0.weight"] != nil
-        ))
+        Stage(
+          width: width, blocks: (1...).first { shapes["\(stage).\($0).conv1.weight"] == nil } ?? 1,
+          inner: (middle[0], middle[1]), shortcut: forms.first(where: has)))
     }
     guard !stages.isEmpty else { return nil }
-    (self.stem, self.stages, self.classes) = (stem, stages, classes)
+    (self.stages, self.isBottleneck, self.classes) = (stages, isBottleneck, classes)
+    hasFinalNorm = shapes["\(names.finalNorm).weight"] != nil
   }
 
   /// The architecture of such a network; every stage but the first halves the images.
   /// - Parameters:
-  ///   - isForLargeImages: whether the stem has a 7×7 kernel, stride 2 and a pooling
-  ///   - options: those of blocks in which the shape changes
+  ///   - isForLargeImages: whether the stem has stride 2 and a pooling, and a 7×7 kernel if it has one convolution
+  ///   - isPreActivation: whether BatchNorm and ReLU come before convolutions
+  ///   - addsZeros: whether the shortcuts of blocks that change the shape have no parameters (option A)
+  /// - Returns: nil for a stem that such networks do not have
   func architecture(
-    input: Architecture.Input, isForLargeImages: Bool, options: BlockOptions? = nil
-  ) throws -> Architecture {
-    let stem =
-      isForLargeImages
-      ? Architecture.Stem(width: stem, norm: true, bias: false, kernel: 7, stride: 2, pool: true)
-      : Architecture.Stem(width: stem, norm: true, bias: false)
+    input: Architecture.Input, isForLargeImages: Bool, isPreActivation: Bool = false, addsZeros: Bool = false
+  ) throws -> Architecture? {
+    let before = stem.before.isEmpty ? nil : stem.before
+    guard isForLargeImages || before == nil else { return nil }
+    let stem = Architecture.Stem(
+      width: stem.width, norm: isPreActivation ? nil : true, bias: false,
+      kernel: isForLargeImages && before == nil ? 7 : nil, stride: isForLargeImages ? 2 : nil, before: before,
+      pool: isForLargeImages ? true : nil)
     var edge = stem.edge(of: input.height)
     let stages = stages.enumerated().map { index, stage in
-      let kind = isBottleneck ? Bottleneck.kind : PostActivation.kind
-      guard index > 0 || stage.projects else {
-        return Architecture.Stage(width: stage.width, blocks: stage.blocks, entry: .none, kind: kind)
-      }
+      let projects = index > 0 || stage.shortcut != nil
       if index > 0 { edge = (edge + 1) / 2 }
+      var options = options(of: stage, projects: projects, isPreActivation)
+      let shortcut = addsZeros ? .zeros : stage.shortcut ?? .projection
+      if projects, shortcut != .projection { options["shortcut"] = .word(shortcut.rawValue) }
       return Architecture.Stage(
-        width: stage.width, blocks: stage.blocks, entry: .projection, stride: index > 0 ? 2 : 1, kind: kind,
-        options: options)
+        width: stage.width, blocks: stage.blocks, entry: projects ? .projection : .none,
+        stride: projects ? (index > 0 ? 2 : 1) : nil, kind: kind(isPreActivation),
+        options: options.isEmpty ? nil : BlockOptions(options))
     }
     return try Architecture(
       name: "imported", input: input, classes: classes, stem: stem, stages: stages,
-      head: .init(pooling: edge, norm: false))
+      head: .init(pooling: edge, norm: hasFinalNorm ? nil : false))
   }
 
-  /// The file's name of a parameter.
-  /// - Parameters:
-  ///   - classifier: the name of the fully connected layer
-  ///   - projection: the name of what holds a shortcut's convolution and BatchNorm
-  static func name(of path: String, classifier: String, projection: String) -> String {
-    var parts = path.split(separator: ".").map(String.init)
-    let field = parts.removeLast()
-    let layer: String =
-      switch parts {
-      case ["stem"]: "conv1"
-      case ["stem", "norm"]: "bn1"
-      case ["head", "linear"]: classifier
-      default:
-        if parts.first == "stages", parts.count > 3, let stage = Int(parts[1]) {
-          (["layer\(stage + 1)", parts[2]] + inBlock(Array(parts.dropFirst(3)), projection)).joined(separator: ".")
-        } else {
-          parts.joined(separator: ".")
-        }
-      }
-    return "\(layer).\(field)"
-  }
-
-  private static func inBlock(_ parts: [String], _ projection: String) -> [String] {
-    switch parts {
-    case ["norm1"]: ["bn1"]
-    case ["norm2"]: ["bn2"]
-    case ["norm3"]: ["bn3"]
-    case ["projection"]: [projection, "0"]
-    case ["projection", "norm"]: [projection, "1"]
-    default: parts
+  private func kind(_ isPreActivation: Bool) -> String {
+    switch (isPreActivation, isBottleneck) {
+    case (false, false): PostActivation.kind
+    case (false, true): Bottleneck.kind
+    case (true, false): PreActivation.kind
+    case (true, true): PreActivationBottleneck.kind
     }
+  }
+
+  private func options(of stage: Stage, projects: Bool, _ isPreActivation: Bool) -> [String: BlockOptions.Value] {
+    var options: [String: BlockOptions.Value] = [:]
+    if isBottleneck {
+      let (reduction, groups) = (stage.width / stage.inner.width, stage.inner.width / stage.inner.read)
+      if reduction != 4 { options["reduction"] = .number(Double(reduction)) }
+      if groups != 1 { options["groups"] = .number(Double(groups)) }
+    } else if isPreActivation {
+      options["bias"] = .flag(false)
+      if projects { options["shortcut-reads"] = .word(RecordedStep.Source.activation.rawValue) }
+    }
+    return options
   }
 }

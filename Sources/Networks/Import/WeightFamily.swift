@@ -17,14 +17,25 @@ public protocol WeightFamily: Sendable {
   /// - Throws: `ArchitectureError` where no architecture has these shapes.
   static func architecture(_ shapes: [String: [Int]], input: Architecture.Input) throws -> Architecture?
 
-  /// The file's name of a parameter, by the parameter's path.
-  static func foreignName(of path: String) -> String
+  /// The file's name of a parameter, by the parameter's path in a network of the family.
+  static func foreignName(of path: String, in architecture: Architecture) -> String
+
+  /// The file's shape of a parameter, which has as many elements as `shape`.
+  static func foreignShape(of parameter: ParameterSpecification) -> [Int]
+}
+
+extension WeightFamily {
+  /// The parameter's own shape.
+  static func foreignShape(of parameter: ParameterSpecification) -> [Int] { parameter.shape }
 }
 
 /// The families that are known. One more is a file beside this one and a line here.
 public enum WeightFamilies {
   /// In the order in which messages name them.
-  static let all: [any WeightFamily.Type] = [CIFARResNet.self, OptionAResNet.self, TorchvisionResNet.self]
+  static let all: [any WeightFamily.Type] = [
+    CIFARResNet.self, OptionAResNet.self, KuangliuResNet.self, KuangliuPreActResNet.self, TorchvisionResNet.self,
+    ResNetV2.self,
+  ]
 
   /// Their names.
   public static var names: [String] { all.map { $0.name } }
@@ -85,8 +96,10 @@ public struct ForeignWeights {
     self.family = found.family.name
     self.architecture = architecture
     parameters = Dictionary(
-      uniqueKeysWithValues: architecture.parameters.compactMap { parameter in
-        tensors[found.family.foreignName(of: parameter.path)].map { (parameter.path, $0) }
+      uniqueKeysWithValues: try architecture.parameters.compactMap { parameter in
+        try tensors[found.family.foreignName(of: parameter.path, in: architecture)].map {
+          (parameter.path, try $0.reshaped(parameter.shape))
+        }
       })
   }
 
@@ -104,8 +117,11 @@ extension ResidualNetwork {
   /// The network's tensors under a family's names, which the family's own program loads.
   /// - Throws: `WeightFamilyError` where the network is none of the family.
   public func tensors(as family: any WeightFamily.Type) throws -> [String: Tensor] {
-    let named = Dictionary(
-      uniqueKeysWithValues: parameters.map { (family.foreignName(of: $0.key), $0.value) })
+    var named: [String: Tensor] = [:]
+    for parameter in architecture.parameters {
+      named[family.foreignName(of: parameter.path, in: architecture)] =
+        try parameters.required(parameter.path).reshaped(family.foreignShape(of: parameter))
+    }
     let attempt = Attempt(family, named.mapValues(\.shape), architecture.input)
     guard attempt.differences.isEmpty, let found = attempt.architecture, found.computesLike(architecture) else {
       throw WeightFamilyError(
@@ -120,7 +136,17 @@ extension Architecture {
   /// Whether networks of both with the same parameters compute the same: options that say what is so anyway do not matter.
   fileprivate func computesLike(_ other: Architecture) -> Bool {
     steps == other.steps && stages.map(\.kind) == other.stages.map(\.kind)
-      && multiplyAccumulates == other.multiplyAccumulates && head.pooling == other.head.pooling
+      && effectiveOptions == other.effectiveOptions && multiplyAccumulates == other.multiplyAccumulates
+      && head.pooling == other.head.pooling
+  }
+
+  /// The options of each stage's blocks with those that have their default values, but without those of shortcuts and strides
+  /// in stages that do not change the shape of h.
+  private var effectiveOptions: [[String: BlockOptions.Value]] {
+    zip(stages, blockOptions).map { stage, options in
+      stage.entry == .projection
+        ? options : options.filter { !$0.key.hasPrefix("shortcut") && !$0.key.hasPrefix("stride") }
+    }
   }
 }
 
@@ -143,7 +169,9 @@ private struct Attempt {
       differences = ["it lacks what every network of the family has"]
       return
     }
-    let expected = architecture.parameters.map { (name: family.foreignName(of: $0.path), shape: $0.shape) }
+    let expected = architecture.parameters.map {
+      (name: family.foreignName(of: $0.path, in: architecture), shape: family.foreignShape(of: $0))
+    }
     for (name, shape) in expected {
       guard let found = shapes[name] else {
         differences.append("\(name) of shape \(shape) is missing")
