@@ -38,12 +38,12 @@ let ctorch: Target =
 /// The module ResLens<folder> with the sources of Sources/<folder>. The prefix keeps its name from colliding with those of
 /// other packages.
 func module(
-  _ folder: String, on folders: [String] = [], and others: [Target.Dependency] = [],
+  _ folder: String, on folders: [String] = [], and others: [Target.Dependency] = [], resources: [Resource] = [],
   swiftSettings: [SwiftSetting] = [], linkerSettings: [LinkerSetting] = []
 ) -> Target {
   .target(
     name: "ResLens\(folder)", dependencies: modules(folders) + others, path: "Sources/\(folder)",
-    swiftSettings: swiftSettings, linkerSettings: linkerSettings)
+    resources: resources, swiftSettings: swiftSettings, linkerSettings: linkerSettings)
 }
 
 /// The modules of folders as dependencies.
@@ -85,7 +85,7 @@ let package = Package(
     module("Measures", on: networks),
     // Tests run on the release build, and those of pages look at their parts.
     module("Reports", on: ["Support", "Results"], swiftSettings: [.unsafeFlags(["-enable-testing"])]),
-    module("Runs", on: networks + ["Training", "Measures", "Reports"]),
+    module("Runs", on: networks + ["Training", "Measures", "Reports"], resources: [.embedInCode("Python")]),
     module("Studies", on: networks + ["Training", "Measures", "Runs"]),
     .target(name: "ResLens", dependencies: modules(library)),
     module("Command", on: library, and: [.product(name: "ArgumentParser", package: "swift-argument-parser")]),

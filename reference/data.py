@@ -1,4 +1,4 @@
-"""Image sets in CIFAR's binary layout, read with numpy alone, and the augmentation of ResLens."""
+"""Image sets in CIFAR's binary layout or in a file of dataset.py, and the augmentation of ResLens."""
 
 import os
 import tarfile
@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from safetensors.torch import load_file
 
 _LAYOUTS = {
     "cifar-10-batches-bin": ([f"data_batch_{i}.bin" for i in range(1, 6)], ["test_batch.bin"], 1),
@@ -20,7 +21,10 @@ def _records(files, label_bytes):
 
 
 def load(path):
-    """{"train": (images uint8 NCHW, labels int64), "validation": ...} of a folder or an official .tar.gz."""
+    """{"train": (images uint8 NCHW, labels int64), "validation": ...} of a folder, an official .tar.gz or a file."""
+    if str(path).endswith(".safetensors"):
+        found = load_file(path)
+        return {split: (found[f"{split}.images"], found[f"{split}.labels"].long()) for split in ("train", "validation")}
     for folder, (train, validation, label_bytes) in _LAYOUTS.items():
         if os.path.isfile(path):
             with tarfile.open(path) as archive:

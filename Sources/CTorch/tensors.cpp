@@ -3,6 +3,7 @@
 #include <ATen/ops/add.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/equal.h>
+#include <ATen/ops/from_blob.h>
 #include <ATen/ops/index_select.h>
 #include <ATen/ops/isfinite.h>
 #include <ATen/ops/all.h>
@@ -40,6 +41,16 @@ at::Tensor channels_last(const at::Tensor &tensor) {
 
 namespace {
 at::IntArrayRef dimensions(const int64_t *shape, int rank) { return {shape, static_cast<size_t>(rank)}; }
+
+void check_count(at::IntArrayRef shape, at::ScalarType type, size_t count) {
+  int64_t elements = 1;
+  for (int64_t size : shape) {
+    TORCH_CHECK(size >= 0, "a negative size ", size);
+    TORCH_CHECK(!__builtin_mul_overflow(elements, size, &elements), "a shape with too many elements");
+  }
+  TORCH_CHECK(static_cast<size_t>(elements) * c10::elementSize(type) == count, "shape ", shape, " needs ",
+              elements * c10::elementSize(type), " bytes, not ", count);
+}
 }  // namespace
 
 void ctorch_tensor_free(ctorch_tensor tensor) { delete tensor; }
@@ -63,16 +74,21 @@ int ctorch_from_bytes(ctorch_dtype dtype, const int64_t *shape, int rank, const 
                       ctorch_tensor *out) {
   return guarded([&] {
     auto type = scalar_type(dtype);
-    int64_t elements = 1;
-    for (int64_t size : dimensions(shape, rank)) {
-      TORCH_CHECK(size >= 0, "a negative size ", size);
-      TORCH_CHECK(!__builtin_mul_overflow(elements, size, &elements), "a shape with too many elements");
-    }
-    TORCH_CHECK(static_cast<size_t>(elements) * c10::elementSize(type) == count, "shape ", dimensions(shape, rank),
-                " needs ", elements * c10::elementSize(type), " bytes, not ", count);
+    check_count(dimensions(shape, rank), type, count);
     auto tensor = at::empty(dimensions(shape, rank), type);
     if (count > 0) memcpy(tensor.data_ptr(), bytes, count);
     *out = wrap(type == at::kByte ? tensor : channels_last(tensor));
+  });
+}
+
+int ctorch_share(ctorch_dtype dtype, const int64_t *shape, int rank, const void *bytes, size_t count, void *owner,
+                 void (*release)(void *owner), ctorch_tensor *out) {
+  const std::shared_ptr<void> kept(owner, release);
+  return guarded([&] {
+    const auto type = scalar_type(dtype);
+    check_count(dimensions(shape, rank), type, count);
+    *out = wrap(at::from_blob(
+        const_cast<void *>(bytes), dimensions(shape, rank), [kept](void *) {}, at::TensorOptions().dtype(type)));
   });
 }
 

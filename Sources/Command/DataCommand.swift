@@ -58,7 +58,7 @@ struct DataCommand: ParsableCommand {
       abstract: "Prints the number of images in each class and the channel statistics, and draws samples.",
       discussion: "For example: reslens data describe data/cifar-10-batches-bin --picture samples.png")
 
-    @Argument(help: ArgumentHelp("A folder or archive of CIFAR, or \"synthetic\".", valueName: "dir"))
+    @Argument(help: ArgumentHelp("\(ImageDataset.sourceForms).", valueName: "dir"))
     var source: String
 
     @Option(help: ArgumentHelp("Writes a PNG with samples of each class.", valueName: "file.png"))
@@ -71,8 +71,9 @@ struct DataCommand: ParsableCommand {
       let shape = dataset.imageShape.map(String.init).joined(separator: "×")
       print("\(dataset.name): \(dataset.train.count) train and \(dataset.validation.count) validation images, \(shape)")
       let numbers = { (values: [Double]) in values.map { decimal($0, 8) }.joined(separator: " ") }
-      print("channel means       \(numbers(dataset.statistics.means))")
-      print("channel deviations  \(numbers(dataset.statistics.deviations))")
+      let statistics = try dataset.statistics
+      print("channel means       \(numbers(statistics.means))")
+      print("channel deviations  \(numbers(statistics.deviations))")
       let counts = { (set: ImageSet) in
         set.labels.reduce(into: [Int](repeating: 0, count: dataset.classNames.count)) { $0[$1] += 1 }
       }

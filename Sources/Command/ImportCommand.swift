@@ -26,6 +26,7 @@ struct ImportCommand: ParsableCommand {
       For example:
         reslens import resnet20.th --data data --statistics imagenet --out runs/resnet20
         reslens import weights.safetensors --data data --like cifar-resnet --expect 7.40
+        reslens import resnet50.pth --data imagenet.safetensors --statistics imagenet --check
         reslens measure runs/resnet20
       """)
 
@@ -34,7 +35,8 @@ struct ImportCommand: ParsableCommand {
     completion: .file())
   var file: String
 
-  @Option(help: ArgumentHelp("The data to score and measure on.", valueName: "source"))
+  @Option(
+    help: ArgumentHelp("The data to score and measure on: \(ImageDataset.sourceForms).", valueName: "source"))
   var data: String
 
   @Option(help: ArgumentHelp("The run folder to make. (default: runs/ and the file's name)", valueName: "dir"))
@@ -55,6 +57,12 @@ struct ImportCommand: ParsableCommand {
       "The validation error that is expected, in percent. The exit status is 1 where the error differs by more than 0.02 points.",
       valueName: "percent"))
   var expect: Double?
+
+  @Flag(
+    help: ArgumentHelp(
+      "Compares logits, every h and its gradient with those of PyTorch's own module, by python3 and its torch, torchvision or timm. The exit status is 1 where they differ by more than rounding."
+    ))
+  var check = false
 
   @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
@@ -98,15 +106,16 @@ struct ImportCommand: ParsableCommand {
     let tensors = try PyTorchFile.tensors(of: url)
     let source = try ImageDataset.wholeName(of: data)
     let dataset = try ImageDataset.load(source)
-    let (family, network) = try recognised(tensors, in: url, for: dataset)
+    let (weights, network) = try recognised(tensors, in: url, for: dataset)
     let configuration = try RunConfiguration(
       imported: network, from: url, data: source, statistics: chosenStatistics() ?? dataset.statistics)
     try configuration.check(against: dataset)
     if let problem = configuration.problem { throw ValidationError(problem) }
     let architecture = network.architecture
     terminal.note(
-      "\(name): \(family), \(counted(architecture.steps.count, "step")), "
+      "\(name): \(weights.family), \(counted(architecture.steps.count, "step")), "
         + "\(architecture.trainableParameters) trainable parameters")
+    let isChecked = try !check || agreesWithPyTorch(network, weights, dataset, configuration)
     let error = try validationError(of: network.moved(to: device), dataset, configuration, terminal)
     try folder.begin(configuration, with: network)
     print(
@@ -119,18 +128,42 @@ struct ImportCommand: ParsableCommand {
       )
       throw ExitCode.failure
     }
+    if !isChecked { throw ExitCode.failure }
   }
 
-  /// The family of the weights, and the network with them.
+  /// Prints how far the network is from PyTorch's module on the first validation images.
+  /// - Returns: whether they differ by no more than rounding
+  private func agreesWithPyTorch(
+    _ network: ResidualNetwork, _ weights: ForeignWeights, _ dataset: ImageDataset, _ configuration: RunConfiguration
+  ) throws -> Bool {
+    let set = try dataset.validation.prefix(8)
+    let maker = try BatchMaker(statistics: configuration.statistics ?? dataset.statistics)
+    let batch = try maker.batch(set, 0..<set.count)
+    let check = try ModuleCheck(network, of: weights, images: batch.images, labels: batch.labels)
+    print("largest differences from PyTorch's module on \(set.count) images, relative to its values:")
+    for found in check.differences {
+      let texts = [("logits", found.logits), ("h", found.states), ("gradients", found.gradients)].map { name, found in
+        let place = found.step.map { " at step \($0)" } ?? ""
+        let limit = found.isSmall ? "" : ", more than rounding (\(scientific(found.limit)))"
+        return "\(name) \(scientific(found.value))\(place)\(limit)"
+      }
+      print("  \(found.type.rawValue): \(texts.joined(separator: "; "))")
+    }
+    return check.differences.allSatisfy(\.areSmall)
+  }
+
+  private func scientific(_ value: Double) -> String { String(format: "%.1e", value) }
+
+  /// The weights with their family, and the network with them.
   private func recognised(
     _ tensors: [String: Tensor], in file: URL, for dataset: ImageDataset
-  ) throws -> (family: String, network: ResidualNetwork) {
+  ) throws -> (weights: ForeignWeights, network: ResidualNetwork) {
     let shape = dataset.imageShape
     do {
       let weights = try ForeignWeights(
         tensors, like: like.map(Self.family), input: .init(channels: shape[0], height: shape[1], width: shape[2]),
         name: name)
-      return (weights.family, try weights.network())
+      return (weights, try weights.network())
     } catch let error as WeightFamilyError {
       throw FileError(
         path: file.path, problem: error.problem, remedy: "see the known families in reslens import --help")

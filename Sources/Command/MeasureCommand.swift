@@ -113,13 +113,13 @@ struct MeasureCommand: ParsableCommand {
     let named = try data.map(ImageDataset.wholeName) ?? configuration.data
     let dataset = try ImageDataset.load(named, isNamed: data != nil)
     // The run's own data keep the name that the run has for them, wherever they lie now.
-    let isOwn = named == configuration.data || configuration.isTrained(on: dataset)
+    let isOwn = try named == configuration.data || configuration.isTrained(on: dataset)
     let source = isOwn ? configuration.data : named
     var fitting = configuration
     (fitting.data, fitting.trainSamples, fitting.validationSamples, fitting.measure) = (source, samples, samples, nil)
     try fitting.check(against: dataset)
     // Other data are normalised as the network is used to.
-    let statistics = configuration.statistics ?? dataset.statistics
+    let statistics = try configuration.statistics ?? dataset.statistics
     let maker = try BatchMaker(statistics: statistics, device: device)
     // Images of the run's own data set that it never trained on are not training data unless this is asked for. Its
     // errors are those of the validation samples that it was scored on.

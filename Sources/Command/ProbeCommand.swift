@@ -29,7 +29,7 @@ struct ProbeCommand: ParsableCommand {
     completion: .models)
   var models: [String]
 
-  @Option(help: ArgumentHelp("synthetic, synthetic:SEED, or a folder or archive of CIFAR.", valueName: "source"))
+  @Option(help: ArgumentHelp("\(ImageDataset.sourceForms).", valueName: "source"))
   var data = "synthetic"
 
   @Option(

@@ -189,7 +189,7 @@ struct TrainCommand: ParsableCommand {
     options.processes = group.map {
       DataParallel($0, synchronisesStatistics: configuration.synchronisesStatistics ?? false)
     }
-    let training = TrainingRun(configuration, dataset: dataset, folder: folder, options: options)
+    let training = try TrainingRun(configuration, dataset: dataset, folder: folder, options: options)
     func tell(_ kind: TrainingEvent.Kind) throws {
       if log == .jsonl, isFirst { try TrainingEvent(run: folder.url.path, kind: kind).write() }
     }
@@ -239,7 +239,7 @@ struct TrainCommand: ParsableCommand {
     }
     let source = try training.source(base: base)
     let dataset = try data.load(source, isNamed: training.data != nil)
-    if let config, training.data == nil, given?.statistics != nil, given?.isTrained(on: dataset) == false {
+    if let config, training.data == nil, let given, given.statistics != nil, try !given.isTrained(on: dataset) {
       throw FileError(
         path: config, problem: "data: \(source) holds other images than the run of this file was trained on",
         remedy: "name the data with --data")

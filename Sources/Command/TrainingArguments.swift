@@ -10,7 +10,7 @@ extension Precision: ExpressibleByArgument {}
 /// The options of every command that trains: on what, and how.
 struct TrainingArguments: ParsableArguments {
   @Option(
-    help: ArgumentHelp("synthetic, synthetic:SEED, or a folder or archive of CIFAR.", valueName: "source"),
+    help: ArgumentHelp("\(ImageDataset.sourceForms).", valueName: "source"),
     completion: .directory)
   var data: String?
 
@@ -54,7 +54,7 @@ struct TrainingArguments: ParsableArguments {
   /// - Throws: `ValidationError` where nothing says it.
   func source(base: RunConfiguration? = nil) throws -> String {
     guard let source = data ?? base?.data else {
-      throw ValidationError("--data is missing: \"synthetic\", or a folder or archive of CIFAR")
+      throw ValidationError("--data is missing: \(ImageDataset.sourceForms)")
     }
     return try ImageDataset.wholeName(of: source)
   }
@@ -77,7 +77,7 @@ struct TrainingArguments: ParsableArguments {
       architecture: architecture, data: source, trainSamples: trainSamples ?? base?.trainSamples,
       validationSamples: validationSamples ?? base?.validationSamples, recipe: recipe,
       seed: seed ?? base?.seed ?? 0, precision: precision ?? base?.precision ?? .fp32)
-    configuration.statistics = dataset.statistics
+    configuration.statistics = try dataset.statistics
     configuration.measure = try measure.map { try MeasureSchedule(parsing: $0) } ?? base?.measure
     return configuration
   }

@@ -36,7 +36,7 @@ public struct PlannedRunWork {
       var options = TrainingRun.Options()
       (options.registry, options.device, options.threads) = (registry, device, threads)
       (options.checkpointSeconds, options.lockSeconds) = (Self.checkpointSeconds, Self.lockSeconds)
-      let training = TrainingRun(run.configuration, dataset: dataset, folder: place, options: options)
+      let training = try TrainingRun(run.configuration, dataset: dataset, folder: place, options: options)
       do {
         guard try training.run(shouldStop: shouldStop, log: log) == .finished else { return false }
       } catch let error as TrainingError {
@@ -59,7 +59,7 @@ public struct PlannedRunWork {
     defer { withExtendedLifetime(lock) {} }
     var options = run.measurement.options
     options.names = missing
-    let statistics = run.configuration.statistics ?? dataset.statistics
+    let statistics = try run.configuration.statistics ?? dataset.statistics
     let maker = try BatchMaker(statistics: statistics, device: device)
     let samples = { try Samples($0, count: run.measurement.samples, maker: maker) }
     let trained = try dataset.train.prefix(run.configuration.trainSamples ?? dataset.train.count)

@@ -41,11 +41,12 @@ public struct TrainingRun {
   ///   - configuration: what is trained, on which data, and by which recipe
   ///   - dataset: the data that the configuration names
   ///   - folder: the folder of the run; it need not exist
+  /// - Throws: `TorchError` if the statistics of the data cannot be taken.
   public init(
     _ configuration: RunConfiguration, dataset: ImageDataset, folder: RunFolder, options: Options = Options()
-  ) {
+  ) throws {
     (self.configuration, self.dataset, self.folder, self.options) = (configuration, dataset, folder, options)
-    self.configuration.statistics = configuration.statistics ?? dataset.statistics
+    self.configuration.statistics = try configuration.statistics ?? dataset.statistics
   }
 
   /// Trains until the end.

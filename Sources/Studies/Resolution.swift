@@ -26,7 +26,7 @@ extension Reproduction {
     var configuration = RunConfiguration(
       architecture: subject.architecture, data: source, trainSamples: trained, validationSamples: validated,
       recipe: recipe, seed: seed, precision: study.precision ?? .fp32)
-    configuration.statistics = dataset.statistics
+    configuration.statistics = try dataset.statistics
     let record = study.record ?? rules.record
     let needs = study.needs(in: registry)
     let recorded = needs.recorded.union(registry.names(where: \.whileTraining))

@@ -74,18 +74,23 @@ public enum Files {
 
   /// The whole file, mapped where it can be.
   public static func read(_ url: URL) throws(FileError) -> Data {
+    try checkIsFile(url)
+    do {
+      return try Data(contentsOf: url, options: .mappedIfSafe)
+    } catch {
+      throw FileError(
+        path: url.path, problem: "cannot be read: \(error.localizedDescription)", remedy: "check who may read it")
+    }
+  }
+
+  /// - Throws: `FileError` where there is no such file, or a folder.
+  static func checkIsFile(_ url: URL) throws(FileError) {
     var isFolder: ObjCBool = false
     guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
       throw FileError(path: url.path, problem: "there is no such file", remedy: "check the path")
     }
     guard !isFolder.boolValue else {
       throw FileError(path: url.path, problem: "this is a folder, not a file", remedy: "name a file in it")
-    }
-    do {
-      return try Data(contentsOf: url, options: .mappedIfSafe)
-    } catch {
-      throw FileError(
-        path: url.path, problem: "cannot be read: \(error.localizedDescription)", remedy: "check who may read it")
     }
   }
 

@@ -13,6 +13,17 @@ public struct Fingerprint {
     bytes.withUnsafeBytes { hash.update(bufferPointer: $0) }
   }
 
+  /// Adds bytes that come in parts, as if they came at once.
+  /// - Parameters:
+  ///   - count: the number of all bytes
+  ///   - parts: calls its argument with each part
+  public mutating func add(byteCount count: Int, parts: (([UInt8]) -> Void) throws -> Void) rethrows {
+    var sum = hash
+    withUnsafeBytes(of: UInt64(count).littleEndian) { sum.update(bufferPointer: $0) }
+    try parts { part in part.withUnsafeBytes { sum.update(bufferPointer: $0) } }
+    hash = sum
+  }
+
   /// Adds text, in UTF-8.
   public mutating func add(_ text: String) { add(Array(text.utf8)) }
 

@@ -60,7 +60,7 @@ public enum CIFAR: String, CaseIterable, Sendable {
     guard FileManager.default.fileExists(atPath: url.path, isDirectory: &isFolder) else {
       throw FileError(
         path: path, problem: "there is nothing here",
-        remedy: "name a folder or archive of CIFAR in binary form (reslens data fetch gets one), or \"synthetic\"")
+        remedy: "name \(ImageDataset.sourceForms) (reslens data fetch gets CIFAR)")
     }
     if !isFolder.boolValue { return try load(archive: url) }
     let found = allCases.flatMap { kind in

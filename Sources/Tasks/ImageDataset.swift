@@ -18,7 +18,10 @@ public final class ImageSet {
     copies = [.cpu: (images, try Tensor(labels.map(Int64.init), shape: [labels.count]))]
   }
 
-  private init(images: Tensor, labels: [Int]) throws {
+  /// - Parameters:
+  ///   - images: N×C×H×W, uint8
+  ///   - labels: N
+  init(images: Tensor, labels: [Int]) throws {
     (self.images, self.labels) = (images, labels)
     copies = [.cpu: (images, try Tensor(labels.map(Int64.init), shape: [labels.count]))]
   }
@@ -40,7 +43,7 @@ public final class ImageSet {
     let set = try prefix(count)
     var fingerprint = Fingerprint()
     fingerprint.add(set.images.shape)
-    fingerprint.add(try set.images.bytes())
+    try fingerprint.add(byteCount: set.images.count) { add in try set.images.forEachPart(add) }
     fingerprint.add(set.labels)
     return fingerprint.digits
   }
@@ -67,8 +70,17 @@ public final class ImageDataset {
   public let train: ImageSet
   /// The validation images, which are never trained on. For CIFAR this is the test set.
   public let validation: ImageSet
-  /// The channel statistics of the whole training set.
-  public let statistics: ChannelStatistics
+  private var knownStatistics: ChannelStatistics?
+
+  /// The channel statistics of the whole training set, which is read for them once.
+  public var statistics: ChannelStatistics {
+    get throws {
+      if let known = knownStatistics { return known }
+      let found = try ChannelStatistics(of: train.images)
+      knownStatistics = found
+      return found
+    }
+  }
 
   /// - Throws: `ArgumentError` for a label that is none of the classes, and where there are no train images.
   public init(name: String, classNames: [String], train: ImageSet, validation: ImageSet) throws {
@@ -81,11 +93,21 @@ public final class ImageDataset {
     self.classNames = classNames
     self.train = train
     self.validation = validation
-    statistics = try ChannelStatistics(of: train.images)
+    try ArgumentError.check("train images", train.count, atLeast: 1)
   }
 
   /// Channels, height and width.
   public var imageShape: [Int] { Array(train.images.shape.dropFirst()) }
+}
+
+extension Tensor {
+  /// Calls `body` with the bytes of a few images after the other, because all may be more than memory holds.
+  fileprivate func forEachPart(_ body: ([UInt8]) throws -> Void) throws {
+    let count = max(1, (16 << 20) / max(1, shape.dropFirst().reduce(1, *)))
+    for start in stride(from: 0, to: shape[0], by: count) {
+      try body(rows(start..<min(start + count, shape[0])).bytes())
+    }
+  }
 }
 
 extension ChannelStatistics {
@@ -99,15 +121,17 @@ extension ChannelStatistics {
     let (channels, area) = (shape[1], shape[2] * shape[3])
     var sums = [UInt64](repeating: 0, count: channels)
     var squares = sums
-    try images.bytes().withUnsafeBufferPointer { bytes in
-      for plane in 0..<(shape[0] * channels) {
-        var (sum, square): (UInt64, UInt64) = (0, 0)
-        for pixel in bytes[(plane * area)..<((plane + 1) * area)] {
-          sum &+= UInt64(pixel)
-          square &+= UInt64(pixel) &* UInt64(pixel)
+    try images.forEachPart { part in
+      part.withUnsafeBufferPointer { bytes in
+        for plane in 0..<(bytes.count / area) {
+          var (sum, square): (UInt64, UInt64) = (0, 0)
+          for pixel in bytes[(plane * area)..<((plane + 1) * area)] {
+            sum &+= UInt64(pixel)
+            square &+= UInt64(pixel) &* UInt64(pixel)
+          }
+          sums[plane % channels] += sum
+          squares[plane % channels] += square
         }
-        sums[plane % channels] += sum
-        squares[plane % channels] += square
       }
     }
     let count = Double(shape[0] * area)

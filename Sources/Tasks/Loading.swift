@@ -22,7 +22,11 @@ extension ImageDataset {
     try Synthetic.seed(of: source) == nil ? URL(filePath: source).standardizedFileURL.path : source
   }
 
-  /// "synthetic" or "synthetic:SEED" for the embedded set, else a folder or archive of CIFAR.
+  /// The forms of a source, for messages and help.
+  public static let sourceForms =
+    "synthetic, synthetic:SEED, a folder or archive of CIFAR, or a .safetensors file that reference/dataset.py wrote"
+
+  /// A data set by one of `sourceForms`.
   /// - Parameter isNamed: whether the user has just named the source; one that a run remembers may have moved
   /// - Throws: `FileError` that names the file and what is wrong with it.
   public static func load(_ source: String, isNamed: Bool = true) throws -> ImageDataset {
@@ -31,7 +35,8 @@ extension ImageDataset {
         path: source, problem: "the run's data are no longer here",
         remedy: "name their new place with --data")
     }
-    guard let seed = try Synthetic.seed(of: source) else { return try CIFAR.load(source) }
-    return try Synthetic.dataset(seed: seed)
+    if let seed = try Synthetic.seed(of: source) { return try Synthetic.dataset(seed: seed) }
+    let url = URL(filePath: source)
+    return url.pathExtension == "safetensors" ? try DatasetFile(url).dataset() : try CIFAR.load(source)
   }
 }

@@ -25,13 +25,13 @@ public struct Safetensors {
 
   /// The bytes of the file.
   package func encoded() throws -> Data {
-    var header: [String: HeaderValue] = [:]
-    if !metadata.isEmpty { header[Self.metadataKey] = .metadata(metadata) }
+    var header: [String: SafetensorsHeader.Value] = [:]
+    if !metadata.isEmpty { header[SafetensorsHeader.metadataKey] = .metadata(metadata) }
     var body = Data()
     for (name, tensor) in tensors.sorted(by: { $0.key < $1.key }) {
       let bytes = try tensor.bytes()
-      let entry = Entry(
-        dtype: Self.code(of: tensor.elementType), shape: tensor.shape,
+      let entry = SafetensorsHeader.Entry(
+        dtype: SafetensorsHeader.code(of: tensor.elementType), shape: tensor.shape,
         data_offsets: [body.count, body.count + bytes.count])
       header[name] = .tensor(entry)
       body.append(contentsOf: bytes)
@@ -55,9 +55,59 @@ public struct Safetensors {
     try self.init(decoding: Files.read(url), path: url.path)
   }
 
-  /// Reads the bytes of a file, which is as strict as the format's own reader: no key comes twice, and sizes are whole numbers.
+  /// Reads the bytes of a file.
   /// - Parameter path: names the file in errors
   package init(decoding file: Data, path: String) throws {
+    let header = try SafetensorsHeader(of: file, path: path)
+    metadata = header.metadata
+    tensors = try header.entries.mapValues { entry in
+      try file.dropFirst(entry.bytes.lowerBound).prefix(entry.bytes.count).withUnsafeBytes {
+        try Tensor(bytes: $0, shape: entry.shape, type: entry.type)
+      }
+    }
+  }
+}
+
+/// A safetensors file whose tensors stay in the file and are read where they are used. The file must not change while it
+/// is in use.
+public struct MappedSafetensors {
+  private let file: MappedFile
+  private let header: SafetensorsHeader
+
+  /// - Throws: `FileError` naming the file and the entry where the file is damaged or is none.
+  public init(contentsOf url: URL) throws {
+    file = try MappedFile(url)
+    let bytes = file.bytes
+    let data = bytes.baseAddress.map {
+      Data(bytesNoCopy: UnsafeMutableRawPointer(mutating: $0), count: bytes.count, deallocator: .none)
+    }
+    header = try withExtendedLifetime(file) { try SafetensorsHeader(of: data ?? Data(), path: url.path) }
+  }
+
+  /// Text by name.
+  public var metadata: [String: String] { header.metadata }
+
+  /// A tensor on the memory of the file; nil if there is none of that name. It must never be written.
+  public func tensor(_ name: String) throws -> Tensor? {
+    guard let entry = header.entries[name] else { return nil }
+    return try Tensor(
+      sharing: UnsafeRawBufferPointer(rebasing: file.bytes[entry.bytes]), of: file, shape: entry.shape, type: entry.type
+    )
+  }
+}
+
+/// The header of a safetensors file.
+struct SafetensorsHeader {
+  let metadata: [String: String]
+  /// By name.
+  let entries: [String: (shape: [Int], type: ElementType, bytes: Range<Int>)]
+
+  /// Reads it as strictly as the format's own reader does: no key comes twice, and sizes are whole numbers.
+  /// - Parameters:
+  ///   - file: the whole file
+  ///   - path: names the file in errors
+  /// - Throws: `FileError` naming the entry where the file is damaged or is none.
+  init(of file: Data, path: String) throws {
     func damaged(_ problem: String) -> FileError {
       FileError(
         path: path, problem: "not a whole safetensors file: \(problem)",
@@ -68,30 +118,29 @@ public struct Safetensors {
     guard length <= UInt64(file.count - 8) else {
       throw damaged("its header claims \(length) bytes and the file has \(file.count)")
     }
-    guard length <= Self.mostHeaderBytes else { throw damaged("its header claims \(length) bytes") }
-    let headerEnd = 8 + Int(length)
-    if let problem = JSON.leniency(in: file[(file.startIndex + 8)..<(file.startIndex + headerEnd)]) {
+    guard length <= Self.mostBytes else { throw damaged("its header claims \(length) bytes") }
+    let end = 8 + Int(length)
+    if let problem = JSON.leniency(in: file[(file.startIndex + 8)..<(file.startIndex + end)]) {
       throw damaged("its header is not plain JSON: \(problem)")
     }
-    let header: [String: HeaderValue]
+    let header: [String: Value]
     do {
-      header = try JSONDecoder().decode([String: HeaderValue].self, from: file.dropFirst(8).prefix(Int(length)))
+      header = try JSONDecoder().decode([String: Value].self, from: file.dropFirst(8).prefix(Int(length)))
     } catch {
       throw damaged("its header cannot be read")
     }
-    metadata = [:]
-    tensors = [:]
-    let room = file.count - headerEnd
-    var entries: [(name: String, entry: Entry)] = []
+    var metadata: [String: String] = [:]
+    let room = file.count - end
+    var named: [(name: String, entry: Entry)] = []
     for (name, value) in header {
       switch value {
       case .metadata(let text): metadata = text
-      case .tensor(let entry): entries.append((name, entry))
+      case .tensor(let entry): named.append((name, entry))
       }
     }
-    entries.sort { $0.entry.start < $1.entry.start || ($0.entry.start == $1.entry.start && $0.name < $1.name) }
-    var expected = 0
-    for (name, entry) in entries {
+    named.sort { $0.entry.start < $1.entry.start || ($0.entry.start == $1.entry.start && $0.name < $1.name) }
+    var (expected, entries): (Int, [String: (shape: [Int], type: ElementType, bytes: Range<Int>)]) = (0, [:])
+    for (name, entry) in named {
       guard entry.data_offsets.count == 2, entry.start == expected, entry.end >= entry.start, entry.end <= room else {
         throw damaged("tensor \(name) has offsets \(entry.data_offsets) where \(expected) … \(room) is left")
       }
@@ -104,19 +153,17 @@ public struct Safetensors {
         throw damaged("tensor \(name) of shape \(entry.shape) does not fill its \(entry.end - entry.start) bytes")
       }
       expected = entry.end
-      let bytes = file.dropFirst(headerEnd + entry.start).prefix(entry.end - entry.start)
-      tensors[name] = try bytes.withUnsafeBytes { try Tensor(bytes: $0, shape: entry.shape, type: type) }
+      entries[name] = (entry.shape, type, (end + entry.start)..<(end + entry.end))
     }
     guard expected == room else { throw damaged("\(room - expected) bytes belong to no tensor") }
+    (self.metadata, self.entries) = (metadata, entries)
   }
 
-  // MARK: the header
-
-  private static let metadataKey = "__metadata__"
+  static let metadataKey = "__metadata__"
   /// As the format's own reader has it.
-  private static let mostHeaderBytes: UInt64 = 100_000_000
+  private static let mostBytes: UInt64 = 100_000_000
 
-  private static func code(of type: ElementType) -> String {
+  static func code(of type: ElementType) -> String {
     switch type {
     case .uint8: "U8"
     case .int64: "I64"
@@ -130,7 +177,7 @@ public struct Safetensors {
     ElementType.allCases.first { Self.code(of: $0) == code }
   }
 
-  private struct Entry: Codable {
+  struct Entry: Codable {
     var dtype: String
     var shape: [Int]
     var data_offsets: [Int]
@@ -150,13 +197,13 @@ public struct Safetensors {
     }
   }
 
-  private enum HeaderValue: Codable {
+  enum Value: Codable {
     case metadata([String: String])
     case tensor(Entry)
 
     init(from decoder: any Decoder) throws {
       let container = try decoder.singleValueContainer()
-      if decoder.codingPath.last?.stringValue == Safetensors.metadataKey {
+      if decoder.codingPath.last?.stringValue == SafetensorsHeader.metadataKey {
         self = .metadata(try container.decode([String: String].self))
       } else {
         self = .tensor(try container.decode(Entry.self))

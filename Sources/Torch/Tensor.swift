@@ -79,6 +79,19 @@ public final class Tensor {
     try self.init(copying: bytes.baseAddress, byteCount: bytes.count, shape: shape, type: type)
   }
 
+  /// A tensor on memory that `owner` keeps, the elements in row-major order and native byte order. It must never be written.
+  /// - Throws: `TorchError` if the number of bytes does not fit `shape`.
+  convenience init(sharing bytes: UnsafeRawBufferPointer, of owner: AnyObject, shape: [Int], type: ElementType) throws {
+    var out: ctorch_tensor?
+    let kept = Unmanaged.passRetained(owner).toOpaque()
+    try check(
+      ctorch_share(
+        type.code, shape.map(Int64.init), Int32(shape.count), bytes.baseAddress, bytes.count, kept,
+        { owner in if let owner { Unmanaged<AnyObject>.fromOpaque(owner).release() } }, &out))
+    guard let out else { throw TorchError.missingResult }
+    self.init(owning: out)
+  }
+
   private convenience init(copying bytes: UnsafeRawPointer?, byteCount: Int, shape: [Int], type: ElementType) throws {
     var out: ctorch_tensor?
     try check(ctorch_from_bytes(type.code, shape.map(Int64.init), Int32(shape.count), bytes, byteCount, &out))

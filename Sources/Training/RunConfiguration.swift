@@ -72,8 +72,8 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
   }
 
   /// Whether the run is trained on this data set, wherever it lies now: its channel statistics tell.
-  public func isTrained(on dataset: ImageDataset) -> Bool {
-    statistics.map { $0.isEqual(to: dataset.statistics) } ?? false
+  public func isTrained(on dataset: ImageDataset) throws -> Bool {
+    try statistics.map { $0.isEqual(to: try dataset.statistics) } ?? false
   }
 
   /// - Throws: `FileError` where the data set does not fit the architecture or is smaller than asked for.

@@ -90,8 +90,11 @@ import Testing
     let again = try read(weights, into: "run")
     #expect(again.status != 0 && again.errors.contains("there is a run in this folder already"))
     #expect(try Data(contentsOf: folder.configurationFile) == before)
-    let right = try read(weights, into: "right", ["--expect", "\(error)"])
-    #expect(right.status == 0 && right.output.contains("expected \(error) %"), "\(right.output)")
+    let right = try read(weights, into: "right", ["--expect", "\(error)", "--check"])
+    #expect(right.status == 0 && right.output.contains("expected \(error) %"), "\(right.output)\(right.errors)")
+    #expect(
+      right.output.contains(/float64: logits \d\.\de-1\d; h \d\.\de-1\d at step \d; gradients \d\.\de-1\d at step \d\n/)
+    )
     let wrong = try read(weights, into: "wrong", ["--expect", "\(error - 1)"])
     #expect(wrong.status == 1 && wrong.errors.contains("the error is not the expected one"), "\(wrong.errors)")
   }

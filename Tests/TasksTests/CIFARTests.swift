@@ -188,8 +188,8 @@ private func makeCIFAR10(in folder: URL) throws {
     let dataset = try ImageDataset.load(#require(Checkout.realCIFAR10))
     let wanted = ([0.49139968, 0.48215841, 0.44653091], [0.24703223, 0.24348513, 0.26158784])
     for channel in 0..<3 {
-      #expect(abs(dataset.statistics.means[channel] - wanted.0[channel]) < 1e-8)
-      #expect(abs(dataset.statistics.deviations[channel] - wanted.1[channel]) < 1e-8)
+      #expect(abs(try dataset.statistics.means[channel] - wanted.0[channel]) < 1e-8)
+      #expect(abs(try dataset.statistics.deviations[channel] - wanted.1[channel]) < 1e-8)
     }
     #expect((0..<10).allSatisfy { label in dataset.train.labels.count { $0 == label } == 5000 })
   }
@@ -200,7 +200,7 @@ private func makeCIFAR10(in folder: URL) throws {
   func realCIFAR100() throws {
     let dataset = try ImageDataset.load(#require(Checkout.realCIFAR100))
     let wanted = [0.50707516, 0.48654887, 0.44091784]
-    for channel in 0..<3 { #expect(abs(dataset.statistics.means[channel] - wanted[channel]) < 1e-8) }
+    for channel in 0..<3 { #expect(abs(try dataset.statistics.means[channel] - wanted[channel]) < 1e-8) }
     #expect((0..<100).allSatisfy { label in dataset.train.labels.count { $0 == label } == 500 })
   }
 }

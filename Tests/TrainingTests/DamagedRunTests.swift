@@ -23,7 +23,7 @@ import ResLensTraining
     var recipe = try Recipe.find("quick", for: architecture)
     (recipe.epochs, recipe.batch) = (2, 32)
     var configuration = RunConfiguration(architecture: architecture, data: "synthetic", recipe: recipe)
-    configuration.statistics = dataset.statistics
+    configuration.statistics = try dataset.statistics
     self.configuration = configuration
     try Files.makeFolder(folder.url)
     try Files.write(YAML.encode(configuration), to: folder.configurationFile)

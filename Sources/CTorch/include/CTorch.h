@@ -79,6 +79,11 @@ int ctorch_normal(ctorch_dtype dtype, const int64_t *shape, int rank, double dev
 /// Copies `bytes` (row-major) into a new tensor.
 int ctorch_from_bytes(ctorch_dtype dtype, const int64_t *shape, int rank, const void *bytes, size_t count,
                       ctorch_tensor *out) CTORCH_CHECKED;
+/// A tensor on memory that is somebody else's (row-major), and that must never be written.
+/// - owner: keeps the memory; `release` is called with it once when nobody needs the memory any more, and also on an
+/// error
+int ctorch_share(ctorch_dtype dtype, const int64_t *shape, int rank, const void *bytes, size_t count, void *owner,
+                 void (*release)(void *owner), ctorch_tensor *out) CTORCH_CHECKED;
 /// Copies the elements in row-major order to `bytes`, which has room for `count` bytes.
 int ctorch_to_bytes(ctorch_tensor tensor, void *bytes, size_t count) CTORCH_CHECKED;
 int ctorch_rank(ctorch_tensor tensor);

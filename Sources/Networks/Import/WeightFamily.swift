@@ -67,6 +67,8 @@ public struct ForeignWeights {
   public let family: String
   /// The architecture that they are the weights of.
   public let architecture: Architecture
+  /// The tensors by the file's names, without prefixes that all of them had.
+  public let tensors: [String: Tensor]
   /// The parameters by their paths.
   private let parameters: [String: Tensor]
 
@@ -94,6 +96,7 @@ public struct ForeignWeights {
     }
     architecture.name = name
     self.family = found.family.name
+    self.tensors = tensors
     self.architecture = architecture
     parameters = Dictionary(
       uniqueKeysWithValues: try architecture.parameters.compactMap { parameter in
