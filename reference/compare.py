@@ -3,8 +3,9 @@
 import math
 
 TOLERANCE = 1e-4
-# So near to 0 float32 that is added up in another order may have a ReLU's input on the other side of it.
-NEAR = 1e-6
+# So near to 0 float32 that is added up in another order may have a ReLU's input on the other side of it. Where a batch's own
+# statistics are sums over the batch as well, rounding is larger.
+NEAR = {"running": 1e-6, "batch": 1e-5}
 SPLITS = ("train", "validation")
 MEANS = ("mean", "loss", "entropy")
 RATIOS = ("ratio", "correlation")
@@ -121,10 +122,11 @@ class Comparison:
         self.differ(path, mine, other)
 
 
-def compare(ours, theirs, undecided):
+def compare(ours, theirs, undecided, near):
     """Prints the lines; true if all agrees. Both are the `measures` of a file, ours may have fewer of them.
 
-    `undecided` makes what else ours may be, where it must: with ReLUs that rounding decides open, and shut.
+    `undecided` makes what else ours may be, where it must: with ReLUs that rounding decides open, and shut. These are the
+    ones whose inputs are within `near` of 0.
     """
     ours = clean(ours)
     ours, theirs = parts(ours), parts({key: value for key, value in clean(theirs).items() if key in ours})
@@ -147,7 +149,7 @@ def compare(ours, theirs, undecided):
             print(f"{label:27} {split:10}  {result.means:8.1e}  {ratios:>9}  {result.stds:8.1e}  "
                   f"{SAYS[result.accuracies]:10}  {SAYS[result.counts]}")
         if result.explained:
-            print(f"  {label}: ReLUs with inputs within {NEAR:g} of 0 change it by {result.explained:.1e}")
+            print(f"  {label}: ReLUs with inputs within {near:g} of 0 change it by {result.explained:.1e}")
         if result.first:
             print(f"  <-- {label} differs: {result.first}")
             agree = False

@@ -14,7 +14,7 @@ or with --file, the settings come from the results file (margin, reference, repe
 measures that are absent there are skipped, and a line for each measure and split says how far the two are apart. The
 exit status is 1 if a mean or correlation differs by more than 1e-4 (of its size, where that is above 1), a ratio of
 means by more than such means let it, or an accuracy or a count at all. Where one does, it is computed twice more, with
-every ReLU that has its input within 1e-6 of 0 open, and shut: so near to 0 it is rounding that decides, and by as much as
+every ReLU that has its input within 1e-6 of 0 (1e-5 with batch statistics) open, and shut: so near to 0 it is rounding that decides, and by as much as
 these ReLUs change a number it may differ. Without --samples, as many samples are measured as the results file says.
 """
 
@@ -182,7 +182,10 @@ def main():
                 norm.momentum = 0.0  # the running statistics stay
         options.batch = results["batch"]
     pixels = data.load(source)
-    statistics = data.channel_statistics(pixels["train"][0])
+    # A network that was trained elsewhere may have its own.
+    known = config.get("statistics")
+    statistics = (tuple(torch.tensor(known[name], dtype=torch.float64) for name in ("means", "deviations"))
+                  if known else data.channel_statistics(pixels["train"][0]))
     sets = {split: Samples(*pixels[split], statistics) for split in compare.SPLITS}
 
     theirs = tables.tree(results) if results else None
@@ -194,12 +197,14 @@ def main():
     if results:
         print(f"{weights} on {source}, {file} against PyTorch {torch.__version__}; the largest difference of each:")
 
+        near = compare.NEAR[results["batch-norm"]]
+
         def undecided():
-            for edge in (compare.NEAR, -compare.NEAR):
+            for edge in (near, -near):
                 with network.relus_open_above(edge):
                     yield measure(net, sets, settings, count, options.batch)
 
-        raise SystemExit(0 if compare.compare(ours, theirs, undecided) else 1)
+        raise SystemExit(0 if compare.compare(ours, theirs, undecided, near) else 1)
     print(json.dumps({"architecture": config["architecture"].get("name"),
                       "steps": len(plans.steps_of(net)), "measures": compare.written(ours)}, indent=2))
 

@@ -147,7 +147,8 @@ def observe(net, images, labels, wanted, record):
     if "dropped-step" in wanted:
         with torch.no_grad():
             for t, (step, done) in enumerate(zip(steps, taken)):
-                left = plans.Walk(net, done.kept, step.name["stage"]).through(steps[t + 1:])
+                alone = step.block.joined(done.kept, torch.zeros_like(done.kept))[1]
+                left = plans.Walk(net, alone, step.name["stage"]).through(steps[t + 1:])
                 record["dropped", t].append(answers(left, labels))
 
 

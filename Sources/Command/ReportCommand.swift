@@ -5,6 +5,7 @@ import ResLensReports
 import ResLensNetworks
 import ResLensResults
 import ResLensRuns
+import ResLensStudies
 import ResLensTraining
 
 struct ReportCommand: ParsableCommand {
@@ -12,7 +13,7 @@ struct ReportCommand: ParsableCommand {
     commandName: "report",
     abstract: "Makes a page about one run, or about several side by side.",
     discussion: """
-      The page is self-contained. The numbers (.csv) and the gnuplot script (.gp) of each figure are written to \
+      The page shows every measure, and what the numbers say to the paper's claims. It is self-contained. The numbers (.csv) and the gnuplot script (.gp) of each figure are written to \
       report-figures/ beside it. The folder of a study or reproduction stands for all of its runs.
 
       For example:
@@ -46,9 +47,10 @@ struct ReportCommand: ParsableCommand {
   static func write(
     _ paths: [String], title: String?, to page: URL, _ presentation: Presentation, _ terminal: Terminal
   ) throws {
-    let report = try ResLensReports.Report(
+    var report = try ResLensReports.Report(
       title: title, ofRuns: paths, measures: Reslens.registry.descriptions, presentation: presentation,
       note: terminal.note)
+    (report.findings, report.verdictRules) = (try Finding.ofPaper(onRuns: paths), Claim.generalRules)
     try Files.makeFolder(page.deletingLastPathComponent())
     for note in try report.write(to: page, gnuplot: .find()) { terminal.note("note: \(note)") }
   }

@@ -12,11 +12,20 @@ struct Page {
       <header>
       <h1>\(report.title)</h1>
       \(try summary())
-      <nav aria-label="Sections">\(sections.map { section -> Markup in "<a href=\"#\(section.id)\">\(section.title.subject)</a>" })</nav>
+      <nav aria-label="Sections">\(sections.map { section -> Markup in "<a href=\"#\(section.id)\">\(section.title.subject)</a>" })\(findingLink)</nav>
       </header>
       \(facts)
       \(sections.map(pictures.markup))
+      \(findingSection(findingTitle, report.findings, report.verdictRules))
       """)
+  }
+
+  private var findingTitle: Markup {
+    "The paper’s claims, on your \(RunGroup.all(of: report.runs).count > 1 ? "networks" : "network")"
+  }
+
+  private var findingLink: Markup {
+    report.findings.isEmpty ? "" : "<a href=\"#findings\">The paper’s claims</a>"
   }
 
   /// The facts about the runs.

@@ -71,6 +71,10 @@ public struct Report: Sendable {
   public var measures: [MeasureDescription]
   /// How pictures are drawn.
   public var presentation: Presentation
+  /// The verdicts on the paper's claims; none where they were not checked.
+  public var findings: [Finding] = []
+  /// How verdicts on claims count uncertainty, in sentences.
+  public var verdictRules = ""
 
   public init(
     title: String, runs: [ReportedRun], measures: [MeasureDescription], presentation: Presentation = Presentation()

@@ -131,20 +131,6 @@ extension Markup {
   }
 }
 
-/// A verdict as a word with a colour.
-private func badge(_ verdict: Finding.Verdict, _ text: String) -> Markup {
-  let kind =
-    switch verdict {
-    case .holds: "yes"
-    case .holdsPartly: "partly"
-    case .doesNotHold: "no"
-    case .notDecided, .notChecked: "unknown"
-    }
-  return "<span class=\"verdict \(kind)\">\(text)</span>"
-}
-
-private func badge(_ finding: Finding) -> Markup { badge(finding.verdict, finding.verdictText) }
-
 extension StudyReport.Page {
   /// The sections of the page's figures, which are named after the page.
   /// - Parameter measures: the descriptions of all measures
@@ -183,31 +169,11 @@ extension StudyReport.Page {
       <h1>\(title)</h1>
       <div class="summary">\((report.notes + notes).map { note -> Markup in "<p>\(note)</p>" })\(seeds)</div>
       </header>
-      \(findingSection(report.verdictRules))
+      \(findingSection("What the paper says, and what we found", findings, report.verdictRules))
       \(table)
       \(sections.map(pictures.markup))
       \(trained)
       """)
-  }
-
-  private func findingSection(_ rules: String) -> Markup {
-    guard !findings.isEmpty else { return "" }
-    let all = findings.map { finding -> Markup in
-      let rows = finding.parts.map { part -> Markup in
-        "<tr><td>\(part.subject)</td><td>\(part.verdictText)</td><td>\(part.numbers)</td></tr>"
-      }
-      return """
-        <div class="finding"><p>\(badge(finding)) <b>\(finding.claim)</b> (\(finding.source))</p>
-        <p class="note">Rule: \(finding.rule).</p>
-        <div class="scroll"><table class="facts"><thead><tr><th scope="col">of</th><th scope="col">verdict</th>\
-        <th scope="col">numbers</th></tr></thead><tbody>\(rows)</tbody></table></div></div>
-        """
-    }
-    return """
-      <section id="findings"><h2>What the paper says, and what we found</h2>
-      \(all)
-      <p class="note">\(rules)</p></section>
-      """
   }
 
   /// The study in the index: its pictures, what was claimed and what came of it.

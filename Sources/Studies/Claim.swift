@@ -53,6 +53,27 @@ extension Claim {
   }
 }
 
+extension Claim {
+  /// A claim about several parts of each network's measures, such as groups of samples. A part without numbers is not
+  /// checked.
+  /// - Parameters:
+  ///   - parts: the parts by their names
+  ///   - check: what the measures of a network say about a part; nil where there are none
+  init<Part: Sendable>(
+    _ statement: String, _ source: String, rule: String, of models: [String], parts: [(name: String, part: Part)],
+    _ check: @escaping @Sendable (Part, [MeasuredTables]) throws -> Outcome?
+  ) {
+    self.init(statement: statement, source: source, rule: rule) { evidence in
+      try models.flatMap { model in
+        try parts.map { name, part in
+          let outcome = try evidence.subject(model).flatMap { $0.decided(try check(part, $0.measures)) }
+          return Finding.Part(models.count == 1 ? name : "\(model): \(name)", outcome)
+        }
+      }
+    }
+  }
+}
+
 extension Evidence.Subject {
   /// The name of the network in a part.
   var title: String { architecture == model ? model : "\(model) (as \(architecture))" }
@@ -62,8 +83,17 @@ extension Evidence.Subject {
     hasLearnt == false ? outcome?.undecided(Outcome.hardlyTrained) : outcome
   }
 
-  /// Whether the validation accuracy after the last epoch is beyond guessing; nil without epochs.
+  /// Whether the validation accuracy after the last epoch is beyond guessing; that behind the last measured step for a
+  /// network without epochs, and nil where neither is known.
   var hasLearnt: Bool? {
-    isBeyondGuessing(accuracy: 1 - validationError.mean, classes: classes, samples: validationSamples)
+    if !runs.allSatisfy(\.epochs.isEmpty) {
+      return isBeyondGuessing(accuracy: 1 - validationError.mean, classes: classes, samples: validationSamples)
+    }
+    let scores = measures.compactMap { tables in
+      try? tables.rows(of: StepScore.self, in: "intermediate", .validation).max { $0.step < $1.step }?.score
+    }
+    guard let first = scores.first else { return nil }
+    let accuracy = scores.reduce(0) { $0 + $1.accuracy } / Double(scores.count)
+    return isBeyondGuessing(accuracy: accuracy, classes: classes, samples: first.count)
   }
 }

@@ -1,5 +1,6 @@
 import Foundation
 import ResLensResults
+import ResLensSupport
 
 /// The outcome of looking at the numbers for one part of a claim.
 public struct Outcome: Equatable, Sendable {
@@ -55,7 +56,8 @@ func share(of decisions: [Bool?], atLeast least: Double) -> Bool? {
 // MARK: numbers in words
 
 func number(_ value: Double, _ digits: Int = 3) -> String {
-  value.isFinite ? String(format: "%.\(digits)f", value).replacing("-", with: "−") : "\(value)"
+  guard value.isFinite else { return "\(value)" }
+  return abs(value) < 1e6 ? decimal(value, digits) : significant(value)
 }
 
 /// The number with two standard errors, for instance "−0.102 ± 0.004".

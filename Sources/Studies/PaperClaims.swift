@@ -113,7 +113,7 @@ extension Claim {
     + "and at three quarters of the steps or more, by two standard errors from the samples that flip each way"
 
   @Sendable fileprivate static func rising(_ subject: Evidence.Subject) throws -> Outcome? {
-    guard let last = subject.history.last?.tables else { return nil }
+    let last = subject.history.last?.tables ?? subject.measures
     let accuracies = try last.steps { tables in
       try tables.rows(of: StepScore.self, in: "intermediate", .validation).map { ($0.step, $0.score.accuracyEstimate) }
     }

@@ -27,10 +27,10 @@ extension Study {
     Study(
       name: "figure-6", title: "Figure 6: borderline examples over the last steps of ResNet-110, CIFAR-10",
       models: ["resnet-110"], seeds: [0, 1, 2, 3], figures: ["borderline", "cosine-loss"],
-      claims: Claim.borderline + [Claim.expense]),
+      claims: Claim.borderline(["resnet-110"])),
     Study(
       name: "figure-7", title: "Figure 7: ResNet-110 with its last block unrolled 20 more times, CIFAR-10",
-      models: ["resnet-110"], seeds: [0, 1, 2, 3], figures: ["unrolling"], claims: Claim.unrolling),
+      models: ["resnet-110"], seeds: [0, 1, 2, 3], figures: ["unrolling"], claims: Claim.unrolling(["resnet-110"])),
     Study(
       name: "figure-8", title: "Figure 8: ResNet-110 shared naively, against ResNet-38, CIFAR-10",
       models: ["resnet-110-shared", "resnet-38", "resnet-110"],
@@ -73,7 +73,8 @@ extension Study {
       models: ["resnet-110-shared"], figures: trends, claims: Claim.sharedTrend("Fig. 19", "resnet-110-shared")),
     Study(
       name: "figure-20", title: "Figure 20: cosine loss and ℓ2 ratio of ResNet-110's added steps, CIFAR-10",
-      models: ["resnet-110"], seeds: [0, 1, 2, 3], figures: [.unrollingSteps], claims: Claim.unrolledSteps),
+      models: ["resnet-110"], seeds: [0, 1, 2, 3], figures: [.unrollingSteps],
+      claims: Claim.unrolledSteps(["resnet-110"])),
   ]
 
   /// The figures of shared networks over training.

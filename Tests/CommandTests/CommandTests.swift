@@ -157,6 +157,37 @@ struct Reslens {
             sharing: {from: 1, unshared-statistics: true, unshared-affine: true, initial-gamma: 0.1}
         """, "7"
       ),
+      (
+        """
+        name: post-activation
+        stem: {width: 6, norm: true, bias: false}
+        stages:
+          - {width: 6, blocks: 2, kind: post-activation}
+          - {width: 8, blocks: 3, entry: projection, kind: post-activation, options: {shortcut: zeros}}
+          - {width: 8, blocks: 2, entry: projection, kind: post-activation}
+        head: {pooling: 8, norm: false}
+        """, "7"
+      ),
+      (
+        """
+        name: bottleneck
+        stem: {width: 6, norm: true, bias: false, before: [4], stride: 2}
+        stages:
+          - {width: 8, blocks: 3, entry: projection, stride: 1, kind: bottleneck, options: {reduction: 2, groups: 2}}
+          - {width: 24, blocks: 2, entry: projection, kind: bottleneck, options: {shortcut: pooled-projection}}
+        head: {pooling: 8, norm: false}
+        """, "5"
+      ),
+      (
+        """
+        name: version-2
+        stem: {width: 6, bias: false}
+        stages:
+          - {width: 8, blocks: 2, entry: projection, stride: 1, kind: pre-activation, options: {bias: false, shortcut-reads: activation}}
+          - {width: 16, blocks: 3, entry: projection, kind: pre-activation-bottleneck}
+        head: {pooling: 8}
+        """, "5"
+      ),
     ])
   func everyMeasure(model: String, step: String) throws {
     let file = scratch.file("model.yaml")

@@ -70,6 +70,7 @@ import Testing
     try #require(page.status == 0, Comment(rawValue: page.errors))
     let html = try String(contentsOf: RunFolder(scratch.file("net.th-run")).reportFile, encoding: .utf8)
     #expect(!html.contains("has no finished epoch"))
+    #expect(html.contains("The paper’s claims, on your network"))
     #expect(html.contains("means 0.4850, 0.4560, 0.4060") && html.contains("elsewhere; its weights are from"))
     #expect(try Reslens.run(["compare", run]).output.contains("net.th-run"))
     let out = scratch.file("back.safetensors")

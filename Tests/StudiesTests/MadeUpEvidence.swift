@@ -92,7 +92,7 @@ struct MadeUpEvidence {
     return agrees ? 0.86 : 0.4
   }
 
-  private func measures(of model: String) throws -> MeasuredTables {
+  func measures(of model: String) throws -> MeasuredTables {
     var tables = MeasuredTables(steps: steps(of: model))
     try addCosines(to: &tables, byReadout: 1)
     try tables.add("l2-ratio", statistics { ratio($0, model) })
