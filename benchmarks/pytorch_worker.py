@@ -40,14 +40,34 @@ def residual(block, h, norms=None):
     return block.conv2(F.relu(norm2(h), inplace=True))
 
 
+def split(block, h, norms=None):
+    """block.split with ReLUs in place."""
+    if isinstance(block, network.Block):
+        added = residual(block, h, norms)
+        return block.kept(h), added
+    x = read = F.relu(block.norm1(h), inplace=True) if block.is_before else h
+    for number in range(1, block.count + 1):
+        convolution, norm = getattr(block, f"conv{number}"), getattr(block, f"norm{number}")
+        if block.is_before:
+            x = convolution(F.relu(norm(x), inplace=True) if number > 1 else x)
+        else:
+            x = norm(convolution(F.relu(x, inplace=True) if number > 1 else x))
+    return (block.projection(read if block.reads_activation else h) if block.is_projected else h), x
+
+
+def rectifies(block):
+    """Whether a ReLU follows the block's sum."""
+    return not isinstance(block, network.Block) and not block.is_before
+
+
 def forward(net, images):
     h = net.stem(images)
     for index in range(len(net.stages)):
         h = net.enter(index, h)
         for block, norms in net.steps(index):
-            added = residual(block, h, norms)
-            added += block.kept(h)
-            h = added
+            kept, added = split(block, h, norms)
+            added += kept
+            h = F.relu(added, inplace=True) if rectifies(block) else added
     return net.head(h)
 
 
@@ -146,7 +166,11 @@ def measurer(net, images, labels, autocast):
         for index in range(len(net.stages)):
             h = net.enter(index, h)
             for block, norm in net.steps(index):
-                kept, added = block.kept(h), residual(block, h, norm)
+                kept, added = split(block, h, norm)
+                after = kept + added
+                if rectifies(block):
+                    after = F.relu(after, inplace=True)
+                    added = after.detach() - kept.detach()
                 size, below, still = norms(added.detach()), norms(h.detach()), added.detach()
                 ratios.append(size / below)
 
@@ -154,7 +178,7 @@ def measurer(net, images, labels, autocast):
                     cosines.append((still * gradient).sum((1, 2, 3)) / (size * norms(gradient)))
 
                 kept.register_hook(at_gradient)
-                h = kept + added
+                h = after
         F.cross_entropy(net.head(h), labels, reduction="sum").backward()
         return torch.stack(cosines[::-1]), torch.stack(ratios)
 

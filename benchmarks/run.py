@@ -39,7 +39,9 @@ LAYOUTS = ("contiguous", "channels_last", "compiled")
 COMPILED_WORK = ("train", "evaluate")
 # What is timed without --models, and the works of each; None is all of them.
 MODELS = {"resnet-20": None, "resnet-110": None, "resnet-110-shared": ("train",), "resnet-110-ubn": ("train",),
-          "single-representation": ("train",), "avg-pooling": ("train",), "wide": ("train",)}
+          "single-representation": ("train",), "avg-pooling": ("train",), "wide": ("train",),
+          str(HERE / "models/he-resnet-56.yaml"): ("evaluate", "measure"),
+          str(HERE / "models/he-resnet-50.yaml"): ("evaluate", "measure")}
 WORK = ("train", "evaluate", "measure", "record", "drops", "suite")
 # What `--work measure` takes, here and in pytorch_worker.py.
 MEASURED = "cosine-loss,l2-ratio"
@@ -48,6 +50,8 @@ HEAVY = ("drops", "suite")
 HEAVY_BATCH, HEAVY_REPEATS, HEAVY_WARMUPS = 32, 3, 1
 # Seconds a repetition: (multiply-accumulates an image above which, batch at most, repetitions at most).
 LARGE = ((5.6e9, 32, 4), (1e9, 64, 4))
+# The batch and the repetitions at most for images of more pixels than CIFAR's.
+LARGE_IMAGES = (8, 4)
 # An epoch of CIFAR: images trained on, images scored after that, and the samples of both that are recorded.
 EPOCH_IMAGES, SCORED_IMAGES, RECORDED_IMAGES = 50_000, 10_000, 4_000
 # What is scored and recorded after an epoch goes in batches of its own.
@@ -61,13 +65,14 @@ class Model:
     """A network as `reslens bench` knows it."""
 
     def __init__(self, name, reslens):
-        self.name = name
+        self.source = name
         told = subprocess.run([str(reslens), "bench", "--architecture", "--model", name], capture_output=True, text=True)
         listed = subprocess.run([str(reslens), "models", name, "--json"], capture_output=True, text=True)
         if told.returncode or listed.returncode:
             raise SystemExit(f"{name}: {(told.stderr or listed.stderr).strip()}")
         self.architecture = json.loads(told.stdout)
         entry, = json.loads(listed.stdout)
+        self.name = self.architecture["name"]
         self.macs = entry["multiply_accumulates"]
         self.steps = entry["steps"]
         self.shares = any(stage.get("sharing") for stage in self.architecture["stages"])
@@ -78,6 +83,8 @@ class Model:
 
     def most(self):
         """(batch, repetitions) that its size allows."""
+        if self.architecture["input"]["height"] > 32:
+            return LARGE_IMAGES
         return next(((batch, repeats) for macs, batch, repeats in LARGE if self.macs > macs), (None, None))
 
 
@@ -179,16 +186,16 @@ def commands_of(case, options, file):
 
     def theirs(work, layout):
         return [*python("pytorch_worker.py"), "--work", work, "--precision", precision, "--layout",
-                layout, "--architecture", file, "--model", model.name, *common]
+                layout, "--architecture", file, "--model", model.source, *common]
 
-    def ours(work, model=model.name):
+    def ours(work, model=model.source):
         return [str(options.reslens), "bench", "--work", work, "--precision", precision, "--model", model,
                 *(["--measures", MEASURED] if work == "measure" else []), *(training if work == "train" else common)]
 
     commands = {"ours": ours(work)}
     if work == "record":
         # Both are in fp32 whatever the training's precision.
-        fp32 = [str(options.reslens), "bench", "--precision", "fp32", "--model", model.name]
+        fp32 = [str(options.reslens), "bench", "--precision", "fp32", "--model", model.source]
         return {"ours": [*fp32, "--work", "record", *common], "our training step": ours("train"),
                 "our scoring": [*fp32, "--work", "evaluate", *scoring]}
     if work == "drops":
@@ -340,7 +347,7 @@ def main():
     default_threads = torch_threads()
     options.threads = options.threads or default_threads
     models = [Model(name, options.reslens) for name in options.models or MODELS]
-    works = {model.name: ("train",) if model.shares else WORK if options.models else MODELS[model.name] or WORK
+    works = {model.name: ("train",) if model.shares else WORK if options.models else MODELS[model.source] or WORK
              for model in models}
     for work in options.work:
         if work not in COMPILED_WORK and work != "record" and set(options.layouts) == {"compiled"}:

@@ -91,7 +91,7 @@ struct BenchCommand: ParsableCommand {
   /// One repetition as a call; what it needs is made before.
   private func prepared(_ device: Device) throws -> () throws -> Void {
     let architecture = try Architecture.find(model)
-    let dataset = try Synthetic.dataset(train: batch, validation: 1)
+    let dataset = try Self.images(for: architecture, count: batch)
     switch work {
     case .train:
       let recipe = try Recipe.find("quick", for: architecture)
@@ -135,6 +135,22 @@ struct BenchCommand: ParsableCommand {
       let samples = try Samples(dataset.train, batch: batch, maker: maker)
       return { for _ in 0..<(work == .measure ? steps : 1) { try measure(network, samples) } }
     }
+  }
+
+  /// Images of the size that a network takes, of noise where they are not those of the embedded set.
+  private static func images(for architecture: Architecture, count: Int) throws -> ImageDataset {
+    let (input, classes) = (architecture.input, architecture.classes)
+    if input == Architecture.Input(), classes == 10 { return try Synthetic.dataset(train: count, validation: 1) }
+    var generator = SystemRandomNumberGenerator()
+    let set = { (count: Int) in
+      try ImageSet(
+        pixels: (0..<(count * input.channels * input.height * input.width)).map { _ in
+          UInt8.random(in: 0...255, using: &generator)
+        }, labels: (0..<count).map { $0 % classes }, channels: input.channels, height: input.height,
+        width: input.width)
+    }
+    return try ImageDataset(
+      name: "noise", classNames: (0..<classes).map(String.init), train: set(count), validation: set(1))
   }
 
   private func measure(_ network: ResidualNetwork, _ samples: Samples) throws {

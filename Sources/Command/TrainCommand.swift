@@ -224,7 +224,14 @@ struct TrainCommand: ParsableCommand {
     guard resume else { return nil }
     guard let out else { throw ValidationError("--resume needs the run's folder: --out DIR") }
     let folder = RunFolder(URL(filePath: out))
-    return folder.holdsRun ? try folder.configuration() : nil
+    guard folder.holdsRun else { return nil }
+    let stored = try folder.configuration()
+    guard stored.recipe != .elsewhere else {
+      throw FileError(
+        path: out, problem: "this network was trained elsewhere, so there is no training to continue",
+        remedy: "train another run from its weights: --from \(out.shellQuoted) --out DIR")
+    }
+    return stored
   }
 
   /// The configuration to train: the options, with the values of `--config` or of a stored run for those that were not

@@ -91,6 +91,8 @@ import Testing
     let again = try read(weights, into: "run")
     #expect(again.status != 0 && again.errors.contains("there is a run in this folder already"))
     #expect(try Data(contentsOf: folder.configurationFile) == before)
+    let resumed = try Reslens.run(["train", "--resume", "--out", scratch.file("run").path])
+    #expect(resumed.status != 0 && resumed.errors.contains("there is no training to continue"), "\(resumed.errors)")
     let right = try read(weights, into: "right", ["--expect", "\(error)", "--check"])
     #expect(right.status == 0 && right.output.contains("expected \(error) %"), "\(right.output)\(right.errors)")
     #expect(
