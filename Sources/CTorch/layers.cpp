@@ -1,4 +1,5 @@
 // The layers of the networks, each with its backward.
+#include <ATen/ops/add.h>
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/avg_pool2d.h>
 #include <ATen/ops/avg_pool2d_backward.h>
@@ -7,7 +8,12 @@
 #include <ATen/ops/max_pool2d_with_indices.h>
 #include <ATen/ops/max_pool2d_with_indices_backward.h>
 #include <ATen/ops/mm.h>
+#include <ATen/ops/mul.h>
+#include <ATen/ops/relu.h>
+#include <ATen/ops/rsqrt.h>
+#include <ATen/ops/sub.h>
 #include <ATen/ops/sum.h>
+#include <ATen/ops/threshold_backward.h>
 
 #include "convolution.h"
 #include "support.h"
@@ -35,6 +41,30 @@ int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, const
             .bias = wants_parameters ? wrap(found.bias) : nullptr};
     if (found.comes_beside) out->weight->comes_beside = out->bias->comes_beside = true;
   });
+}
+
+int ctorch_fold_norm(const ctorch_convolution *convolution, const ctorch_norm *norm, ctorch_tensor *weight,
+                     ctorch_tensor *bias) {
+  return guarded([&] {
+    const auto scale = at::mul(get(norm->weight), at::rsqrt(at::add(get(norm->running_var), norm->epsilon)));
+    const auto own = get_or_undefined(convolution->bias);
+    const auto mean = own.defined() ? at::sub(get(norm->running_mean), own) : get(norm->running_mean);
+    const auto folded = channels_last(at::mul(get(convolution->weight), scale.view({-1, 1, 1, 1})));
+    const auto offset = at::sub(get(norm->bias), at::mul(mean, scale));
+    *weight = wrap(folded);
+    *bias = wrap(offset);
+  });
+}
+
+int ctorch_relu_into(ctorch_tensor tensor) {
+  return guarded([&] {
+    at::relu_(tensor->value);
+    count_write(tensor);
+  });
+}
+
+int ctorch_relu_backward(ctorch_tensor grad_output, ctorch_tensor output, ctorch_tensor *out) {
+  return guarded([&] { *out = wrap(channels_last(at::threshold_backward(get(grad_output), get(output), 0))); });
 }
 
 int ctorch_average_pool(ctorch_tensor input, int size, ctorch_tensor *out) {

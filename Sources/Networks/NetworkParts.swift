@@ -30,6 +30,7 @@ struct NetworkParts {
     var shape = stem.output
     var (steps, used): ([BuiltStep], [Declarations]) = ([], [stemScope.declarations])
     var options: [[String: BlockOptions.Value]] = []
+    var isRectified = architecture.stem.norm == true
     for (index, stage) in architecture.stages.enumerated() {
       if stage.entry.isPooling {
         shape = [shape[0], shape[1] / 2, shape[2] / 2]
@@ -42,7 +43,7 @@ struct NetworkParts {
       for block in 0..<blocks {
         let context = BlockContext(
           stage, stage: index, block: block, uses: block < blocks - 1 ? 1 : stage.blocks - block, input: shape,
-          number: steps.count + 1, store)
+          number: steps.count + 1, isRectified: isRectified, store)
         let made = try Self.build(kind, context)
         if block == 0 { options.append(context.options.found) }
         steps += zip(made, context.declarations).map { BuiltStep(step: $0, statistics: $1.statistics) }
@@ -53,6 +54,7 @@ struct NetworkParts {
             field: "stages[\(index)].blocks", problem: "the network has more than \(StepSpec.most) steps")
         }
       }
+      isRectified = isRectified && steps.last?.step.isRectified == true
     }
     // Counts stay far from what an Int holds; no machine trains a network of this size.
     guard used.reduce(0.0, { $0 + Double($1.macs) }) < 1e18 else {

@@ -262,6 +262,8 @@ public final class BlockContext {
   public let projects: Bool
   /// The stride by which this block makes h smaller; 1 unless it projects.
   public let stride: Int
+  /// Whether no h of the stage has values below 0, because a ReLU follows every step before and in the stage.
+  let isRectified: Bool
   /// The stage's options.
   public let options: BlockOptionReader
   /// h before the block's next step.
@@ -274,12 +276,13 @@ public final class BlockContext {
   /// - Parameters:
   ///   - input: the shape of one sample's h before the block
   ///   - number: that of the block's first step
+  ///   - isRectified: whether no h that comes into the stage has values below 0
   init(
     _ architecture: Architecture.Stage, stage: Int, block: Int, uses: Int, input: [Int], number: Int,
-    _ store: ParameterStore
+    isRectified: Bool, _ store: ParameterStore
   ) {
     (self.stage, self.block, self.uses, self.input) = (stage, block, uses, input)
-    (firstNumber, self.store) = (number, store)
+    (firstNumber, self.isRectified, self.store) = (number, isRectified, store)
     width = architecture.width
     projects = architecture.entry == .projection && block == 0
     stride = projects ? architecture.stride ?? 1 : 1

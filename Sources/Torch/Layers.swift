@@ -31,6 +31,29 @@ public enum Convolution {
   }
 }
 
+extension ResidualUnit.Convolution {
+  /// The convolution with the normalisation by running statistics that follows it as a part of its weight and bias.
+  /// - Parameter bias: of the convolution itself; nil for none
+  public init(weight: Tensor, bias: Tensor?, stride: Int = 1, folding norm: NormReLU.Parameters) throws {
+    var convolution = ctorch_convolution(
+      weight: weight.handle, bias: bias?.handle, stride: Int32(clamping: stride), padding: 0)
+    var code = norm.code(over: nil)
+    var out: (weight: ctorch_tensor?, bias: ctorch_tensor?)
+    try check(ctorch_fold_norm(&convolution, &code, &out.weight, &out.bias))
+    self.init(weight: try .adopt(out.weight), bias: try .adopt(out.bias), stride: stride)
+  }
+}
+
+extension Tensor {
+  /// Writes max(0, x) over the elements.
+  public func rectify() throws { try check(ctorch_relu_into(handle)) }
+
+  /// ∂L/∂x of y = max(0, x), where this tensor is y; `gradient` is ∂L/∂y, which is not written.
+  public func rectifyBackward(_ gradient: Tensor) throws -> Tensor {
+    try .make { ctorch_relu_backward(gradient.handle, handle, $0) }
+  }
+}
+
 /// Pooling over windows that touch but do not overlap.
 public enum Pooling {
   /// N×C×H×W to N×C×(H/size)×(W/size), the mean of each window; what is left over at an edge is left out.

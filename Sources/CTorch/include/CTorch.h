@@ -158,6 +158,15 @@ typedef struct {
   double momentum;
 } ctorch_norm_mode;
 
+/// A convolution's weight and bias with the normalisation by running statistics that follows it in them:
+/// (weight·s, β + (bias − mean)·s), where s = γ/√(variance + epsilon) of each output channel. A null bias counts as 0.
+int ctorch_fold_norm(const ctorch_convolution *convolution, const ctorch_norm *norm, ctorch_tensor *weight,
+                     ctorch_tensor *bias) CTORCH_CHECKED;
+/// tensor ← max(0, tensor)
+int ctorch_relu_into(ctorch_tensor tensor) CTORCH_CHECKED;
+/// The gradient with respect to the input of a ReLU, from that of its output and the output itself.
+int ctorch_relu_backward(ctorch_tensor grad_output, ctorch_tensor output, ctorch_tensor *out) CTORCH_CHECKED;
+
 /// The gradient with respect to the input of a normalisation, of which the normalisation's own way back may still have
 /// to be gone: a·gradient + b·normed + d + skip, with a, b and d a channel each in `coefficients`; `skip` may be null.
 /// Where `coefficients` is null it is `gradient`, and the others are null too.

@@ -38,6 +38,9 @@ public protocol ResidualStep {
   /// Whether a training step of a network with this step can be captured as a CUDA graph.
   var isCapturable: Bool { get }
 
+  /// Whether h' has no values below 0, because a ReLU follows the sum.
+  var isRectified: Bool { get }
+
   /// Runs the step; if `step.scale` is 0, without its branch.
   /// - Parameters:
   ///   - h: N×C×H×W, of the spec's input shape
@@ -66,6 +69,7 @@ protocol PendingStep: ResidualStep {
 
 extension ResidualStep {
   public var isCapturable: Bool { false }
+  public var isRectified: Bool { false }
 }
 
 /// The hidden state h and, if a kernel found them, its channel sums, with which the next batch normalisation can begin.

@@ -29,6 +29,7 @@ public struct RecordedStep: ResidualStep {
   public typealias Function = (Tape.Value) throws -> Tape.Value
 
   public let spec: StepSpec
+  public var isRectified: Bool { after == .relu }
   private let after: After
   private let activation: Function?
   private let skip: Function?
