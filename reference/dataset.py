@@ -69,8 +69,10 @@ def torchvision_set(name, root):
         except TypeError:
             try:
                 made = maker(root, split="train" if is_train else "test", download=True)
-            except (TypeError, ValueError) as error:
-                refuse(f"{name} has neither the argument train nor a split named test ({error})")
+            except Exception as error:
+                refuse(f"torchvision's {name} cannot be had by train=… or by split=\"test\" ({error})")
+        except Exception as error:
+            refuse(f"torchvision's {name} cannot be had ({error})")
         labels = getattr(made, "targets", None)
         if labels is None:
             labels = [made[index][1] for index in range(len(made))]
@@ -102,9 +104,11 @@ def pixels(source, resize, size):
     image = source.image() if isinstance(source, _Item) else Image.open(source)
     image = image.convert("RGB")
     if min(image.size) != resize:
-        scale = resize / min(image.size)
-        image = image.resize([max(size, round(side * scale)) for side in image.size], Image.Resampling.BILINEAR)
-    left, top = (image.width - size) // 2, (image.height - size) // 2
+        # The longer side is rounded, and the middle is found, as torchvision's Resize and CenterCrop do it.
+        short = min(image.size)
+        sides = [resize if side == short else int(resize * side / short) for side in image.size]
+        image = image.resize(sides, Image.Resampling.BILINEAR)
+    left, top = round((image.width - size) / 2), round((image.height - size) / 2)
     image = image.crop((left, top, left + size, top + size))
     return np.ascontiguousarray(np.asarray(image, dtype=np.uint8).transpose(2, 0, 1))
 
@@ -128,7 +132,7 @@ def write(out, name, classes, sets, resize, size):
                 for done, source in enumerate(sources):
                     try:
                         file.write(pixels(source, resize, size).tobytes())
-                    except OSError as error:
+                    except Exception as error:  # Pillow has errors of many kinds for files that are no images.
                         refuse(f"{source}: {error}")
                     if done % 500 == 0 or done + 1 == len(sources):
                         print(f"\r{split}: {done + 1} of {len(sources)} images", end="", file=sys.stderr)
@@ -154,7 +158,9 @@ def main():
         refuse(f"{options.out}: name a file that ends in .safetensors")
     if not 1 <= options.size <= 4096:
         refuse(f"--size {options.size} is not between 1 and 4096")
-    resize = options.resize or (round(options.size * 8 / 7) if options.size >= 64 else options.size)
+    resize = round(options.size * 8 / 7) if options.size >= 64 else options.size
+    if options.resize is not None:
+        resize = options.resize
     if resize < options.size:
         refuse(f"--resize {resize} is less than --size {options.size}")
     if options.limit is not None and options.limit < 1:

@@ -60,11 +60,11 @@ struct DoctorCommand: ParsableCommand {
       try device.use()
       let found = try DeviceComparison(of: device)
       finding.state +=
-        "; a small network's outputs are within \(Self.rounded(found.outputs)) of the processor's, its gradients within "
-        + Self.rounded(found.gradients)
-        + (found.captured.map { ", captured steps within \(Self.rounded($0)) of plain ones" } ?? "")
+        "; a small network's outputs are within \(scientific(found.outputs)) of the processor's, its gradients within "
+        + scientific(found.gradients)
+        + (found.captured.map { ", captured steps within \(scientific($0)) of plain ones" } ?? "")
         + (KernelSet.problem(on: device).map { "; libtorch's operations alone: \($0)" }
-          ?? "; gradients by ResLens's kernels within \(Self.rounded(found.kernels)) of libtorch's operations, "
+          ?? "; gradients by ResLens's kernels within \(scientific(found.kernels)) of libtorch's operations, "
           + "in bfloat16 \(String(format: "%.2f", found.kernelsInHalf)) times as far from float32's as theirs")
       if !found.kernelsAgree {
         finding.trouble =
@@ -83,8 +83,6 @@ struct DoctorCommand: ParsableCommand {
     }
     return finding
   }
-
-  private static func rounded(_ value: Double) -> String { String(format: "%.1e", value) }
 
   private var processes: Finding {
     if ProcessGroup.isPossible {

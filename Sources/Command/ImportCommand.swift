@@ -152,8 +152,6 @@ struct ImportCommand: ParsableCommand {
     return check.differences.allSatisfy(\.areSmall)
   }
 
-  private func scientific(_ value: Double) -> String { String(format: "%.1e", value) }
-
   /// The weights with their family, and the network with them.
   private func recognised(
     _ tensors: [String: Tensor], in file: URL, for dataset: ImageDataset

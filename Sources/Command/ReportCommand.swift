@@ -13,7 +13,7 @@ struct ReportCommand: ParsableCommand {
     commandName: "report",
     abstract: "Makes a page about one run, or about several side by side.",
     discussion: """
-      The page shows every measure, and what the numbers say to the paper's claims. It is self-contained. The numbers (.csv) and the gnuplot script (.gp) of each figure are written to \
+      The page shows every measure, and which of the paper's claims the numbers support. It is self-contained. The numbers (.csv) and the gnuplot script (.gp) of each figure are written to \
       report-figures/ beside it. The folder of a study or reproduction stands for all of its runs.
 
       For example:

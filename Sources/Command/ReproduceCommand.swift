@@ -6,6 +6,7 @@ import ResLensNetworks
 import ResLensResults
 import ResLensRuns
 import ResLensStudies
+import ResLensTasks
 import ResLensTraining
 
 extension Scale: ExpressibleByArgument {}
@@ -44,7 +45,7 @@ struct ReproduceCommand: ParsableCommand {
   @Option(
     help: ArgumentHelp(
       """
-      synthetic, a folder or archive of CIFAR, or a folder with both CIFAR-10 and CIFAR-100. May be given more than \
+      \(ImageDataset.sourceForms), or a folder with both CIFAR-10 and CIFAR-100. May be given more than \
       once.
       """, valueName: "source"))
   var data: [String] = []

@@ -4,9 +4,9 @@ import ResLensResults
 /// The structure of a residual network, as a value: everything else (parameter names and shapes, counts, the
 /// network itself, its plans) follows from it. One that contradicts itself cannot be made.
 ///
-/// Stem: 3×3 convolution. Blocks: of the kind that each stage names; without a name the paper's (`PreActivation`). Head:
-/// BatchNorm, ReLU, average pooling, fully connected. BatchNorm and ReLU can follow the stem, and be left out of the head.
-/// Networks for large images have stems with other kernels, several convolutions and a pooling.
+/// The stem is one convolution or several, perhaps with BatchNorm, ReLU and a pooling. Blocks are of the kind that each
+/// stage names, or the paper's (`PreActivation`). The head is BatchNorm and ReLU, which can be left out, average pooling and
+/// a fully connected layer.
 public struct Architecture: Codable, Hashable, Sendable {
   /// The name on the command line and in messages; `name` in a file.
   public package(set) var name: String
@@ -39,7 +39,7 @@ public struct Architecture: Codable, Hashable, Sendable {
 
   /// The convolutions that make h_0 of the images, and what follows them.
   public struct Stem: Codable, Hashable, Sendable {
-    /// Channels that the first convolution makes.
+    /// The channels of h_0, which the stem's last convolution makes.
     public var width: Int
     /// True if BatchNorm and ReLU follow the convolution; nil for false.
     public var norm: Bool?

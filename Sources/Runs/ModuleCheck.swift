@@ -13,24 +13,24 @@ public struct ModuleCheck {
   public struct Differences {
     /// The type in which both computed.
     public let type: ElementType
-    /// Of the logits, of h_0 and every step's h, and of the gradients with respect to every step's input.
+    /// The largest differences of the logits, of h_0 and every step's h, and of the gradients with respect to the steps'
+    /// inputs.
     ///
-    /// Each is relative to the largest value of the tensor that it is in, and the limit is 10⁻⁹ in float64 and 10⁻⁴ in
-    /// float32. Gradients in float32 are compared otherwise: rounding decides whether a ReLU whose input is almost 0 is
-    /// open, in PyTorch as here, so that single values differ by much. Their difference is ‖ours − theirs‖/‖theirs‖, theirs
-    /// being PyTorch's in float64, and the limit is 0.02. Those of PyTorch's ResNet-50 in float32 are up to 0.001 from its
-    /// own in float64.
+    /// A difference is divided by the largest value of PyTorch's tensor; the limit is 10⁻⁹ in float64 and 10⁻⁴ in float32.
+    /// A float32 gradient is compared by its norm, ‖ours − theirs‖/‖theirs‖ with PyTorch's float64 gradient, and the limit is
+    /// 0.02, because rounding decides whether a ReLU whose input is almost 0 is open. The gradients of PyTorch's ResNet-50
+    /// in float32 are up to 0.001 from its own in float64.
     public let logits, states, gradients: Difference
 
     /// Whether all of them are within their limits.
     public var areSmall: Bool { [logits, states, gradients].allSatisfy(\.isSmall) }
   }
 
-  /// The difference that is largest beside its limit.
+  /// A difference and its limit.
   public struct Difference {
     /// The difference.
     public let value: Double
-    /// The largest that rounding explains.
+    /// The largest difference that rounding can cause.
     public let limit: Double
     /// The step at whose input or output it was found; nil for logits.
     public let step: Int?
@@ -38,7 +38,7 @@ public struct ModuleCheck {
     /// Whether it is within the limit, which no NaN is.
     public var isSmall: Bool { value <= limit }
 
-    /// The one of two that is larger beside its limit.
+    /// The larger of two differences, each divided by its limit.
     fileprivate func orWorse(_ other: Difference) -> Difference {
       other.value / other.limit <= value / limit || value.isNaN ? self : other
     }
@@ -63,21 +63,16 @@ public struct ModuleCheck {
   private static func moduleValues(
     _ weights: ForeignWeights, _ images: Tensor, _ labels: Tensor
   ) throws -> [String: Tensor] {
-    let folder = FileManager.default.temporaryDirectory.appending(path: "reslens-check-\(UUID().uuidString)")
-    try Files.makeFolder(folder)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let files = ["weights", "inputs", "out"].map { folder.appending(path: "\($0).safetensors") }
-    try Safetensors(tensors: weights.tensors).write(to: files[0])
-    try Safetensors(tensors: ["images": images, "labels": labels]).write(to: files[1])
     let architecture = String(decoding: try JSON.encode(weights.architecture), as: UTF8.self)
-    let outcome = try Tool("python3").run(
-      ["-c", PythonScript.runModule, weights.family, architecture] + files.map(\.path) + [PythonScript.packages])
-    guard outcome.status == 0 else {
-      throw FileError(
-        path: "--check", problem: outcome.errors.split(separator: "\n").last.map(String.init) ?? "python3 failed",
-        remedy: "or import without --check")
-    }
-    return try Safetensors(contentsOf: files[2]).tensors
+    return try PythonScript.run(
+      PythonScript.runModule,
+      { file in
+        let files = ["weights", "inputs", "out"].map { file("\($0).safetensors") }
+        try Safetensors(tensors: weights.tensors).write(to: files[0])
+        try Safetensors(tensors: ["images": images, "labels": labels]).write(to: files[1])
+        return [weights.family, architecture] + files.map(\.path)
+      }, error: { FileError(path: "--check", problem: $0, remedy: "or import without --check") },
+      read: { try Safetensors(contentsOf: $0("out.safetensors")).tensors })
   }
 
   private static func compare(

@@ -12,19 +12,12 @@ public enum PyTorchFile {
     if file.pathExtension.lowercased() == "safetensors" { return try Safetensors(contentsOf: file).tensors }
     // Its absence is told in our words.
     _ = try Files.read(file)
-    let folder = FileManager.default.temporaryDirectory.appending(path: "reslens-import-\(UUID().uuidString)")
-    try Files.makeFolder(folder)
-    defer { try? FileManager.default.removeItem(at: folder) }
-    let converted = folder.appending(path: "weights.safetensors")
-    let outcome = try Tool("python3").run([
-      "-c", PythonScript.readWeights, file.path, converted.path, PythonScript.packages,
-    ])
-    guard outcome.status == 0 else {
-      let last = outcome.errors.split(separator: "\n").last.map(String.init) ?? "python3 ended with \(outcome.status)"
-      throw FileError(
-        path: file.path, problem: last,
-        remedy: "save its state dict again: torch.save(model.state_dict(), …), or as safetensors")
-    }
-    return try Safetensors(contentsOf: converted).tensors
+    return try PythonScript.run(
+      PythonScript.readWeights, { [file.path, $0("weights.safetensors").path] },
+      error: { problem in
+        FileError(
+          path: file.path, problem: problem,
+          remedy: "save its state dict again: torch.save(model.state_dict(), …), or as safetensors")
+      }, read: { try Safetensors(contentsOf: $0("weights.safetensors")).tensors })
   }
 }

@@ -47,7 +47,7 @@ extension Claim {
         let subjects = evidence.subjects.filter { $0.model == model }
         return subjects.isEmpty
           ? [Finding.Part(model, .notChecked, "not in this study")]
-          : try subjects.map { Finding.Part($0.title, $0.decided(try check($0))) }
+          : try subjects.map { Finding.Part($0.title, try $0.decided(try check($0))) }
       }
     }
   }
@@ -66,7 +66,7 @@ extension Claim {
     self.init(statement: statement, source: source, rule: rule) { evidence in
       try models.flatMap { model in
         try parts.map { name, part in
-          let outcome = try evidence.subject(model).flatMap { $0.decided(try check(part, $0.measures)) }
+          let outcome = try evidence.subject(model).flatMap { try $0.decided(try check(part, $0.measures)) }
           return Finding.Part(models.count == 1 ? name : "\(model): \(name)", outcome)
         }
       }
@@ -79,18 +79,19 @@ extension Evidence.Subject {
   var title: String { architecture == model ? model : "\(model) (as \(architecture))" }
 
   /// The outcome, which decides nothing where the network has hardly learnt.
-  func decided(_ outcome: Outcome?) -> Outcome? {
-    hasLearnt == false ? outcome?.undecided(Outcome.hardlyTrained) : outcome
+  func decided(_ outcome: Outcome?) throws -> Outcome? {
+    try hasLearnt() == false ? outcome?.undecided(Outcome.hardlyTrained) : outcome
   }
 
-  /// Whether the validation accuracy after the last epoch is beyond guessing; that behind the last measured step for a
-  /// network without epochs, and nil where neither is known.
-  var hasLearnt: Bool? {
+  /// True if the validation accuracy is beyond guessing: after the last epoch, or behind the last measured step of a network
+  /// without epochs. nil if neither is known.
+  /// - Throws: `TableError` where a table has other columns than are read.
+  func hasLearnt() throws -> Bool? {
     if !runs.allSatisfy(\.epochs.isEmpty) {
       return isBeyondGuessing(accuracy: 1 - validationError.mean, classes: classes, samples: validationSamples)
     }
-    let scores = measures.compactMap { tables in
-      try? tables.rows(of: StepScore.self, in: "intermediate", .validation).max { $0.step < $1.step }?.score
+    let scores = try measures.compactMap { tables in
+      try tables.rows(of: StepScore.self, in: "intermediate", .validation).max { $0.step < $1.step }?.score
     }
     guard let first = scores.first else { return nil }
     let accuracy = scores.reduce(0) { $0 + $1.accuracy } / Double(scores.count)

@@ -31,15 +31,18 @@ extension Finding {
     }
     let names = RunNames(of: runs.map(\.configuration), in: paths)
     // The only run of a page is named by its architecture: the page says which folder it is.
-    let groups = zip(names.groups, names.names).map { group, name in
-      runs.count == 1 ? runs[0].configuration.architecture.name : group ?? name
+    // A run without a group is called by its whole path, which is no group's name.
+    let groups = zip(names.groups, paths).map { group, path in
+      runs.count == 1 ? runs[0].configuration.architecture.name : group ?? path
     }
     var models: [(name: String, hasProjections: Bool)] = []
     var subjects: [Evidence.Subject] = []
     for name in groups where !models.contains(where: { $0.name == name }) {
       let own = zip(groups, runs).filter { $0.0 == name }.map(\.1)
       let architecture = own[0].configuration.architecture
-      let measures = try own.compactMap { try $0.folder.measures() }
+      let measures = try own.compactMap {
+        try $0.folder.measures(recordedAfter: $0.configuration.recipe.epochs).0
+      }
       models.append((name, architecture.steps.contains { !$0.hasIdentitySkip }))
       subjects.append(
         Evidence.Subject(

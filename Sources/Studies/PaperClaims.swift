@@ -113,10 +113,17 @@ extension Claim {
     + "and at three quarters of the steps or more, by two standard errors from the samples that flip each way"
 
   @Sendable fileprivate static func rising(_ subject: Evidence.Subject) throws -> Outcome? {
-    let last = subject.history.last?.tables ?? subject.measures
-    let accuracies = try last.steps { tables in
-      try tables.rows(of: StepScore.self, in: "intermediate", .validation).map { ($0.step, $0.score.accuracyEstimate) }
+    func accuracies(_ tables: [MeasuredTables]) throws -> [StepEstimate] {
+      try tables.steps { tables in
+        try tables.rows(of: StepScore.self, in: "intermediate", .validation).map {
+          ($0.step, $0.score.accuracyEstimate)
+        }
+      }
     }
+    // What was recorded in training, or else measured afterwards.
+    let candidates = [subject.history.last?.tables, subject.measures].compactMap { $0 }
+    guard let last = try candidates.first(where: { try !accuracies($0).isEmpty }) else { return nil }
+    let accuracies = try accuracies(last)
     let changes = try last.steps { tables in
       try tables.rows(of: StepScoreChange.self, in: "intermediate-changes", .validation).map {
         ($0.step, $0.change.accuracyEstimate)
@@ -208,7 +215,7 @@ extension Claim {
         let subject = evidence.subject(model)
         return try [CosineLoss.Gradient.backpropagated, .readout].map { gradient in
           Finding.Part(
-            gradient.rawValue, try subject.flatMap { $0.decided(try mostlyNegative($0, by: gradient)) })
+            gradient.rawValue, try subject.flatMap { try $0.decided(try mostlyNegative($0, by: gradient)) })
         }
       },
       Claim("So has its intermediate accuracy, which rises.", source, rule: risingRule, of: [model], rising),

@@ -64,8 +64,8 @@ extension Claim {
       statement: "All components of unshared batch normalization are important.", source: "§4.5, Fig. 9",
       rule: "with all of them, validation error after the last epoch is lower than without the one named, \(overSeeds)"
     ) { evidence in
-      withoutOne.sorted { $0.key < $1.key }.map { part, model in
-        Finding.Part("without unshared \(part)", comparison(evidence, model, isAbove: whole))
+      try withoutOne.sorted { $0.key < $1.key }.map { part, model in
+        Finding.Part("without unshared \(part)", try comparison(evidence, model, isAbove: whole))
       }
     },
     Claim(
@@ -73,9 +73,10 @@ extension Claim {
       rule: "the network without unshared statistics has a higher validation error than the one without the component "
         + "named, \(overSeeds)"
     ) { evidence in
-      withoutOne.filter { $0.key != "statistics" }.sorted { $0.key < $1.key }.map { part, model in
+      try withoutOne.filter { $0.key != "statistics" }.sorted { $0.key < $1.key }.map { part, model in
         Finding.Part(
-          "without unshared \(part)", withoutOne["statistics"].flatMap { comparison(evidence, $0, isAbove: model) })
+          "without unshared \(part)",
+          try withoutOne["statistics"].flatMap { try comparison(evidence, $0, isAbove: model) })
       }
     },
     Claim(
@@ -95,16 +96,16 @@ extension Claim {
         + "number of parameters.", source: "§4.5, Table 1, of CIFAR-10",
       rule: "the mean validation error over seeds, after the last epoch, is lower than ResNet-38's, \(overSeeds)"
     ) { evidence in
-      [Finding.Part("cifar-10", comparison(evidence, "resnet-38", isAbove: "resnet-110-ubn", data: "cifar-10"))]
+      [Finding.Part("cifar-10", try comparison(evidence, "resnet-38", isAbove: "resnet-110-ubn", data: "cifar-10"))]
     },
     Claim(
       statement: "Among unshared networks, deeper ones err less.", source: "Table 1",
       rule: "the mean validation error over seeds, after the last epoch, is lower than the next shallower network's, "
         + overSeeds
     ) { evidence in
-      Set(evidence.subjects.map(\.data)).sorted().flatMap { data in
-        [("resnet-110", "resnet-56"), ("resnet-56", "resnet-38"), ("resnet-38", "resnet-32")].map { deep, shallow in
-          Finding.Part("\(data), \(deep) and \(shallow)", comparison(evidence, shallow, isAbove: deep, data: data))
+      try Set(evidence.subjects.map(\.data)).sorted().flatMap { data in
+        try [("resnet-110", "resnet-56"), ("resnet-56", "resnet-38"), ("resnet-38", "resnet-32")].map { deep, shallow in
+          Finding.Part("\(data), \(deep) and \(shallow)", try comparison(evidence, shallow, isAbove: deep, data: data))
         }
       }
     },
@@ -137,12 +138,12 @@ extension Claim {
   /// Whether a network's validation error is above another's; nil where one has none.
   private static func comparison(
     _ evidence: Evidence, _ model: String, isAbove other: String, data: String? = nil
-  ) -> Outcome? {
+  ) throws -> Outcome? {
     guard let mine = evidence.subject(model, data: data), let other = evidence.subject(other, data: data) else {
       return nil
     }
     let pair = (mine.errors(\.validationError), other.errors(\.validationError))
-    return mine.decided(other.decided(compare([pair], percentages)))
+    return try mine.decided(other.decided(compare([pair], percentages)))
   }
 
   /// The comparisons of one network with others, one part for each of the others.
@@ -150,14 +151,14 @@ extension Claim {
   private static func parts(
     _ evidence: Evidence, _ model: String, with others: [String], suffix: String = "", areTrained: Bool = true,
     _ check: (Evidence.Subject, Evidence.Subject) throws -> Outcome?
-  ) rethrows -> [Finding.Part] {
+  ) throws -> [Finding.Part] {
     try others.map { other in
       guard let mine = evidence.subject(model), let others = evidence.subject(other) else {
         return Finding.Part("\(model) against \(other)\(suffix)", nil)
       }
       var outcome = try check(mine, others)
       if areTrained {
-        outcome = mine.decided(others.decided(outcome))
+        outcome = try mine.decided(others.decided(outcome))
         if min(mine.runs.count, others.runs.count) < 2 { outcome = outcome?.undecided(Outcome.oneSeed) }
       }
       return Finding.Part("\(mine.title) against \(others.title)\(suffix)", outcome)

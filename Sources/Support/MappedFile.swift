@@ -9,18 +9,23 @@ public final class MappedFile {
   public init(_ url: URL) throws(FileError) {
     try Files.checkIsFile(url)
     let descriptor = open(url.path, O_RDONLY)
-    guard descriptor >= 0 else { throw .system(url.path, doing: "read") }
+    guard descriptor >= 0 else { throw Self.unreadable(url) }
     defer { close(descriptor) }
     let size = lseek(descriptor, 0, SEEK_END)
-    guard size >= 0 else { throw .system(url.path, doing: "read") }
+    guard size >= 0 else { throw Self.unreadable(url) }
     guard size > 0 else {
       bytes = UnsafeRawBufferPointer(start: nil, count: 0)
       return
     }
     guard let start = mmap(nil, Int(size), PROT_READ, MAP_PRIVATE, descriptor, 0), start != MAP_FAILED else {
-      throw .system(url.path, doing: "read")
+      throw Self.unreadable(url)
     }
     bytes = UnsafeRawBufferPointer(start: start, count: Int(size))
+  }
+
+  private static func unreadable(_ url: URL) -> FileError {
+    FileError(
+      path: url.path, problem: "cannot be read: \(String(cString: strerror(errno)))", remedy: "check who may read it")
   }
 
   deinit {

@@ -29,6 +29,9 @@ public func significant(_ value: Double) -> String {
   return number + "·10" + digits.joined()
 }
 
+/// A number with two significant digits and an exponent, for differences: "3.1e-07".
+public func scientific(_ value: Double) -> String { String(format: "%.1e", value) }
+
 private let superscripts = ["⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"]
 
 /// A number of things: "1 step", "3 steps".

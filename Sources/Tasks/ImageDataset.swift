@@ -3,26 +3,29 @@ import ResLensSupport
 import ResLensResults
 import ResLensTorch
 
-/// Labelled byte images in memory.
+/// Labelled byte images, in memory or in a mapped file.
 public final class ImageSet {
   /// N×C×H×W, uint8
   public let images: Tensor
   /// The class of each image.
   public let labels: [Int]
+  /// The bytes of memory that the images take: none where they stay in a file.
+  public let memoryBytes: Int
   private var copies: [Device: (images: Tensor, labels: Tensor)]
 
   /// - Throws: `TorchError` where the bytes do not fit the shape.
   public init(pixels: [UInt8], labels: [Int], channels: Int, height: Int, width: Int) throws {
     images = try Tensor(pixels, shape: [labels.count, channels, height, width])
     self.labels = labels
+    memoryBytes = pixels.count
     copies = [.cpu: (images, try Tensor(labels.map(Int64.init), shape: [labels.count]))]
   }
 
   /// - Parameters:
-  ///   - images: N×C×H×W, uint8
+  ///   - images: N×C×H×W, uint8, which are in a file or belong to another set
   ///   - labels: N
   init(images: Tensor, labels: [Int]) throws {
-    (self.images, self.labels) = (images, labels)
+    (self.images, self.labels, memoryBytes) = (images, labels, 0)
     copies = [.cpu: (images, try Tensor(labels.map(Int64.init), shape: [labels.count]))]
   }
 

@@ -1,13 +1,18 @@
 import Foundation
+import ResLensSupport
 import ResLensTorch
 
 extension ImageSet {
   /// A PNG with the first images of every class, a row a class.
+  /// - Throws: `ArgumentError` where it would have more than 256 MiB.
   public func picture(classes: Int, columns: Int = 12) throws -> Data {
     let shape = images.shape
     let (channels, height, width) = (shape[1], shape[2], shape[3])
     let gap = 2
     let (rowBytes, rows) = (3 * columns * (width + gap), classes * (height + gap))
+    guard Double(rowBytes) * Double(rows) <= Double(256 << 20) else {
+      throw ArgumentError("picture", "\(classes) classes of \(height)×\(width) pixels are too many for one picture")
+    }
     var canvas = [UInt8](repeating: 255, count: rowBytes * rows)
     var filled = [Int](repeating: 0, count: classes)
     for (index, label) in labels.enumerated() where label < classes && filled[label] < columns {

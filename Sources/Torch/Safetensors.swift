@@ -87,9 +87,14 @@ public struct MappedSafetensors {
   /// Text by name.
   public var metadata: [String: String] { header.metadata }
 
-  /// A tensor on the memory of the file; nil if there is none of that name. It must never be written.
+  /// A tensor; nil if there is none of that name. One of bytes is on the memory of the file, and must never be written.
   public func tensor(_ name: String) throws -> Tensor? {
     guard let entry = header.entries[name] else { return nil }
+    guard entry.type == .uint8 else {
+      // Larger elements may begin anywhere in the file.
+      return try Tensor(
+        bytes: UnsafeRawBufferPointer(rebasing: file.bytes[entry.bytes]), shape: entry.shape, type: entry.type)
+    }
     return try Tensor(
       sharing: UnsafeRawBufferPointer(rebasing: file.bytes[entry.bytes]), of: file, shape: entry.shape, type: entry.type
     )
@@ -111,7 +116,7 @@ struct SafetensorsHeader {
     func damaged(_ problem: String) -> FileError {
       FileError(
         path: path, problem: "not a whole safetensors file: \(problem)",
-        remedy: "copy it again or use another checkpoint")
+        remedy: "copy it again or use another file")
     }
     guard file.count >= 8 else { throw damaged("it has \(file.count) bytes") }
     let length = file.prefix(8).enumerated().reduce(UInt64(0)) { $0 | UInt64($1.element) << (8 * UInt64($1.offset)) }
@@ -147,7 +152,7 @@ struct SafetensorsHeader {
       guard let type = Self.type(of: entry.dtype) else {
         throw FileError(
           path: path, problem: "tensor \(name) has element type \(entry.dtype), which ResLens does not read",
-          remedy: "save the tensors as float32 (F32)")
+          remedy: "save weights as float32 (F32), and images as uint8 (U8)")
       }
       guard let size = entry.size(of: type), size == entry.end - entry.start else {
         throw damaged("tensor \(name) of shape \(entry.shape) does not fill its \(entry.end - entry.start) bytes")

@@ -42,6 +42,6 @@ public struct MemoryEstimate: Equatable, Sendable {
       bytes = max(bytes, samples * float * (architecture.keptElements + outputs.reduce(0, +) + inWork))
     }
     activations = bytes
-    images = Double(dataset.train.count + dataset.validation.count) * elements(dataset.imageShape)
+    images = Double(dataset.train.memoryBytes + dataset.validation.memoryBytes)
   }
 }

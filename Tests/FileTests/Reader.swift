@@ -27,7 +27,7 @@ struct Reader: Sendable, CustomTestStringConvertible {
     yaml("study", Study.self) { $0.study() },
     json("loop", Checkpoint.Loop.self) { $0.loop() },
     json("measures", MeasureResults.self) { $0.measures() },
-    epochs, safetensors, cifar,
+    epochs, safetensors, cifar, dataset,
   ]
 
   private static let seeds = 0..<6
@@ -113,5 +113,28 @@ struct Reader: Sendable, CustomTestStringConvertible {
     try CIFAR.cifar10.decode(Data(bytes), path: "mutated.bin", records: records, &pixels, &labels)
     let written = labels.enumerated().flatMap { [UInt8($1)] + pixels[($0 * 3072)..<(($0 + 1) * 3072)] }
     return written == bytes ? nil : "its records do not read back"
+  }
+
+  private static let dataset = Reader(name: "image set") {
+    let tensors: [String: Tensor] = [
+      "train.images": try Tensor((0..<24).map { UInt8($0) }, shape: [2, 3, 2, 2]),
+      "train.labels": try Tensor([0, 1] as [Int64], shape: [2]),
+      "validation.images": try Tensor((0..<12).map { UInt8($0) }, shape: [1, 3, 2, 2]),
+      "validation.labels": try Tensor([UInt8(1)], shape: [1]),
+    ]
+    let metadata = ["class_names": #"["a", "b"]"#, "name": "letters"]
+    return [try Array(Safetensors(tensors: tensors, metadata: metadata).encoded())]
+  } problem: { bytes in
+    let file = FileManager.default.temporaryDirectory.appending(path: "reslens-\(UUID().uuidString).safetensors")
+    try Data(bytes).write(to: file)
+    defer { try? FileManager.default.removeItem(at: file) }
+    let data = try ImageDataset.load(file.path)
+    for set in [data.train, data.validation] {
+      guard try set.images.bytes().count == set.count * data.imageShape.reduce(1, *) else {
+        return "images are missing"
+      }
+      guard set.labels.allSatisfy(data.classNames.indices.contains) else { return "a label is none of the classes" }
+    }
+    return nil
   }
 }

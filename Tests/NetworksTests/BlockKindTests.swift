@@ -96,7 +96,7 @@ private struct Unnameable: Block {
       ),
       (
         "kind: post-activation, options: {shortcut: zeros, shortcut-norm: true}",
-        "stages[0].options.shortcut-norm: blocks of kind post-activation have no such option (known: bias, shortcut)"
+        "stages[0].options.shortcut-norm: \"shortcut: zeros\" has no convolution"
       ),
       (
         "kind: pre-activation-bottleneck, options: {shortcut-reads: h}",

@@ -197,6 +197,29 @@ import Testing
     #expect(error.problem.contains("adds as many channels before as behind"), "\(error)")
   }
 
+  @Test("Images that are not square are refused, because the pooling at the end would leave a part of them out")
+  func notSquare() throws {
+    let tensors = try Self.bottleneck.tensors()
+    let error = try #require(throws: WeightFamilyError.self) {
+      try ForeignWeights(tensors, input: .init(height: 16, width: 24), name: "net")
+    }
+    #expect(error.problem.contains("16×24"))
+  }
+
+  @Test(
+    "Shapes that no network has are refused", arguments: [[], [0], [4], [0, 0, 3, 3], [4, 3, 0, 0], [4, 1, 1, 1, 1]])
+  func hostileShapes(shape: [Int]) throws {
+    for example in [Self.bottleneck, Self.zeros] {
+      for name in [
+        "conv1", "layer1.0.conv1", "layer1.0.conv2", "layer1.0.conv3", "fc", "linear", "layer2.0.downsample.0",
+      ] {
+        var tensors = try example.tensors()
+        tensors[name + ".weight"] = try .zeros(shape)
+        #expect(throws: WeightFamilyError.self, "\(name)") { try imported(tensors) }
+      }
+    }
+  }
+
   @Test("Values that no training gives are named", arguments: [Float.nan, .infinity, -1])
   func values(value: Float) throws {
     var tensors = try Self.projection.tensors()

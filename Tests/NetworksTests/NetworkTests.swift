@@ -32,6 +32,8 @@ let smallArchitectures: [Architecture] =
 let smallHeArchitectures =
   [
     smallHe("he-projection", options: ["shortcut": .word("projection")]),
+    // A stem without ReLU, behind which h has values below 0.
+    smallHe("he-raw-stem", .init(width: 4), options: [:]),
     smallHe("he-zeros", options: ["shortcut": .word("zeros")]),
     smallHe("he-pooled", options: ["shortcut": .word("pooled-projection"), "bias": .flag(true)]),
     smallHe(

@@ -67,6 +67,27 @@ struct PyTorchTests {
   }
 
   @Test(
+    "Gradients of parameters by running statistics",
+    arguments: smallHeArchitectures.filter { $0.stages.allSatisfy { $0.kind != "pre-activation" } })
+  func gradientsByRunningStatistics(architecture: Architecture) throws {
+    let (network, images, labels) = try prepared(architecture, type: .float64)
+    let wanted = try golden(network, images, labels, ["--mode", "evaluation", "--rate", "0"])
+    let pass = try Pass(network, images: images, mode: .running)
+    let gradient = try Predictions(
+      logits: pass.logits, labels: labels, gradientScale: 1 / Double(images.shape[0])
+    ).requiredGradient()
+    let gradients = Gradients()
+    try pass.backward(gradient, into: gradients)
+    let convolutions = architecture.parameters.map(\.path).filter {
+      $0.contains("stages") && $0.hasSuffix("conv1.weight")
+    }
+    for path in convolutions {
+      try expectClose(#require(gradients.byPath[path]), wanted["gradient." + path], "gradient of " + path)
+    }
+    #expect(convolutions.count == architecture.steps.count)
+  }
+
+  @Test(
     "The Python package's module gives the logits of every image", arguments: smallArchitectures + smallHeArchitectures)
   func pythonModule(architecture: Architecture) throws {
     let (network, images, _) = try prepared(architecture, type: .float32)

@@ -79,9 +79,8 @@ int ctorch_normal(ctorch_dtype dtype, const int64_t *shape, int rank, double dev
 /// Copies `bytes` (row-major) into a new tensor.
 int ctorch_from_bytes(ctorch_dtype dtype, const int64_t *shape, int rank, const void *bytes, size_t count,
                       ctorch_tensor *out) CTORCH_CHECKED;
-/// A tensor on memory that is somebody else's (row-major), and that must never be written.
-/// - owner: keeps the memory; `release` is called with it once when nobody needs the memory any more, and also on an
-/// error
+/// A tensor on memory (row-major) that `owner` keeps; it must never be written. `release(owner)` is called once, when
+/// the memory is needed no more or on an error.
 int ctorch_share(ctorch_dtype dtype, const int64_t *shape, int rank, const void *bytes, size_t count, void *owner,
                  void (*release)(void *owner), ctorch_tensor *out) CTORCH_CHECKED;
 /// Copies the elements in row-major order to `bytes`, which has room for `count` bytes.
@@ -404,9 +403,8 @@ typedef enum {
 /// - b: null for operations on one value
 int ctorch_tape_apply(ctorch_tape_operation operation, ctorch_tensor a, ctorch_tensor b, double scale,
                       ctorch_tensor *out) CTORCH_CHECKED;
-/// - convolution: of values; its bias may be null. Where its filters have fewer channels than `input`, the channels are
-/// in
-///   groups, and each of as many groups of outputs reads its own
+/// Filters with I channels on C channels of input mean C/I groups: each group of outputs reads its own I channels.
+/// - convolution: of values; its bias may be null
 int ctorch_tape_convolve(ctorch_tensor input, const ctorch_convolution *convolution, ctorch_tensor *out) CTORCH_CHECKED;
 /// Every `stride`-th pixel of every `stride`-th row, with `zeros` channels of zeros before the channels and as many
 /// behind.

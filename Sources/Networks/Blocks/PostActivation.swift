@@ -71,7 +71,8 @@ struct PostActivationStep: ResidualStep {
     let second = try ResidualUnit.Convolution(
       weight: conv2.weight.tensor(), bias: conv2.bias?.tensor(), folding: norm2.parameters(step.statistics))
     let between = try ResidualUnit.forward(h.h, .identity(like: norm, offset: 0), by: .running, first).added.wanted()
-    let output = try ResidualUnit.forward(between, norm, by: .running, second, scale: step.scale, adding: h.h).sum.wanted()
+    let output = try ResidualUnit.forward(between, norm, by: .running, second, scale: step.scale, adding: h.h).sum
+      .wanted()
     try output.rectify()
     let units = Units(step: step, between: between, norm: norm, convolutions: (first, second))
     return StepTrace(

@@ -9,7 +9,7 @@ public struct RecordedStep: ResidualStep {
     case identity, relu
   }
 
-  /// What a projection in place of the identity is applied to.
+  /// The input of a projection that takes the place of the identity.
   public enum Source: String, Sendable, CaseIterable {
     /// h itself.
     case input
@@ -69,7 +69,7 @@ public struct RecordedStep: ResidualStep {
   ) throws -> StepTrace {
     let tape = Tape(mode: mode, statistics: step.statistics, records: wants.contains(.backward))
     let input = try tape.input(h.h)
-    // Once for both, because a normalisation may count the batch.
+    // The activation is computed once for branch and skip, because its BatchNorm may update running statistics.
     let isRead = step.scale != 0 || (skip != nil && skipReads == .activation)
     let active = isRead ? try activation?(input) ?? input : input
     let projected = try skip?(skipReads == .activation ? active : input)

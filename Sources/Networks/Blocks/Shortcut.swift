@@ -28,7 +28,12 @@ struct Shortcut {
     let word = try context.options.word(
       "shortcut", default: Form.projection.rawValue, of: Form.allCases.map(\.rawValue))
     form = Form(rawValue: word) ?? .projection
-    self.hasNorm = form == .zeros ? false : try context.options.flag("shortcut-norm", default: hasNorm)
+    let isNormed = try context.options.flag("shortcut-norm", default: form == .zeros ? false : hasNorm)
+    guard form != .zeros || !isNormed else {
+      throw context.refusal(
+        of: "options.shortcut-norm", "\"shortcut: zeros\" has no convolution that a normalisation could follow")
+    }
+    self.hasNorm = isNormed
     self.hasBias = hasBias
   }
 

@@ -22,7 +22,7 @@ struct HeNetwork {
     func width(_ layer: String) -> Int? { shapes[layer + ".weight"]?.first }
     guard let classes = width(names.classifier) else { return nil }
     let single = width(names.stem(0, of: 1).convolution)
-    // More than so many convolutions no stem has.
+    // A stem has at most nine convolutions.
     let several = (0..<9).map { width(names.stem($0, of: 9).convolution) }.prefix { $0 != nil }.compactMap { $0 }
     let widths = single.map { [$0] } ?? several
     guard let last = widths.last else { return nil }
@@ -50,31 +50,35 @@ struct HeNetwork {
     hasFinalNorm = shapes["\(names.finalNorm).weight"] != nil
   }
 
+  /// The structure of a family's networks, as far as it is not in names and shapes.
+  struct Form {
+    /// Whether the stem has stride 2 and a pooling, and a 7×7 kernel if it has one convolution.
+    var isForLargeImages = false
+    /// Whether BatchNorm and ReLU come before convolutions.
+    var isPreActivation = false
+    /// Whether the shortcuts of blocks that change the shape have no parameters (option A).
+    var addsZeros = false
+  }
+
   /// The architecture of such a network; every stage but the first halves the images.
-  /// - Parameters:
-  ///   - isForLargeImages: whether the stem has stride 2 and a pooling, and a 7×7 kernel if it has one convolution
-  ///   - isPreActivation: whether BatchNorm and ReLU come before convolutions
-  ///   - addsZeros: whether the shortcuts of blocks that change the shape have no parameters (option A)
   /// - Returns: nil for a stem that such networks do not have
-  func architecture(
-    input: Architecture.Input, isForLargeImages: Bool, isPreActivation: Bool = false, addsZeros: Bool = false
-  ) throws -> Architecture? {
+  func architecture(input: Architecture.Input, _ form: Form) throws -> Architecture? {
     let before = stem.before.isEmpty ? nil : stem.before
-    guard isForLargeImages || before == nil else { return nil }
+    guard form.isForLargeImages || before == nil else { return nil }
     let stem = Architecture.Stem(
-      width: stem.width, norm: isPreActivation ? nil : true, bias: false,
-      kernel: isForLargeImages && before == nil ? 7 : nil, stride: isForLargeImages ? 2 : nil, before: before,
-      pool: isForLargeImages ? true : nil)
+      width: stem.width, norm: form.isPreActivation ? nil : true, bias: false,
+      kernel: form.isForLargeImages && before == nil ? 7 : nil, stride: form.isForLargeImages ? 2 : nil,
+      before: before, pool: form.isForLargeImages ? true : nil)
     var edge = stem.edge(of: input.height)
     let stages = stages.enumerated().map { index, stage in
       let projects = index > 0 || stage.shortcut != nil
       if index > 0 { edge = (edge + 1) / 2 }
-      var options = options(of: stage, projects: projects, isPreActivation)
-      let shortcut = addsZeros ? .zeros : stage.shortcut ?? .projection
+      var options = options(of: stage, projects: projects, form.isPreActivation)
+      let shortcut = form.addsZeros ? .zeros : stage.shortcut ?? .projection
       if projects, shortcut != .projection { options["shortcut"] = .word(shortcut.rawValue) }
       return Architecture.Stage(
         width: stage.width, blocks: stage.blocks, entry: projects ? .projection : .none,
-        stride: projects ? (index > 0 ? 2 : 1) : nil, kind: kind(isPreActivation),
+        stride: projects ? (index > 0 ? 2 : 1) : nil, kind: kind(form.isPreActivation),
         options: options.isEmpty ? nil : BlockOptions(options))
     }
     return try Architecture(

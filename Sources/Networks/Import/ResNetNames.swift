@@ -1,5 +1,5 @@
 /// The names that a program gives to the layers of a ResNet.
-protocol ResNetNames {
+protocol ResNetNames: Sendable {
   /// The fully connected layer.
   var classifier: String { get }
   /// The normalisation behind the last h.
@@ -23,6 +23,7 @@ extension ResNetNames {
   /// The file's name of a parameter, by its path.
   func name(of path: String, in architecture: Architecture) -> String {
     var parts = path.split(separator: ".").map(String.init)
+    guard parts.count > 1 else { return path }
     let field = parts.removeLast()
     let before = architecture.stem.before?.count ?? 0
     let layer =
@@ -41,7 +42,9 @@ extension ResNetNames {
 
   /// - Parameter parts: `stages`, the indices of stage and block, and the layer's name inside of the block
   private func block(_ parts: [String], _ architecture: Architecture) -> String {
-    guard parts.count > 3, let index = Int(parts[1]) else { return parts.joined(separator: ".") }
+    guard parts.count > 3, let index = Int(parts[1]), architecture.stages.indices.contains(index) else {
+      return parts.joined(separator: ".")
+    }
     let pools = architecture.blockOptions[index]["shortcut"] == .word(Shortcut.Form.pooledProjection.rawValue)
     let inside =
       switch Array(parts.dropFirst(3)) {

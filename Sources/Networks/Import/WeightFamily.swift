@@ -17,7 +17,8 @@ public protocol WeightFamily: Sendable {
   /// - Throws: `ArchitectureError` where no architecture has these shapes.
   static func architecture(_ shapes: [String: [Int]], input: Architecture.Input) throws -> Architecture?
 
-  /// The file's name of a parameter, by the parameter's path in a network of the family.
+  /// The file's name of a parameter, by the parameter's path in a network of the family. The path must be one of the
+  /// architecture's.
   static func foreignName(of path: String, in architecture: Architecture) -> String
 
   /// The file's shape of a parameter, which has as many elements as `shape`.
@@ -78,10 +79,15 @@ public struct ForeignWeights {
   ///   - family: the family to try; all where it is nil
   ///   - input: the images that the network is to take
   ///   - name: the architecture's name
-  /// - Throws: `WeightFamilyError` with the first differences where they are of none, or of several.
+  /// - Throws: `WeightFamilyError` with the first differences where they are of none, where they are of several, and for
+  ///   images that are not square.
   public init(
     _ tensors: [String: Tensor], like family: (any WeightFamily.Type)? = nil, input: Architecture.Input, name: String
   ) throws {
+    guard input.height == input.width else {
+      throw WeightFamilyError(
+        problem: "the data's images are \(input.height)×\(input.width), and networks are opened for square images only")
+    }
     let tensors = ForeignNames.stripped(tensors)
     let shapes = tensors.mapValues(\.shape)
     let attempts = (family.map { [$0] } ?? WeightFamilies.all).map { Attempt($0, shapes, input) }

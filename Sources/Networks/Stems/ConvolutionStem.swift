@@ -1,7 +1,7 @@
 import ResLensTorch
 
-/// The layers that make h_0 of the images: one convolution or several, with BatchNorm and ReLU behind each but the last,
-/// and behind the last with a maximum pooling where the architecture says so.
+/// The layers that make h_0 of the images: one or more convolutions. BatchNorm and ReLU follow every convolution but the
+/// last, and the last too where the architecture says so; it can have a maximum pooling at the end.
 struct ConvolutionStem {
   private let units: [Unit]
   private let pools: Bool

@@ -6,11 +6,15 @@ PACKAGES is the folder of the torch to use. Nothing in SOURCE is run (weights_on
 on stderr.
 """
 
-import ctypes
-import json
-import re
-import struct
 import sys
+
+# The folder in which the command is called may hold files with the names of modules.
+sys.path = [folder for folder in sys.path if folder]
+
+import ctypes  # noqa: E402
+import json  # noqa: E402
+import re  # noqa: E402
+import struct  # noqa: E402
 
 source, target, packages = sys.argv[1:]
 sys.path.insert(0, packages)

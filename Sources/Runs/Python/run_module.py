@@ -11,8 +11,12 @@ The modules of torchvision and timm are theirs. Those of the CIFAR repositories,
 here by the papers and by the names of their tensors.
 """
 
-import json
 import sys
+
+# The folder in which the command is called may hold files with the names of modules.
+sys.path = [folder for folder in sys.path if folder]
+
+import json  # noqa: E402
 
 
 def refuse(problem):
@@ -42,7 +46,7 @@ class Block(nn.Module):
 
     def __init__(self, before, width, stride, shortcut, v2):
         super().__init__()
-        inner = width // 4 if is_bottleneck else width
+        inner = width // options.get("reduction", 4) if is_bottleneck else width
         kernels = (1, 3, 1) if is_bottleneck else (3, 3)
         widths = [before] + [inner] * (len(kernels) - 1) + [width]
         for number, kernel in enumerate(kernels, 1):
@@ -109,12 +113,20 @@ def imported(name):
                f"{torch.__version__}")
 
 
+def require_four_stages():
+    """torchvision's and timm's modules have four stages and images of three channels."""
+    if len(stages) != 4 or architecture["input"]["channels"] != 3:
+        refuse(f"torchvision and timm have no module of {len(stages)} stages for images of "
+               f"{architecture['input']['channels']} channels, only of four stages and three channels")
+
+
 def layers_of(module):
     return [block for index in range(len(stages)) for block in getattr(module, f"layer{index + 1}")]
 
 
 def large():
     """torchvision's ResNet, and timm's where the stem or the shortcuts are ResNet-D's."""
+    require_four_stages()
     groups = options.get("groups", 1)
     # The width of a group at 64 channels, as both count it.
     per_group = stages[0]["width"] // options.get("reduction", 4) // groups * 64 // stem["width"]
@@ -145,6 +157,7 @@ def stem_type(tiered):
 
 
 def version2():
+    require_four_stages()
     resnetv2, layers = imported("timm.models.resnetv2"), imported("timm.layers")
     module = resnetv2.ResNetV2(
         counts, channels=[stage["width"] for stage in stages], num_classes=classes, stem_chs=stem["width"],
