@@ -262,7 +262,7 @@ public final class BlockContext {
   public let projects: Bool
   /// The stride by which this block makes h smaller; 1 unless it projects.
   public let stride: Int
-  /// Whether no h of the stage has values below 0, because a ReLU follows every step before and in the stage.
+  /// True if no h that comes into the stage has values below 0: a ReLU follows the stem and every step before the stage.
   let isRectified: Bool
   /// The stage's options.
   public let options: BlockOptionReader

@@ -18,11 +18,10 @@ public struct ModuleCheck {
     ///
     /// A difference is divided by the largest value of PyTorch's tensor; the limit is 10⁻⁹ in float64 and 10⁻⁴ in float32.
     /// A float32 gradient is compared by its norm, ‖ours − theirs‖/‖theirs‖ with PyTorch's float64 gradient, and the limit is
-    /// 0.02, because rounding decides whether a ReLU whose input is almost 0 is open. The gradients of PyTorch's ResNet-50
-    /// in float32 are up to 0.001 from its own in float64.
+    /// 0.02, because rounding decides whether a ReLU whose input is almost 0 is open.
     public let logits, states, gradients: Difference
 
-    /// Whether all of them are within their limits.
+    /// True if all of them are within their limits.
     public var areSmall: Bool { [logits, states, gradients].allSatisfy(\.isSmall) }
   }
 
@@ -35,7 +34,7 @@ public struct ModuleCheck {
     /// The step at whose input or output it was found; nil for logits.
     public let step: Int?
 
-    /// Whether it is within the limit, which no NaN is.
+    /// True if the difference is within the limit. NaN never is.
     public var isSmall: Bool { value <= limit }
 
     /// The larger of two differences, each divided by its limit.

@@ -120,7 +120,7 @@ extension Claim {
         }
       }
     }
-    // What was recorded in training, or else measured afterwards.
+    // Values that were recorded in training come before those that were measured afterwards.
     let candidates = [subject.history.last?.tables, subject.measures].compactMap { $0 }
     guard let last = try candidates.first(where: { try !accuracies($0).isEmpty }) else { return nil }
     let accuracies = try accuracies(last)

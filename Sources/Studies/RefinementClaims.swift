@@ -173,7 +173,7 @@ extension Claim {
     let quantity: UnrolledSteps.Quantity
   }
 
-  /// Whether the cosine losses of the first added steps are negative.
+  /// The outcome of asking if the cosine losses of the first added steps are negative.
   private static func outcome(
     _ cosine: AddedCosine, _ measures: [MeasuredTables], scaled: Bool, steps: Int
   ) throws -> Outcome? {

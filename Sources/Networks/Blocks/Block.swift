@@ -38,7 +38,7 @@ public protocol ResidualStep {
   /// Whether a training step of a network with this step can be captured as a CUDA graph.
   var isCapturable: Bool { get }
 
-  /// Whether h' has no values below 0, because a ReLU follows the sum.
+  /// True if h' has no values below 0, because a ReLU follows the sum.
   var isRectified: Bool { get }
 
   /// Runs the step; if `step.scale` is 0, without its branch.

@@ -51,7 +51,7 @@ struct PostActivationStep: ResidualStep {
     (self.isFused, self.conv1, self.norm1, self.conv2, self.norm2) = (isFused, conv1, norm1, conv2, norm2)
   }
 
-  /// What the backward pass of the fused units needs besides the trace.
+  /// The values that the backward pass of the fused units needs besides the trace.
   private struct Units {
     let step: Plan.Step
     /// The input of the second unit.

@@ -16,7 +16,7 @@ struct Shortcut {
   }
 
   let form: Form
-  /// Whether BatchNorm follows the convolution.
+  /// True if BatchNorm follows the convolution.
   let hasNorm: Bool
   private let hasBias: Bool
 

@@ -37,7 +37,7 @@ struct HeNetwork {
         let convolution = names.shortcut(pools: form == .pooledProjection).convolution
         return shapes["\(stage).0.\(convolution).weight"]?.count == 4
       }
-      // Where both have the same name, networks with several convolutions in the stem have the pooling (ResNet-D).
+      // If both forms have the same name, a stem of several convolutions tells that there is a pooling (ResNet-D).
       let forms: [Shortcut.Form] =
         single == nil ? [.pooledProjection, .projection] : [.projection, .pooledProjection]
       stages.append(
@@ -52,11 +52,11 @@ struct HeNetwork {
 
   /// The structure of a family's networks, as far as it is not in names and shapes.
   struct Form {
-    /// Whether the stem has stride 2 and a pooling, and a 7×7 kernel if it has one convolution.
+    /// True if the stem has stride 2 and a pooling, and a 7×7 kernel if it has one convolution.
     var isForLargeImages = false
-    /// Whether BatchNorm and ReLU come before convolutions.
+    /// True if BatchNorm and ReLU come before convolutions.
     var isPreActivation = false
-    /// Whether the shortcuts of blocks that change the shape have no parameters (option A).
+    /// True if the shortcuts of blocks that change the shape have no parameters (option A).
     var addsZeros = false
   }
 

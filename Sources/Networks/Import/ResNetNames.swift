@@ -30,7 +30,7 @@ extension ResNetNames {
       switch (parts[0], parts.count, parts.last) {
       case ("stem", 1, _): stem(before, of: before + 1).convolution
       case ("stem", 2, "norm"): stem(before, of: before + 1).norm
-      case ("stem", _, let last):
+      case ("stem", 3..., let last):
         last == "norm"
           ? stem(Int(parts[2]) ?? 0, of: before + 1).norm : stem(Int(parts[2]) ?? 0, of: before + 1).convolution
       case ("head", _, "norm"): finalNorm
