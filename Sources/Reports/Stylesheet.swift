@@ -52,6 +52,7 @@ let stylesheet: Markup = """
   .claims { padding-left: 0; list-style: none; } .claims li { margin: .25rem 0; max-width: 50rem; }
   .thumbs { display: flex; flex-wrap: wrap; gap: 1rem; }
   .thumbs a { flex: 1 1 44rem; max-width: 60rem; } .thumb { width: 100%; height: auto; background: #fff; border: 1px solid var(--line); border-radius: 4px; }
+  @media screen and (prefers-color-scheme: dark) { .thumb { filter: invert(.9) hue-rotate(180deg); } }
   footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); }
   @media print {
     body { max-width: none; padding: 0; font-size: 10pt; }
