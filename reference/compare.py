@@ -10,7 +10,7 @@ SPLITS = ("train", "validation")
 MEANS = ("mean", "loss", "entropy")
 RATIOS = ("ratio", "correlation")
 STDS = ("std", "loss-std", "entropy-std")
-COUNTS = ("count", "corrected", "broken", "became-right", "became-wrong")
+COUNTS = ("count", "corrected", "broken", "became-right", "became-wrong", "top1", "top5")
 SAYS = {None: "-", True: "equal", False: "DIFFER"}
 
 

@@ -38,7 +38,7 @@ import plans
 import tables
 
 MEASURES = ("cosine-loss", "l2-ratio", "first-order", "dropped-step", "intermediate", "borderline", "unrolling",
-            "lesions", "activation-norm", "gradient-norm")
+            "lesions", "activation-norm", "gradient-norm", "influence", "alignment", "agreement")
 MARGIN = 0.1
 TIMES, SCALES = 20, (1, 0.1)
 

@@ -32,6 +32,15 @@ def ratios(added, state):
     return (norms(added) / below)[below != 0]
 
 
+def agreement(logits, final):
+    """Of each sample: KL(final||step) in nats, and whether the final class is the first, or among the first five."""
+    here, there = F.log_softmax(logits.detach().double(), dim=1), F.log_softmax(final.detach().double(), dim=1)
+    # A stable order puts the lower of equally likely classes first, as argmax does.
+    order = logits.argsort(dim=1, descending=True, stable=True)
+    found = order == final.argmax(1, keepdim=True)
+    return {"kl": (there.exp() * (there - here)).sum(1), "top1": found[:, :1].any(1), "top5": found[:, :5].any(1)}
+
+
 def answers(logits, labels):
     """Of each sample: whether the answer is right, its loss, the entropy of the probabilities, and p_y - max p_k."""
     logs = F.log_softmax(logits.detach().double(), dim=1)
@@ -93,6 +102,10 @@ def score(found, members=None):
                 "entropy": found["entropy"].mean().item(), "entropy-std": deviation(found["entropy"]), "count": count}
 
 
+def agreed(found):
+    return {"kl": statistic(found["kl"]), "top1": found["top1"].sum().item(), "top5": found["top5"].sum().item()}
+
+
 def groups_of(found, margin):
     """Which samples are in which group, going by these answers."""
     return {"borderline": found["margin"].abs() < margin, "already-correct": found["right"],
@@ -136,12 +149,19 @@ def observe(net, images, labels, wanted, record):
             record["gradient-ratio", None].append(ratios(gradients[len(taken)], gradients[len(taken) + first]))
     record["start", None].append(norms(taken[0].before))
     for t, (step, done) in enumerate(zip(steps, taken)):
+        if not step.name["projection"]:
+            record["influence", t].append(1 - cosines(done.before, done.after))
+            record["alignment", t].append(cosines(done.before, done.added))
+        if t > 0 and steps[t - 1].name["stage"] == step.name["stage"]:
+            record["update", t].append(cosines(taken[t - 1].added, done.added))
         record["ratio", t].append(ratios(done.added, done.before))
         record["size", t].append(norms(done.after))
         if step.name["stage"] == last and not net.training:
             before, gradient = plugged(net, done.kept, labels)
             record["before", t].append(answers(before, labels))
-            record["after", t].append(answers(net.head(done.after), labels))
+            after = net.head(done.after)
+            record["after", t].append(answers(after, labels))
+            record["agreement", t].append(agreement(after, logits))
             record["plugged", t].append(cosines(done.added, gradient))
             record["term", t].append(products(done.added, gradient) * doubts(before, labels))
     if "dropped-step" in wanted:
@@ -221,6 +241,13 @@ def single_passes(net, batches, settings):
                                         "became-wrong": (was & ~is_now).sum().item()})
         result["dropped-step"] = rows(net, found, "dropped", dropped)
         result["dropped-step.baseline"] = score(found["answer", None])
+    if "influence" in settings:
+        result["influence"] = rows(net, found, "influence", statistic)
+    if "alignment" in settings:
+        result["alignment.state"] = rows(net, found, "alignment", statistic)
+        result["alignment.update"] = rows(net, found, "update", statistic)
+    if "agreement" in settings:
+        result["agreement"] = rows(net, found, "agreement", agreed)
     if "intermediate" in settings:
         result["intermediate"] = rows(net, found, "after", score)
     if "borderline" in settings:

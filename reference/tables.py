@@ -66,6 +66,15 @@ def tree(results):
         found["dropped-step"] = by_split("dropped-step", lambda row: dict(score(row), **flips(row)))
         found["dropped-step"]["baseline"] = {
             split: first("dropped-step-baseline", split, score) for split in ("train", "validation")}
+    if "influence" in rows:
+        found["influence"] = by_split("influence", statistic)
+    if "alignment" in rows or "update-cosine" in rows:
+        found["alignment"] = {part: by_split(name, statistic) for part, name in (
+            ("state", "alignment"), ("update", "update-cosine")) if name in rows}
+    if "agreement" in rows:
+        found["agreement"] = by_split("agreement", lambda row: {
+            "kl": {"mean": row["kl"], "std": row["kl_std"], "count": row["count"]},
+            **{name: round(row[name] * row["count"]) for name in ("top1", "top5")}})
     if "intermediate" in rows:
         found["intermediate"] = by_split("intermediate", score)
     if "activation-norm" in rows:

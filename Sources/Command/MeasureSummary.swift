@@ -107,19 +107,10 @@ struct MeasureSummary {
     return remarks.isEmpty ? nil : remarks.joined(separator: "\n")
   }
 
-  /// A line for each reason and its steps, which names all that is absent for it.
   private var absences: String? {
-    let lines = Dictionary(grouping: results.absent.enumerated()) { [$0.element.reason, steps(of: $0.element)] }
-    let inOrder = lines.values.sorted { $0[0].offset < $1[0].offset }
-    return results.absent.isEmpty
-      ? nil
-      : inOrder.map { same in
-        let names = same.map { $0.element.view ?? $0.element.measure }.joined(separator: ", ")
-        return "no \(names)\(steps(of: same[0].element)): \(same[0].element.reason)"
-      }.joined(separator: "\n")
-  }
-
-  private func steps(of absence: MeasureResults.Absence) -> String {
-    absence.steps.map { $0[0] == $0[1] ? " of step \($0[0])" : " of steps \($0[0]) to \($0[1])" } ?? ""
+    let lines = SharedAbsence.all(of: results.absent).map { absence in
+      "no \(absence.names.joined(separator: ", "))\(absence.steps.map { " of \($0)" } ?? ""): \(absence.reason)"
+    }
+    return lines.isEmpty ? nil : lines.joined(separator: "\n")
   }
 }

@@ -104,6 +104,23 @@ public struct MeasureContext {
     steps.filter { $0.stage == architecture.stages.count - 1 && $0.hasIdentitySkip }.map(\.id.number)
   }
 
+  /// The absences of a view of a measure at the steps that fulfil a condition.
+  /// - Parameter view: the view's name; nil for the whole measure
+  func absences(
+    of measure: String, view: String? = nil, because reason: String, where isAbsent: (StepSpec) -> Bool
+  ) -> [MeasureResults.Absence] {
+    steps.filter(isAbsent).map { step in
+      .init(measure: measure, view: view, steps: step.id.number...step.id.number, reason: reason)
+    }
+  }
+
+  /// The absences of a measure that compares a step's states, at the steps whose states differ in shape.
+  func incomparable(_ measure: String, view: String? = nil) -> [MeasureResults.Absence] {
+    absences(of: measure, view: view, because: "the states before and after a projection differ in shape") {
+      !$0.hasIdentitySkip
+    }
+  }
+
   /// The absence of a view of a measure at all steps before the last stage, which the readout cannot read; none where
   /// there is one stage.
   /// - Parameter view: the view's name; nil for the whole measure

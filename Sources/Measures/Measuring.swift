@@ -159,7 +159,9 @@ private struct MeasuringWork {
     _ pass: Pass, _ output: OutputGradient, _ moves: ArraySlice<Plan.Move>, _ batch: LabelledBatch,
     _ batchNorm: BatchNormStatistics, first: Int, show: (StepView) throws -> Void
   ) throws {
-    func state(_ h: Tensor, of spec: StepSpec, _ shape: [Int], known: Predictions? = nil) -> LensState? {
+    func state(
+      _ h: Tensor, of spec: StepSpec, _ shape: [Int], known: (outputs: Tensor, predictions: Predictions)? = nil
+    ) -> LensState? {
       guard batchNorm == .running, lens.obstacle(inStage: spec.stage, shape: shape) == nil else { return nil }
       return LensState(known: known) { try lens.read(h, labels: batch.labels) }
     }
@@ -175,10 +177,10 @@ private struct MeasuringWork {
       // The step after this one adds to the state that this one ends with, unless a projection or a pooling is between.
       let adding = follower.flatMap { $0.spec.hasIdentitySkip ? $0 : nil }
       // The network's own readout has read the state at the end of the pass already.
-      let known = next == nil && isOwnReadout ? output.predictions : nil
+      let known = next == nil && isOwnReadout ? (outputs: pass.logits, predictions: output.predictions) : nil
       let after = adding == nil ? state(visited.output, of: spec, spec.output, known: known) : adding?.before
       let view = StepView(
-        visited, number: step.number, end: output, before: before, after: after, next: follower,
+        visited, number: step.number, end: output, outputs: pass.logits, before: before, after: after, next: follower,
         following: steps[index].isTaken ? next.map { next in { try next.inputSquares() } } : nil)
       try show(view)
       // A chain of all steps would keep all of their tensors.

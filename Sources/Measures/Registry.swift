@@ -11,7 +11,8 @@ public struct Registry: Sendable {
   /// All measures of ResLens, in the order in which reports show them.
   public static let standard = Registry(measures: [
     L2Ratio.self, DroppedStep.self, CosineLoss.self, FirstOrder.self, IntermediateScores.self, BorderlineGroups.self,
-    UnrolledSteps.self, LesionScores.self, ActivationNorm.self, GradientNorm.self,
+    UnrolledSteps.self, LesionScores.self, ActivationNorm.self, GradientNorm.self, Influence.self, Alignment.self,
+    Agreement.self,
   ])
 
   /// The kinds of blocks that were registered here, besides those that `BlockKinds` knows anyway.

@@ -20,6 +20,8 @@ public final class StepView {
   public let errorProbabilities: [Double]
   /// The predictions at the end of the pass, by the network's own readout, whatever the lens is.
   public let endPredictions: Predictions
+  /// The outputs at the end of the pass, N×K, by the network's own readout.
+  public let endOutputs: Tensor
   /// The state that F is added to, through the lens: h_{t−1}, or what a projection makes of it; nil where the lens cannot
   /// read it.
   public let before: LensState?
@@ -30,20 +32,22 @@ public final class StepView {
 
   private let visited: Pass.VisitedStep
   private var knownProducts: SampleProducts?
+  private var knownInputProducts: SampleProducts?
   private var knownInputSquares: [Double]?
   private var knownLensProducts: SampleProducts?
   /// ‖h_t‖² of each sample from the next step, where that takes the same tensor.
   var following: (() throws -> [Double])?
 
   init(
-    _ visited: Pass.VisitedStep, number: Int, end: OutputGradient, before: LensState?, after: LensState?,
-    next: StepView?, following: (() throws -> [Double])?
+    _ visited: Pass.VisitedStep, number: Int, end: OutputGradient, outputs: Tensor, before: LensState?,
+    after: LensState?, next: StepView?, following: (() throws -> [Double])?
   ) {
     self.visited = visited
     spec = visited.spec
     self.number = number
     errorProbabilities = end.factors
     endPredictions = end.predictions
+    endOutputs = outputs
     self.before = before
     self.after = after
     self.next = next
@@ -72,6 +76,15 @@ public final class StepView {
     if let knownProducts { return knownProducts }
     let products = try visited.addedTimesGradient()
     knownProducts = products
+    return products
+  }
+
+  /// The products of h_{t−1} (`squares`) and F (`otherSquares`); nil at a projection, where the two differ in shape.
+  public func inputProducts() throws -> SampleProducts? {
+    guard spec.hasIdentitySkip else { return nil }
+    if let knownInputProducts { return knownInputProducts }
+    let products = try visited.input.sampleProducts(visited.added)
+    knownInputProducts = products
     return products
   }
 
@@ -109,13 +122,13 @@ public final class StepView {
 /// A state as a lens reads it, computed when it is first asked for.
 public final class LensState {
   private let read: () throws -> any LensReading
-  private let known: Predictions?
+  private let known: (outputs: Tensor, predictions: Predictions)?
   private var reading: (any LensReading)?
 
   /// - Parameters:
-  ///   - known: the predictions, where they are known already
+  ///   - known: the outputs and predictions, where they are known already
   ///   - read: reads the state; called at most once
-  init(known: Predictions? = nil, _ read: @escaping () throws -> any LensReading) {
+  init(known: (outputs: Tensor, predictions: Predictions)? = nil, _ read: @escaping () throws -> any LensReading) {
     (self.known, self.read) = (known, read)
   }
 
@@ -127,7 +140,10 @@ public final class LensState {
   }
 
   /// The loss, entropy, margin and predicted class of each sample.
-  public func predictions() throws -> Predictions { try known ?? once().predictions }
+  public func predictions() throws -> Predictions { try known?.predictions ?? once().predictions }
+
+  /// The outputs that the predictions are made of, N×K.
+  public func outputs() throws -> Tensor { try known?.outputs ?? once().outputs }
 
   /// 1 − p_y of each sample, y being its class.
   public func errorProbabilities() throws -> [Double] { try once().errorProbabilities }

@@ -183,15 +183,8 @@ extension MeasureView {
 
 /// The values of a view that a run does not have, and the reason.
 private func note(on absences: [MeasureResults.Absence]) -> Markup {
-  let sentences = absences.map { absence -> Markup in
-    let steps = absence.steps ?? []
-    let place =
-      switch steps.count {
-      case 0: ""
-      case 1: " at step \(steps[0])"
-      default: steps[0] == steps[1] ? " at step \(steps[0])" : " at steps \(steps[0]) to \(steps[1])"
-      }
-    return "Values are missing\(place): \(absence.reason)."
+  let sentences = SharedAbsence.all(of: absences).map { absence -> Markup in
+    "Values are missing\(absence.steps.map { " at \($0)" } ?? ""): \(absence.reason)."
   }
   return "\(sentences)"
 }

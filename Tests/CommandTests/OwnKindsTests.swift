@@ -47,7 +47,7 @@ import ResLensTraining
   @Test("The block's and the measure's files are as short as promised")
   func lengths() throws {
     let folder = Checkout.root.appending(path: "Tests/OwnKinds")
-    for (name, most) in [("GatedBlock.swift", 80), ("Alignment.swift", 40)] {
+    for (name, most) in [("GatedBlock.swift", 80), ("Growth.swift", 40)] {
       let text = try String(contentsOf: folder.appending(path: name), encoding: .utf8)
       #expect(text.split(separator: "\n", omittingEmptySubsequences: false).count <= most + 1, "\(name)")
     }
@@ -87,22 +87,22 @@ import ResLensTraining
   @Test("The measure appears in measure, CSV, history, compare, a study's YAML and the report")
   func measures() throws {
     _ = try own(train(run, ["--epochs", "1"]))
-    #expect(try RunFolder(run).history().allSatisfy { $0.names.contains("alignment") })
+    #expect(try RunFolder(run).history().allSatisfy { $0.names.contains("growth") })
     let tables = scratch.file("tables")
     let printed = try own(["measure", run.path, "--measures", "all", "--samples", "60", "--csv", tables.path])
-    #expect(printed.contains("alignment"))
+    #expect(printed.contains("growth"))
     let found = try #require(try RunFolder(run).measures())
-    #expect(found.names.isSuperset(of: ["alignment", "l2-ratio", "unrolling", "lesions", "borderline"]))
+    #expect(found.names.isSuperset(of: ["growth", "l2-ratio", "unrolling", "lesions", "borderline"]))
     // Of eight steps one has a projection.
-    #expect(try found.widest.table("alignment", .validation)?.numbers("count") == Array(repeating: 60, count: 7))
-    let csv = try String(contentsOf: tables.appending(path: "alignment.csv"), encoding: .utf8)
+    #expect(try found.widest.table("growth", .validation)?.numbers("count") == Array(repeating: 60, count: 7))
+    let csv = try String(contentsOf: tables.appending(path: "growth.csv"), encoding: .utf8)
     #expect(csv.hasPrefix("split,samples,step,mean,std,count\ntrain,60,1,"))
-    #expect(try own(["compare", run.path]).contains("alignment"))
-    #expect(try own(["compare", run.path, "--format", "csv"]).contains("alignment_mean"))
+    #expect(try own(["compare", run.path]).contains("growth"))
+    #expect(try own(["compare", run.path, "--format", "csv"]).contains("growth_mean"))
     _ = try own(["report", run.path])
     let page = try String(contentsOf: RunFolder(run).reportFile, encoding: .utf8)
-    #expect(page.contains("Alignment: does a step write along what is there?"))
-    #expect(page.contains("id=\"history-alignment\"") && page.contains("alignment.csv"))
+    #expect(page.contains("Growth: does a step make the hidden state larger?"))
+    #expect(page.contains("id=\"history-growth\"") && page.contains("growth.csv"))
 
     let study = scratch.file("study.yaml")
     try Files.write(
@@ -116,14 +116,14 @@ import ResLensTraining
       validation-samples: 80
       record: {every: 1, samples: 40}
       measure: {samples: 40}
-      figures: [alignment, history-alignment]
+      figures: [growth, history-growth]
       """, to: study)
     let out = scratch.file("studies")
     _ = try own(["reproduce", study.path, "--data", "synthetic", "--out", out.path])
     let pages = try String(contentsOf: out.appending(path: "own-study.html"), encoding: .utf8)
-    #expect(pages.contains("Alignment over training") && pages.contains("does a step write along"))
+    #expect(pages.contains("Growth over training") && pages.contains("does a step make the hidden"))
     // The command without the measure does not know it.
-    let without = try Reslens.run(["measure", run.path, "--measures", "alignment"])
-    #expect(without.status != 0 && without.errors.contains("there is no measure \"alignment\""), "\(without.errors)")
+    let without = try Reslens.run(["measure", run.path, "--measures", "growth"])
+    #expect(without.status != 0 && without.errors.contains("there is no measure \"growth\""), "\(without.errors)")
   }
 }

@@ -7,34 +7,34 @@ import TestSupport
 import Testing
 import ResLensTorch
 
-/// cos(h_{t−1}, F_t(h_{t−1})): whether a step pushes along the hidden state, or across it.
-final class Alignment: Measure {
+/// ‖h_t‖ / ‖h_{t−1}‖: how much larger a step makes the hidden state.
+final class Growth: Measure {
   private var sums = StepMoments()
 
   init() {}
   init?(_ context: MeasureContext) {}
 
   func rows(of step: StepView) throws -> [[Double]]? {
-    // The h before a projection has another shape than F.
-    step.spec.hasIdentitySkip ? try step.input.sampleProducts(step.added).rows : nil
+    // A projection makes a state of another size.
+    step.spec.hasIdentitySkip ? [try step.outputSquares(), try step.inputSquares()] : nil
   }
 
   func add(_ rows: [[Double]], of step: PlanStep, _ batch: LabelledBatch) {
-    sums[step.spec.id.number].add(cosines: rows)
+    sums[step.spec.id.number].add(ratios: rows[0], to: rows[1])
   }
 
-  func tables() throws -> [Table] { [try Table("alignment", sums.statistics)] }
+  func tables() throws -> [Table] { [try Table("growth", sums.statistics)] }
 
   static let description = MeasureDescription(
-    name: "alignment",
+    name: "growth",
     views: [
       MeasureView(
-        id: "alignment", table: "alignment", title: "Alignment: does a step push along the hidden state?",
-        definition: "<b>cos(h<sub>t−1</sub>, F<sub>t</sub>)</b>, for each sample, then averaged over samples.",
-        figures: [StepFigure(name: "alignment", title: "Alignment", quantities: [Quantity("cos(h, F)")])],
+        id: "growth", table: "growth", title: "Growth: does a step make the hidden state larger?",
+        definition: "<b>‖h<sub>t</sub>‖ / ‖h<sub>t−1</sub>‖</b>, for each sample, then averaged over samples.",
+        figures: [StepFigure(name: "growth", title: "Growth", quantities: [Quantity("‖h‖ after / before")])],
         columns: ViewColumn.statistic())
     ],
-    columns: [StepColumn(table: "alignment")], use: .init(whileTraining: true))
+    columns: [StepColumn(table: "growth")], use: .init(whileTraining: true))
 }
 
 /// The accuracy without two neighbouring steps.
@@ -191,6 +191,13 @@ struct PairRow: TableRow {
     let random = try lesions.rows(of: LesionScores.RandomRow.self, in: "lesions-random")
     #expect(random.map(\.draws) == [5, 5, 5])
 
+    let relations = printed.count
+    let (influence, alignment, agreement) = (Influence(), Alignment(), Agreement())
+    try measure([influence, alignment, agreement], on: network, samples)
+    for table in try influence.tables() + alignment.tables() { print(table.name, try table.numbers("mean")) }
+    for row in try agreement.tables()[0].rows(of: Agreement.Row.self) { print(row.step, row.divergence, row.first) }
+    #expect(printed.count == relations + 3 + 2)
+
     let already = printed.count
     let fresh = try ResidualNetwork(.named("resnet-20").sharing([.statistics, .affine, .gamma], from: 1), seed: 0)
     let (activations, gradients) = (ActivationNorm(), GradientNorm(fresh.architecture))
@@ -218,12 +225,12 @@ struct PairRow: TableRow {
   func adding() throws {
     let network = try network(twoStages)
     let samples = try samples(9, batch: 4)
-    let alignment = Alignment()
-    try measure([alignment, CosineLoss()], on: network, samples)
-    for row in try alignment.tables()[0].rows(of: StepStatistic.self) { print(row.step, row.mean, row.statistic.std) }
+    let growth = Growth()
+    try measure([growth, CosineLoss()], on: network, samples)
+    for row in try growth.tables()[0].rows(of: StepStatistic.self) { print(row.step, row.mean, row.statistic.std) }
     #expect(printed.count == 3)
     // Step 3 has the projection.
-    let steps = try alignment.steps()
+    let steps = try growth.steps()
     #expect(steps.map(\.step) == [1, 2, 4])
     for step in steps {
       var wanted: [Double] = []
@@ -231,7 +238,7 @@ struct PairRow: TableRow {
         let sample = try SingleSample(network, samples, index)
         let h = try sample.run(network.plan.moves[..<(step.step - 1)], sample.h0)
         let next = try sample.run(network.plan.moves[(step.step - 1)..<step.step], h).doubles()
-        wanted.append(cosine(zip(next, try h.doubles()).map { $0 - $1 }, try h.doubles()))
+        wanted.append(norm(next) / norm(try h.doubles()))
       }
       try expectEqual(step.statistic, wanted, within: 1e-10)
     }
@@ -257,8 +264,8 @@ struct PairRow: TableRow {
 
     let already = printed.count
     var registry = Registry.standard
-    registry.register(Alignment.self)
-    let options = MeasureOptions(names: ["alignment", "l2-ratio"])
+    registry.register(Growth.self)
+    let options = MeasureOptions(names: ["growth", "l2-ratio"])
     let suite = try MeasureSuite(network, options, registry: registry, train: samples, validation: samples)
     for table in try suite.run().tables { print(table.csv) }
     #expect(printed.count == already + 2)

@@ -18,6 +18,7 @@ private struct NormLens: Lens {
 
   private final class Reading: LensReading {
     private let h: Tensor
+    var outputs: Tensor { h }
     let predictions: Predictions
     let errorProbabilities: [Double]
 

@@ -65,7 +65,7 @@ import ResLensTorch
         L2Ratio(), DroppedStep(pooled), CosineLoss(), FirstOrder(), IntermediateScores(),
         try BorderlineGroups(pooled, lastSteps: 2),
         try UnrolledSteps(pooled, times: 3, ways: [.init(scale: 1), .init(scale: 0.5)]), ActivationNorm(),
-        GradientNorm(pooled),
+        GradientNorm(pooled), Influence(), Alignment(), Agreement(),
       ]
       // Lesions are measured on validation samples.
       if split == .validation { all.append(try LesionScores(pooled, options.lesions)) }
@@ -94,9 +94,11 @@ import ResLensTorch
     #expect(
       tables["unrolling"]?.parameters == ["step": 6, "times": 3, "margin": 0.1, "recalibration_batches": .missing])
     #expect(tables["unrolling-scales"] == nil && tables["l2-ratio"]?.parameters == [:])
-    #expect(Set(found.absent.map(\.measure)) == ["cosine-loss", "first-order", "intermediate"])
-    #expect(found.absent.map(\.view) == ["cosine-loss-readout", nil, nil])
-    #expect(found.absent.allSatisfy { $0.steps == [1, 3] })
+    #expect(
+      SharedAbsence.all(of: found.absent).map { [$0.steps ?? ""] + $0.names } == [
+        ["steps 1 to 3", "cosine-loss-readout", "first-order", "intermediate", "agreement"],
+        ["steps 1 and 4", "update-cosine"],
+      ])
   }
 
   /// The suite's parameters, which results are compared by before they are measured, are those of its tables.
@@ -189,9 +191,9 @@ import ResLensTorch
     }
     let everywhere = try MeasureSuite(
       network(tiny), MeasureOptions(names: Self.all), train: samples, validation: samples)
-    // One stage has all but a ratio of two stages' gradients.
+    // One stage has all but a ratio of two stages' gradients, and a step before the first.
     let absent = try everywhere.run().absent
-    #expect(absent.map(\.measure) == ["gradient-norm"] && absent.map(\.view) == ["gradient-norm-ratio"])
+    #expect(absent.map(\.view) == ["gradient-norm-ratio", "update-cosine"] && absent.map(\.steps) == [nil, [1, 1]])
   }
 
   @Test("What cannot be is refused before any work")

@@ -4,6 +4,6 @@ import ResLensCommand
 
 // The command `reslens` with a measure and a kind of block of its own.
 var registry = Registry.standard
-registry.register(Alignment.self)
+registry.register(Growth.self)
 registry.register(GatedBlock.self)
 reslensMain(registry: registry)

@@ -18,6 +18,8 @@ public protocol Lens {
 
 /// What a lens reads off a batch of states.
 public protocol LensReading: AnyObject {
+  /// The outputs that the predictions are made of, N×K: for a classifier the logits.
+  var outputs: Tensor { get }
   /// The loss, entropy, margin and predicted class of each sample.
   var predictions: Predictions { get }
   /// 1 − p_y of each sample, y being its class.
@@ -56,6 +58,7 @@ public struct ReadoutLens: Lens {
 
 /// A state as the network's own readout reads it.
 private final class ReadoutReading: LensReading {
+  let outputs: Tensor
   private let output: OutputGradient
   private var state: State
 
@@ -66,6 +69,7 @@ private final class ReadoutReading: LensReading {
   }
 
   init(_ head: PluggedHead, _ task: any LearningTask, _ labels: Tensor) throws {
+    outputs = head.logits
     output = try task.outputGradient(head.logits, labels, samplesAreIndependent: true)
     state = .read(head)
   }

@@ -1,0 +1,80 @@
+import ResLensSupport
+import ResLensNetworks
+import ResLensResults
+
+/// 1 − cos(h_{t−1}, h_t): how far a step turns the hidden state, the "block influence" of Men et al. 2024, "ShortGPT: Layers
+/// in Large Language Models are More Redundant Than You Expect".
+///
+/// A projection's states differ in shape, and have none. A sample for which a state is exactly zero is not counted.
+public final class Influence: Measure {
+  private var sums = StepMoments()
+
+  public init() {}
+  public init?(_ context: MeasureContext) {}
+
+  public static func absences(in context: MeasureContext) -> [MeasureResults.Absence] {
+    context.incomparable(description.name)
+  }
+
+  public func rows(of step: StepView) throws -> [[Double]]? { try step.inputProducts()?.rows }
+
+  public func add(_ rows: [[Double]], of step: PlanStep, _ batch: LabelledBatch) {
+    for (dot, (input, added)) in zip(rows[0], zip(rows[1], rows[2])) {
+      if let influence = Self.influence(dot: dot, input: input, added: added) {
+        sums[step.spec.id.number].add(influence)
+      }
+    }
+  }
+
+  /// 1 − cos(h, h + F), with all digits where F is small beside h; nil where h or h + F is zero.
+  /// - Parameters:
+  ///   - dot: h·F
+  ///   - input: ‖h‖²
+  ///   - added: ‖F‖²
+  public static func influence(dot: Double, input: Double, added: Double) -> Double? {
+    let (product, output) = (input + dot, input + 2 * dot + added)
+    let lengths = (input * output).squareRoot()
+    guard lengths > 0 else { return nil }
+    guard product > 0 else { return 1 - product / lengths }
+    // 1 − p/l = (l² − p²) / (l·(l + p)), and l² − p² = ‖h‖²‖F‖² − (h·F)².
+    return max(0, input * added - dot * dot) / (lengths * (lengths + product))
+  }
+
+  public func tables() throws -> [Table] { [try Table("influence", sums.statistics)] }
+
+  public static let description = MeasureDescription(
+    name: "influence",
+    views: [
+      MeasureView(
+        id: "influence", table: "influence", title: "Influence: how far does a step turn the hidden state?",
+        definition: """
+          <b>1 − cos(h<sub>t−1</sub>, h<sub>t</sub>)</b>, for each sample, then averaged over samples. It is 0 where a \
+          step changes the length of h alone, and does not see that length, in which it differs from the ℓ2 ratio. \
+          Layer pruning removes the steps with the smallest influence. A projection’s states cannot be compared.
+          """,
+        source: "ShortGPT", place: "Men et al. 2024",
+        finding: "many layers of large language models have hardly any influence, and can be removed.",
+        figures: [
+          StepFigure(
+            name: "influence", title: "Influence of every step",
+            quantities: [Quantity("1 − cos(h before, h after)", isLogarithmic: true)],
+            caption: "Means over samples, on a logarithmic scale.")
+        ],
+        columns: ViewColumn.statistic(.significant),
+        history: MeasureHistory(
+          title: "Influence over training: which steps come to turn the state?", explanation: "On logarithmic scales.",
+          quantity: Quantity("1 − cos", isLogarithmic: true)))
+    ],
+    columns: [StepColumn(table: "influence", format: .significant)],
+    compared: [
+      ComparedNumber("median", key: "influence-median") { tables in
+        try tables.table("influence", .validation).map { median(try $0.presentNumbers("mean")) }
+      }
+    ],
+    use: .init(withBatchStatistics: true),
+    sentence: { tables in
+      let steps = try tables.rows(of: StepStatistic.self, in: "influence", .validation).filter(\.mean.isFinite)
+      guard steps.count > 1, let smallest = steps.min(by: { $0.mean < $1.mean }) else { return nil }
+      return "Step \(smallest.step) turns the hidden state least (influence \(significant(smallest.mean)))."
+    })
+}

@@ -1,0 +1,148 @@
+import Foundation
+import ResLensMeasures
+import ResLensNetworks
+import ResLensResults
+import ResLensTorch
+import TestSupport
+import Testing
+
+/// The measures that compare states, steps and predictions of one pass.
+@Suite struct StateTests {
+  @Test(
+    "Influence, alignment and update cosine equal their formulas, a sample at a time",
+    arguments: [tiny, twoStages, pooled, sharedStages])
+  func byFormulas(architecture: Architecture) throws {
+    let network = try network(architecture)
+    let samples = try samples(7, batch: 3, of: architecture)
+    let (influence, alignment) = (Influence(), Alignment())
+    try measure([influence, alignment], on: network, samples)
+
+    let steps = architecture.steps
+    var influences: [Int: [Double]] = [:]
+    var (alignments, updates) = (influences, influences)
+    for index in 0..<7 {
+      let sample = try SingleSample(network, samples, index)
+      let states = try Self.states(of: sample, network)
+      let added = states.map { state in zip(state.after, state.skip).map { $0 - $1 } }
+      for (place, spec) in steps.enumerated() {
+        let (number, state) = (spec.id.number, states[place])
+        if spec.hasIdentitySkip {
+          influences[number, default: []].append(1 - cosine(state.before, state.after))
+          alignments[number, default: []].append(cosine(state.before, added[place]))
+        }
+        if place > 0, steps[place - 1].stage == spec.stage {
+          updates[number, default: []].append(cosine(added[place - 1], added[place]))
+        }
+      }
+    }
+    func expectAll(_ found: [StepStatistic], _ wanted: [Int: [Double]]) throws {
+      #expect(found.map(\.step) == wanted.keys.sorted())
+      for row in found { try expectEqual(row.statistic, wanted[row.step] ?? [], within: 1e-9, "step \(row.step)") }
+    }
+    try expectAll(influence.rows(of: StepStatistic.self, in: "influence"), influences)
+    try expectAll(alignment.rows(of: StepStatistic.self, in: "alignment"), alignments)
+    try expectAll(alignment.rows(of: StepStatistic.self, in: "update-cosine"), updates)
+    // What is missing is said to be.
+    let context = MeasureContext(architecture, MeasureOptions(names: []))
+    func absent(_ view: String) -> [Int] {
+      (Influence.absences(in: context) + Alignment.absences(in: context)).filter { ($0.view ?? $0.measure) == view }
+        .flatMap { ($0.steps ?? []).prefix(1) }
+    }
+    let numbers = Set(steps.map(\.id.number))
+    for (view, present) in [("influence", influences), ("alignment", alignments), ("update-cosine", updates)] {
+      #expect(Set(absent(view)) == numbers.subtracting(present.keys), "\(view)")
+    }
+  }
+
+  @Test("The influence of a step that hardly moves h, or turns it round, keeps its digits")
+  func influence() throws {
+    // h = (3, 4), F = s·(−4, 3): across h, so that the tangent of the angle is s.
+    for size in [1e-12, 1e-7, 1e-3, 1, 1e6] {
+      let found = try #require(Influence.influence(dot: 0, input: 25, added: 25 * size * size))
+      let wanted = 1 - cos(atan(size))
+      let small = size * size / 2
+      #expect(abs(found / (size < 1e-4 ? small : wanted) - 1) < 1e-7, "\(size)")
+    }
+    // F = a·h changes the length alone, up to a = −1; beyond, it turns h round.
+    for (factor, wanted) in [(0.5, 0.0), (-0.5, 0), (-2, 2)] {
+      #expect(Influence.influence(dot: 25 * factor, input: 25, added: 25 * factor * factor) == wanted)
+    }
+    #expect(Influence.influence(dot: 0, input: 0, added: 4) == nil)
+    #expect(Influence.influence(dot: -25, input: 25, added: 25) == nil)
+    for seed in 0..<50 as Range<UInt64> {
+      let (h, f) = (noise(9, seed: seed), noise(9, seed: seed + 100, from: -2, to: 2))
+      let found = try #require(Influence.influence(dot: dot(h, f), input: dot(h, h), added: dot(f, f)))
+      #expect(abs(found - (1 - cosine(h, zip(h, f).map { $0 + $1 }))) < 1e-12)
+    }
+  }
+
+  @Test("Agreement equals the divergence and the ranks of single samples", arguments: [tiny, twoStages, pooled])
+  func agreement(architecture: Architecture) throws {
+    let network = try network(architecture)
+    let samples = try samples(11, batch: 4, of: architecture)
+    let agreement = Agreement()
+    try measure([agreement], on: network, samples)
+    let found = try agreement.rows(of: Agreement.Row.self, in: "agreement")
+    let last = architecture.stages.count - 1
+    #expect(found.map(\.step) == architecture.steps.filter { $0.stage == last }.map(\.id.number))
+    for row in found {
+      var (divergences, agreed) = ([Double](), 0)
+      for index in 0..<11 {
+        let sample = try SingleSample(network, samples, index)
+        let place = network.plan.stepPlaces[row.step - 1]
+        let read = try sample.probabilities(sample.run(network.plan.moves[...place], sample.h0))
+        let final = try sample.probabilities(sample.run(network.plan.moves, sample.h0))
+        divergences.append(zip(final, read).reduce(0) { $0 + $1.0 * log($1.0 / $1.1) })
+        if read.firstIndex(of: read.max() ?? 0) == final.firstIndex(of: final.max() ?? 0) { agreed += 1 }
+      }
+      let divergence = Statistic(mean: row.divergence, std: row.divergenceStd, count: row.count)
+      try expectEqual(divergence, divergences, within: 1e-9, "step \(row.step)")
+      // There are no more than five classes.
+      #expect(row.first == Double(agreed) / 11 && row.amongFive == 1)
+    }
+    let end = try #require(found.last)
+    #expect(end.divergence == 0 && end.first == 1)
+  }
+
+  @Test("Ranks count more likely classes, the lower of equal ones first; a divergence is never below 0, nor lost")
+  func ranks() {
+    let outputs = [1.0, 3, 2, 3, 0, 2.5, 2.2]
+    #expect((0..<7).map { Agreement.rank(of: $0, in: outputs[...]) } == [5, 0, 4, 1, 6, 2, 3])
+    #expect(Agreement.divergence(of: outputs[...], from: outputs.map { $0 + 1e4 }[...]) < 1e-9)
+    // Of two classes whose outputs are z apart, the other way round: (2p − 1)·z.
+    for z in [0.1, 1, 5] {
+      let p = 1 / (1 + exp(-z))
+      #expect(abs(Agreement.divergence(of: [0, z], from: [z, 0]) - (2 * p - 1) * z) < 1e-12)
+    }
+    #expect(abs(Agreement.divergence(of: [0, 2000], from: [2000, 0]) - 2000) < 1e-9)
+  }
+
+  @Test("States that are zero, and steps that add nothing, have no angle")
+  func zeros() throws {
+    let network = try network(tiny)
+    for kind in ["weight", "bias"] {
+      let parameter = try network.parameters.required("stages.0.1.conv2.\(kind)")
+      try parameter.copy(from: parameter.scaled(by: 0))
+    }
+    let (influence, alignment) = (Influence(), Alignment())
+    try measure([influence, alignment], on: network, samples(4, batch: 4))
+    let turned = try influence.rows(of: StepStatistic.self, in: "influence")
+    #expect(turned.map(\.step) == [1, 2] && turned[1].mean == 0 && turned[1].statistic.count == 4)
+    #expect(try alignment.rows(of: StepStatistic.self, in: "alignment").map(\.step) == [1])
+    #expect(try alignment.tables()[1].rows.isEmpty)
+  }
+
+  /// The states before, beside and after every step of a sample.
+  private static func states(
+    of sample: SingleSample, _ network: ResidualNetwork
+  ) throws -> [(before: [Double], skip: [Double], after: [Double])] {
+    let moves = network.plan.moves
+    return try network.plan.stepPlaces.map { place in
+      let h = try sample.run(moves[..<place], sample.h0)
+      guard case .step(var still) = moves[place] else { return ([], [], []) }
+      still.scale = 0
+      let skip = try sample.run([.step(still)], h)
+      return (try h.doubles(), try skip.doubles(), try sample.run(moves[place...place], h).doubles())
+    }
+  }
+}
