@@ -38,7 +38,8 @@ import plans
 import tables
 
 MEASURES = ("cosine-loss", "l2-ratio", "first-order", "dropped-step", "intermediate", "borderline", "unrolling",
-            "lesions", "activation-norm", "gradient-norm", "influence", "alignment", "agreement")
+            "lesions", "activation-norm", "gradient-norm", "influence", "alignment", "agreement",
+            "angular-distance")
 MARGIN = 0.1
 TIMES, SCALES = 20, (1, 0.1)
 

@@ -152,6 +152,10 @@ def observe(net, images, labels, wanted, record):
         if not step.name["projection"]:
             record["influence", t].append(1 - cosines(done.before, done.after))
             record["alignment", t].append(cosines(done.before, done.added))
+            for end in range(t, len(steps)):
+                if "angular-distance" in wanted and steps[end].name["stage"] == step.name["stage"]:
+                    angle = cosines(done.before, taken[end].after).clamp(-1, 1).acos() / torch.pi
+                    record["angle", (t, end)].append(angle)
         if t > 0 and steps[t - 1].name["stage"] == step.name["stage"]:
             record["update", t].append(cosines(taken[t - 1].added, done.added))
         record["ratio", t].append(ratios(done.added, done.before))
@@ -220,6 +224,7 @@ def single_passes(net, batches, settings):
     for images, labels in batches:
         observe(net, images, labels, settings, record)
     found = {key: joined(parts) for key, parts in record.items()}
+    steps = plans.steps_of(net)
     result = {}
     if "cosine-loss" in settings:
         result["cosine-loss.backpropagated"] = rows(net, found, "cosine", statistic)
@@ -246,6 +251,10 @@ def single_passes(net, batches, settings):
     if "alignment" in settings:
         result["alignment.state"] = rows(net, found, "alignment", statistic)
         result["alignment.update"] = rows(net, found, "update", statistic)
+    if "angular-distance" in settings:
+        ranges = sorted(key for what, key in found if what == "angle")
+        result["angular-distance"] = [dict(steps[t].name, length=end - t + 1, **statistic(found["angle", (t, end)]))
+                                      for t, end in ranges]
     if "agreement" in settings:
         result["agreement"] = rows(net, found, "agreement", agreed)
     if "intermediate" in settings:

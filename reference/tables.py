@@ -71,6 +71,9 @@ def tree(results):
     if "alignment" in rows or "update-cosine" in rows:
         found["alignment"] = {part: by_split(name, statistic) for part, name in (
             ("state", "alignment"), ("update", "update-cosine")) if name in rows}
+    if "angular-distance" in rows:
+        found["angular-distance"] = by_split(
+            "angular-distance", lambda row: dict(statistic(row), length=row["length"]))
     if "agreement" in rows:
         found["agreement"] = by_split("agreement", lambda row: {
             "kl": {"mean": row["kl"], "std": row["kl_std"], "count": row["count"]},

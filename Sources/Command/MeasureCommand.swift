@@ -169,8 +169,8 @@ struct MeasureCommand: ParsableCommand {
     let hint = options.batchNorm == .running ? "; see it with: reslens report \(path.shellQuoted)" : ""
     terminal.note("written to \(folder.measuresFile(options.batchNorm).path)\(hint)")
     if let csv, let all = try folder.measures(options.batchNorm) {
-      try all.writeCSV(to: URL(filePath: csv))
-      terminal.note("\(all.tables.count + 1) tables written to \(csv)")
+      let count = try all.writeCSV(to: URL(filePath: csv), describedBy: Reslens.registry.descriptions)
+      terminal.note("\(count) tables written to \(csv)")
     }
   }
 

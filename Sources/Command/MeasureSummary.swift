@@ -37,32 +37,20 @@ struct MeasureSummary {
 
   /// A row each step, a column each number.
   private func steps(width: Int) throws -> String? {
-    var columns: [(column: TextTable.Column, cells: [Int: String])] = []
-    for (rank, measure) in measures.enumerated() {
-      for (index, column) in measure.columns.enumerated() {
-        guard let table = try tables.table(column.table, .validation, column.selection) else { continue }
-        let numbers = zip(try table.cells("step"), try table.numbers(column.column))
-        let cells = numbers.map { step, number in (step.integer ?? 0, number.map(column.format.bareText) ?? "–") }
-        let unit = column.format.unit ?? table.columns.first { $0.name == column.column }?.unit
-        columns.append(
-          (
-            .init(measure.name, column.quantity, unit ?? "", cells: [], rank: rank + (index == 0 ? 0 : measures.count)),
-            Dictionary(cells, uniquingKeysWith: { first, _ in first })
-          ))
-      }
-    }
-    let numbers = Set(columns.flatMap(\.cells.keys)).sorted()
-    guard !numbers.isEmpty else { return nil }
-    let specs = numbers.map(tables.step)
+    guard let card = try DepthCard(measures, tables, .validation) else { return nil }
+    let specs = card.steps.map(tables.step)
     let hasProjection = specs.contains { $0?.hasIdentitySkip == false }
     let isShared = specs.contains { $0?.use ?? 0 > 0 }
     var table = TextTable(columns: [
-      .init("step", cells: zip(numbers, specs).map { "\($0)\($1?.hasIdentitySkip == false ? "*" : "")" })
+      .init("step", cells: zip(card.steps, specs).map { "\($0)\($1?.hasIdentitySkip == false ? "*" : "")" })
     ])
-    table.columns += columns.map { column, cells in
-      var column = column
-      column.cells = numbers.map { cells[$0] ?? "–" }
-      return column
+    var shown: Set<String> = []
+    for column in card.columns {
+      // Where not all fit, the first quantity of each measure stays longest.
+      let isFirst = shown.insert(column.measure).inserted
+      let rank = (measures.firstIndex { $0.name == column.measure } ?? 0) + (isFirst ? 0 : measures.count)
+      let cells = card.steps.map { column.values[$0].map(column.format.bareText) ?? "–" }
+      table.columns.append(.init(column.measure, column.quantity, column.unit, cells: cells, rank: rank))
     }
     // Every line of the head that no column needs goes.
     for line in (0..<3).reversed() where table.columns.dropFirst().allSatisfy({ $0.head[line].isEmpty }) {

@@ -34,6 +34,7 @@ struct Section {
     guard !trained.isEmpty else { return propagation }
     let groups = RunGroup.all(of: trained)
     let shown = try groups.map { try ShownRun($0) }
+    let cards = [try Section(depthCardsOf: shown, measures)].compactMap { $0 }
     var steps: [Section] = []
     for measure in measures {
       for view in measure.views where try view.isAlwaysShown || view.isMentioned(in: shown, of: measure) {
@@ -45,7 +46,7 @@ struct Section {
       if let section = try Section(historyOf: view, in: shown) { steps.append(section) }
     }
     let here = trained.filter { !$0.isFromElsewhere }
-    return (here.isEmpty ? [] : [training(here)]) + propagation + steps
+    return cards + (here.isEmpty ? [] : [training(here)]) + propagation + steps
   }
 
   /// The views that were measured with batch normalisation by each batch's own statistics too.

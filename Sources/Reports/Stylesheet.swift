@@ -2,10 +2,10 @@
 let stylesheet: Markup = """
 
   :root { color-scheme: light dark; --paper: #fff; --ink: #1c2024; --quiet: #5d666f; --line: #d9dee3; --tint: #f5f7f9;
-    --link: #0b62a4; --warn: #fff5e0; }
+    --link: #0b62a4; --warn: #fff5e0; --bar: #c9dff2; }
   @media (prefers-color-scheme: dark) {
     :root { --paper: #15181b; --ink: #e4e7ea; --quiet: #9aa4ad; --line: #343a40; --tint: #1d2125; --link: #6cb6f0;
-      --warn: #3a2f15; }
+      --warn: #3a2f15; --bar: #24445f; }
   }
   * { box-sizing: border-box; }
   body { margin: 0 auto; max-width: 62rem; padding: 2.5rem 1.25rem 4rem; background: var(--paper); color: var(--ink);
@@ -45,6 +45,13 @@ let stylesheet: Markup = """
   .facts tbody th { font-weight: 400; color: var(--quiet); white-space: nowrap; }
   .facts thead th { color: var(--ink); }
   .facts td { min-width: 9rem; overflow-wrap: anywhere; }
+  .wide { width: fit-content; max-width: min(94vw, 86rem); position: relative; left: 50%; transform: translateX(-50%); }
+  .card { font-size: .72rem; } .card th, .card td { padding: .1rem .35rem; }
+  .card thead th { white-space: normal; min-width: 3.2rem; }
+  .card th:first-child { position: sticky; left: 0; background: var(--paper); }
+  .card td { --from: 0%; --to: 0%; print-color-adjust: exact; background:
+    linear-gradient(90deg, transparent var(--from), var(--bar) var(--from) var(--to), transparent var(--to)); }
+  .card .stage th, .card .stage td { border-top: 1px solid var(--quiet); }
   .verdict { display: inline-block; padding: 0 .5em; border-radius: 3px; font-size: .85em; font-weight: 600; border: 1px solid; white-space: nowrap; }
   .verdict.yes { color: #0a7a5c; } .verdict.partly { color: #9a6700; } .verdict.no { color: #b3401f; } .verdict.unknown { color: var(--quiet); }
   @media (prefers-color-scheme: dark) { .verdict.yes { color: #3fd0a4; } .verdict.partly { color: #e3b341; } .verdict.no { color: #ff8c69; } }
@@ -59,6 +66,7 @@ let stylesheet: Markup = """
     nav, details, .sources { display: none; }
     section { break-inside: avoid; margin-top: 1.2rem; padding-top: .8rem; }
     .picture, .scroll { overflow: visible; }
+    .wide { max-width: none; left: 0; transform: none; } .card { font-size: 5.5pt; }
     table { font-size: 8pt; }
     th, td { padding: .15rem .35rem; }
     .picture svg { min-width: 0; }

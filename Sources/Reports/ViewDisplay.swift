@@ -31,7 +31,7 @@ extension MeasureView {
     case FigureKind.borderline.rawValue: BorderlineDisplay()
     case FigureKind.unrolling.rawValue: UnrollingDisplay()
     case FigureKind.lesions.rawValue: LesionsDisplay()
-    default: StepDisplay(view: self)
+    default: if let map { MapDisplay(view: self, map: map) } else { StepDisplay(view: self) }
     }
   }
 }

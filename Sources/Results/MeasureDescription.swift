@@ -84,6 +84,8 @@ public struct MeasureView: Sendable {
   public var isAlwaysShown: Bool
   /// The figures over the steps. A measure with a page of its own in `Reports` has none here.
   public var figures: [StepFigure]
+  /// The map of a table that has another key besides the step; nil where the table has no other key.
+  public var map: StepMap?
   /// The columns of the section's table of numbers.
   public var columns: [ViewColumn]
   /// A remark about one run, in HTML; nil where there is none.
@@ -94,7 +96,7 @@ public struct MeasureView: Sendable {
   public init(
     id: String, table: String, selection: [String: Cell] = [:], title: String, definition: String,
     source: String = "The paper", place: String = "", finding: String = "", isAlwaysShown: Bool = false,
-    figures: [StepFigure] = [], columns: [ViewColumn] = [], history: MeasureHistory? = nil,
+    figures: [StepFigure] = [], map: StepMap? = nil, columns: [ViewColumn] = [], history: MeasureHistory? = nil,
     remark: (@Sendable (MeasuredTables) throws -> String?)? = nil
   ) {
     self.id = id
@@ -107,6 +109,7 @@ public struct MeasureView: Sendable {
     self.finding = finding
     self.isAlwaysShown = isAlwaysShown
     self.figures = figures
+    self.map = map
     self.columns = columns
     self.history = history
     self.remark = remark
@@ -143,6 +146,31 @@ public struct StepFigure: Sendable {
   /// The caption of marked steps where gradients are shown.
   public static let gradientOfProjection =
     "Diamonds: steps with a projection, where the gradient is the one with respect to the projection’s output."
+}
+
+/// A map of a quantity over the steps and another key of its table, for validation samples.
+public struct StepMap: Sendable {
+  /// The stem of the figure's file names.
+  public var name: String
+  /// The subject of the picture, for readers who do not see it.
+  public var title: String
+  /// The label of the step axis.
+  public var axis: String
+  /// The table's other key, whose values are numbers.
+  public var key: String
+  /// The label of that key's axis.
+  public var label: String
+  /// The quantity that the colours show.
+  public var quantity: Quantity
+
+  public init(name: String, title: String, axis: String = "step", key: String, label: String, quantity: Quantity) {
+    self.name = name
+    self.title = title
+    self.axis = axis
+    self.key = key
+    self.label = label
+    self.quantity = quantity
+  }
 }
 
 /// One quantity as an axis of a figure.

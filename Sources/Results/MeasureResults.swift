@@ -224,12 +224,15 @@ extension MeasureResults {
 
 extension MeasureResults {
   /// Writes every table as a CSV file of its name into a folder, and `steps.csv`, which describes the steps.
+  /// - Parameter measures: the descriptions of the measures whose columns make up `depth-card.csv`
+  /// - Returns: the number of files
   /// - Throws: `FileError` where a file cannot be written; each file is whole or as it was before.
-  public func writeCSV(to folder: URL) throws {
+  @discardableResult
+  public func writeCSV(to folder: URL, describedBy measures: [MeasureDescription] = []) throws -> Int {
     try Files.makeFolder(folder)
-    for table in tables + [try stepTable()] {
-      try Files.write(table.csv, to: folder.appending(path: table.name + ".csv"))
-    }
+    let all = tables + [try stepTable()] + [try DepthCard.table(measures, widest)].compactMap { $0 }
+    for table in all { try Files.write(table.csv, to: folder.appending(path: table.name + ".csv")) }
+    return all.count
   }
 
   /// The steps as a table.

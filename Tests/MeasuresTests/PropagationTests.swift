@@ -103,7 +103,10 @@ import ResLensTorch
     }
     let possible = Registry.standard.names(where: \.withBatchStatistics)
     #expect(
-      Set(possible) == ["l2-ratio", "cosine-loss", "activation-norm", "gradient-norm", "influence", "alignment"])
+      Set(possible) == [
+        "l2-ratio", "cosine-loss", "activation-norm", "gradient-norm", "influence", "alignment",
+        "angular-distance",
+      ])
     for name in Registry.standard.names() where !possible.contains(name) {
       #expect {
         _ = try suite(["l2-ratio", name])
@@ -120,7 +123,7 @@ import ResLensTorch
     let cosines = try tables.rows(of: CosineLoss.Row.self, in: "cosine-loss", .train, ["samples": 4])
     #expect(cosines.map(\.step) == [1, 2, 3, 4] && cosines.allSatisfy { $0.gradient == "backpropagated" })
     #expect(found.absent.filter { $0.measure == "cosine-loss" }.map(\.view) == ["cosine-loss-readout"])
-    #expect(Set(found.absent.map(\.measure)) == ["cosine-loss", "influence", "alignment"])
+    #expect(Set(found.absent.map(\.measure)) == ["cosine-loss", "influence", "alignment", "angular-distance"])
     // The network's own scores are those by the running statistics.
     #expect(found.validation.count == 0)
   }

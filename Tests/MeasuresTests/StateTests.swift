@@ -54,6 +54,34 @@ import Testing
     }
   }
 
+  @Test(
+    "Angular distances of all ranges of a stage equal those of single samples",
+    arguments: [tiny, twoStages, pooled, sharedStages])
+  func distances(architecture: Architecture) throws {
+    let network = try network(architecture)
+    let samples = try samples(7, batch: 3, of: architecture)
+    let distance = AngularDistance()
+    try measure([distance], on: network, samples)
+    let states = try (0..<7).map { try Self.states(of: SingleSample(network, samples, $0), network) }
+    let steps = architecture.steps
+    var wanted: [[Int]: [Double]] = [:]
+    for first in steps.indices where steps[first].hasIdentitySkip {
+      for last in steps.indices where last >= first && steps[last].stage == steps[first].stage {
+        wanted[[first + 1, last - first + 1]] = states.map {
+          acos(cosine($0[first].before, $0[last].after)) / .pi
+        }
+      }
+    }
+    let found = try distance.rows(of: AngularDistance.Row.self, in: "angular-distance")
+    #expect(found.map { [$0.step, $0.length] } == wanted.keys.sorted { ($0[0], $0[1]) < ($1[0], $1[1]) })
+    for row in found {
+      try expectEqual(row.statistic, wanted[[row.step, row.length]] ?? [], within: 1e-7, "\(row.steps)")
+    }
+    for best in AngularDistance.smallest(of: found) {
+      #expect(best.statistic.mean == found.filter { $0.length == best.length }.map(\.statistic.mean).min())
+    }
+  }
+
   @Test("The influence of a step that hardly moves h, or turns it round, keeps its digits")
   func influence() throws {
     // h = (3, 4), F = s·(−4, 3): across h, so that the tangent of the angle is s.
@@ -124,12 +152,14 @@ import Testing
       let parameter = try network.parameters.required("stages.0.1.conv2.\(kind)")
       try parameter.copy(from: parameter.scaled(by: 0))
     }
-    let (influence, alignment) = (Influence(), Alignment())
-    try measure([influence, alignment], on: network, samples(4, batch: 4))
+    let (influence, alignment, distance) = (Influence(), Alignment(), AngularDistance())
+    try measure([influence, alignment, distance], on: network, samples(4, batch: 4))
     let turned = try influence.rows(of: StepStatistic.self, in: "influence")
     #expect(turned.map(\.step) == [1, 2] && turned[1].mean == 0 && turned[1].statistic.count == 4)
     #expect(try alignment.rows(of: StepStatistic.self, in: "alignment").map(\.step) == [1])
     #expect(try alignment.tables()[1].rows.isEmpty)
+    let still = try distance.rows(of: AngularDistance.Row.self, in: "angular-distance").filter { $0.steps == 2...2 }
+    #expect(still.count == 1 && still[0].statistic.mean < 1e-7 && still[0].statistic.count == 4)
   }
 
   /// The states before, beside and after every step of a sample.
