@@ -75,7 +75,8 @@ struct Reslens: ParsableCommand {
     version: ResLensVersion.number,
     subcommands: [
       TrainCommand.self, LaunchCommand.self, MeasureCommand.self, ReportCommand.self, ReproduceCommand.self,
-      StudyCommand.self, CompareCommand.self, ProbeCommand.self, ModelsCommand.self, DataCommand.self,
+      StudyCommand.self, CompareCommand.self, PredictCommand.self, ProbeCommand.self, ModelsCommand.self,
+      DataCommand.self,
       ImportCommand.self, ExportCommand.self, DoctorCommand.self, BenchCommand.self, WorkCommand.self,
     ])
 }

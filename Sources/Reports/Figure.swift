@@ -75,12 +75,18 @@ public struct Figure: Equatable, Sendable {
     public var bounds: ClosedRange<Double>?
     /// The labels at 1, 2, 3, … in place of numbers; empty for numbers.
     public var names: [String]
+    /// Whether a horizontal axis shows a quantity; otherwise it counts steps or epochs.
+    public var isContinuous: Bool
 
-    public init(_ label: String, scale: Scale = .linear, bounds: ClosedRange<Double>? = nil, names: [String] = []) {
+    public init(
+      _ label: String, scale: Scale = .linear, bounds: ClosedRange<Double>? = nil, names: [String] = [],
+      isContinuous: Bool = false
+    ) {
       self.label = label
       self.scale = scale
       self.bounds = bounds
       self.names = names
+      self.isContinuous = isContinuous
     }
   }
 

@@ -32,11 +32,17 @@ extension Figure {
     return logarithmic ? pow(10, range.lowerBound)...pow(10, range.upperBound) : range
   }
 
-  /// The x range of a panel: its spans, or else its points with half a step on both sides.
+  /// The x range of a panel: its spans, or else its points with half a step on both sides, and of a quantity with a
+  /// twentieth of what they cover.
   func xRange(of panel: Panel) -> ClosedRange<Double> {
     if let map = panel.map { return hull(of: map.cells.flatMap { [$0.width.lowerBound, $0.width.upperBound] }) }
     let edges = panel.spans.flatMap { [$0.range.lowerBound, $0.range.upperBound] }
-    let values = panel.series.flatMap(\.points).flatMap { [$0.x - 0.5, $0.x + 0.5] }.filter(\.isFinite)
+    let places = panel.series.flatMap(\.points).map(\.x).filter { $0.isFinite && isDrawable($0, on: .linear) }
+    var room = 0.5
+    if panel.x.isContinuous, let low = places.min(), let high = places.max() {
+      room = high > low ? 0.05 * (high - low) : max(0.1 * abs(high), 1e-3)
+    }
+    let values = places.flatMap { [$0 - room, $0 + room] }
     return hull(of: edges.isEmpty ? values : edges)
   }
 

@@ -100,7 +100,9 @@ extension Figure {
       "set ylabel \(subscripted(panel.y.label)) offset 0.8, 0",
       "set xrange [\(x.lowerBound):\(x.upperBound)]",
       "set yrange [\(y.lowerBound):\(y.upperBound)]",
-      ticks("x", over: x, atMost: columns > 1 && panel.map != nil || columns > 2 ? 6 : 12),
+      panel.x.isContinuous
+        ? "set xtics \(niceStep(atLeast: (x.upperBound - x.lowerBound) / 4))"
+        : ticks("x", over: x, atMost: columns > 1 && panel.map != nil || columns > 2 ? 6 : 12),
       yTicks(of: panel, over: y),
     ]
     if panel.y.scale == .logarithmic { lines.append("set logscale y") }

@@ -41,6 +41,7 @@ struct Section {
         steps.append(try Section(view, of: measure, in: shown, presentation))
       }
     }
+    if let proxies = try Section(proxiesOf: shown, measures) { steps.append(proxies) }
     steps += try byBatchStatistics(groups, measures, presentation)
     for view in measures.flatMap(\.views) {
       if let section = try Section(historyOf: view, in: shown) { steps.append(section) }

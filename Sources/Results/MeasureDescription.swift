@@ -18,6 +18,9 @@ public struct MeasureDescription: Sendable {
   public var compared: [ComparedNumber]
   /// A sentence about a run for the top of its report; nil where there is nothing to say.
   public var sentence: (@Sendable (MeasuredTables) throws -> String?)?
+  /// The cost of doing without each step, by the step's number, which the quantities of other measures may predict
+  /// (`DropCost`); nil where the measure has none.
+  public var stepCost: (@Sendable (MeasuredTables) throws -> [Int: Double])?
   /// The figures of their own kind that show the measure, besides `views`.
   public var figures: [FigureKind]
   /// When the measure is taken.
@@ -48,7 +51,8 @@ public struct MeasureDescription: Sendable {
     name: String, views: [MeasureView], columns: [StepColumn] = [], printed: [PrintedTable] = [],
     compared: [ComparedNumber] = [], figures: [FigureKind] = [], use: Use = Use(),
     remark: (@Sendable (MeasuredTables) throws -> String?)? = nil,
-    sentence: (@Sendable (MeasuredTables) throws -> String?)? = nil
+    sentence: (@Sendable (MeasuredTables) throws -> String?)? = nil,
+    stepCost: (@Sendable (MeasuredTables) throws -> [Int: Double])? = nil
   ) {
     self.name = name
     self.views = views
@@ -59,6 +63,7 @@ public struct MeasureDescription: Sendable {
     self.use = use
     self.remark = remark
     self.sentence = sentence
+    self.stepCost = stepCost
   }
 }
 

@@ -215,6 +215,18 @@ struct Reslens {
     }
     #expect(Double(lines.count) == 1 + borderline.reduce(0, +))
 
+    let predicted = try Reslens.run(["predict", run.path, "--format", "csv"])
+    let whole = try #require(try tables.table("dropped-step-baseline", .validation)?.presentNumbers("loss").first)
+    let kept = tables.steps.filter(\.hasIdentitySkip).map(\.id.number)
+    let ratios = try tables.rows(of: StepStatistic.self, in: "l2-ratio", .train).filter { kept.contains($0.step) }
+    let drops = try #require(try tables.table("dropped-step", .validation)?.presentNumbers("loss"))
+    let costs = kept.map { drops[$0 - 1] - whole }
+    let ranked = try #require(rankCorrelation(ratios.map(\.mean), costs))
+    #expect(
+      predicted.output.contains("\(run.path),l2-ratio,\(ranked),\(kept.count)\n"),
+      "\(predicted.output) \(predicted.errors)")
+    #expect(try Reslens.run(["predict", run.path]).output.contains("cosine-loss readout"))
+
     let exported = try Reslens.run(["data", "export", "synthetic", scratch.file("data").path])
     try #require(exported.status == 0, Comment(rawValue: exported.errors))
     let check = try Checkout.reference("measure.py", [run.path, "--data", scratch.file("data").path, "--check"])
@@ -515,7 +527,8 @@ struct Reslens {
         "there are 9"
       ),
       (["train", "--model", "resnet-8", "--data", "synthetic", "--measure", "every=1,cosine"], "cosine-loss"),
-      (["train", "--resume"], "--out"), (["measure", "/nowhere"], "/nowhere"),
+      (["train", "--resume"], "--out"), (["measure", "/nowhere"], "/nowhere"), (["predict"], "at least one run"),
+      (["predict", "/nowhere"], "/nowhere"),
       (["measure", "/nowhere", "--samples", "0"], "--samples"), (["report", "/nowhere"], "/nowhere"),
       (["train", "--model", "resnet-20-ablation", "--data", "synthetic"], "list of eight"),
       (["train", "--model", "resnet-20-ubn@3", "--data", "synthetic"], "blocks 0 to 2"),

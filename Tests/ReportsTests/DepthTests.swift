@@ -77,6 +77,27 @@ import Testing
     #expect(bars.contains("<tr class=\"stage\"><th scope=\"row\">4*</th><td style=\"--from:25%;--to:25%\">"))
   }
 
+  @Test("Where steps' costs are known, each quantity stands beside them, with its rank correlation over the steps")
+  func proxies() throws {
+    var measure = Self.map
+    measure.stepCost = { _ in [1: 0.5, 2: 0.25, 3: 0.75, 9: 1] }
+    let other = MeasureDescription(
+      name: "other", views: [], columns: [StepColumn(table: "range", selection: ["length": 1])])
+    let shown = try Section.all(of: [run()], [measure, other]).first { $0.id == "proxies" }
+    let section = try #require(shown)
+    // Step 1, 2, 3 and 9, and at the first three a quantity that falls on train samples.
+    let table = section.overview.text.replacing("\n", with: "")
+    #expect(table.contains("<td>step number</td><td>0.80 (n = 4, within the noise)</td>"))
+    #expect(table.contains("<td>other</td><td>−0.50 (n = 3, within the noise)</td>"))
+    let figure = try #require(section.figures.first)
+    #expect(figure.panels.map(\.title) == ["step number", "other"])
+    let points = figure.panels[1].series[0].points
+    #expect(points.map(\.x) == [-0.1, -0.2, -0.3] && points.map(\.y) == [0.5, 0.25, 0.75])
+    #expect(figure.data.csv.hasPrefix("run,quantity,step,value,cost\nrun,step number,1,1,0.5\n"))
+    // Without costs there is no such section.
+    #expect(try self.section("proxies", [run()]) == nil)
+  }
+
   @Test("Several runs have a card each, folded where they are more than three; none where nothing was measured")
   func several() throws {
     let two = try #require(try section("depth-card", [run("a"), run("b")])).overview.text

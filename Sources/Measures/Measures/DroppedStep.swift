@@ -154,6 +154,11 @@ public final class DroppedStep: Measure {
       let mild = steps.count { $0.score.accuracy > whole - 0.01 }
       return "Dropping step \(worst.step) costs the most accuracy, from \(percent(whole)) to "
         + "\(percent(worst.score.accuracy)); less than one point is lost at \(mild) of \(counted(steps.count, "step"))."
+    },
+    stepCost: { tables in
+      guard let whole = try whole(tables, .validation) else { return [:] }
+      let steps = try tables.rows(of: Row.self, in: "dropped-step", .validation)
+      return Dictionary(steps.map { ($0.step, $0.score.loss - whole.loss) }, uniquingKeysWith: { first, _ in first })
     })
 
   /// The score of the whole network on a split; nil where it was not measured.
