@@ -364,6 +364,17 @@ def single_pass(net, images, labels, steps):
                  "l2-ratio": torch.stack([norms(added) / norms(h) for added, h in zip(watch.added, watch.before)])}
         found["activation-norm"] = torch.stack([norms(h) for h in watch.before[1:]] + [norms(watch.kept[-1] + watch.added[-1])])
         found["gradient-norm"] = torch.stack([norms(gradient) for gradient in gradients])
+        after = watch.before[1:] + [watch.kept[-1] + watch.added[-1]]
+        # The states around ranges of steps that keep the shape of h.
+        ranges = [(first, end) for first, (stage, block, _) in enumerate(steps) if block.projection is None
+                  for end in range(first, len(steps)) if steps[end][0] == stage and after[end].shape == watch.before[first].shape]
+        found["angular-distance"] = torch.stack(
+            [cosines(watch.before[first], after[end]).clamp(-1, 1).acos() / torch.pi for first, end in ranges])
+        same = sorted({first for first, _ in ranges})
+        found["influence"] = torch.stack([1 - cosines(watch.before[index], after[index]) for index in same])
+        found["alignment"] = torch.stack([cosines(watch.before[index], watch.added[index]) for index in same])
+        found["update-cosine"] = torch.stack([
+            cosines(*pair) for pair in zip(watch.added, watch.added[1:]) if pair[0].shape == pair[1].shape])
     last = [index for index, step in enumerate(steps) if step[0] == len(net.stages) - 1]
     heads = [plugged(net, watch.kept[index], labels) for index in last]
     with torch.inference_mode():
@@ -376,6 +387,9 @@ def single_pass(net, images, labels, steps):
         of_states = torch.stack([scores(answer, labels) for answer in answers])
         found["change"] = of_states[1:, 1] - of_states[:-1, 1]
         found["intermediate"] = of_states[1:]
+        there = F.log_softmax(logits.double(), dim=1)
+        found["agreement"] = torch.stack([
+            (there.exp() * (there - F.log_softmax(answer.double(), dim=1))).sum(1) for answer in answers[1:]])
         first = max(steps[last[0]][1].projection is not None, len(last) - 5)
         groups = groups_of(answers[first], labels)
         found["borderline"] = grouped(of_states[first:], groups)

@@ -14,7 +14,8 @@ Python interpreter and its modules in it.
 `train` is one step. With it take turns PyTorch's convolutions of that step alone, forward and both ways back: what a
 step would take if nothing else were to be done; and, of a network that shares blocks, our step of its unshared twin,
 which has as many steps. `measure` is cosine loss and l2 ratio of all steps, and runs in fp32 only; our own training step
-takes turns with it, for `measuring pass / training step`, in medians and, in brackets, quickest. `record` is what
+takes turns with it, for `measuring pass / training step`, in medians and, in brackets, quickest, and so does our pass
+with influence, alignment and agreement, which ride on it. `record` is what
 `reslens train --measure every=1,samples=2000` does after an epoch; it has no twin in PyTorch. Given is by how much it
 makes an epoch longer, the training on 50,000 images and the scoring of 10,000: the validation images that are recorded
 are scored by that, and by nothing else. `drops` is every single drop in turn, PyTorch's each a whole forward pass, beside as many
@@ -45,6 +46,8 @@ MODELS = {"resnet-20": None, "resnet-110": None, "resnet-110-shared": ("train",)
 WORK = ("train", "evaluate", "measure", "record", "drops", "suite")
 # What `--work measure` takes, here and in pytorch_worker.py.
 MEASURED = "cosine-loss,l2-ratio"
+# What rides on the same pass.
+RIDING = "influence,alignment,agreement"
 # Minutes a repetition at a full batch: smaller batches, fewer repetitions.
 HEAVY = ("drops", "suite")
 HEAVY_BATCH, HEAVY_REPEATS, HEAVY_WARMUPS = 32, 3, 1
@@ -188,9 +191,9 @@ def commands_of(case, options, file):
         return [*python("pytorch_worker.py"), "--work", work, "--precision", precision, "--layout",
                 layout, "--architecture", file, "--model", model.source, *common]
 
-    def ours(work, model=model.source):
+    def ours(work, model=model.source, measures=MEASURED):
         return [str(options.reslens), "bench", "--work", work, "--precision", precision, "--model", model,
-                *(["--measures", MEASURED] if work == "measure" else []), *(training if work == "train" else common)]
+                *(["--measures", measures] if work == "measure" else []), *(training if work == "train" else common)]
 
     commands = {"ours": ours(work)}
     if work == "record":
@@ -205,6 +208,7 @@ def commands_of(case, options, file):
             commands[layout] = theirs(work, layout)
     if work == "measure":
         commands["our training step"] = ours("train")
+        commands["our pass with more"] = ours("measure", measures=f"{MEASURED},{RIDING}")
     if work == "train":
         commands["convolutions"] = theirs("convolutions", "channels_last")
         if model.twin():
@@ -273,6 +277,9 @@ def row(case, workers, batch, training_batch):
     if step := workers.get("our training step"):
         text += (f"  measuring pass / training step: {ours.median() / step.median():.2f} "
                  f"({ours.quickest() / step.quickest():.2f})")
+    if more := workers.get("our pass with more"):
+        text += (f"  with {RIDING} / measuring pass: {more.median() / ours.median():.2f} "
+                 f"({more.quickest() / ours.quickest():.2f})")
     if alone := workers.get("convolutions"):
         text += (f"  PyTorch's convolutions alone / our step: {alone.median() / ours.median():.2f} "
                  f"({alone.quickest() / ours.quickest():.2f})")

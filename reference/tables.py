@@ -69,8 +69,9 @@ def tree(results):
     if "influence" in rows:
         found["influence"] = by_split("influence", statistic)
     if "alignment" in rows or "update-cosine" in rows:
-        found["alignment"] = {part: by_split(name, statistic) for part, name in (
-            ("state", "alignment"), ("update", "update-cosine")) if name in rows}
+        found["alignment"] = {
+            part: by_split(name, statistic) if name in rows else {"train": [], "validation": []}
+            for part, name in (("state", "alignment"), ("update", "update-cosine"))}
     if "angular-distance" in rows:
         found["angular-distance"] = by_split(
             "angular-distance", lambda row: dict(statistic(row), length=row["length"]))

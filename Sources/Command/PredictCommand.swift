@@ -28,24 +28,25 @@ struct PredictCommand: ParsableCommand {
   @Option(help: "text or csv.")
   var format = Format.text
 
-  func validate() throws {
-    if runs.isEmpty { throw ValidationError("name at least one run folder") }
-  }
-
   func run() throws {
-    let found = try runs.flatMap(RunFolder.paths).map { path in (run: path, proxies: try Self.proxies(of: path)) }
+    let paths = runs.flatMap(RunFolder.paths).reduce(into: [String]()) { paths, path in
+      if !paths.contains(path) { paths.append(path) }
+    }
+    let found = try paths.map { path in (run: path, proxies: try Self.proxies(of: path)) }
     let names = found.flatMap(\.proxies).map(\.name).reduce(into: [String]()) { names, name in
       if !names.contains(name) { names.append(name) }
     }
     func proxy(_ name: String, _ proxies: [DropCost.Proxy]) -> DropCost.Proxy? { proxies.first { $0.name == name } }
     guard format == .text else {
-      print("run,quantity,spearman,steps")
-      for (run, proxies) in found {
-        for proxy in proxies {
-          let correlation = proxy.correlation.map { "\($0)" } ?? ""
-          print([run.csvField, proxy.name.csvField, correlation, "\(proxy.points.count)"].joined(separator: ","))
+      let rows = found.flatMap { run, proxies in
+        proxies.map { proxy -> [Cell] in
+          let correlation = proxy.correlation.map { Cell.number($0) } ?? .missing
+          return [.text(run), .text(proxy.name), correlation, .number(Double(proxy.points.count))]
         }
       }
+      let table = try Table(
+        "proxies", keys: [.init("run"), .init("quantity")], values: [.init("spearman"), .init("steps")], rows: rows)
+      print(table.csv, terminator: "")
       return
     }
     func strength(_ name: String) -> Double {

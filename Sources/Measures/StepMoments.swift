@@ -27,8 +27,8 @@ extension Moments {
   /// - Parameter rows: Σab, Σaa and Σbb of each sample
   public mutating func add(cosines rows: some Collection<[Double]>) {
     let rows = Array(rows)
-    for (dot, norms) in zip(rows[0], zip(rows[1], rows[2])) where norms.0 != 0 && norms.1 != 0 {
-      add(dot / (norms.0.squareRoot() * norms.1.squareRoot()))
+    for (dot, squares) in zip(rows[0], zip(rows[1], rows[2])) {
+      if let cosine = cosine(dot: dot, squares: squares) { add(cosine) }
     }
   }
 
@@ -36,6 +36,16 @@ extension Moments {
   public mutating func add(ratios squares: [Double], to others: [Double]) {
     for (square, other) in zip(squares, others) where other != 0 { add((square / other).squareRoot()) }
   }
+}
+
+/// The cosine of the angle between two vectors; nil where one of them is zero, and NaN where it has an element that is not
+/// finite.
+/// - Parameters:
+///   - dot: the product of the vectors
+///   - squares: the square of each one's length
+func cosine(dot: Double, squares: (Double, Double)) -> Double? {
+  guard squares.0 != 0, squares.1 != 0 else { return nil }
+  return dot / (squares.0.squareRoot() * squares.1.squareRoot())
 }
 
 extension SampleProducts {

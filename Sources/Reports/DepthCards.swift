@@ -7,18 +7,21 @@ extension Section {
     let cards = try runs.compactMap { run -> Markup? in
       guard let tables = run.tables, let card = try DepthCard(measures, tables, .validation) else { return nil }
       let table = cardTable(card, tables)
-      guard runs.count > 1 else { return table }
-      let isOpen: Markup = runs.count > 3 ? "" : " open=\"open\""
-      return "<details\(isOpen)><summary>\(run.name)</summary>\(table)</details>"
+      switch runs.count {
+      case 1: return table
+      case 2...3: return "<p><b>\(run.name)</b></p>\(table)"
+      default: return "<details><summary>\(run.name)</summary>\(table)</details>"
+      }
     }
     guard !cards.isEmpty else { return nil }
     id = "depth-card"
     title = "Depth card: what does every step do, at a glance?"
     text = [
       """
-      All quantities that are one number a step, on validation samples: a row for each step, and a line where a stage \
-      begins. A bar goes from 0 to the number; in each column the longest bar is that of the largest size. A step \
-      with a projection has a star. The sections below say what the quantities are, and how certain.
+      The card has a row for each step, and a column for each quantity that is one number a step, on validation \
+      samples. A line marks where a stage begins, and a star a step with a projection. A bar goes from 0 to the number; \
+      in each column the longest bar is that of the largest size. The sections below say what the quantities are and \
+      how certain the numbers are.
       """
     ]
     overview = "\(cards)"

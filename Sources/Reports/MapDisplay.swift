@@ -34,7 +34,7 @@ struct MapDisplay: ViewDisplay {
     let figure = Figure(
       name: map.name, title: map.title, panels: panels, columns: min(2, max(1, panels.count)),
       panelHeight: min(320, max(140, 16 * most)), data: data)
-    let caption: Markup = "Means over validation samples; a range without a value has no cell. Vertical lines: stages."
+    let caption: Markup = "Means over validation samples; one without a value has no cell. Vertical lines: stages."
     return [Picture(figure: figure, caption: caption, markedCaption: "")]
   }
 
@@ -44,11 +44,17 @@ struct MapDisplay: ViewDisplay {
     for (place, value) in zip(places, try table.numbers(map.quantity.column)) {
       if let value { values[[place.0, place.1]] = map.quantity.factor * value }
     }
-    let (steps, others) = (Set(values.keys.map { $0[0] }).sorted(), Set(values.keys.map { $0[1] }).sorted())
+    // All whole numbers between, so that a step without a value leaves a gap.
+    let (steps, others) = (Self.range(values.keys.map { $0[0] }), Self.range(values.keys.map { $0[1] }))
     return Figure.Panel(
       title: subjects.title(run.name), x: .init(map.axis), y: .init(map.label),
       map: .init(colour: map.quantity.y, columns: steps, rows: others) { values[[steps[$0], others[$1]]] },
       spans: stages(of: steps.map { (Int($0), run.tables.step(Int($0))?.stage) }))
+  }
+
+  private static func range(_ numbers: [Double]) -> [Double] {
+    guard let low = numbers.min(), let high = numbers.max() else { return [] }
+    return Array(stride(from: low, through: high, by: 1))
   }
 
   /// The numbers of maps are many; they are in the figure's CSV file.

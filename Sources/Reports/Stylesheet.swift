@@ -49,7 +49,7 @@ let stylesheet: Markup = """
   .card { font-size: .72rem; } .card th, .card td { padding: .1rem .35rem; }
   .card thead th { white-space: normal; min-width: 3.2rem; }
   .card th:first-child { position: sticky; left: 0; background: var(--paper); }
-  .card td { --from: 0%; --to: 0%; print-color-adjust: exact; background:
+  .card td { --from: 0%; --to: 0%; print-color-adjust: exact; -webkit-print-color-adjust: exact; background:
     linear-gradient(90deg, transparent var(--from), var(--bar) var(--from) var(--to), transparent var(--to)); }
   .card .stage th, .card .stage td { border-top: 1px solid var(--quiet); }
   .verdict { display: inline-block; padding: 0 .5em; border-radius: 3px; font-size: .85em; font-weight: 600; border: 1px solid; white-space: nowrap; }
@@ -66,7 +66,7 @@ let stylesheet: Markup = """
     nav, details, .sources { display: none; }
     section { break-inside: avoid; margin-top: 1.2rem; padding-top: .8rem; }
     .picture, .scroll { overflow: visible; }
-    .wide { max-width: none; left: 0; transform: none; } .card { font-size: 5.5pt; }
+    .wide { max-width: none; left: 0; transform: none; } .card { font-size: 5.5pt; } .card thead th { min-width: 0; }
     table { font-size: 8pt; }
     th, td { padding: .15rem .35rem; }
     .picture svg { min-width: 0; }

@@ -1,5 +1,5 @@
 /// All quantities of a network's steps side by side, on the samples of one split: a row for each step, and the columns that
-/// the measures' descriptions name. `reslens measure` prints it, and reports show it.
+/// the measures' descriptions name. Reports show it, and `reslens measure` prints that of the measures it has just taken.
 public struct DepthCard: Sendable {
   /// The numbers of the steps that have values, ascending; 0 is the state before the first step.
   public let steps: [Int]
@@ -12,11 +12,11 @@ public struct DepthCard: Sendable {
     public var measure: String
     /// The quantity in a word or two; empty where the measure's name says it.
     public var quantity: String
-    /// The unit, as a number without its unit is followed by it; empty for none.
+    /// The unit of the numbers as `format` writes them; empty for none.
     public var unit: String
     /// How the numbers are written.
     public var format: NumberFormat
-    /// The finite or infinite number of each step that has one.
+    /// The number of each step that has one.
     public var values: [Int: Double]
 
     /// The measure and the quantity, for instance "cosine-loss readout".

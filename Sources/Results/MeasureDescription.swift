@@ -8,7 +8,7 @@ public struct MeasureDescription: Sendable {
   public var name: String
   /// The sections of a report that show the measure, in order.
   public var views: [MeasureView]
-  /// The measure's columns in the table that `reslens measure` prints, in one row for each step.
+  /// The measure's columns of the depth card, which has a row for each step.
   public var columns: [StepColumn]
   /// The tables that `reslens measure` prints by themselves, because they are not one number for each step.
   public var printed: [PrintedTable]
@@ -89,7 +89,7 @@ public struct MeasureView: Sendable {
   public var isAlwaysShown: Bool
   /// The figures over the steps. A measure with a page of its own in `Reports` has none here.
   public var figures: [StepFigure]
-  /// The map of a table that has another key besides the step; nil where the table has no other key.
+  /// The map that shows the table over the steps and one more key; nil where curves over the steps show it.
   public var map: StepMap?
   /// The columns of the section's table of numbers.
   public var columns: [ViewColumn]
@@ -301,8 +301,8 @@ public struct ViewColumn: Sendable {
   }
 }
 
-/// A column of the table that `reslens measure` prints: one number for each step, on validation samples. Its head is the
-/// measure's name.
+/// A column of the depth card: one number for each step. `reslens measure` prints the card of validation samples under the
+/// measures' names.
 public struct StepColumn: Sendable {
   /// The quantity in a word or two, below the measure's name; empty where that says it.
   public var quantity: String

@@ -226,7 +226,8 @@ extension MeasureResults {
   /// Writes every table as a CSV file of its name into a folder, and `steps.csv`, which describes the steps.
   /// - Parameter measures: the descriptions of the measures whose columns make up `depth-card.csv`
   /// - Returns: the number of files
-  /// - Throws: `FileError` where a file cannot be written; each file is whole or as it was before.
+  /// - Throws: `FileError` where a file cannot be written, and `TableError` where a table lacks a column that a description
+  ///   names; each file is whole or as it was before.
   @discardableResult
   public func writeCSV(to folder: URL, describedBy measures: [MeasureDescription] = []) throws -> Int {
     try Files.makeFolder(folder)

@@ -6,8 +6,8 @@ import ResLensTorch
 
 /// How well the prediction that a lens reads after each step agrees with the network's final one, whatever the labels say:
 /// KL(final‖step) of the two distributions in nats, and how often the final class is the most likely one after the step, and
-/// is among the five most likely ones. Tuned lenses are judged by these quantities (Belrose et al. 2023, "Eliciting Latent
-/// Predictions from Transformers with the Tuned Lens").
+/// is among the five most likely ones. The divergence is the loss by which Belrose et al. 2023, "Eliciting Latent
+/// Predictions from Transformers with the Tuned Lens", train their lenses.
 public final class Agreement: Measure {
   private var sums: [Int: Sum] = [:]
 
@@ -85,13 +85,15 @@ public final class Agreement: Measure {
       return outputs.map { $0 - largest - total }
     }
     let sum = zip(logarithms(final), logarithms(read)).reduce(0) { $0 + exp($1.0) * ($1.0 - $1.1) }
-    // It is never below 0, but rounding can be.
-    return max(0, sum)
+    // It is never below 0, but rounding can be; what is not a number stays so.
+    return sum < 0 ? 0 : sum
   }
 
-  /// The number of classes that are more likely than one of them; of equally likely classes, the lower one comes first.
+  /// The number of classes that are more likely than one of them; of equally likely classes, the lower one comes first. One
+  /// whose output is not a number comes after all others.
   public static func rank(of chosen: Int, in outputs: ArraySlice<Double>) -> Int {
     let value = outputs[outputs.startIndex + chosen]
+    guard !value.isNaN else { return outputs.count }
     return outputs.enumerated().count { $0.element > value || $0.element == value && $0.offset < chosen }
   }
 
@@ -110,12 +112,12 @@ public final class Agreement: Measure {
     views: [
       MeasureView(
         id: "agreement", table: "agreement",
-        title: "Agreement: from which step on does the network say what it will say?",
+        title: "Agreement: from which step on is the answer the final one?",
         definition: """
           <b>KL(final ‖ step)</b>: the divergence of the distribution that is read after a step from the final one, in \
           nats, averaged over samples; and the share of samples whose final class is the most likely one after the step \
           (top-1), and is among the five most likely ones (top-5). Labels play no part: where intermediate accuracy asks \
-          how good an answer is, this asks whether it is the network’s own.
+          how good an answer is, this asks whether it is the network’s own. Top-5 is 100 % where there are five classes or fewer.
           """,
         figures: [
           StepFigure(
@@ -130,7 +132,7 @@ public final class Agreement: Measure {
           ViewColumn("top-5", column: "top5", format: .percent), ViewColumn("n", column: "count", format: .count),
         ],
         history: MeasureHistory(
-          title: "Agreement over training: when does the final answer form where?",
+          title: "Agreement over training: from which step on is the answer the final one?",
           explanation: "The share of samples whose final class is the most likely one after the step already.",
           quantity: Quantity("top-1 (%)", column: "top1", factor: 100)))
     ],
@@ -144,10 +146,11 @@ public final class Agreement: Measure {
       }
     ],
     sentence: { tables in
-      let steps = try tables.rows(of: Row.self, in: "agreement", .validation)
-      guard steps.count > 1, let settled = steps.first(where: { $0.first >= 0.9 }) else { return nil }
+      // After the last step the readout's answer is the final one.
+      let steps = try tables.rows(of: Row.self, in: "agreement", .validation).dropLast()
+      guard let settled = steps.first(where: { $0.first >= 0.9 }) else { return nil }
       return
-        "After step \(settled.step) the readout gives the final class to \(percent(settled.first)) of the samples, "
-        + "and after no earlier step to nine tenths of them."
+        "Of the steps that the readout can read, step \(settled.step) is the first after which it gives nine tenths "
+        + "of the samples their final class (\(percent(settled.first)))."
     })
 }

@@ -2,9 +2,9 @@ import ResLensSupport
 import ResLensNetworks
 import ResLensResults
 
-/// cos(h_{t−1}, F_t): positive where a step strengthens what is in the hidden state, negative where it erases it; and the
-/// update cosine cos(F_{t−1}, F_t), positive where a step goes on in the direction of the one before it. Csordás et al.
-/// 2025, "Do Language Models Use Their Depth Efficiently?", look at both kinds of angles.
+/// cos(h_{t−1}, F_t): positive where a step strengthens what is in the hidden state, negative where it erases it (Csordás et
+/// al. 2025, "Do Language Models Use Their Depth Efficiently?"); and the update cosine cos(F_{t−1}, F_t), positive where a
+/// step goes on in the direction of the one before it.
 ///
 /// At a projection h_{t−1} and F_t differ in shape, and the first step of a stage has no step before it in the stage. A
 /// sample for which a vector is exactly zero has no angle and is not counted.
@@ -18,7 +18,9 @@ public final class Alignment: Measure {
   public static func absences(in context: MeasureContext) -> [MeasureResults.Absence] {
     let steps = context.steps
     return context.incomparable(description.name, view: description.name)
-      + context.absences(of: description.name, view: updateView, because: "the stage has no step before it") { step in
+      + context.absences(
+        of: description.name, view: updateView, because: "the first step of a stage has no step before it in the stage"
+      ) { step in
         !steps.contains { $0.stage == step.stage && $0.id.number < step.id.number }
       }
   }
@@ -78,7 +80,7 @@ public final class Alignment: Measure {
         ],
         columns: ViewColumn.statistic(),
         history: MeasureHistory(
-          title: "Update cosine over training: when do steps come to go on?",
+          title: "Update cosine over training: when do steps come to continue one another?",
           explanation: "Below zero, a step took back some of what the one before it did at that epoch.",
           quantity: Quantity("cos(F before, F)", rules: [0]), centre: 0)),
     ],
@@ -95,8 +97,7 @@ public final class Alignment: Measure {
     sentence: { tables in
       let steps = try tables.rows(of: StepStatistic.self, in: "alignment", .validation).filter(\.mean.isFinite)
       guard !steps.isEmpty else { return nil }
-      return
-        "\(steps.count { $0.mean < 0 }) of \(counted(steps.count, "step")) write against the hidden state that they "
-        + "find (a mean alignment below 0)."
+      return "The mean alignment with the hidden state is negative in \(steps.count { $0.mean < 0 }) of "
+        + "\(counted(steps.count, "step"))."
     })
 }

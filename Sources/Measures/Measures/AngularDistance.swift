@@ -5,7 +5,7 @@ import ResLensResults
 import ResLensTorch
 
 /// arccos(cos(h_{t−1}, h_{t−1+n})) / π for every range of n steps from step t on within a stage: how far the steps of the
-/// range together turn the hidden state, from 0 (not at all) to 1 (round). Gromov et al. 2024, "The Unreasonable
+/// range together turn the hidden state, from 0 (not at all) to 1 (the opposite direction). Gromov et al. 2024, "The Unreasonable
 /// Ineffectiveness of the Deeper Layers", drop the range of n layers whose distance is smallest.
 ///
 /// A range that begins with a projection has none, because its states differ in shape. A sample for which a state is
@@ -44,17 +44,15 @@ public final class AngularDistance: Measure {
     later.insert(step.output, at: 0)
     defer { if step.number == 1 { later = [] } }
     guard step.spec.hasIdentitySkip else { return nil }
-    return try later.map { state in
-      let products = try step.input.sampleProducts(state)
-      return zip(products.dot, zip(products.squares, products.otherSquares)).map { dot, squares in
-        acos(max(-1, min(1, dot / (squares.0 * squares.1).squareRoot()))) / .pi
-      }
-    }
+    return try later.flatMap { try step.input.sampleProducts($0).rows }
   }
 
   public func add(_ rows: [[Double]], of step: PlanStep, _ batch: LabelledBatch) {
-    for (index, distances) in rows.enumerated() {
-      for distance in distances where !distance.isNaN {
+    for (index, first) in stride(from: 0, to: rows.count, by: 3).enumerated() {
+      for sample in rows[first].indices {
+        let squares = (rows[first + 1][sample], rows[first + 2][sample])
+        guard let cosine = cosine(dot: rows[first][sample], squares: squares) else { continue }
+        let distance = cosine.isNaN ? .nan : acos(max(-1, min(1, cosine))) / .pi
         sums[step.spec.id.number, default: [:]][index + 1, default: Moments()].add(distance)
       }
     }
@@ -83,22 +81,21 @@ public final class AngularDistance: Measure {
         definition: """
           <b>arccos(cos(h<sub>t−1</sub>, h<sub>t−1+n</sub>)) / π</b> for every range of n steps from step t on within a \
           stage, for each sample, then averaged over samples. It is 0 where the steps of a range leave the direction of \
-          the hidden state alone, and 1 where they turn it round. The ranges with the smallest distance are those that \
-          layer pruning drops first.
+          the hidden state alone, and 1 where they reverse it. Gromov et al. 2024 drop the range with the smallest \
+          distance.
           """,
         source: "Gromov et al. 2024",
         finding: """
           in large language models the smallest distances are those of ranges among the deeper layers, and up to half of \
-          the layers can be dropped with little loss.
+          the layers can be dropped with little loss after a small amount of finetuning.
           """,
         map: StepMap(
           name: "angular-distance", title: "Angular distance of every range of steps", axis: "first step of the range",
           key: "length", label: "steps in the range", quantity: Quantity("angular distance", isLogarithmic: true)),
-        columns: ViewColumn.statistic(),
         remark: { try sentence($0).map { "On validation samples: \($0)" } })
     ],
     columns: [StepColumn("one step", table: "angular-distance", selection: ["length": 1])],
-    use: .init(byDefault: false, withBatchStatistics: true),
+    use: .init(byDefault: false, canBeRecorded: false, withBatchStatistics: true),
     remark: { try sentence($0) })
 
   /// The smallest distance of each length in words; nil where there are no ranges.

@@ -16,28 +16,34 @@ public final class Influence: Measure {
     context.incomparable(description.name)
   }
 
-  public func rows(of step: StepView) throws -> [[Double]]? { try step.inputProducts()?.rows }
+  public func rows(of step: StepView) throws -> [[Double]]? {
+    try step.inputProducts().map { $0.rows + [try step.outputSquares()] }
+  }
 
   public func add(_ rows: [[Double]], of step: PlanStep, _ batch: LabelledBatch) {
-    for (dot, (input, added)) in zip(rows[0], zip(rows[1], rows[2])) {
-      if let influence = Self.influence(dot: dot, input: input, added: added) {
-        sums[step.spec.id.number].add(influence)
-      }
+    for sample in rows[0].indices {
+      let found = Self.influence(
+        dot: rows[0][sample], input: rows[1][sample], added: rows[2][sample], output: rows[3][sample])
+      if let found { sums[step.spec.id.number].add(found) }
     }
   }
 
-  /// 1 − cos(h, h + F), with all digits where F is small beside h; nil where h or h + F is zero.
+  /// 1 − cos(h, h + F), with all digits where F is small beside h; nil where h or h + F is zero, and NaN where a number is
+  /// not finite.
   /// - Parameters:
   ///   - dot: h·F
   ///   - input: ‖h‖²
   ///   - added: ‖F‖²
-  public static func influence(dot: Double, input: Double, added: Double) -> Double? {
-    let (product, output) = (input + dot, input + 2 * dot + added)
-    let lengths = (input * output).squareRoot()
-    guard lengths > 0 else { return nil }
-    guard product > 0 else { return 1 - product / lengths }
+  ///   - output: ‖h + F‖²
+  public static func influence(dot: Double, input: Double, added: Double, output: Double) -> Double? {
+    guard input != 0, output != 0 else { return nil }
+    let product = input + dot
+    let lengths = input.squareRoot() * output.squareRoot()
+    // Where h + F is short beside h, or points away from it, no digits are lost.
+    guard product > 0, output > input / 4 else { return 1 - product / lengths }
     // 1 − p/l = (l² − p²) / (l·(l + p)), and l² − p² = ‖h‖²‖F‖² − (h·F)².
-    return max(0, input * added - dot * dot) / (lengths * (lengths + product))
+    let area = input * added - dot * dot
+    return area < 0 ? 0 : area / (lengths * (lengths + product))
   }
 
   public func tables() throws -> [Table] { [try Table("influence", sums.statistics)] }
@@ -50,9 +56,9 @@ public final class Influence: Measure {
         definition: """
           <b>1 − cos(h<sub>t−1</sub>, h<sub>t</sub>)</b>, for each sample, then averaged over samples. It is 0 where a \
           step changes the length of h alone, and does not see that length, in which it differs from the ℓ2 ratio. \
-          Layer pruning removes the steps with the smallest influence. A projection’s states cannot be compared.
+          ShortGPT removes the layers with the smallest influence. A projection’s states cannot be compared.
           """,
-        source: "ShortGPT", place: "Men et al. 2024",
+        source: "Men et al. 2024",
         finding: "many layers of large language models have hardly any influence, and can be removed.",
         figures: [
           StepFigure(
