@@ -46,7 +46,7 @@ MODELS = {"resnet-20": None, "resnet-110": None, "resnet-110-shared": ("train",)
 WORK = ("train", "evaluate", "measure", "record", "drops", "suite")
 # What `--work measure` takes, here and in pytorch_worker.py.
 MEASURED = "cosine-loss,l2-ratio"
-# What rides on the same pass.
+# The measures that ride on the same pass.
 RIDING = "influence,alignment,agreement"
 # Minutes a repetition at a full batch: smaller batches, fewer repetitions.
 HEAVY = ("drops", "suite")

@@ -32,8 +32,8 @@ extension Figure {
     return logarithmic ? pow(10, range.lowerBound)...pow(10, range.upperBound) : range
   }
 
-  /// The x range of a panel: its spans, or else its points with half a step on both sides, and of a quantity with a
-  /// twentieth of what they cover.
+  /// The x range of a panel: its spans, or else its points with some room on both sides. The room is half a step, or, where
+  /// the axis shows a quantity, a twentieth of the range of the points.
   func xRange(of panel: Panel) -> ClosedRange<Double> {
     if let map = panel.map { return hull(of: map.cells.flatMap { [$0.width.lowerBound, $0.width.upperBound] }) }
     let edges = panel.spans.flatMap { [$0.range.lowerBound, $0.range.upperBound] }

@@ -44,7 +44,7 @@ struct MapDisplay: ViewDisplay {
     for (place, value) in zip(places, try table.numbers(map.quantity.column)) {
       if let value { values[[place.0, place.1]] = map.quantity.factor * value }
     }
-    // All whole numbers between, so that a step without a value leaves a gap.
+    // The axes have all whole numbers, so that a step without a value leaves a gap.
     let (steps, others) = (Self.range(values.keys.map { $0[0] }), Self.range(values.keys.map { $0[1] }))
     return Figure.Panel(
       title: subjects.title(run.name), x: .init(map.axis), y: .init(map.label),

@@ -14,7 +14,7 @@ public struct DropCost: Sendable {
     /// The steps that have the quantity, in order.
     public var points: [Point]
 
-    /// One step.
+    /// The quantity and the cost of one step.
     public struct Point: Equatable, Sendable {
       /// The step's number, from 1.
       public var step: Int

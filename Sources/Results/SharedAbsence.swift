@@ -11,7 +11,7 @@ public struct SharedAbsence: Equatable, Sendable {
     (self.names, self.steps, self.reason) = (names, steps, reason)
   }
 
-  /// All of some absences, in their order.
+  /// The absences, put together where their reasons and steps are the same, in their order.
   public static func all(of absences: [MeasureResults.Absence]) -> [SharedAbsence] {
     let byName = grouped(absences) { [$0.reason, $0.view ?? $0.measure] }.map { key, members in
       (name: key[1], steps: text(of: members.compactMap(\.steps)), reason: key[0])

@@ -50,7 +50,7 @@ private let manyClasses = valid(
     try expectAll(influence.rows(of: StepStatistic.self, in: "influence"), influences)
     try expectAll(alignment.rows(of: StepStatistic.self, in: "alignment"), alignments)
     try expectAll(alignment.rows(of: StepStatistic.self, in: "update-cosine"), updates)
-    // What is missing is said to be.
+    // The absences name exactly the steps that have no value.
     let context = MeasureContext(architecture, MeasureOptions(names: []))
     func absent(_ view: String) -> [Int] {
       (Influence.absences(in: context) + Alignment.absences(in: context)).filter { ($0.view ?? $0.measure) == view }
@@ -103,14 +103,14 @@ private let manyClasses = valid(
       let wanted = size < 1e-4 ? size * size / 2 : 1 - cos(atan(size))
       #expect(abs(found / wanted - 1) < 1e-7, "\(size)")
     }
-    // F = a·h changes the length alone, up to a = −1; beyond, it turns h round. Near −1 hardly anything is left.
+    // F = a·h changes the length alone, up to a = −1; beyond, it reverses h. Near −1, h + F is almost zero.
     let h = [0.3, 0.7, 0.11]
     for (factor, wanted) in [(0.5, 0.0), (-0.5, 0), (-1 + 3e-9, 0), (-1 - 3e-9, 2), (-2, 2)] {
       let found = try #require(influence(h, h.map { factor * $0 }))
       #expect(abs(found - wanted) < 1e-6, "\(factor): \(found)")
     }
     #expect(influence([0, 0], [1, 2]) == nil && influence([1, 2], [-1, -2]) == nil)
-    // What explodes has no angle, and does not look as if it stood still.
+    // A step that explodes has no angle; an influence of 0 would say that it did nothing.
     for bad in [Double.infinity, -.infinity, .nan] { #expect(influence([1, 2], [bad, 1])?.isNaN == true, "\(bad)") }
     for seed in 0..<50 as Range<UInt64> {
       let (h, f) = (noise(9, seed: seed), noise(9, seed: seed + 100, from: -2, to: 2))
@@ -146,7 +146,7 @@ private let manyClasses = valid(
     }
     let end = try #require(found.last)
     #expect(end.divergence == 0 && end.first == 1 && end.amongFive == 1)
-    // The shares tell something.
+    // The network's classes must differ between steps, or the shares would show nothing.
     if architecture.classes > 5 {
       #expect(found.contains { $0.first < $0.amongFive } && found[0].first < 1, "\(found)")
     }
@@ -157,13 +157,13 @@ private let manyClasses = valid(
     let outputs = [1.0, 3, 2, 3, 0, 2.5, 2.2]
     #expect((0..<7).map { Agreement.rank(of: $0, in: outputs[...]) } == [5, 0, 4, 1, 6, 2, 3])
     #expect(Agreement.divergence(of: outputs[...], from: outputs.map { $0 + 1e4 }[...]) < 1e-9)
-    // Of two classes whose outputs are z apart, the other way round: (2p − 1)·z.
+    // Two classes whose outputs are z apart, and the same two exchanged, diverge by (2p − 1)·z, where p = 1/(1 + e^−z).
     for z in [0.1, 1, 5] {
       let p = 1 / (1 + exp(-z))
       #expect(abs(Agreement.divergence(of: [0, z], from: [z, 0]) - (2 * p - 1) * z) < 1e-12)
     }
     #expect(abs(Agreement.divergence(of: [0, 2000], from: [2000, 0]) - 2000) < 1e-9)
-    // What is not a number agrees with nothing.
+    // An output that is not finite agrees with nothing.
     #expect(Agreement.divergence(of: [.nan, 0], from: [1, 0]).isNaN)
     #expect(Agreement.divergence(of: [.infinity, 0], from: [1, 0]).isNaN)
     #expect(Agreement.rank(of: 0, in: [.nan, 0, 1]) == 3)

@@ -90,7 +90,7 @@ import Testing
       name: "other", views: [], columns: [StepColumn(table: "range", selection: ["length": 1])])
     let shown = try Section.all(of: [run()], [measure, other]).first { $0.id == "proxies" }
     let section = try #require(shown)
-    // Step 1, 2, 3 and 9, and at the first three a quantity that falls on train samples.
+    // Steps 1, 2, 3 and 9 have a cost. The other quantity exists at the first three, and falls on train samples.
     let table = section.overview.text.replacing("\n", with: "")
     #expect(table.contains("<td>step number</td><td>0.80 (n = 4, within the noise)</td>"))
     #expect(table.contains("<td>other</td><td>−0.50 (n = 3, within the noise)</td>"))

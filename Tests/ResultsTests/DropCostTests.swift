@@ -5,7 +5,7 @@ import Testing
 @Suite("The cost of dropping steps") struct DropCostTests {
   @Test("Rank correlation is that of the ranks, in which equal numbers share the mean of theirs")
   func ranks() throws {
-    // Without equal numbers: 1 − 6·Σd² / (n³ − n).
+    // Where no numbers are equal, it is 1 − 6·Σd² / (n³ − n), d being the differences of the ranks.
     for seed in 0..<20 as Range<UInt64> {
       let (a, b) = (noise(12, seed: seed), noise(12, seed: seed + 50))
       func rank(_ values: [Double], _ value: Double) -> Double { Double(values.count { $0 < value }) }
@@ -15,10 +15,10 @@ import Testing
       }
       let found = try #require(rankCorrelation(a, b))
       #expect(abs(found - (1 - 6 * squares / (12 * 12 * 12 - 12))) < 1e-12)
-      // Nothing but the order counts.
+      // Only the order of the numbers counts.
       #expect(rankCorrelation(a.map { $0 * $0 * $0 }, b.map { -$0 }).map { abs($0 + found) < 1e-12 } == true)
     }
-    // Ranks 0.5, 0.5, 2, 3 and 0, 1.5, 1.5, 3.
+    // The ranks are 0.5, 0.5, 2, 3 and 0, 1.5, 1.5, 3.
     let (x, y) = ([0.5, 0.5, 2, 3], [0, 1.5, 1.5, 3])
     var pairs = PairMoments()
     for (x, y) in zip(x, y) { pairs.add(x, y) }
@@ -76,7 +76,7 @@ import Testing
         .init(step: 1, value: 10, cost: 1), .init(step: 2, value: 20, cost: 2), .init(step: 4, value: 40, cost: 4),
       ])
     #expect(found[0].correlation.map { abs($0 - 0.8) < 1e-12 } == true && found[1].correlation == 1)
-    // Two standard errors: 2/√3 of four steps, which no correlation is beyond.
+    // Two standard errors of four steps are 2/√3, and no correlation is above 1.
     #expect(!found[0].isBeyondNoise && !found[1].isBeyondNoise)
     var many = found[1]
     many.points = (0..<6).map { .init(step: $0, value: Double($0), cost: Double($0)) }

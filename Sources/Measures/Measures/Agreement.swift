@@ -85,7 +85,7 @@ public final class Agreement: Measure {
       return outputs.map { $0 - largest - total }
     }
     let sum = zip(logarithms(final), logarithms(read)).reduce(0) { $0 + exp($1.0) * ($1.0 - $1.1) }
-    // It is never below 0, but rounding can be; what is not a number stays so.
+    // The divergence is never below 0, but its rounded sum can be. NaN stays NaN.
     return sum < 0 ? 0 : sum
   }
 

@@ -5,7 +5,7 @@ import ResLensResults
 /// 1 − cos(h_{t−1}, h_t): how far a step turns the hidden state, the "block influence" of Men et al. 2024, "ShortGPT: Layers
 /// in Large Language Models are More Redundant Than You Expect".
 ///
-/// A projection's states differ in shape, and have none. A sample for which a state is exactly zero is not counted.
+/// The states before and after a projection differ in shape and have no influence. A sample for which a state is exactly zero is not counted.
 public final class Influence: Measure {
   private var sums = StepMoments()
 
