@@ -21,7 +21,7 @@ extension ResidualNetwork {
   ///   gives: numbers that are not finite, variances below 0.
   public convenience init(contentsOf url: URL, expecting expected: Architecture? = nil) throws {
     let file = try Safetensors(contentsOf: url)
-    guard let architecture = try Self.architecture(of: file, at: url) else {
+    guard let architecture = try Architecture(namedIn: file, at: url) else {
       throw FileError(
         path: url.path, problem: "its metadata name no architecture, so that it is not a checkpoint of reslens",
         remedy: "use a checkpoint that reslens wrote")
@@ -43,7 +43,7 @@ extension ResidualNetwork {
     let remedy = "use weights of \(architecture.name), or the model of these weights"
     try self.init(architecture, file, at: url, remedy: remedy)
     // Parameters do not say everything, for instance not how a stage is entered.
-    guard var stored = try Self.architecture(of: file, at: url) else { return }
+    guard var stored = try Architecture(namedIn: file, at: url) else { return }
     stored.name = architecture.name
     guard stored == architecture else {
       throw FileError(path: url.path, problem: "it holds \(stored.difference(from: architecture))", remedy: remedy)
@@ -63,18 +63,6 @@ extension ResidualNetwork {
       throw FileError(
         path: url.path, problem: "\(problem.path) \(problem.problem): the file is damaged",
         remedy: "use a copy of it, or train again")
-    }
-  }
-
-  /// The architecture in a file's metadata; nil where they name none.
-  private static func architecture(of file: Safetensors, at url: URL) throws -> Architecture? {
-    guard let text = file.metadata[architectureKey] else { return nil }
-    do {
-      return try JSONDecoder().decode(Architecture.self, from: Data(text.utf8))
-    } catch {
-      throw FileError(
-        path: url.path, problem: "the architecture in its metadata cannot be read",
-        remedy: "use a checkpoint that reslens wrote")
     }
   }
 
@@ -108,6 +96,19 @@ extension ResidualNetwork {
 }
 
 extension Architecture {
+  /// The architecture in a file's metadata; nil where they name none.
+  /// - Throws: `FileError` where it cannot be read.
+  public init?(namedIn file: Safetensors, at url: URL) throws {
+    guard let text = file.metadata[ResidualNetwork.architectureKey] else { return nil }
+    do {
+      self = try JSONDecoder().decode(Architecture.self, from: Data(text.utf8))
+    } catch {
+      throw FileError(
+        path: url.path, problem: "the architecture in its metadata cannot be read",
+        remedy: "use a checkpoint that reslens wrote")
+    }
+  }
+
   /// This architecture in a few words, with the field that sets it apart where the names are equal.
   fileprivate func difference(from other: Architecture) -> String {
     guard name == other.name else { return name }

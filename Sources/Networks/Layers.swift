@@ -76,12 +76,18 @@ final class RunningStatistics {
     (self.path, self.mean, self.variance) = (path, mean, variance)
   }
 
+  /// The paths of the trained mean and variance.
+  var paths: (mean: String, variance: String) { (mean.path, variance.path) }
+
   /// Whether there is a set of statistics of that number; 0 are the trained ones.
   func has(_ number: Int) -> Bool { number == 0 || others[number] != nil }
 
-  /// Adds a set with initial values, unless there is one of that number.
+  /// Takes over all sets but the trained one of the same normalisation in another network with the same parameters. The
+  /// tensors are shared.
+  func adopt(_ other: RunningStatistics) { others = other.others }
+
+  /// Adds a set with initial values. There is none of that number yet.
   func add(_ number: Int) throws {
-    guard !has(number) else { return }
     let trained = try mean.tensor()
     let (shape, type, device) = (trained.shape, trained.elementType, trained.device)
     others[number] = (

@@ -12,10 +12,13 @@ struct NetworkParts {
   let readout: ClassifierReadout
   let layout: NetworkLayout
 
-  /// A step, and the running statistics of its normalisations.
+  /// A step, and what it declared.
   struct BuiltStep {
     let step: any ResidualStep
+    /// The running statistics of its normalisations, in the order of declaration.
     let statistics: [RunningStatistics]
+    /// The paths of its trainable parameters, in the order of declaration.
+    let trainable: [String]
   }
 
   /// - Parameters:
@@ -46,7 +49,9 @@ struct NetworkParts {
           number: steps.count + 1, isRectified: isRectified, store)
         let made = try Self.build(kind, context)
         if block == 0 { options.append(context.options.found) }
-        steps += zip(made, context.declarations).map { BuiltStep(step: $0, statistics: $1.statistics) }
+        steps += zip(made, context.declarations).map {
+          BuiltStep(step: $0, statistics: $1.statistics, trainable: $1.trainable)
+        }
         used += context.declarations
         shape = made.last?.spec.output ?? shape
         guard steps.count <= StepSpec.most else {

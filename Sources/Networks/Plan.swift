@@ -43,6 +43,8 @@ public struct Plan: Codable, Hashable, Sendable {
 
   /// In the order in which they are made.
   public var moves: [Move]
+  /// The running statistics that the readout's normalisation uses; numbered as those of a step are.
+  public var readoutStatistics = 0
 
   public init(moves: [Move]) { self.moves = moves }
 
@@ -93,6 +95,18 @@ extension Plan {
   public func dropping(steps numbers: some Sequence<Int>) throws(ArgumentError) -> Plan {
     var plan = self
     for number in numbers { plan = try plan.dropping(step: number) }
+    return plan
+  }
+
+  /// The plan with other running statistics behind step `number`: every later step and the readout use those of a number.
+  public func recalibrating(behind number: Int, as statistics: Int) throws(ArgumentError) -> Plan {
+    var plan = self
+    for index in moves.indices[(try place(ofStep: number) + 1)...] {
+      guard case .step(var step) = moves[index] else { continue }
+      step.statistics = statistics
+      plan.moves[index] = .step(step)
+    }
+    plan.readoutStatistics = statistics
     return plan
   }
 

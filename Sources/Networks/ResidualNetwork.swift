@@ -101,15 +101,17 @@ public final class ResidualNetwork {
   }
 
   /// Logits N×classes of the head applied to h; to any h of the last stage's shape.
-  public func classify(_ h: Tensor, mode: NormMode = .running) throws -> Tensor {
-    try readout.forward(Stream(h), mode: mode).logits
+  /// - Parameter statistics: the running statistics of the head's normalisation; those of `Plan.readoutStatistics`
+  public func classify(_ h: Tensor, mode: NormMode = .running, statistics: Int = 0) throws -> Tensor {
+    try readout.forward(Stream(h), mode: mode, statistics: statistics).logits
   }
 
   /// Logits N×classes of images, in evaluation mode.
   /// - Throws: `PlanError` where the network cannot run `plan`.
   public func logits(_ images: Tensor, plan: Plan? = nil) throws -> Tensor {
     if let plan { try check(plan) }
-    return try classify(run(plan ?? self.plan, on: begin(images)))
+    let plan = plan ?? self.plan
+    return try classify(run(plan, on: begin(images)), statistics: plan.readoutStatistics)
   }
 
   /// - Throws: `PlanError` at the first move that this network cannot make, statistics that it lacks included.
@@ -118,6 +120,10 @@ public final class ResidualNetwork {
     for (index, move) in plan.moves.enumerated() {
       guard case .step(let step) = move, !has(step.statistics, of: step) else { continue }
       throw PlanError(move: index, problem: "\(step.path) has no statistics \(step.statistics)")
+    }
+    guard readout.statistics?.has(plan.readoutStatistics) ?? true else {
+      throw PlanError(
+        move: plan.moves.count, problem: "the readout has no statistics \(plan.readoutStatistics)")
     }
   }
 
@@ -129,7 +135,7 @@ public final class ResidualNetwork {
   /// - Throws: `PlanError` if there is none.
   public func step(_ step: Plan.Step) throws -> any ResidualStep { try built(step).step }
 
-  private func built(_ step: Plan.Step) throws -> NetworkParts.BuiltStep {
+  func built(_ step: Plan.Step) throws -> NetworkParts.BuiltStep {
     guard let built = steps[step.place] else { throw PlanError.noStep(architecture, step) }
     return built
   }
@@ -137,12 +143,20 @@ public final class ResidualNetwork {
   // MARK: running statistics
 
   private func has(_ statistics: Int, of step: Plan.Step) -> Bool {
-    steps[step.place]?.statistics.allSatisfy { $0.has(statistics) } ?? false
+    self.statistics(of: step).allSatisfy { $0.has(statistics) }
   }
 
-  /// Gives the step's normalisations running statistics of the step's number, unless they have them.
-  func addStatistics(of step: Plan.Step) throws {
-    for statistics in try built(step).statistics { try statistics.add(step.statistics) }
+  /// The running statistics of each normalisation of a step, in the order in which its block declared them.
+  func statistics(of step: Plan.Step) -> [RunningStatistics] { steps[step.place]?.statistics ?? [] }
+
+  /// A network with the same parameters and with all statistics that this one has.
+  func withSameStatistics() throws -> ResidualNetwork {
+    let network = try ResidualNetwork(architecture, parameters: parameters)
+    for (place, built) in steps {
+      for (own, copy) in zip(built.statistics, network.steps[place]?.statistics ?? []) { copy.adopt(own) }
+    }
+    if let own = readout.statistics { network.readout.statistics?.adopt(own) }
+    return network
   }
 
   // MARK: one move

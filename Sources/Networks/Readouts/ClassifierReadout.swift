@@ -27,10 +27,14 @@ struct ClassifierReadout {
       "linear", inputs: scope.input[0] * (scope.input[1] / pooling) * (scope.input[2] / pooling), outputs: classes)
   }
 
+  /// The running statistics of the normalisation; nil without one.
+  var statistics: RunningStatistics? { norm?.statistics }
+
   /// Logits N×classes, in the element type of the parameters: the last layer is never run in bfloat16.
-  func forward(_ stream: Stream, mode: NormMode) throws -> (logits: Tensor, tape: Tape) {
+  /// - Parameter statistics: the running statistics that the normalisation uses
+  func forward(_ stream: Stream, mode: NormMode, statistics: Int = 0) throws -> (logits: Tensor, tape: Tape) {
     let normed = try norm.map { norm in
-      let parameters = try norm.parameters()
+      let parameters = try norm.parameters(statistics)
       let found = try NormReLU.forward(stream.h, sums: stream.sums, parameters, by: mode)
       return (output: found.output, norm: parameters, statistics: found.statistics)
     }
