@@ -76,7 +76,7 @@ struct MeasureArguments: ParsableArguments {
     help: ArgumentHelp(
       """
       Gives each added step its own running statistics, computed from this many batches of \
-      \(MeasureOptions.recalibrationBatch) training images.
+      \(Recalibration.batch) training images.
       """, valueName: "n"))
   var recalibrate: Int?
 

@@ -119,6 +119,9 @@ public struct LabelledPredictions {
 extension Predictions {
   /// The predictions as rows of a measure: losses, entropies, margins and predicted classes, a number a sample each.
   public var rows: [[Double]] { [losses, entropies, margins, classes.map(Double.init)] }
+
+  /// The number of `rows`.
+  static let rowCount = 4
 }
 
 extension ScoreChangeSum {

@@ -157,5 +157,8 @@ public struct Trajectory {
     guard same == shared else {
       throw PlanError(move: same, problem: "it leaves the network's own plan before step \(first)")
     }
+    guard plan.readoutStatistics == 0 else {
+      throw PlanError(move: plan.moves.count, problem: "a trajectory's readout has the trained statistics alone")
+    }
   }
 }

@@ -62,7 +62,4 @@ public struct MeasureOptions: Sendable {
       }
     }
   }
-
-  /// The number of samples of a batch on which statistics are taken anew.
-  public static let recalibrationBatch = 128
 }

@@ -134,8 +134,10 @@ private struct MeasuringWork {
     }
     for (count, members) in plansBySamples(batch, after: earlier) {
       let part = try batch.prefix(count)
-      try network.run(members.map { plans[$0].way }, on: h0.rows(0..<count)) { _, h in
-        rows.append(try task.predictions(network.classify(h), part.labels).rows)
+      let ways = members.map { plans[$0].way }
+      try network.run(ways, on: h0.rows(0..<count)) { index, h in
+        let logits = try network.classify(h, statistics: ways[index].readoutStatistics)
+        rows.append(try task.predictions(logits, part.labels).rows)
       }
     }
     for trajectory in trajectories {

@@ -31,13 +31,6 @@ extension MeasureOptions {
     try MeasureError.check(distinct: scales, option: "scale-grid")
     _ = try UnrolledSteps(
       architecture, step: step, times: unrolling.times, ways: scales.map { .init(scale: $0) }, margin: margin)
-    let most = trainImages / Self.recalibrationBatch
-    if let batches = unrolling.recalibrationBatches, batches < 1 || batches > most {
-      throw MeasureError(
-        option: "recalibrate",
-        problem:
-          "\(batches) is not between 1 and \(most), the batches of \(Self.recalibrationBatch) images that were trained on"
-      )
-    }
+    if let batches = unrolling.recalibrationBatches { try Recalibration.check(batches: batches, images: trainImages) }
   }
 }

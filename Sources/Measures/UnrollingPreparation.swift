@@ -29,10 +29,7 @@ struct PreparedUnrolling {
     var prepared = network
     if let batches {
       let plans = try ways.map { try UnrolledSteps.plan(network.plan, step, times, $0) }
-      prepared = try network.recalibrated(for: plans, batches: batches) { batch in
-        let first = batch * MeasureOptions.recalibrationBatch
-        return try train.maker.batch(train.set, first..<first + MeasureOptions.recalibrationBatch).images
-      }
+      prepared = try Recalibration(batches: batches, on: train).applied(to: network, for: plans)
     }
     self.network = prepared
     let possible = ways.filter { candidates.contains($0.scale) }

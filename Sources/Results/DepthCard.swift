@@ -20,7 +20,11 @@ public struct DepthCard: Sendable {
     public var values: [Int: Double]
 
     /// The measure and the quantity, for instance "cosine-loss readout".
-    public var name: String { quantity.isEmpty ? measure : "\(measure) \(quantity)" }
+    public var name: String { Self.name(measure, quantity) }
+
+    static func name(_ measure: String, _ quantity: String) -> String {
+      quantity.isEmpty ? measure : "\(measure) \(quantity)"
+    }
   }
 
   /// - Parameter measures: the descriptions of the measures to show, in order

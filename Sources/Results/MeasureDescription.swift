@@ -65,6 +65,9 @@ public struct MeasureDescription: Sendable {
     self.sentence = sentence
     self.stepCost = stepCost
   }
+
+  /// The names of the measure's quantities on the depth card, for instance "cosine-loss readout".
+  public var quantities: [String] { columns.map { DepthCard.Column.name(name, $0.quantity) } }
 }
 
 /// One section of a report: a table of a measure with its explanation and its figures.

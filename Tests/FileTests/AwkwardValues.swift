@@ -252,4 +252,31 @@ struct AwkwardValues {
       steps: steps, tables: [table("a", samples: samples), table("b", samples: samples)],
       absent: [.init(measure: text(), view: maybe { $0.text() }, steps: flag() ? 1...2 : nil, reason: text())])
   }
+
+  mutating func pruning() -> PruningResults {
+    var results = valid(
+      try PruningResults(
+        of: text(),
+        .init(
+          architecture: text(), weights: text(), data: text(), trainImages: maybe { $0.text() },
+          validationImages: text(),
+          statistics: channelStatistics(), chosenOn: maybe { $0.integer(below: .max) }, scoredOn: integer(below: .max),
+          recalibrationBatches: maybe { $0.integer(below: 99) })))
+    let (order, largest) = (text(), 1_000_000_000_000)
+    let points = (0...3).map { dropped in
+      PruningResults.Point(
+        order: order, dropped: dropped, step: dropped == 0 ? nil : 1 + integer(below: 99),
+        macs: integer(below: largest),
+        score: Score(
+          accuracy: number(in: 0...1), loss: anyNumber(), lossStd: number(in: 0...1e9), entropy: number(in: 0...9),
+          entropyStd: number(in: 0...9),
+          count: integer(below: largest)))
+    }
+    valid(try results.set(points, of: order))
+    for dropped in 1...2 {
+      valid(try results.add((1...3).map { .init(dropped: dropped, step: $0, loss: anyNumber()) }))
+    }
+    results.removed = points.compactMap(\.step)
+    return results
+  }
 }

@@ -27,6 +27,7 @@ struct Reader: Sendable, CustomTestStringConvertible {
     yaml("study", Study.self) { $0.study() },
     json("loop", Checkpoint.Loop.self) { $0.loop() },
     json("measures", MeasureResults.self) { $0.measures() },
+    json("pruning", PruningResults.self) { $0.pruning() },
     epochs, safetensors, cifar, dataset,
   ]
 

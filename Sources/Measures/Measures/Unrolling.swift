@@ -1,7 +1,6 @@
 import ResLensSupport
 import ResLensNetworks
 import ResLensResults
-import ResLensTasks
 import ResLensTorch
 
 /// One step applied again and again past its training, h ← h + α·F(h) (§4.4, Fig. 7, 20): the readout's predictions,
@@ -473,23 +472,9 @@ extension UnrolledSteps {
   ) throws -> [Double] {
     _ = try UnrolledSteps(network.architecture, step: step, times: times, ways: ways)
     let plans = try ways.flatMap { way in try (1...times).map { try plan(network.plan, step, $0, way) } }
-    for plan in plans { try network.check(plan) }
     var sums = ways.map { _ in Moments() }
-    let order = ResidualNetwork.order(of: plans)
-    try samples.forEachShared(by: group) { batch, _ in
-      // The losses of the batch, one plan after the other.
-      var losses: [Double] = []
-      try network.run(plans, on: network.begin(batch.images)) { _, h in
-        losses += try ImageClassification().predictions(network.classify(h), batch.labels).losses
-      }
-      return losses
-    } take: { batch, earlier, losses in
-      let count = batch.classes.count
-      guard losses.count == count * order.count else { throw RowError() }
-      for (index, plan) in order.enumerated() {
-        sums[plan / times].add(Array(losses[(index * count)..<((index + 1) * count)]))
-      }
-      try progress(earlier + count)
+    try network.forEachPrediction(by: plans, on: samples, sharedBy: group, progress: progress) { plan, found in
+      sums[plan / times].add(found.predictions.losses)
     }
     return sums.map(\.mean)
   }
