@@ -65,12 +65,20 @@ def fingerprint(parts):
     return hashlib.sha256(b"".join(struct.pack("<Q", len(part)) + part for part in parts)).hexdigest()
 
 
+def sizes(tensor):
+    return struct.pack(f"<{tensor.dim()}q", *tensor.shape)
+
+
+def weights_fingerprint(weights):
+    """The checksum of a checkpoint's tensors."""
+    tensors = sorted(load_file(weights).items())
+    return fingerprint([part for name, tensor in tensors
+                        for part in (name.encode(), sizes(tensor), tensor.numpy().tobytes())])
+
+
 def check_provenance(results, weights, sets):
     """Ends the program unless the results say that they are of these weights and images."""
-    sizes = lambda tensor: struct.pack(f"<{tensor.dim()}q", *tensor.shape)
-    tensors = sorted(load_file(weights).items())
-    parts = [part for name, tensor in tensors for part in (name.encode(), sizes(tensor), tensor.numpy().tobytes())]
-    if results["provenance"]["weights"] != fingerprint(parts):
+    if results["provenance"]["weights"] != weights_fingerprint(weights):
         raise SystemExit(f"{weights} has other weights than the results say")
     for sampling in results["samplings"]:
         samples = sets[sampling["split"]].first(sampling["samples"])

@@ -110,39 +110,22 @@ struct MeasureCommand: ParsableCommand {
     if arguments.asksToUnroll && options.unrolling.step == nil {
       options.unrolling.step = run.network.architecture.steps.count
     }
-    let named = try data.map(ImageDataset.wholeName) ?? configuration.data
-    let dataset = try ImageDataset.load(named, isNamed: data != nil)
-    // The run's own data keep the name that the run has for them, wherever they lie now.
-    let isOwn = try named == configuration.data || configuration.isTrained(on: dataset)
-    let source = isOwn ? configuration.data : named
-    var fitting = configuration
-    (fitting.data, fitting.trainSamples, fitting.validationSamples, fitting.measure) = (source, samples, samples, nil)
-    try fitting.check(against: dataset)
-    // Other data are normalised as the network is used to.
-    let statistics = try configuration.statistics ?? dataset.statistics
-    let maker = try BatchMaker(statistics: statistics, device: device)
-    // Images of the run's own data set that it never trained on are not training data unless this is asked for. Its
-    // errors are those of the validation samples that it was scored on.
-    let seen = isOwn ? configuration.trainSamples ?? dataset.train.count : dataset.train.count
-    let train = try Samples(dataset.train.prefix(max(seen, samples ?? 0)), count: samples, batch: batch, maker: maker)
-    let validation = try Samples(
-      dataset.validation, count: samples ?? (isOwn ? configuration.validationSamples : nil), batch: batch, maker: maker)
-    if let asked = arguments.lesionSamples, asked > validation.count {
-      throw ValidationError("--lesion-samples \(asked): there are \(validation.count) validation samples")
+    let images = try RunMeasuring.Data(of: configuration, named: data, samples: samples, batch: batch, on: device)
+    if let asked = arguments.lesionSamples, asked > images.validation.count {
+      throw ValidationError("--lesion-samples \(asked): there are \(images.validation.count) validation samples")
     }
     if let csv { try Files.makeFolder(URL(filePath: csv)) }
     for file in [arguments.listBorderline, perSample].compactMap({ $0 }) {
       try Self.checkFolder(of: URL(filePath: file))
     }
-    if train.count > seen {
-      terminal.note("note: the run was trained on the first \(seen) of these \(train.count) train images")
+    if let seen = images.trainedOn, images.train.count > seen {
+      terminal.note("note: the run was trained on the first \(seen) of these \(images.train.count) train images")
     }
-    var listed = BorderlineList(classNames: dataset.classNames)
+    var listed = BorderlineList(classNames: images.classNames)
     var values = PerSampleValues()
     let found = try run.measure(
-      options,
-      on: .init(source: source, statistics: statistics, isOwn: isOwn, train: train, validation: validation),
-      replaces: replace, listBorderline: arguments.listBorderline.map { _ in { listed.add($1, of: $0) } },
+      options, on: images, replaces: replace,
+      listBorderline: arguments.listBorderline.map { _ in { listed.add($1, of: $0) } },
       perSample: perSample.map { _ in { values.add($2, of: $1, $0) } },
       note: terminal.note
     ) { phase, done, count in

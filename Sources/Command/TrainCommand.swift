@@ -68,7 +68,7 @@ struct TrainCommand: ParsableCommand {
     help: ArgumentHelp(
       """
       Starts from these weights instead of drawing them: a run folder (its newest checkpoint), a checkpoint's folder or a \
-      .safetensors file of the same architecture.
+      .safetensors file of the same architecture. Without --model, the architecture is that of the weights.
       """, valueName: "weights"), completion: .file())
   var from: String?
 
@@ -251,7 +251,10 @@ struct TrainCommand: ParsableCommand {
         path: config, problem: "data: \(source) holds other images than the run of this file was trained on",
         remedy: "name the data with --data")
     }
-    guard let architecture = try model.map({ try .find($0, fitting: dataset) }) ?? base?.architecture else {
+    guard
+      let architecture = try model.map({ try .find($0, fitting: dataset) }) ?? base?.architecture
+        ?? from.map(InitialWeights.architecture)
+    else {
       throw ValidationError("--model is missing: resnet-20, for instance (reslens models lists them)")
     }
     var configuration = try training.configuration(

@@ -21,6 +21,8 @@ public struct ReportedRun: Equatable, Sendable {
   /// The results recorded during training: one entry for each measured epoch, in order. Epoch 0 is the initialised
   /// network.
   public var history: [MeasureResults]
+  /// The results of the pruning that made the network; nil where it was made otherwise.
+  public var pruning: PruningResults?
   /// Whether another program trained the network. Nothing is known of its training then.
   public var isFromElsewhere = false
   /// Whether the validation accuracy after the last epoch is beyond guessing; nil where that is not known.

@@ -42,6 +42,7 @@ struct Section {
       }
     }
     if let proxies = try Section(proxiesOf: shown, measures) { steps.append(proxies) }
+    if let pruning = try Section(pruningOf: trained) { steps.append(pruning) }
     steps += try byBatchStatistics(groups, measures, presentation)
     for view in measures.flatMap(\.views) {
       if let section = try Section(historyOf: view, in: shown) { steps.append(section) }

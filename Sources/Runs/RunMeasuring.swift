@@ -31,6 +31,10 @@ public struct RunMeasuring {
     public var train: Samples
     /// The samples that it was not trained on.
     public var validation: Samples
+    /// The names of the classes; empty where they are not known.
+    public var classNames: [String] = []
+    /// The number of the data's train images that count as trained on, the first ones; nil where it is not known.
+    public var trainedOn: Int?
 
     public init(source: String, statistics: ChannelStatistics, isOwn: Bool, train: Samples, validation: Samples) {
       self.source = source

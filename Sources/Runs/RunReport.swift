@@ -41,7 +41,8 @@ extension ReportedRun {
   public init(_ folder: RunFolder, _ configuration: RunConfiguration, name: String) throws {
     let history = try folder.history()
     let (measures, recorded) = try folder.measures(recordedAfter: configuration.recipe.epochs)
-    var facts = Self.facts(configuration, try folder.sessions())
+    let pruning = try folder.pruning()
+    var facts = Self.facts(configuration, try folder.sessions(), pruning)
     if let measures {
       let mismatch = try folder.mismatch(of: measures).map { " (\($0))" } ?? ""
       let counts = measures.samplings.map { "\($0.samples) \($0.split.rawValue)" }.joined(separator: ", ")
@@ -58,6 +59,7 @@ extension ReportedRun {
     if let reason = folder.divergence { facts.append(Fact("did not come to its end", reason)) }
     self.init(
       name: name, facts: facts, epochs: try folder.epochs(), measures: measures, history: history)
+    self.pruning = pruning
     isFromElsewhere = configuration.recipe.epochs == 0
     if let last = epochs.last {
       hasLearnt = isBeyondGuessing(
@@ -67,7 +69,9 @@ extension ReportedRun {
     batchMeasures = try folder.measures(.batch)
   }
 
-  private static func facts(_ configuration: RunConfiguration, _ sessions: [RunFolder.Session]) -> [Fact] {
+  private static func facts(
+    _ configuration: RunConfiguration, _ sessions: [RunFolder.Session], _ pruning: PruningResults?
+  ) -> [Fact] {
     let recipe = configuration.recipe
     let schedule =
       switch recipe.schedule {
@@ -82,6 +86,13 @@ extension ReportedRun {
         configuration.data + (configuration.trainSamples.map { ", the first \($0) train images" } ?? "")
           + (configuration.validationSamples.map { ", the first \($0) validation images" } ?? "")))
     if let statistics = configuration.statistics { facts.append(Fact("inputs normalised by", statistics.text)) }
+    if let pruning {
+      let steps = pruning.removed.map(String.init).joined(separator: ", ")
+      return facts + [
+        Fact("trained", "as \(pruning.run)"),
+        Fact("pruned", "\(pruning.settings.architecture) without the steps \(steps)"),
+      ]
+    }
     guard recipe.epochs > 0 else {
       return facts + [Fact("trained", "elsewhere; its weights are from \(configuration.initialWeights?.path ?? "?")")]
     }

@@ -123,13 +123,7 @@ public struct TrainingRun {
     try Files.makeFolder(folder.url)
     let lock = try FolderLock(folder.url, waiting: options.lockSeconds)
     let stored = folder.holdsRun ? try folder.configuration() : nil
-    if stored == nil, let checkpoint = folder.latestCheckpoint() {
-      throw FileError(
-        path: checkpoint.url.path,
-        problem:
-          "there is a checkpoint here, but no \(folder.configurationFile.lastPathComponent)",
-        remedy: "put \(folder.configurationFile.lastPathComponent) back, or train into another folder")
-    }
+    try folder.requireNoLostRun()
     if let stored, let problem = configuration.problem(continuing: stored) {
       throw FileError(
         path: folder.url.path, problem: "there is another run in this folder: \(problem)",

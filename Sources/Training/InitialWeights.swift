@@ -23,6 +23,19 @@ public struct InitialWeights: Codable, Hashable, Sendable {
     weights = try Self.read(file, for: architecture).fingerprint()
   }
 
+  /// The architecture of the weights at a path, which they name themselves.
+  /// - Parameter path: as in `init(_:for:)`
+  /// - Throws: `FileError` where there are none, or where they name no architecture.
+  public static func architecture(of path: String) throws -> Architecture {
+    let file = try file(of: path)
+    guard let architecture = try Architecture(namedIn: Safetensors(contentsOf: file), at: file) else {
+      throw FileError(
+        path: file.path, problem: "it does not say which architecture its weights are of",
+        remedy: "name the architecture with --model")
+    }
+    return architecture
+  }
+
   /// The network with these weights.
   /// - Throws: `FileError` where the file now holds others.
   func network(of architecture: Architecture) throws -> ResidualNetwork {

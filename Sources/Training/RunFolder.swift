@@ -202,17 +202,36 @@ public struct RunFolder: Sendable {
     try Files.write(JSON.encode(loop), to: checkpoint.loopFile)
   }
 
+  /// The weights of the first checkpoint of a run, before any training.
+  public var weightsFileOfUntrained: URL {
+    Checkpoint(url: checkpoints.appending(path: Checkpoint.name(epoch: 0))).weightsFile
+  }
+
   /// Makes a run of a network before any training here: the first checkpoint, and then the configuration, by which the folder
   /// holds a run.
+  /// - Parameter replacesCheckpoint: whether a checkpoint may be lost that an earlier call left without a configuration
   /// - Throws: `FileError` where there is a run already, or a file cannot be written.
-  public func begin(_ configuration: RunConfiguration, with network: ResidualNetwork) throws {
+  public func begin(
+    _ configuration: RunConfiguration, with network: ResidualNetwork, replacesCheckpoint: Bool = false
+  ) throws {
     try requireNoRun()
+    if !replacesCheckpoint { try requireNoLostRun() }
     let trainable = configuration.architecture.parameters.filter(\.isTrainable)
     let velocities = try trainable.map { ($0.path, try Tensor.zeros($0.shape)) }
     try Files.makeFolder(url)
+    try? FileManager.default.removeItem(at: checkpoints)
     _ = try Checkpoint.write(
       network, velocities: Dictionary(uniqueKeysWithValues: velocities), Checkpoint.Loop(), in: self)
     try Files.write(YAML.encode(configuration), to: configurationFile)
+  }
+
+  /// - Throws: `FileError` where there is a checkpoint, but no configuration.
+  public func requireNoLostRun() throws(FileError) {
+    guard !holdsRun, let checkpoint = latestCheckpoint() else { return }
+    let name = configurationFile.lastPathComponent
+    throw FileError(
+      path: checkpoint.url.path, problem: "there is a checkpoint here, but no \(name)",
+      remedy: "put \(name) back, or name another folder with --out")
   }
 
   /// - Throws: `FileError` where there is a run in the folder.

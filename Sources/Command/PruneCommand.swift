@@ -1,0 +1,171 @@
+import ArgumentParser
+import Foundation
+import ResLensSupport
+import ResLensMeasures
+import ResLensResults
+import ResLensRuns
+import ResLensTorch
+import ResLensTraining
+
+struct PruneCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "prune",
+    abstract: "Drops steps of a trained network one after the other and makes a run of the smaller network.",
+    discussion: """
+      The greedy order drops, again and again, the step without which the loss on train images is the lowest. An order by \
+      a quantity drops the step with its smallest value on train samples first; with :largest behind the name, the one with \
+      its largest. The quantities are columns of the depth card, which reslens measure makes. Steps with a projection \
+      and the last step of a stage stay.
+
+      Prints the error on validation images after each dropped step. The smaller network is that of the first order; its \
+      run folder is measured, exported and trained on like any other. The folder's pruning.json has all numbers. A call \
+      that was cut off goes on where it was when it is made again.
+
+      For example:
+        reslens prune runs/r110 --drop 20 --out runs/r110-small
+        reslens prune runs/r56 --drop 8 --recalibrate 4 --out runs/r56-small
+        reslens prune runs/r56 --drop 8 --greedy --by influence,dropped-step:largest --out runs/r56-small
+        reslens train --from runs/r56-small --data data --recipe quick --out runs/r56-tuned
+      """)
+
+  @Argument(help: ArgumentHelp("The run folder.", valueName: "run"), completion: .directory)
+  var path: String
+
+  @Option(parsing: .unconditional, help: ArgumentHelp("Number of steps to drop.", valueName: "k"))
+  var drop: Int
+
+  @Flag(help: "Drops the steps in the greedy order. (default, unless --by names another)")
+  var greedy = false
+
+  @Option(
+    help: ArgumentHelp(
+      "Quantities by which the steps are ordered, each of which makes an order of its own: any of "
+        + "\(Self.quantities.joined(separator: ", ")).", valueName: "quantity[:largest],…"))
+  var by: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      """
+      Recalibrates the running statistics of everything behind each dropped step, on this many batches of \
+      \(Recalibration.batch) training images.
+      """, valueName: "n"))
+  var recalibrate: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Number of training images on which the greedy order is chosen. (default: \(Pruning.Options.usuallyChosenOn), or all)",
+      valueName: "n"))
+  var chooseOn: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Number of validation images to score. (default: all that the run was scored on)", valueName: "n"))
+  var samples: Int?
+
+  @Option(help: ArgumentHelp("The data to choose, recalibrate and score on. (default: the run's)", valueName: "source"))
+  var data: String?
+
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Samples in each pass. More samples need more memory.", valueName: "n"))
+  var batch = 128
+
+  @Option(help: ArgumentHelp("The smaller network's run folder.", valueName: "dir"), completion: .directory)
+  var out: String
+
+  @OptionGroup var device: DeviceOptions
+  @OptionGroup var threads: ThreadOptions
+
+  private static var quantities: [String] {
+    Reslens.registry.descriptions.flatMap(DropOrder.quantities).map(\.word)
+  }
+
+  private func orders() throws -> [DropOrder] {
+    let named = try (by?.split(separator: ",", omittingEmptySubsequences: false) ?? []).map {
+      try DropOrder($0.trimmingCharacters(in: .whitespaces), among: Reslens.registry.descriptions)
+    }
+    return (greedy || named.isEmpty ? [.greedy] : []) + named
+  }
+
+  func validate() throws {
+    if drop < 1 { throw ValidationError("--drop \(drop): at least one is needed") }
+    for (name, value) in [("choose-on", chooseOn), ("samples", samples), ("recalibrate", recalibrate)] {
+      if let value, value < 1 { throw ValidationError("--\(name) \(value): at least one is needed") }
+    }
+    if !(1...100_000).contains(batch) { throw ValidationError("--batch \(batch) is not between 1 and 100000") }
+    let named = try Self.asking { try orders() }
+    if let twice = named.first(where: { order in named.count { $0 == order } > 1 }) {
+      throw ValidationError("--by: \(twice.name) is named twice")
+    }
+  }
+
+  func run() throws {
+    try threads.apply()
+    let device = try device.use(by: nil, exchangesTensors: false)
+    let terminal = Terminal()
+    Interrupt.listen(answer: "stopping after this batch; the same command goes on from the last whole step")
+    let (source, folder) = (RunFolder(URL(filePath: path)), RunFolder(URL(filePath: out)))
+    try folder.requireNoRun()
+    var images = try RunMeasuring.Data(of: source.configuration(), named: data, batch: batch, on: device)
+    if let samples {
+      guard samples <= images.validation.set.count else {
+        throw ValidationError("--samples \(samples): there are \(images.validation.set.count) validation samples")
+      }
+      images.validation = try Samples(
+        images.validation.set, count: samples, batch: batch, maker: images.validation.maker)
+    }
+    let options = Pruning.Options(
+      drop: drop, orders: try orders(), chosenOn: chooseOn, recalibrationBatches: recalibrate)
+    let pruning = try Self.asking {
+      try Pruning(source, options, measures: Reslens.registry.descriptions, on: images, device: device)
+    }
+    let results = try pruning.run(into: folder) { phase, done, count in
+      if Interrupt.received { throw ExitCode(Interrupt.exitCode) }
+      let words =
+        switch phase {
+        case .choosing(let drop): "samples of the train set, to choose step \(drop) of \(self.drop)"
+        case .scoring(let order): "samples of the validation set, \(order)"
+        }
+      terminal.progress(done, of: count, words)
+    }
+    terminal.clear()
+    print(try Self.table(of: results, options))
+    terminal.note("written to \(out); measure it with: reslens measure \(out.shellQuoted)")
+  }
+
+  /// Errors of the library's arguments in the words of the command's options.
+  private static func asking<Value>(_ work: () throws -> Value) throws -> Value {
+    do { return try work() } catch let error as ArgumentError {
+      throw ValidationError("--\(error.name): \(error.problem)")
+    }
+  }
+
+  private static func table(of results: PruningResults, _ options: Pruning.Options) throws -> String {
+    var table = TextTable(columns: [.init("dropped", cells: (0...options.drop).map { "\($0)" })])
+    table.keepsEmptyRows = true
+    let curves = try options.orders.map { try results.curve(of: $0.name).prefix(options.drop + 1) }
+    func costs(_ curve: ArraySlice<PruningResults.Point>) -> [String] {
+      curve.map { percent(Double($0.macs) / Double(curve.first?.macs ?? 1), 1) }
+    }
+    let haveEqualCosts = Set(curves.map(costs)).count == 1
+    if haveEqualCosts, let first = curves.first { table.columns.append(.init("MACs", cells: costs(first))) }
+    for (index, (order, curve)) in zip(options.orders, curves).enumerated() {
+      table.columns += [
+        .init(order.name, "step", cells: curve.map { $0.step.map { "\($0)" } ?? "–" }, rank: 2 * index + 1),
+        .init(order.name, "error", cells: curve.map { percent(1 - $0.score.accuracy) }, rank: 2 * index),
+      ]
+      if !haveEqualCosts {
+        table.columns.append(.init(order.name, "MACs", cells: costs(curve), rank: 2 * options.orders.count))
+      }
+    }
+    let settings = results.settings
+    return table.text() + "\n"
+      + wrapped(
+        """
+        step: the step dropped last. error: of \(settings.scoredOn) validation images of \(settings.data). MACs: \
+        multiply-accumulates left. Batch normalisations have \(settings.runningStatistics).
+        """)
+  }
+}
