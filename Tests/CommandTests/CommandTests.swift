@@ -562,7 +562,7 @@ struct Reslens {
       (["--scale", "nan"], "--scale"), (["--scale", "inf"], "--scale"), (["--scale", "0"], "--scale"),
       (["--scale", "much"], "neither"), (["--scale-grid", "1,x"], "\"x\""), (["--scale-grid", "1,nan"], "--scale"),
       (["--scale", "1", "--scale-grid", "1"], "--scale-grid"),
-      (["--recalibrate", "5"], "between 1 and 4, the batches of 128 images that were trained on"),
+      (["--recalibrate", "5"], "between 1 and 4, the batches of 128 train images"),
       (["--lesion-drops", "5"], "between 1 and 4"), (["--lesion-drops", "1,,2"], "--lesion-drops"),
       (["--lesion-seeds", "0"], "--lesion-seeds"), (["--lesion-factors", "nan"], "--lesion-factors"),
       (["--lesion-samples", "21"], "20 validation"), (["--margin", "0"], "--margin"),
