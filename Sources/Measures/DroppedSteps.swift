@@ -72,7 +72,7 @@ public struct DroppedSteps {
     var plans = try steps.map { try plan.dropping(step: $0) }
     guard let recalibration else { return (network, plans) }
     for (index, step) in steps.enumerated() {
-      // Each dropped step has brought the statistics of one number.
+      // The statistics of the steps that were dropped before are numbered from 1 on.
       plans[index] = try plans[index].recalibrating(behind: step, as: dropped.count + 1 + index)
     }
     return (try recalibration.applied(to: network, for: plans, beforeBatch: beforeBatch), plans)

@@ -98,7 +98,7 @@ extension Plan {
     return plan
   }
 
-  /// The plan with other running statistics behind step `number`: every later step and the readout use those of a number.
+  /// The plan in which every step behind step `number`, and the readout, use the running statistics of number `statistics`.
   public func recalibrating(behind number: Int, as statistics: Int) throws(ArgumentError) -> Plan {
     var plan = self
     for index in moves.indices[(try place(ofStep: number) + 1)...] {

@@ -101,7 +101,8 @@ public final class ResidualNetwork {
   }
 
   /// Logits N×classes of the head applied to h; to any h of the last stage's shape.
-  /// - Parameter statistics: the running statistics of the head's normalisation; those of `Plan.readoutStatistics`
+  /// - Parameter statistics: the number of the running statistics that the head's normalisation uses, as in
+  ///   `Plan.readoutStatistics`
   public func classify(_ h: Tensor, mode: NormMode = .running, statistics: Int = 0) throws -> Tensor {
     try readout.forward(Stream(h), mode: mode, statistics: statistics).logits
   }

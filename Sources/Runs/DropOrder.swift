@@ -53,9 +53,8 @@ public enum DropOrder: Hashable, Sendable {
     guard case .quantity(let name, let largestFirst) = self else { return nil }
     let found = measures.lazy.flatMap { measure in Self.quantities(of: measure).map { (measure, $0) } }
       .first { $0.1.word == name }
-    guard let (measure, quantity) = found,
-      let column = try DepthCard(measures, tables, .train)?.columns.first(where: { $0.name == quantity.name })
-    else {
+    let quantity = found?.1.name
+    guard let column = try DepthCard(measures, tables, .train)?.columns.first(where: { $0.name == quantity }) else {
       throw ArgumentError(
         "by",
         "\(name) was not measured on train samples; run: reslens measure \(run.url.relativePath.shellQuoted) --measures "

@@ -83,7 +83,7 @@ public struct Pruning {
     }
     guard !options.orders.isEmpty else { throw ArgumentError("by", "there is no order") }
     name = "\(network.architecture.name)-minus-\(options.drop)"
-    // Whatever keeps a network from being made smaller keeps it from that for any steps.
+    // A network that cannot be made smaller is refused before any work; it does not matter which steps go.
     var any = DroppedSteps(network)
     while any.dropped.count < options.drop, let step = try any.candidates.first { try any.drop(step) }
     _ = try network.removingDroppedSteps(of: any.plan, named: name)
