@@ -25,6 +25,7 @@ extension ResidualNetwork {
       return numbers
     } take: { batch, earlier, numbers in
       let count = batch.classes.count
+      guard count > 0 else { return }
       var rows = stride(from: 0, to: numbers.count, by: count).map {
         Array(numbers[$0..<min($0 + count, numbers.count)])
       }
