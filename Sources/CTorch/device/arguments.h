@@ -3,15 +3,14 @@
 //
 // Tensors are N×H×W×C in memory (channels-last), of float or bfloat. All convolutions are 3×3, of stride 1, and padded
 // to keep the size; channels come in sixteens. "Blocks" are thread blocks.
-// clang-format off: this is the argument of a macro, which clang-format does not read as declarations.
 DEVICE_CODE(
 
 // Channels come in as many as a warp makes at a time.
 constexpr int channel_step = 16;
 // Elements between neighbouring lines of shared memory, so that the lanes of a warp read from different banks.
 constexpr int line_padding = 8;
-// The part of a filter's gradient that a block computes, 16 outputs and 16 inputs: a line of floats for each output, which has
-// 9 taps of 16 inputs and four times the gradient of the bias.
+// The part of a filter's gradient that a block computes, 16 outputs and 16 inputs: a line of floats for each output,
+// which has 9 taps of 16 inputs and four times the gradient of the bias.
 constexpr int gradient_line = 9 * channel_step + 4;
 constexpr int gradient_patch = channel_step * gradient_line;
 // Floats in shared memory for each channel that a convolution sums over, and for each that it makes.
@@ -33,28 +32,28 @@ struct Division {
 // The parts of the images that blocks work on: `rows` rows of one image, or `images` whole ones.
 struct Tiles {
   int images, rows, count;
-  // By the number of an image's tiles, of a tile's rows with the two around them, of a row's pixels, and of the pixels that
-  // a tile has of an image.
+  // By the number of an image's tiles, of a tile's rows with the two around them, of a row's pixels, and of the pixels
+  // that a tile has of an image.
   Division in_image, around, row, image;
 };
 
-// How a block's threads share the rows of a tile, which consist of chunks of 16 bytes: `by_lanes.by` threads work on a row, on
-// `step` rows at a time. A pixel has `by_chunks.by` chunks.
+// How a block's threads share the rows of a tile, which consist of chunks of 16 bytes: `by_lanes.by` threads work on a
+// row, on `step` rows at a time. A pixel has `by_chunks.by` chunks.
 struct Lanes {
   Division by_chunks, by_lanes;
   int step;
 };
 
-// How the warps of a block share a tile: a warp makes 16 channels of 32 pixels. `columns.by` warps make the block's channels,
-// and there are `groups` of such warps.
+// How the warps of a block share a tile: a warp makes 16 channels of 32 pixels. `columns.by` warps make the block's
+// channels, and there are `groups` of such warps.
 struct Warps {
   Division columns;
   int groups;
 };
 
-// How the results of `parts` blocks are added up: each writes a row, the last of every `fan` blocks adds up these blocks'
-// rows, and where a total is wanted, the last block of all adds up what came of that. The last block is found by counters,
-// which are 0 before and after it. The order of a sum does not depend on which block is the last.
+// How the results of `parts` blocks are added up: each writes a row, the last of every `fan` blocks adds up these
+// blocks' rows, and where a total is wanted, the last block of all adds up what came of that. The last block is found
+// by counters, which are 0 before and after it. The order of a sum does not depend on which block is the last.
 struct Gathering {
   int parts, groups;
   Division fan;
@@ -71,9 +70,9 @@ struct Sums {
 struct Filter {
   // O×9×I
   const float *from;
-  // A line of bfloats for each channel that the convolution makes and each tap, which holds the channels that are summed
-  // over; a float is the sum of three bfloats, which are in three such lines behind each other. `line_padding` elements
-  // follow each line, as in shared memory. In each sixteen the channels that are made are in the order of
+  // A line of bfloats for each channel that the convolution makes and each tap, which holds the channels that are
+  // summed over; a float is the sum of three bfloats, which are in three such lines behind each other. `line_padding`
+  // elements follow each line, as in shared memory. In each sixteen the channels that are made are in the order of
   // `place_in_sixteen`. In `backward` inputs and outputs have changed places, and the taps are turned by half a turn.
   void *forward, *backward;
   int outputs, inputs;
@@ -116,21 +115,21 @@ struct Forward {
   float factor;
   const void *skip;
   void *residual, *sum;
-  // Channel sums of `sum`, or of `residual` where there is no `sum`: a row for each block, and what the groups of them come
-  // to. Null where they are not wanted.
+  // Channel sums of `sum`, or of `residual` where there is no `sum`: a row for each block, and what the groups of them
+  // come to. Null where they are not wanted.
   double *block_sums, *sums;
   Gathering gathering;
 };
 
-// a·gradient + b·normed + d + skip, with a, b and d a value a channel (3×C); without coefficients, where they are null, the
-// gradient itself. `skip` may be null.
+// a·gradient + b·normed + d + skip, with a, b and d a value a channel (3×C); without coefficients, where they are null,
+// the gradient itself. `skip` may be null.
 struct PendingGradient {
   const void *gradient, *normed, *skip;
   const float *coefficients;
 };
 
-// The remaining backward pass of a normalisation, computed from Σg and Σg·(x − mean): a row for each block, and a row for each
-// group of them.
+// The remaining backward pass of a normalisation, computed from Σg and Σg·(x − mean): a row for each block, and a row
+// for each group of them.
 struct NormGradient {
   double *block_sums, *group_sums;
   Gathering gathering;
@@ -142,15 +141,15 @@ struct NormGradient {
   float *gamma_gradient, *beta_gradient;
 };
 
-// The tensors that a filter's gradient is computed from: the gradient of the unit's output, and its normalised input after the
-// ReLU. They consist of bfloats. A float is the sum of three of them: a pixel then has three planes of its channels, one behind
-// the other.
+// The tensors that a filter's gradient is computed from: the gradient of the unit's output, and its normalised input
+// after the ReLU. They consist of bfloats. A float is the sum of three of them: a pixel then has three planes of its
+// channels, one behind the other.
 struct FilterOperands {
   void *gradient, *input;
 };
 
-// The gradients of a unit's filter (O×9×I) and, behind it, of its bias. A block works on 16 of the outputs and 16 of the inputs,
-// and on every so many-th tile.
+// The gradients of a unit's filter (O×9×I) and, behind it, of its bias. A block works on 16 of the outputs and 16 of
+// the inputs, and on every so many-th tile.
 struct FilterGradient {
   Images images;
   Tiles tiles;

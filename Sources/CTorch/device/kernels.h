@@ -16,10 +16,8 @@ struct bfloat {
   unsigned short bits;
 };
 
-__device__ inline float wide(float value) {
-  return value; }
-__device__ inline float wide(bfloat value) {
-  return __uint_as_float(static_cast<unsigned>(value.bits) << 16); }
+__device__ inline float wide(float value) { return value; }
+__device__ inline float wide(bfloat value) { return __uint_as_float(static_cast<unsigned>(value.bits) << 16); }
 
 // Neighbours in memory, loaded at once, or in few parts.
 template <class T, int count>
@@ -27,16 +25,16 @@ struct alignas(count * sizeof(T) < 16 ? count * sizeof(T) : 16) Run {
   T values[count];
 
   __device__ static Run at(const T *place) { return *reinterpret_cast<const Run *>(place); }
-  __device__ void put(T * place) const { *reinterpret_cast<Run *>(place) = *this; }
+  __device__ void put(T *place) const { *reinterpret_cast<Run *>(place) = *this; }
 };
-// A run of bfloats has two in each word, the first in its low half: the compiler would take single ones apart and put them
-// together again.
+// A run of bfloats has two in each word, the first in its low half: the compiler would take single ones apart and put
+// them together again.
 template <int count>
 struct alignas(count * 2 < 16 ? count * 2 : 16) Run<bfloat, count> {
   unsigned pairs[count / 2];
 
   __device__ static Run at(const bfloat *place) { return *reinterpret_cast<const Run *>(place); }
-  __device__ void put(bfloat * place) const { *reinterpret_cast<Run *>(place) = *this; }
+  __device__ void put(bfloat *place) const { *reinterpret_cast<Run *>(place) = *this; }
 };
 
 // The elements that one load brings.
@@ -50,7 +48,8 @@ using Values = Run<float, chunk<T>>;
 
 template <int count>
 __device__ inline Run<float, count> widened(const Run<float, count> &run) {
-  return run; }
+  return run;
+}
 template <int count>
 __device__ inline Run<float, count> widened(const Run<bfloat, count> &run) {
   Run<float, count> found;
@@ -70,19 +69,22 @@ __device__ inline void round_to(Run<bfloat, count> &to, const float (&values)[co
   for (int i = 0; i < count; i += 2) to.pairs[i / 2] = rounded_pair(values[i], values[i + 1]);
 }
 
-// Tensor cores multiply bfloats, of 8 bits. So a float is the sum of three: `planes` that follow each other in shared memory.
+// Tensor cores multiply bfloats, of 8 bits. So a float is the sum of three: `planes` that follow each other in shared
+// memory.
 template <class T>
 constexpr int planes = sizeof(T) == 4 ? 3 : 1;
 
 // Number of elements between neighbouring lines of `length` values in shared memory.
 template <class T>
 __device__ constexpr int line(int length) {
-  return planes<T> * length + line_padding; }
+  return planes<T> * length + line_padding;
+}
 
 // Stores values as bfloats, or as sums of bfloats whose planes are `apart` from each other.
 template <int count>
 __device__ inline void put_planes(bfloat *to, int, const Run<bfloat, count> &values) {
-  values.put(to); }
+  values.put(to);
+}
 template <int count>
 __device__ inline void put_planes(bfloat *to, int apart, const Run<float, count> &values) {
   Run<float, count> rest = values;
@@ -97,8 +99,9 @@ __device__ inline void put_planes(bfloat *to, int apart, const Run<float, count>
 
 // Stores values where a filter's gradient reads them (`FilterOperands`); `place` is that of the first in the tensor.
 template <class T, int count>
-__device__ inline void put_operand(bfloat * to, int place, int channel, int channels, const Run<T, count> &values) {
-  put_planes(to + planes<T> * (place - channel) + channel, channels, values); }
+__device__ inline void put_operand(bfloat *to, int place, int channel, int channels, const Run<T, count> &values) {
+  put_planes(to + planes<T> * (place - channel) + channel, channels, values);
+}
 
 __device__ inline int quotient(int number, const Division &division) {
   return static_cast<int>(__umulhi(2 * static_cast<unsigned>(number), division.reciprocal));
@@ -106,8 +109,8 @@ __device__ inline int quotient(int number, const Division &division) {
 
 // MARK: adding up the results of blocks
 
-// Counts a block whose threads have written what others read. All threads call it. Only the first thread is told whether the
-// block is the last of `members`; what it does first does not wait for that.
+// Counts a block whose threads have written what others read. All threads call it. Only the first thread is told
+// whether the block is the last of `members`; what it does first does not wait for that.
 __device__ inline bool count_block(unsigned *counter, int members) {
   __syncthreads();
   return threadIdx.x == 0 && counts_to(counter, members);
@@ -237,11 +240,10 @@ struct Tile {
 };
 
 // max(0, scale·x + shift). The backward pass asks for the sign in the same words.
-__device__ inline float normalised(float x, float scale, float shift) {
-  return fmaf(scale, x, shift); }
+__device__ inline float normalised(float x, float scale, float shift) { return fmaf(scale, x, shift); }
 
-// A source of what is brought into shared memory, a chunk at a time: the elements to load, the numbers that belong to a chunk's
-// channels, and the elements made of both.
+// A source of what is brought into shared memory, a chunk at a time: the elements to load, the numbers that belong to a
+// chunk's channels, and the elements made of both.
 template <class T>
 struct Normalised {
   const T *x;
@@ -313,8 +315,8 @@ struct Pending {
     const float *own = coefficients + channel;
     return {Values<T>::at(own), Values<T>::at(own + channels), Values<T>::at(own + 2 * channels)};
   }
-  __device__ Chunk<T> finished(const Loaded &loaded, const Numbers &numbers, int place, int channel, bool is_own)
-      const {
+  __device__ Chunk<T> finished(const Loaded &loaded, const Numbers &numbers, int place, int channel,
+                               bool is_own) const {
     Chunk<T> rounded = loaded.gradient;
     if (waits) {
       auto values = widened(loaded.gradient);
@@ -331,9 +333,9 @@ struct Pending {
   }
 };
 
-// Brings a tile and the pixels around it into shared memory; above and below the images are zeros. A thread has the same place
-// in every so many rows, and loads `ahead` of them before it uses the first. Between its first loads and their use it calls
-// `between`, in which the threads may wait for each other.
+// Brings a tile and the pixels around it into shared memory; above and below the images are zeros. A thread has the
+// same place in every so many rows, and loads `ahead` of them before it uses the first. Between its first loads and
+// their use it calls `between`, in which the threads may wait for each other.
 template <class T, int ahead, class Source, class Between>
 __device__ inline void stage_around(bfloat *to, const Source &from, const Images &images, const Tile &tile,
                                     const Lanes &lanes, int channels, const Between &between) {
@@ -391,14 +393,14 @@ struct Sixteen {
 
   // The parts of a pixel that are copied at once, two a plane.
   static constexpr int chunks = 2 * planes<T>;
-  __device__ void begin(bfloat * to, int chunk_of_pixel, int pixel, bool exists) const {
+  __device__ void begin(bfloat *to, int chunk_of_pixel, int pixel, bool exists) const {
     const int plane = chunk_of_pixel / 2, half = chunk_of_pixel % 2 * chunk<bfloat>;
     const int place = ((exists ? pixel : 0) * planes<T> + plane) * channels + channel + half;
     begin_copy(to + plane * 16 + half, from + place, exists);
   }
 
   // Begins to copy a tile to shared memory, and zeros behind its pixels until they come in sixteens.
-  __device__ void begin(bfloat * to, const Images &images, const Tile &tile) const {
+  __device__ void begin(bfloat *to, const Images &images, const Tile &tile) const {
     const int pixels = tile.pixels(), first = tile.first(images);
     for (int i = threadIdx.x; i < (pixels + 15) / 16 * 16 * chunks; i += blockDim.x) {
       const int pixel = i / chunks;
@@ -407,7 +409,7 @@ struct Sixteen {
   }
 
   // The same of a tile with the pixels around it, of which a row has `across`; those outside of the images are zeros.
-  __device__ void begin_around(bfloat * to, const Images &images, const Tile &tile, const Division &across) const {
+  __device__ void begin_around(bfloat *to, const Images &images, const Tile &tile, const Division &across) const {
     const int first = tile.first(images), count = tile.images * (tile.rows + 2) * across.by * chunks;
     for (int i = threadIdx.x; i < count; i += blockDim.x) {
       const int place = i / chunks, line_of_tile = quotient(place, across), x = place - line_of_tile * across.by - 1;
@@ -425,8 +427,8 @@ __device__ inline void begin_filter(bfloat *to, const bfloat *from, int count) {
 
 // MARK: convolution of a tile
 
-// Product of 16×16 and 16×8 elements, added to `sum`. The smallest products come first. Tensor cores cut off where a float would
-// be rounded: so of floats, only the sum of one step is theirs. (Infinity becomes no number.)
+// Product of 16×16 and 16×8 elements, added to `sum`. The smallest products come first. Tensor cores cut off where a
+// float would be rounded: so of floats, only the sum of one step is theirs. (Infinity becomes no number.)
 template <class T>
 __device__ inline void add_product(float (&sum)[4], const unsigned (&left)[planes<T>][4],
                                    const unsigned (&right)[planes<T>][2]) {
@@ -441,13 +443,12 @@ __device__ inline void add_product(float (&sum)[4], const unsigned (&left)[plane
   for (int i = 0; i < 4; ++i) sum[i] += part[i];
 }
 
-// The line of a sixteen at which a filter has a channel that is made. By this order a lane makes four neighbouring channels,
-// two in each half of the sixteen.
-__device__ inline int place_in_sixteen(int channel) {
-  return channel / 2 % 2 * 8 + channel / 4 * 2 + channel % 2; }
+// The line of a sixteen at which a filter has a channel that is made. By this order a lane makes four neighbouring
+// channels, two in each half of the sixteen.
+__device__ inline int place_in_sixteen(int channel) { return channel / 2 % 2 * 8 + channel / 4 * 2 + channel % 2; }
 
-// A warp makes 32 pixels of 16 channels at a time, of the `columns` sixteens that the block makes. Warps that are left over
-// have nothing to do.
+// A warp makes 32 pixels of 16 channels at a time, of the `columns` sixteens that the block makes. Warps that are left
+// over have nothing to do.
 struct Work {
   int lane, group, groups, column;
 
@@ -464,12 +465,12 @@ struct Work {
   __device__ int channel() const { return 16 * column + 4 * (lane % 4); }
 };
 
-// Convolves `depth` channels of what was staged, and hands `finish` the lane's four pixels, four neighbouring channels each:
-// finish(which, pixel of the tile, four sums, what finish.seen(pixel) was). All is seen before anything is computed: so no load
-// is waited for. The block has so many warps that each makes its pixels at once.
+// Convolves `depth` channels of what was staged, and hands `finish` the lane's four pixels, four neighbouring channels
+// each: finish(which, pixel of the tile, four sums, what finish.seen(pixel) was). All is seen before anything is
+// computed: so no load is waited for. The block has so many warps that each makes its pixels at once.
 template <class T, class Finish>
-__device__ inline void convolve(const bfloat *staged, const bfloat *filter, const Tile &tile, int depth, const Work &work,
-                                Finish &finish) {
+__device__ inline void convolve(const bfloat *staged, const bfloat *filter, const Tile &tile, int depth,
+                                const Work &work, Finish &finish) {
   const int apart = line<T>(depth), last = tile.pixels() - 1, lane = work.lane, pixel = 32 * work.group;
   if (work.is_idle() || pixel > last) return;
   const bfloat *columns = filter + (16 * work.column + lane / 16 * 8 + lane % 8) * 9 * apart + lane / 8 % 2 * 8;
@@ -523,7 +524,8 @@ __device__ inline void store(T *to, const Run<T, 4> (&made)[4], const Tile &tile
 template <class T>
 using Four = Run<T, 4>;
 
-// A lane's two sums of each of its four channels, and what all of the block's come to: added up in the order of the groups.
+// A lane's two sums of each of its four channels, and what all of the block's come to: added up in the order of the
+// groups.
 struct LaneSums {
   float values[4][2] = {};
 
@@ -554,7 +556,8 @@ struct LaneSums {
 
 // MARK: forward
 
-// A thread's channel of a normalisation, whose scale and shift it computes. One block of the launch also writes what is kept.
+// A thread's channel of a normalisation, whose scale and shift it computes. One block of the launch also writes what is
+// kept.
 struct FindStatistics {
   const Statistics &norm;
   const int channels, c;
@@ -636,8 +639,8 @@ struct FinishForward {
   }
 };
 
-// The arrays of a convolution's blocks in shared memory: the tile, the filter, a chunk for each thread, floats for each channel that
-// is summed over, and floats for each that is made.
+// The arrays of a convolution's blocks in shared memory: the tile, the filter, a chunk for each thread, floats for each
+// channel that is summed over, and floats for each that is made.
 template <class T>
 struct Room {
   bfloat *staged, *filter;
@@ -822,8 +825,8 @@ __device__ void backward(const Backward &args) {
   with_constant(args.outputs, [&](int outputs) { backward_of<T>(args, outputs); });
 }
 
-// ∂filter[o][tap][i] = Σ over pixels of gradient[o]·x̂[i] at the tap. The bias is like a tenth tap, at which x̂ is 1. Two warps share
-// the taps, and such pairs of warps take pixels in turn.
+// ∂filter[o][tap][i] = Σ over pixels of gradient[o]·x̂[i] at the tap. The bias is like a tenth tap, at which x̂ is 1. Two
+// warps share the taps, and such pairs of warps take pixels in turn.
 template <class T>
 __device__ void filter_gradient(const FilterGradient &args) {
   constexpr int apart = line<T>(16);
@@ -981,8 +984,7 @@ __device__ void resolve(const Resolve &args) {
 
 // The most threads of a block, and how many blocks should share a multiprocessor.
 extern "C" {
-__global__ void __launch_bounds__(256) prepare_filters_float(PrepareFilters args) { prepare_filters<float>(args);
-}
+__global__ void __launch_bounds__(256) prepare_filters_float(PrepareFilters args) { prepare_filters<float>(args); }
 __global__ void __launch_bounds__(256) prepare_filters_bfloat(PrepareFilters args) { prepare_filters<bfloat>(args); }
 __global__ void __launch_bounds__(256, 2) forward_float(Forward args) { forward<float>(args); }
 __global__ void __launch_bounds__(256, 4) forward_bfloat(Forward args) { forward<bfloat>(args); }
