@@ -16,6 +16,8 @@
 #include <ATen/ops/threshold_backward.h>
 
 #include "convolution.h"
+#include "device/layers.h"
+#include "device/units.h"
 #include "support.h"
 
 using namespace ctorch;
@@ -25,6 +27,11 @@ int ctorch_conv2d(ctorch_tensor input, const ctorch_convolution *convolution, ct
     auto &x = get(input);
     auto type = x.scalar_type();
     const auto bias = get_or_undefined(convolution->bias);
+    if (bias.defined() &&
+        device::takes_convolution(x, get(convolution->weight), convolution->stride, convolution->padding)) {
+      *out = wrap(device::convolution(channels_last(x), convolution->weight, bias).added);
+      return;
+    }
     *out = wrap(channels_last(at::conv2d(x, get(convolution->weight).to(type), bias.defined() ? bias.to(type) : bias,
                                          convolution->stride, convolution->padding)));
   });
@@ -33,8 +40,16 @@ int ctorch_conv2d(ctorch_tensor input, const ctorch_convolution *convolution, ct
 int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, const ctorch_convolution *convolution,
                            bool wants_input, bool wants_parameters, ctorch_convolution_gradients *out) {
   return guarded([&] {
-    const auto found = convolution_backward(get(grad_output), get(input), get(convolution->weight), convolution->stride,
-                                            convolution->padding, wants_input, wants_parameters);
+    const auto &x = get(input), &weight = get(convolution->weight);
+    if (!wants_input && wants_parameters &&
+        device::takes_convolution(x, weight, convolution->stride, convolution->padding)) {
+      const auto found = device::convolution_backward(channels_last(x), channels_last(get(grad_output)));
+      *out = {.input = nullptr, .weight = wrap(found.weight), .bias = wrap(found.bias)};
+      out->weight->comes_beside = out->bias->comes_beside = true;
+      return;
+    }
+    const auto found = convolution_backward(get(grad_output), x, weight, convolution->stride, convolution->padding,
+                                            wants_input, wants_parameters);
     // All is converted before any handle is made: a failure must leave nothing behind.
     *out = {.input = wants_input ? wrap(found.input) : nullptr,
             .weight = wants_parameters ? wrap(found.weight) : nullptr,
@@ -109,6 +124,10 @@ int ctorch_unflatten(ctorch_tensor input, ctorch_tensor like, ctorch_tensor *out
 int ctorch_linear(ctorch_tensor input, ctorch_tensor weight, ctorch_tensor bias, ctorch_tensor *out) {
   return guarded([&] {
     auto type = get(input).scalar_type();
+    if (device::takes_linear(get(input), get(weight))) {
+      *out = wrap(device::linear(get(input), get(weight), get(bias)));
+      return;
+    }
     *out = wrap(at::addmm(get(bias).to(type), get(input), get(weight).to(type).t()));
   });
 }
@@ -118,6 +137,13 @@ int ctorch_linear_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorc
   return guarded([&] {
     auto &grad = get(grad_output);
     auto &w = get(weight);
+    if (device::takes_linear(get(input), w)) {
+      const auto found = device::linear_backward(grad, get(input), w, grad_weight != nullptr);
+      *grad_input = wrap(found.input);
+      if (grad_weight) *grad_weight = wrap(found.weight);
+      if (grad_bias) *grad_bias = wrap(found.bias);
+      return;
+    }
     auto gi = at::mm(grad, w.to(grad.scalar_type()));
     auto gw = grad_weight ? at::mm(grad.t(), get(input)).to(w.scalar_type()) : at::Tensor();
     auto gb = grad_bias ? grad.sum(0).to(w.scalar_type()) : at::Tensor();

@@ -15,6 +15,7 @@
 
 #include <cmath>
 
+#include "device/layers.h"
 #include "processes.h"
 
 namespace ctorch {
@@ -304,7 +305,11 @@ int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor sums, ctorch_norm norm, 
     at::Tensor y, b;
     check_fits(get(input), norm);
     check_updating(get(input), norm, mode);
-    if (!takes(get(input))) {
+    if (device::takes(get(input), norm)) {
+      const auto found = device::norm_relu(channels_last(get(input)), get_or_undefined(sums), norm, mode);
+      y = found.output;
+      b = found.batch;
+    } else if (!takes(get(input))) {
       const PlainNorm found(get(input), norm, mode);
       y = found.output;
       b = found.batch;
@@ -330,7 +335,12 @@ int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ct
         get(grad_output).sizes() == get(input).sizes() && get(grad_output).scalar_type() == get(input).scalar_type(),
         "a gradient of shape ", get(grad_output).sizes(), " and type ", get(grad_output).scalar_type(),
         " for an input of shape ", get(input).sizes(), " and type ", get(input).scalar_type());
-    if (!takes(get(input))) {
+    if (batch && device::takes(get(input), norm)) {
+      gi = channels_last(get(grad_output));
+      const auto found = device::norm_relu_backward(gi, channels_last(get(input)), norm, get(batch));
+      gw = found.weight;
+      gb = found.bias;
+    } else if (!takes(get(input))) {
       const PlainNormGradient found(get(grad_output), PlainNorm::again(get(input), norm, batch), get(input), norm,
                                     batch);
       gi = found.input;

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "calling.h"
+#include "device/layers.h"
 
 using namespace ctorch;
 
@@ -104,7 +105,9 @@ int ctorch_batch_loss(ctorch_tensor logits, ctorch_tensor labels, double smoothi
                       ctorch_tensor *sums, ctorch_tensor *grad_logits) {
   return guarded([&] {
     at::Tensor both, gradient;
-    if (ours(get(logits))) {
+    if (device::takes_loss(get(logits), get(labels))) {
+      std::tie(both, gradient) = device::batch_loss(get(logits), get(labels), smoothing, grad_scale);
+    } else if (ours(get(logits))) {
       const Labelled rows(logits, labels);
       std::vector<double> losses(rows.samples);
       std::vector<int64_t> classes(rows.samples);

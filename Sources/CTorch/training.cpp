@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "calling.h"
+#include "device/launching.h"
+#include "device/layers.h"
 
 using namespace ctorch;
 
@@ -86,14 +88,22 @@ int ctorch_gather_images(ctorch_tensor images, ctorch_tensor selection, ctorch_t
     TORCH_CHECK(slope.numel() == source.size(1) && shift.numel() == source.size(1) &&
                     slope.scalar_type() == at::kFloat && shift.scalar_type() == at::kFloat,
                 "scale and offset are a float32 a channel");
-    const auto by = ours(source) ? gathered : gathered_by_libtorch;
-    *out = wrap(by(source, chosen, slope, shift, scalar_type(dtype)));
+    const auto type = scalar_type(dtype);
+    const bool is_kind = type == at::kFloat || type == at::kBFloat16;
+    const auto by = is_kind && device::launches(source) ? device::gathered
+                    : ours(source)                      ? gathered
+                                                        : gathered_by_libtorch;
+    *out = wrap(by(source, chosen, slope, shift, type));
   });
 }
 
 int ctorch_count_step(ctorch_tensor totals, ctorch_tensor sums, ctorch_tensor *skip) {
   return guarded([&] {
     auto &all = get(totals);
+    if (device::launches(all)) {
+      *skip = wrap(device::count_step(all, get(sums)));
+      return;
+    }
     all.narrow(0, 0, 2).add_(get(sums));
     const auto finite = all.narrow(0, 0, 1).isfinite();
     all.narrow(0, 2, 1).add_(finite);
@@ -119,8 +129,20 @@ int ctorch_sgd(const ctorch_sgd_step *step) {
     // On a device the rate must have the kernel's own type; on the processor it is read as it is.
     const auto &rate = get(step->rate);
     if (step->momentum == 0) v.clear();
-    at::_fused_sgd_(p, g, v, step->decay, step->momentum, rate.is_cpu() ? rate : rate.to(at::kFloat), 0, step->nesterov,
-                    false, false, {}, skips);
+    const device::Descent descent{.parameters = p,
+                                  .velocities = v,
+                                  .gradients = g,
+                                  .rate = rate,
+                                  .unless = skips.value_or(at::Tensor()),
+                                  .decay = step->decay,
+                                  .momentum = step->momentum,
+                                  .nesterov = step->nesterov};
+    if (device::takes(descent)) {
+      device::descend(descent);
+    } else {
+      at::_fused_sgd_(p, g, v, step->decay, step->momentum, rate.is_cpu() ? rate : rate.to(at::kFloat), 0,
+                      step->nesterov, false, false, {}, skips);
+    }
     for (int i = 0; i < step->count; ++i) {
       count_write(step->parameters[i]);
       count_write(step->velocities[i]);

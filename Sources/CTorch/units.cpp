@@ -183,13 +183,14 @@ struct UnitForward {
   }
 
   void on_device(ctorch_tensor filter, const ctorch_norm &norm, ctorch_norm_mode mode, const at::Tensor &input_sums) {
-    const auto made = device::forward({.x = x, .weight = filter, .norm = norm}, {.input_sums = input_sums,
-                                                                                 .mode = mode,
-                                                                                 .bias = bias,
-                                                                                 .factor = scale,
-                                                                                 .skip = skip,
-                                                                                 .keeps_added = keeps_added,
-                                                                                 .wants_sums = wants_sums});
+    const auto made =
+        device::forward({.x = x, .weight = filter, .norm = norm, .stride = stride}, {.input_sums = input_sums,
+                                                                                     .mode = mode,
+                                                                                     .bias = bias,
+                                                                                     .factor = scale,
+                                                                                     .skip = skip,
+                                                                                     .keeps_added = keeps_added,
+                                                                                     .wants_sums = wants_sums});
     added = made.added;
     sum = made.sum;
     sums = made.sums;
@@ -274,15 +275,15 @@ struct UnitBackward {
   }
 
   void on_device(ctorch_tensor filter, const ctorch_norm &norm, const at::Tensor &batch) {
-    const auto found =
-        device::backward({.x = x, .weight = filter, .norm = norm}, gradient.on_device(), batch, wants_parameters);
+    const auto found = device::backward({.x = x, .weight = filter, .norm = norm, .stride = stride},
+                                        gradient.on_device(), batch, wants_parameters);
     whole = found.whole;
     out = found.out;
     coefficients = found.coefficients;
     norm_weight = found.norm_weight;
     norm_bias = found.norm_bias;
-    grad_weight = found.weight;
-    grad_bias = found.bias;
+    grad_weight = found.filter.weight;
+    grad_bias = found.filter.bias;
     comes_beside = true;
   }
 

@@ -5,7 +5,7 @@ import CTorch
 /// A 3×3 convolution of stride 1 in float32 or bfloat16, and a narrow one of stride 2 in float32, is one pass over its
 /// input: the normalisation is made while the input is loaded, and the sums that the next normalisation begins with while
 /// the output is stored. The backward makes what it needs again instead of keeping it. A GPU has such a pass for 3×3
-/// convolutions of stride 1 of 16, 32 … 128 channels. In float64, and for other units on a GPU, all of it is libtorch's
+/// convolutions of stride 1 or 2 of 16, 32 … 128 channels. In float64, and for other units on a GPU, all of it is libtorch's
 /// operations one after the other.
 public enum ResidualUnit {
   /// The convolution of a unit.

@@ -76,8 +76,8 @@ public struct BatchLoss {
   ///   - labels: N, int64
   ///   - smoothing: as of `Predictions`
   ///   - gradientScale: 1/N for the gradient of the batch's mean loss
-  /// - Throws: `ArgumentError` for a smoothing outside 0 … 1; `TorchError` where a label is not one of the K classes; on a CUDA
-  ///   device CUDA says so later, and dies.
+  /// - Throws: `ArgumentError` for a smoothing outside 0 … 1; `TorchError` where a label is not one of the K classes. A GPU's
+  ///   kernels make Σ loss NaN there instead, because the device is not waited for.
   public init(logits: Tensor, labels: Tensor, smoothing: Double = 0, gradientScale: Double) throws {
     try ArgumentError.check("smoothing", smoothing, in: 0...1)
     var out: (sums: ctorch_tensor?, gradient: ctorch_tensor?)
@@ -151,7 +151,8 @@ extension Tensor {
   ///   - scale: C, float32
   ///   - offset: C, float32; a pixel becomes byte·scale + offset
   /// - Returns: N×C×H×W of `type`.
-  /// - Throws: `TorchError` where shapes do not fit, or there is no such image; on a CUDA device CUDA says so later, and dies.
+  /// - Throws: `TorchError` where shapes do not fit, or there is no such image. A GPU's kernels fill such an image with NaN
+  ///   instead, because the device is not waited for.
   public func gatherImages(_ selection: Tensor, scale: Tensor, offset: Tensor, type: ElementType) throws -> Tensor {
     try .make { ctorch_gather_images(handle, selection.handle, scale.handle, offset.handle, type.code, $0) }
   }

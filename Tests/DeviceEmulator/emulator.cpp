@@ -244,6 +244,13 @@ void load_transposed(unsigned (&to)[4], const void *row) {
 
 float larger_or_nan(float a, float b) { return std::isnan(a) || std::isnan(b) ? NAN : std::fmax(a, b); }
 
+// Of two operations that the compiler might make one, neither may be seen by it.
+float rounded_product(float a, float b) {
+  const volatile float product = a * b;
+  return product;
+}
+float rounded_sum(float a, float b) { return a + b; }
+
 float inverse_root(double value) { return static_cast<float>(1 / std::sqrt(value)); }
 
 unsigned rounded_pair(float first, float second) {
@@ -287,27 +294,18 @@ bool counts_to(unsigned *counter, unsigned members) {
 #define DEVICE_CODE(...) __VA_ARGS__
 #include "../../Sources/CTorch/device/arguments.h"
 #include "../../Sources/CTorch/device/kernels.h"
+#include "../../Sources/CTorch/device/layer_kernels.h"
 
 template <class Arguments>
-std::function<std::function<void()>(const void *)> entry(void (*kernel)(Arguments)) {
+std::function<std::function<void()>(const void *)> entry(void (*kernel)(const Arguments &)) {
   return [kernel](const void *arguments) {
     return [kernel, arguments] { kernel(*static_cast<const Arguments *>(arguments)); };
   };
 }
 
+#define KERNEL(name, arguments, type, blocks) {#name "_" #type, entry<arguments>(name<type>)},
 const std::map<std::string, std::function<std::function<void()>(const void *)>> entries = {
-    {"prepare_filters_float", entry(prepare_filters_float)},
-    {"prepare_filters_bfloat", entry(prepare_filters_bfloat)},
-    {"forward_float", entry(forward_float)},
-    {"forward_bfloat", entry(forward_bfloat)},
-    {"backward_float", entry(backward_float)},
-    {"backward_bfloat", entry(backward_bfloat)},
-    {"filter_gradient_float", entry(filter_gradient_float)},
-    {"filter_gradient_bfloat", entry(filter_gradient_bfloat)},
-    {"channel_sums_float", entry(channel_sums_float)},
-    {"channel_sums_bfloat", entry(channel_sums_bfloat)},
-    {"resolve_float", entry(resolve_float)},
-    {"resolve_bfloat", entry(resolve_bfloat)},
+#include "../../Sources/CTorch/device/entries.h"
 };
 
 /// As much as a block of an H100 can have.

@@ -7,7 +7,7 @@ import ResLensTorch
 /// A GPU's kernels, each of their threads emulated on the processor.
 @Suite(.serialized) struct DeviceKernelTests {
   /// More channels than a block makes, tiles of several, one and part of the rows, more tiles than a filter's gradient has
-  /// blocks, images wider than a tile, images of one pixel's width, statistics far from 0.
+  /// blocks, images wider than a tile, images of one pixel's width, statistics far from 0, and the same at stride 2.
   private static let cases = [
     UnitCase(), UnitCase(images: 3, inputs: 16, outputs: 32, height: 9, width: 7),
     UnitCase(images: 1, inputs: 64, outputs: 64, height: 8, width: 8),
@@ -16,8 +16,18 @@ import ResLensTorch
     UnitCase(images: 1, height: 2, width: 150), UnitCase(images: 2, height: 9, width: 32),
     UnitCase(images: 65, inputs: 64, outputs: 16, height: 5, width: 4),
     UnitCase(images: 9, inputs: 32, outputs: 64, height: 17, width: 16),
-    UnitCase(images: 4, height: 6, width: 6, offset: 100),
+    UnitCase(images: 4, height: 6, width: 6, offset: 100), UnitCase(stride: 2),
+    UnitCase(images: 9, inputs: 16, outputs: 32, height: 17, width: 15, stride: 2),
+    UnitCase(images: 2, inputs: 32, outputs: 64, height: 5, width: 1, stride: 2),
+    UnitCase(images: 1, inputs: 48, outputs: 16, height: 3, width: 150, stride: 2),
+    UnitCase(images: 65, inputs: 16, outputs: 16, height: 8, width: 8, stride: 2),
+    UnitCase(images: 3, inputs: 16, outputs: 32, height: 32, width: 32, stride: 2),
   ]
+
+  /// The name of a kernel that runs such a unit.
+  private func name(_ kernel: String, of unit: UnitCase, _ type: ElementType) -> String {
+    kernel + (unit.stride == 2 ? "_by_two" : "") + (type == .float32 ? "_float" : "_bfloat")
+  }
 
   init() { device_emulator_install() }
 
@@ -37,7 +47,7 @@ import ResLensTorch
     for mode in [NormMode.running, .batch, .batchUpdating(momentum: 0.3)] {
       let plain = try UnitResult(unit, by: mode, type: .float32, computed: .float64)
       let isTraining = mode.usesBatch
-      let found = try emulated(running: isTraining ? "backward_float" : "forward_float") {
+      let found = try emulated(running: name(isTraining ? "backward" : "forward", of: unit, .float32)) {
         try UnitResult(unit, by: mode, type: .float32, computed: .float32)
       }
       found.expectClose(to: plain, within: tolerance, "\(mode)")
@@ -47,7 +57,7 @@ import ResLensTorch
   @Test("In bfloat16 it is that to the rounding of what is stored", arguments: cases.filter { $0.offset == 0 })
   func halves(unit: UnitCase) throws {
     let plain = try UnitResult(unit, by: .batch, type: .bfloat16, computed: .float64)
-    let found = try emulated(running: "backward_bfloat") {
+    let found = try emulated(running: name("backward", of: unit, .bfloat16)) {
       try UnitResult(unit, by: .batch, type: .bfloat16, computed: .bfloat16)
     }
     found.expectClose(to: plain, within: 0.06, "by the batch's statistics")
@@ -58,7 +68,7 @@ import ResLensTorch
     func made(_ type: ElementType, backwards: Bool) throws -> UnitResult {
       device_emulator_run_backwards(backwards)
       defer { device_emulator_run_backwards(false) }
-      return try emulated(running: type == .float32 ? "backward_float" : "backward_bfloat") {
+      return try emulated(running: name("backward", of: unit, type)) {
         try UnitResult(unit, by: .batch, type: type, computed: type)
       }
     }
@@ -86,11 +96,12 @@ import ResLensTorch
   }
 
   @Test(
-    "Other units are libtorch's: strides, kernels, channels that are not sixteens, wide ones, running statistics back")
+    "Other units are libtorch's: strides of 3, kernels, channels that are not sixteens, wide ones, running statistics back"
+  )
   func others() throws {
-    let kernels = ["forward_float", "backward_float"]
+    let kernels = ["forward_float", "backward_float", "forward_by_two_float", "backward_by_two_float"]
     for unit in [
-      UnitCase(stride: 2), UnitCase(kernel: 1), UnitCase(inputs: 20), UnitCase(outputs: 24),
+      UnitCase(stride: 3), UnitCase(kernel: 1), UnitCase(inputs: 20), UnitCase(outputs: 24),
       UnitCase(images: 1, inputs: 144, height: 3, width: 3),
     ] {
       let before = kernels.map { device_emulator_launches($0) }
@@ -105,7 +116,7 @@ import ResLensTorch
 
   @Test("A gradient that is pending for a unit of libtorch's is resolved before it")
   func pendingForLibtorch() throws {
-    // As where a stage begins: a unit of stride 2, and one of stride 1 behind it.
+    // A unit with a 1×1 convolution of stride 2, and one of stride 1 behind it.
     func gradients(_ type: ElementType) throws -> [[Double]] {
       func tensor(_ shape: [Int], seed: UInt64, plus: Double = 0) throws -> Tensor {
         try UnitCase().tensor(shape, seed: seed, plus: plus).converted(to: type)
@@ -118,7 +129,8 @@ import ResLensTorch
       let norms = try [norm(16, seed: 1), norm(32, seed: 3)]
       let convolutions = try [(16, 2), (32, 1)].enumerated().map { index, of in
         ResidualUnit.Convolution(
-          weight: try tensor([32, of.0, 3, 3], seed: 5 + UInt64(index)), bias: try .zeros([32], type), stride: of.1)
+          weight: try tensor([32, of.0, of.1 == 1 ? 3 : 1, of.1 == 1 ? 3 : 1], seed: 5 + UInt64(index)),
+          bias: try .zeros([32], type), stride: of.1)
       }
       let x = try tensor([2, 16, 8, 8], seed: 7)
       let first = try ResidualUnit.forward(x, norms[0], by: .batch, convolutions[0], wantsSums: true)
@@ -181,8 +193,10 @@ import ResLensTorch
     let norm: NormReLU.Parameters
     let first: ResidualUnit.Convolution, second: ResidualUnit.Convolution
 
-    /// - Parameter stride: the first unit's
-    init(_ type: ElementType, stride: Int = 1) throws {
+    /// - Parameters:
+    ///   - stride: the first unit's
+    ///   - kernel: the first unit's
+    init(_ type: ElementType, stride: Int = 1, kernel: Int = 3) throws {
       func tensor(_ shape: [Int], _ seed: UInt64, _ type: ElementType) throws -> Tensor {
         try UnitCase().tensor(shape, seed: seed).converted(to: type)
       }
@@ -193,7 +207,7 @@ import ResLensTorch
       (skip, gradient) = try (
         tensor([2, 16, 8 / stride, 8 / stride], 2, type), tensor([2, 16, 8 / stride, 8 / stride], 3, type)
       )
-      first = .init(weight: try tensor([16, 16, 3, 3], 4, .float32), bias: try .zeros([16]), stride: stride)
+      first = .init(weight: try tensor([16, 16, kernel, kernel], 4, .float32), bias: try .zeros([16]), stride: stride)
       second = .init(weight: try tensor([16, 16, 3, 3], 5, .float32), bias: try .zeros([16]), stride: 1)
     }
 
@@ -230,13 +244,13 @@ import ResLensTorch
   }
 
   @Test(
-    "A filter's gradient is right whatever is overwritten before it is read: by kernels, and by libtorch at stride 2",
-    arguments: [ElementType.float32, .bfloat16], [1, 2])
-  func overwritten(type: ElementType, stride: Int) throws {
+    "A filter's gradient is right whatever is overwritten before it is read: by kernels, and by libtorch of a 1×1 filter",
+    arguments: [ElementType.float32, .bfloat16], [(stride: 1, kernel: 3), (2, 3), (2, 1)])
+  func overwritten(type: ElementType, of: (stride: Int, kernel: Int)) throws {
     try KernelSet.using("emulated") {
-      let wanted = try Chain(type, stride: stride).back().filter.doubles()
+      let wanted = try Chain(type, stride: of.stride, kernel: of.kernel).back().filter.doubles()
       for which in 0..<5 {
-        let made = try Chain(type, stride: stride).back()
+        let made = try Chain(type, stride: of.stride, kernel: of.kernel).back()
         let tensor = made.read[which]
         try Tensor.full(tensor.shape, 1).converted(to: type).add(into: tensor)
         #expect(try made.filter.doubles() == wanted)

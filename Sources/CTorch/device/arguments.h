@@ -1,8 +1,8 @@
 // Arguments of the GPU kernels, and the constants that both sides share. The host's compiler and CUDA's both read this
 // file.
 //
-// Tensors are N×H×W×C in memory (channels-last), of float or bfloat. All convolutions are 3×3, of stride 1, and padded
-// to keep the size; channels come in sixteens. "Blocks" are thread blocks.
+// Tensors are N×H×W×C in memory (channels-last), of float or bfloat. All convolutions are 3×3, of stride 1 or 2, with a
+// pixel of padding on each side; channels come in sixteens. "Blocks" are thread blocks.
 DEVICE_CODE(
 
 // Channels come in as many as a warp makes at a time.
@@ -17,6 +17,8 @@ constexpr int gradient_patch = channel_step * gradient_line;
 constexpr int floats_from = 3, floats_to = 3;
 // Number of filters that one launch prepares.
 constexpr int most_filters = 64;
+// Number of parameters that one launch changes.
+constexpr int most_parameters = 120;
 
 struct Images {
   int count, height, width;
@@ -32,7 +34,7 @@ struct Division {
 // The parts of the images that blocks work on: `rows` rows of one image, or `images` whole ones.
 struct Tiles {
   int images, rows, count;
-  // By the number of an image's tiles, of a tile's rows with the two around them, of a row's pixels, and of the pixels
+  // By the number of an image's tiles, of the rows that a tile reads of an image, of a row's pixels, and of the pixels
   // that a tile has of an image.
   Division in_image, around, row, image;
 };
@@ -74,6 +76,7 @@ struct Filter {
   // summed over; a float is the sum of three bfloats, which are in three such lines behind each other. `line_padding`
   // elements follow each line, as in shared memory. In each sixteen the channels that are made are in the order of
   // `place_in_sixteen`. In `backward` inputs and outputs have changed places, and the taps are turned by half a turn.
+  // Where inputs do not come in sixteens, zeros stand in both for those that are missing.
   void *forward, *backward;
   int outputs, inputs;
   // By the number of an output's elements, and by `inputs`.
@@ -101,11 +104,14 @@ struct Statistics {
 
 // A unit: normalisation, ReLU and convolution. A block makes `block_outputs` of the channels of a tile.
 struct Forward {
-  Images images;
+  // What is made, and what is read: they differ with a stride of 2.
+  Images images, source;
   Tiles tiles;
   Lanes lanes;
   Warps warps;
   int inputs, outputs, block_outputs;
+  // The number of channels of `x`, where they do not come in sixteens; nothing is normalised then.
+  int stored;
   const void *x;
   Statistics norm;
   // As `Filter::forward`.
@@ -151,10 +157,11 @@ struct FilterOperands {
 // The gradients of a unit's filter (O×9×I) and, behind it, of its bias. A block works on 16 of the outputs and 16 of
 // the inputs, and on every so many-th tile.
 struct FilterGradient {
-  Images images;
+  // Of the gradient, and of the input.
+  Images images, source;
   Tiles tiles;
   int inputs, outputs;
-  // By the number of patches of an output, and by a row's pixels with the two beside them.
+  // By the number of patches of an output, and by the pixels of an input's row with the two beside them.
   Division by_inputs, across;
   FilterOperands from;
   float *block_sums, *group_sums;
@@ -164,7 +171,8 @@ struct FilterGradient {
 
 // The way back through a unit's convolution and ReLU. A block makes `block_inputs` of the channels of a tile.
 struct Backward {
-  Images images;
+  // Of the input, and of the gradient of the output.
+  Images images, source;
   Tiles tiles;
   Lanes lanes;
   Warps warps;
@@ -192,11 +200,100 @@ struct ChannelSums {
   Gathering gathering;
 };
 
-// out = a pending gradient; `out` may be one of its tensors.
+// out = a pending gradient; `out` may be one of its tensors. `operand` receives it as a filter's gradient reads it,
+// where it is not null.
 struct Resolve {
   int pixels, channels;
   PendingGradient gradient;
+  void *out, *operand;
+};
+
+// Images of at most sixteen channels as a filter's gradient reads them (`FilterOperands::input`), zeros behind their
+// channels.
+struct PadImages {
+  int pixels, channels;
+  const void *x;
+  void *operand;
+};
+
+// out = ReLU(normalised x)
+struct NormRelu {
+  int pixels, channels;
+  const void *x;
+  Statistics norm;
   void *out;
+};
+
+// The gradient where that ReLU let through, in its own place, and the rest of the normalisation's backward pass.
+struct NormReluBackward {
+  int pixels, channels;
+  const void *x;
+  void *gradient;
+  // 4×C, as `Statistics::out`.
+  const float *statistics;
+  NormGradient norm;
+};
+
+// out (N×K) = x·weightᵀ + bias, with x N×C and weight K×C. All are floats.
+struct Linear {
+  int samples, inputs, outputs;
+  const float *x, *weight, *bias;
+  float *out;
+};
+
+// The gradients of x, and where they are not null, of weight and bias.
+struct LinearBackward {
+  int samples, inputs, outputs;
+  const float *gradient, *x, *weight;
+  float *of_x, *of_weight, *of_bias;
+};
+
+// Σ cross-entropy and the number of wrong classifications of samples (2), and the logits' gradient times `scale`.
+struct Loss {
+  int samples, classes;
+  const float *logits;
+  const long long *labels;
+  double smoothing, scale;
+  float *gradient;
+  double *block_sums, *sums;
+  Gathering gathering;
+};
+
+// Adds a step's `sums` to `totals`, of which the third counts the steps until the first is no finite number; `skip` is
+// then 1, and 0 before.
+struct CountStep {
+  const double *sums;
+  double *totals;
+  float *skip;
+};
+
+// Batches of images: of each, what lies at `selection` (N×4: the image, 1 where it is mirrored, and by how many pixels
+// it is moved down and to the right). Images are bytes (C×H×W each), of which scale·byte + offset is made; what was not
+// in the image is 0, and an image that is not one of the `stored` is no numbers.
+struct GatherImages {
+  // Of the batch.
+  Images images;
+  int channels;
+  long long stored;
+  const unsigned char *from;
+  const long long *selection;
+  const float *scale, *offset;
+  void *out;
+};
+
+// A parameter as gradient descent changes it; nothing of it is changed where `skip` is 1.
+struct Descended {
+  float *value, *velocity;
+  const float *gradient;
+  int count;
+};
+
+struct Descend {
+  Descended parameters[most_parameters];
+  const double *rate;
+  const float *skip;
+  float decay, momentum;
+  bool nesterov;
 };
 
 )

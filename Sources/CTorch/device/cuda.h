@@ -37,6 +37,14 @@ __device__ inline float larger_or_nan(float a, float b) {
   return larger;
 }
 
+// A product and a sum that are each rounded.
+__device__ inline float rounded_product(float a, float b) {
+  return __fmul_rn(a, b);
+}
+__device__ inline float rounded_sum(float a, float b) {
+  return __fadd_rn(a, b);
+}
+
 // 1 / the square root, in float's precision also of very large and very small numbers.
 __device__ inline float inverse_root(double value) {
   return static_cast<float>(rsqrt(value));

@@ -1,6 +1,7 @@
 #include "filters.h"
 
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <mutex>
@@ -42,12 +43,15 @@ void convert(const std::vector<ctorch_tensor> &weights, at::ScalarType type) {
       sources.push_back(channels_last(get(weight)));
       const auto &source = sources.back();
       const int64_t outputs = source.size(0), inputs = source.size(1), planes = type == at::kFloat ? 3 : 1;
+      const int64_t padded = divided(inputs, channel_step) * channel_step;
       const auto room = [&](at::Tensor &tensor, int64_t from, int64_t to) {
         if (tensor.defined()) return;
-        tensor = at::empty({to * 9 * (planes * from + line_padding)}, source.options().dtype(at::kBFloat16));
+        const auto options = source.options().dtype(at::kBFloat16);
+        const int64_t size = to * 9 * (planes * from + line_padding);
+        tensor = padded == inputs ? at::empty({size}, options) : at::zeros({size}, options);
       };
-      room(filter.forward, inputs, outputs);
-      room(filter.backward, outputs, inputs);
+      room(filter.forward, padded, outputs);
+      room(filter.backward, outputs, padded);
       filter.writes = memory_of(weight)->writes;
       if (auto *graph = capture()) graph->filters.push_back(memory_of(weight));
       args.filters[i] = {.from = elements<float>(source),
@@ -59,11 +63,7 @@ void convert(const std::vector<ctorch_tensor> &weights, at::ScalarType type) {
                          .by_inputs = division(inputs)};
     }
     launch(sources[0],
-           {.kernel = type == at::kFloat ? "prepare_filters_float" : "prepare_filters_bfloat",
-            .typed = false,
-            .blocks = {64, static_cast<int64_t>(count)},
-            .threads = 256,
-            .shared = 0},
+           {.kernel = "prepare_filters", .blocks = {64, static_cast<int64_t>(count)}, .threads = 256, .type = type},
            args);
   }
 }

@@ -19,6 +19,9 @@ struct bfloat {
 __device__ inline float wide(float value) { return value; }
 __device__ inline float wide(bfloat value) { return __uint_as_float(static_cast<unsigned>(value.bits) << 16); }
 
+__device__ inline void put(float *to, float value) { *to = value; }
+__device__ inline void put(bfloat *to, float value) { to->bits = static_cast<unsigned short>(rounded_pair(value, 0)); }
+
 // Neighbours in memory, loaded at once, or in few parts.
 template <class T, int count>
 struct alignas(count * sizeof(T) < 16 ? count * sizeof(T) : 16) Run {
@@ -216,12 +219,15 @@ struct Member {
 
 // MARK: tiles
 
-// A tile, and its place in shared memory, where a pixel lies around each image of it.
+// A tile, and the pixels that its convolution reads, which lie in shared memory: lines of `across` pixels, of which
+// each is beside one that no image has. Neighbouring pixels of the tile read from pixels that are `step` apart.
 struct Tile {
   const Tiles &tiles;
+  const int step, across;
   int image, images, row, rows, width;
 
-  __device__ Tile(const Images &all, const Tiles &tiles, int index) : tiles(tiles), width(all.width) {
+  __device__ Tile(const Images &all, const Tiles &tiles, int index, int step, int across)
+      : tiles(tiles), step(step), across(across), width(all.width) {
     const int before = quotient(index, tiles.in_image);
     image = before * tiles.images;
     row = (index - before * tiles.in_image.by) * tiles.rows;
@@ -232,46 +238,22 @@ struct Tile {
   __device__ int pixels() const { return images * rows * width; }
   // The number of its first pixel among all images' pixels. The others follow it.
   __device__ int first(const Images &all) const { return (image * all.height + row) * width; }
+  // Number of lines that are read of an image, and of all.
+  __device__ int image_lines() const { return step * (rows - 1) + 3; }
+  __device__ int lines() const { return images * image_lines(); }
   // Where the pixels lie that the filter's first tap meets at `pixel`.
   __device__ int place(int pixel) const {
-    return pixel + 2 * quotient(pixel, tiles.row) + 2 * (width + 2) * quotient(pixel, tiles.image);
+    const int line = quotient(pixel, tiles.row);
+    return step * (pixel - line * width) + (step * line + (3 - step) * quotient(pixel, tiles.image)) * across;
   }
-  __device__ int tap(int tap) const { return tap / 3 * (width + 2) + tap % 3; }
+  __device__ int tap(int tap) const { return tap / 3 * across + tap % 3; }
 };
 
 // max(0, scale·x + shift). The backward pass asks for the sign in the same words.
 __device__ inline float normalised(float x, float scale, float shift) { return fmaf(scale, x, shift); }
 
 // A source of what is brought into shared memory, a chunk at a time: the elements to load, the numbers that belong to a
-// chunk's channels, and the elements made of both.
-template <class T>
-struct Normalised {
-  const T *x;
-  // In shared memory.
-  const float *scale;
-  const float *shift;
-
-  using Loaded = Chunk<T>;
-  __device__ Loaded load(int place) const { return Chunk<T>::at(x + place); }
-  struct Numbers {
-    Values<T> scale, shift;
-  };
-  __device__ Numbers numbers(int channel) const {
-    return {Values<T>::at(scale + channel), Values<T>::at(shift + channel)};
-  }
-  __device__ Chunk<T> finished(const Loaded &loaded, const Numbers &numbers, int, int, bool) const {
-    auto values = widened(loaded);
-    for (int i = 0; i < chunk<T>; ++i) {
-      values.values[i] =
-          larger_or_nan(normalised(values.values[i], numbers.scale.values[i], numbers.shift.values[i]), 0);
-    }
-    Chunk<T> rounded;
-    round_to(rounded, values.values);
-    return rounded;
-  }
-};
-
-// Begins to copy a few floats to shared memory.
+// chunk's channels, and the elements made of both. Begins to copy a few floats to shared memory.
 __device__ inline void begin_values(float *to, const float *from, int count) {
   for (int i = 4 * threadIdx.x; i < count; i += 4 * blockDim.x) begin_copy(to + i, from + i);
 }
@@ -333,20 +315,22 @@ struct Pending {
   }
 };
 
-// Brings a tile and the pixels around it into shared memory; above and below the images are zeros. A thread has the
-// same place in every so many rows, and loads `ahead` of them before it uses the first. Between its first loads and
-// their use it calls `between`, in which the threads may wait for each other.
-template <class T, int ahead, class Source, class Between>
-__device__ inline void stage_around(bfloat *to, const Source &from, const Images &images, const Tile &tile,
-                                    const Lanes &lanes, int channels, const Between &between) {
-  const int chunks = channels / chunk<T>, length = tile.width * chunks, stride = tile.width * channels;
-  const int apart = line<T>(channels), row_apart = (tile.width + 2) * apart, lines = tile.images * (tile.rows + 2);
+// Brings what a tile reads of `source` into shared memory; above and below the images are zeros. A thread has the same
+// place in every so many lines, and loads `ahead` of them before it uses the first. Between its first loads and their
+// use it calls `between`, in which the threads may wait for each other. With `spread` 2 the pixels of `source` are laid
+// out two apart in both directions, with zeros between them, as the gradient of a convolution of stride 2 is read.
+template <class T, int ahead, int spread, class Source, class Between>
+__device__ inline void stage_around(bfloat *to, const Source &from, const Images &images, const Images &source,
+                                    const Tile &tile, const Lanes &lanes, int channels, const Between &between) {
+  const int chunks = channels / chunk<T>, length = source.width * chunks, stride = source.width * channels;
+  const int apart = line<T>(channels), line_apart = tile.across * apart, lines = tile.lines();
+  const int height = spread == 1 ? source.height : images.height, first_row = tile.step * tile.row;
   const int begin = quotient(threadIdx.x, lanes.by_lanes), own = threadIdx.x - begin * lanes.by_lanes.by;
   bool is_first = true;
   for (int i = own; i < length; i += lanes.by_lanes.by) {
     const int x = quotient(i, lanes.by_chunks), c = (i - x * chunks) * chunk<T>;
-    const int origin = ((tile.image * images.height + tile.row) * tile.width + x) * channels + c;
-    bfloat *column = to + (x + 1) * apart + c;
+    const int origin = (tile.image * source.height * source.width + x) * channels + c;
+    bfloat *column = to + (spread * x + 1) * apart + c;
     // Threads that are left over do nothing.
     for (int first = begin < lanes.step ? begin : lines; is_first || first < lines; first += ahead * lanes.step) {
       typename Source::Loaded loaded[ahead];
@@ -355,10 +339,10 @@ __device__ inline void stage_around(bfloat *to, const Source &from, const Images
       int places[ahead];
       for (int j = 0; j < ahead; ++j) {
         const int own_line = first + j * lanes.step, image = quotient(own_line, tile.tiles.around);
-        const int row = own_line - image * (tile.rows + 2) - 1;
-        exists[j] = own_line < lines && tile.row + row >= 0 && tile.row + row < images.height;
-        is_own[j] = row >= 0 && row < tile.rows;
-        places[j] = exists[j] ? origin + (image * tile.rows + row) * stride : origin;
+        const int in_tile = own_line - image * tile.image_lines() - 1, row = first_row + in_tile;
+        exists[j] = own_line < lines && row >= 0 && row < height && (spread == 1 || row % spread == 0);
+        is_own[j] = in_tile >= 0 && in_tile < tile.rows;
+        places[j] = exists[j] ? origin + (image * source.height + row / spread) * stride : origin;
         // Something is always loaded, since a load that is branched around is waited for.
         loaded[j] = from.load(places[j]);
       }
@@ -368,20 +352,22 @@ __device__ inline void stage_around(bfloat *to, const Source &from, const Images
       for (int j = 0; j < ahead; ++j) {
         const int own_line = first + j * lanes.step;
         if (own_line >= lines) continue;
-        put_planes(column + own_line * row_apart, channels,
+        bfloat *place = column + own_line * line_apart;
+        put_planes(place, channels,
                    exists[j] ? from.finished(loaded[j], numbers, places[j], c, is_own[j]) : Chunk<T>{});
+        if (spread > 1) put_planes(place + apart, channels, Chunk<T>{});
       }
     }
   }
 }
 
-// Writes zeros left and right of each row of a tile in shared memory, where `stage_around` writes nothing.
+// Writes zeros left and right of each line of a tile in shared memory, where `stage_around` writes nothing.
 template <class T>
 __device__ inline void clear_sides(bfloat *to, const Tile &tile, const Lanes &lanes, int channels) {
-  const int chunks = channels / chunk<T>, apart = line<T>(channels), row_apart = (tile.width + 2) * apart;
-  for (int i = threadIdx.x; i < 2 * tile.images * (tile.rows + 2) * chunks; i += blockDim.x) {
+  const int chunks = channels / chunk<T>, apart = line<T>(channels), line_apart = tile.across * apart;
+  for (int i = threadIdx.x; i < 2 * tile.lines() * chunks; i += blockDim.x) {
     const int side = quotient(i, lanes.by_chunks), c = (i - side * chunks) * chunk<T>;
-    put_planes(to + side / 2 * row_apart + side % 2 * (row_apart - apart) + c, channels, Chunk<T>{});
+    put_planes(to + side / 2 * line_apart + side % 2 * (line_apart - apart) + c, channels, Chunk<T>{});
   }
 }
 
@@ -408,14 +394,16 @@ struct Sixteen {
     }
   }
 
-  // The same of a tile with the pixels around it, of which a row has `across`; those outside of the images are zeros.
-  __device__ void begin_around(bfloat *to, const Images &images, const Tile &tile, const Division &across) const {
-    const int first = tile.first(images), count = tile.images * (tile.rows + 2) * across.by * chunks;
+  // The same of what a tile reads of `source`; what lies outside of the images is zeros.
+  __device__ void begin_around(bfloat *to, const Images &source, const Tile &tile, const Division &across) const {
+    const int count = tile.lines() * across.by * chunks;
     for (int i = threadIdx.x; i < count; i += blockDim.x) {
       const int place = i / chunks, line_of_tile = quotient(place, across), x = place - line_of_tile * across.by - 1;
-      const int image = quotient(line_of_tile, tile.tiles.around), row = line_of_tile - image * (tile.rows + 2) - 1;
-      const bool exists = x >= 0 && x < tile.width && tile.row + row >= 0 && tile.row + row < images.height;
-      begin(to + place * line<T>(16), i % chunks, first + (image * tile.rows + row) * tile.width + x, exists);
+      const int image = quotient(line_of_tile, tile.tiles.around);
+      const int row = tile.step * tile.row + line_of_tile - image * tile.image_lines() - 1;
+      const bool exists = x >= 0 && x < source.width && row >= 0 && row < source.height;
+      begin(to + place * line<T>(16), i % chunks, ((tile.image + image) * source.height + row) * source.width + x,
+            exists);
     }
   }
 };
@@ -608,6 +596,68 @@ struct FindStatistics {
   }
 };
 
+// Sources of what a convolution reads. Each fills `floats`, which lie in shared memory, in `begin`, at whose end the
+// threads wait for each other.
+template <class T>
+struct Normalised {
+  const T *x;
+  const float *scale, *shift;
+
+  __device__ Normalised(const void *x, float *floats, int channels, int)
+      : x(static_cast<const T *>(x)), scale(floats), shift(floats + channels) {}
+
+  __device__ void begin(const Statistics &norm, float *floats, double *room, int channels) const {
+    FindStatistics(norm, channels).write(floats, floats + channels, room);
+    __syncthreads();
+  }
+
+  using Loaded = Chunk<T>;
+  __device__ Loaded load(int place) const { return Chunk<T>::at(x + place); }
+  struct Numbers {
+    Values<T> scale, shift;
+  };
+  __device__ Numbers numbers(int channel) const {
+    return {Values<T>::at(scale + channel), Values<T>::at(shift + channel)};
+  }
+  __device__ Chunk<T> finished(const Loaded &loaded, const Numbers &numbers, int, int, bool) const {
+    auto values = widened(loaded);
+    for (int i = 0; i < chunk<T>; ++i) {
+      values.values[i] =
+          larger_or_nan(normalised(values.values[i], numbers.scale.values[i], numbers.shift.values[i]), 0);
+    }
+    Chunk<T> rounded;
+    round_to(rounded, values.values);
+    return rounded;
+  }
+};
+
+// Images of at most sixteen channels, behind which zeros are read until there are sixteen.
+template <class T>
+struct Padded {
+  const T *x;
+  const int channels;
+
+  __device__ Padded(const void *x, float *, int, int stored) : x(static_cast<const T *>(x)), channels(stored) {}
+  __device__ void begin(const Statistics &, float *, double *, int) const {}
+
+  using Loaded = Values<T>;
+  __device__ Loaded load(int place) const {
+    const int pixel = place / channel_step, channel = place % channel_step;
+    Loaded found = {};
+    for (int i = 0; i < chunk<T>; ++i) {
+      if (channel + i < channels) found.values[i] = wide(x[pixel * channels + channel + i]);
+    }
+    return found;
+  }
+  struct Numbers {};
+  __device__ Numbers numbers(int) const { return {}; }
+  __device__ Chunk<T> finished(const Loaded &loaded, const Numbers &, int, int, bool) const {
+    Chunk<T> rounded;
+    round_to(rounded, loaded.values);
+    return rounded;
+  }
+};
+
 template <class T>
 struct FinishForward {
   const Forward &args;
@@ -647,30 +697,28 @@ struct Room {
   double *sums;
   float *from, *to;
 
-  __device__ Room(const Images &images, const Tiles &tiles, int inputs, int outputs) {
+  __device__ Room(const Tile &tile, int inputs, int outputs) {
     staged = reinterpret_cast<bfloat *>(shared_memory());
-    filter = staged + tiles.images * (tiles.rows + 2) * (images.width + 2) * line<T>(inputs);
+    filter = staged + tile.tiles.images * tile.tiles.around.by * tile.across * line<T>(inputs);
     sums = reinterpret_cast<double *>(filter + outputs * 9 * line<T>(inputs));
     from = reinterpret_cast<float *>(sums + 2 * blockDim.x);
     to = from + floats_from * inputs;
   }
 };
 
-template <class T>
+// - Source: what the convolution reads, `Normalised` or `Padded`
+template <class T, int step, template <class> class Source>
 __device__ inline void forward_of(const Forward &args, int inputs) {
   const int part = blockIdx.x, slice = blockIdx.y, channel = slice * args.block_outputs;
-  const Tile tile(args.images, args.tiles, part);
-  const Room<T> room(args.images, args.tiles, inputs, args.block_outputs);
+  const Tile tile(args.images, args.tiles, part, step, (step == 1 ? args.images : args.source).width + 2);
+  const Room<T> room(tile, inputs, args.block_outputs);
   const int filter = 9 * line<T>(inputs);
   begin_filter(room.filter, static_cast<const bfloat *>(args.filter) + channel * filter, args.block_outputs * filter);
   begin_values(room.to, args.bias + channel, args.block_outputs);
   clear_sides<T>(room.staged, tile, args.lanes, inputs);
-  float *scale = room.from, *shift = scale + inputs;
-  stage_around<T, 5>(room.staged, Normalised<T>{static_cast<const T *>(args.x), scale, shift}, args.images, tile,
-                     args.lanes, inputs, [&] {
-                       FindStatistics(args.norm, inputs).write(scale, shift, room.sums);
-                       __syncthreads();
-                     });
+  const Source<T> source(args.x, room.from, inputs, args.stored);
+  stage_around<T, 5, 1>(room.staged, source, args.images, step == 1 ? args.images : args.source, tile, args.lanes,
+                        inputs, [&] { source.begin(args.norm, room.from, room.sums, inputs); });
   finish_copies();
   __syncthreads();
   const Work work(args.warps);
@@ -711,7 +759,19 @@ __device__ inline void with_constant(int channels, const Body &body) {
 
 template <class T>
 __device__ void forward(const Forward &args) {
-  with_constant(args.inputs, [&](int inputs) { forward_of<T>(args, inputs); });
+  with_constant(args.inputs, [&](int inputs) { forward_of<T, 1, Normalised>(args, inputs); });
+}
+
+// The same with a convolution of stride 2.
+template <class T>
+__device__ void forward_by_two(const Forward &args) {
+  forward_of<T, 2, Normalised>(args, args.inputs);
+}
+
+// A convolution of stride 1 alone, of images of few channels.
+template <class T>
+__device__ void convolution(const Forward &args) {
+  forward_of<T, 1, Padded>(args, channel_step);
 }
 
 // MARK: backward
@@ -756,21 +816,21 @@ struct FinishBackward {
 
 // Computes what is left of a normalisation's backward pass in channel `c`.
 struct FinishNorm {
-  const Backward &args;
-  const int c;
+  const NormGradient &norm;
+  const int channels, c;
   const double mean, inverse, gamma;
 
-  __device__ FinishNorm(const Backward &args, int c)
-      : args(args),
+  // - statistics: 4×C, as `Statistics::out`
+  __device__ FinishNorm(const NormGradient &norm, const float *statistics, int channels, int c)
+      : norm(norm),
+        channels(channels),
         c(c),
-        mean(args.statistics[c]),
-        inverse(args.statistics[args.inputs + c]),
-        gamma(args.norm.gamma[c]) {}
+        mean(statistics[c]),
+        inverse(statistics[channels + c]),
+        gamma(norm.gamma[c]) {}
 
   // From Σg and Σg·(x − mean).
   __device__ void operator()(const Run<double, 2> &sums) const {
-    const NormGradient &norm = args.norm;
-    const int channels = args.inputs;
     // γ/σ·(g − Σg/N − x̂·Σg·x̂/N) with x̂ = (x − mean)/σ
     const double a = gamma * inverse, b = -a * inverse * inverse * sums.values[1] * norm.share;
     norm.coefficients[c] = static_cast<float>(a);
@@ -781,11 +841,12 @@ struct FinishNorm {
   }
 };
 
-template <class T>
+// - step: the convolution's stride
+template <class T, int step>
 __device__ inline void backward_of(const Backward &args, int outputs) {
   const int part = blockIdx.x, slice = blockIdx.y, channel = slice * args.block_inputs;
-  const Tile tile(args.images, args.tiles, part);
-  const Room<T> room(args.images, args.tiles, outputs, args.block_inputs);
+  const Tile tile(args.images, args.tiles, part, 1, args.images.width + 2);
+  const Room<T> room(tile, outputs, args.block_inputs);
   const int filter = 9 * line<T>(outputs);
   begin_filter(room.filter, static_cast<const bfloat *>(args.filter) + channel * filter, args.block_inputs * filter);
   clear_sides<T>(room.staged, tile, args.lanes, outputs);
@@ -798,10 +859,11 @@ __device__ inline void backward_of(const Backward &args, int outputs) {
     const float *statistics = args.statistics + (i == 0 ? 0 : i + 1) * args.inputs;
     begin_values(room.to + i * args.block_inputs, statistics + channel, args.block_inputs);
   }
-  stage_around<T, 3>(room.staged, gradient, args.images, tile, args.lanes, outputs, [] {
-    finish_copies();
-    __syncthreads();
-  });
+  stage_around<T, 3, step>(room.staged, gradient, args.images, step == 1 ? args.images : args.source, tile, args.lanes,
+                           outputs, [] {
+                             finish_copies();
+                             __syncthreads();
+                           });
   __syncthreads();
   const Work work(args.warps);
   const int own = channel + work.channel(), place = tile.first(args.images) * args.inputs + own;
@@ -815,20 +877,27 @@ __device__ inline void backward_of(const Backward &args, int outputs) {
   const Member member(args.norm.gathering, slice, part);
   const bool counted = member.counted();
   store(static_cast<T *>(args.out) + place, finish.made, tile, args.inputs, work);
-  const FinishNorm norm(args, channel + (threadIdx.x < args.block_inputs ? threadIdx.x : 0));
+  const FinishNorm norm(args.norm, args.statistics, args.inputs,
+                        channel + (threadIdx.x < args.block_inputs ? threadIdx.x : 0));
   member.gather_all(counted, rows, args.norm.group_sums + slice * args.norm.gathering.groups * size, size,
                     [&](int, const Run<double, 2> &sums) { norm(sums); });
 }
 
 template <class T>
 __device__ void backward(const Backward &args) {
-  with_constant(args.outputs, [&](int outputs) { backward_of<T>(args, outputs); });
+  with_constant(args.outputs, [&](int outputs) { backward_of<T, 1>(args, outputs); });
+}
+
+// The same of a convolution of stride 2.
+template <class T>
+__device__ void backward_by_two(const Backward &args) {
+  backward_of<T, 2>(args, args.outputs);
 }
 
 // ∂filter[o][tap][i] = Σ over pixels of gradient[o]·x̂[i] at the tap. The bias is like a tenth tap, at which x̂ is 1. Two
 // warps share the taps, and such pairs of warps take pixels in turn.
-template <class T>
-__device__ void filter_gradient(const FilterGradient &args) {
+template <class T, int step>
+__device__ inline void filter_gradient_of(const FilterGradient &args) {
   constexpr int apart = line<T>(16);
   const int parts = args.gathering.parts, part = blockIdx.x, patch = blockIdx.y;
   const int sixteen = quotient(patch, args.by_inputs);
@@ -838,15 +907,15 @@ __device__ void filter_gradient(const FilterGradient &args) {
   const int pairs = blockDim.x / 64;
   const Tiles &tiles = args.tiles;
   bfloat *staged = reinterpret_cast<bfloat *>(shared_memory());
-  bfloat *gradients = staged + tiles.images * (tiles.rows + 2) * args.across.by * apart;
+  bfloat *gradients = staged + tiles.images * tiles.around.by * args.across.by * apart;
   const Sixteen<T> x{static_cast<const bfloat *>(args.from.input), args.inputs, input};
   const Sixteen<T> gradient{static_cast<const bfloat *>(args.from.gradient), args.outputs, output};
   float sums[own_taps][2][4] = {};
   for (int which = part; which < tiles.count; which += parts) {
-    const Tile tile(args.images, tiles, which);
+    const Tile tile(args.images, tiles, which, step, args.across.by);
     // All threads must have read the last tile before it is overwritten.
     if (which != part) __syncthreads();
-    x.begin_around(staged, args.images, tile, args.across);
+    x.begin_around(staged, args.source, tile, args.across);
     gradient.begin(gradients, args.images, tile);
     finish_copies();
     __syncthreads();
@@ -916,6 +985,17 @@ __device__ void filter_gradient(const FilterGradient &args) {
                     });
 }
 
+template <class T>
+__device__ void filter_gradient(const FilterGradient &args) {
+  filter_gradient_of<T, 1>(args);
+}
+
+// The same of a convolution of stride 2.
+template <class T>
+__device__ void filter_gradient_by_two(const FilterGradient &args) {
+  filter_gradient_of<T, 2>(args);
+}
+
 // MARK: filters
 
 // A block works on one filter with others, an element a thread at a time.
@@ -923,6 +1003,7 @@ template <class T>
 __device__ void prepare_filters(const PrepareFilters &args) {
   const Filter &filter = args.filters[blockIdx.y];
   const int inputs = filter.inputs, outputs = filter.outputs, count = outputs * 9 * inputs;
+  const int padded = (inputs + channel_step - 1) / channel_step * channel_step;
   bfloat *forward = static_cast<bfloat *>(filter.forward), *backward = static_cast<bfloat *>(filter.backward);
   const auto ordered = [](int channel) { return channel / 16 * 16 + place_in_sixteen(channel % 16); };
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
@@ -931,7 +1012,7 @@ __device__ void prepare_filters(const PrepareFilters &args) {
     float rest = filter.from[i];
     for (int plane = 0; plane < planes<T>; ++plane) {
       const bfloat rounded = {static_cast<unsigned short>(rounded_pair(rest, 0))};
-      forward[(ordered(output) * 9 + tap) * line<T>(inputs) + plane * inputs + input] = rounded;
+      forward[(ordered(output) * 9 + tap) * line<T>(padded) + plane * padded + input] = rounded;
       backward[(ordered(input) * 9 + 8 - tap) * line<T>(outputs) + plane * outputs + output] = rounded;
       rest -= wide(rounded);
     }
@@ -940,33 +1021,60 @@ __device__ void prepare_filters(const PrepareFilters &args) {
 
 // MARK: normalisation
 
-// Each thread adds up one channel of every so many pixels; the blocks of a row share the pixels.
+// The pixels and channels that a thread works on where blocks share the pixels: a chunk of channels, of every so many
+// pixels.
+template <class T>
+struct Share {
+  const int channels, lanes, lane, channel;
+  int begin, end;
+
+  __device__ Share(int channels, long long pixels, int part, int parts)
+      : channels(channels),
+        lanes(blockDim.x / (channels / chunk<T>)),
+        lane(threadIdx.x / (channels / chunk<T>)),
+        channel((threadIdx.x - lane * (channels / chunk<T>)) * chunk<T>),
+        begin(static_cast<int>(pixels * part / parts) + lane),
+        end(lane < lanes ? static_cast<int>(pixels * (part + 1) / parts) : 0) {}
+
+  // Adds up two values a channel of all threads, in the order of the lanes, to a row of doubles (C×2). Overwrites
+  // shared memory.
+  template <class Element>
+  __device__ void write(double *row, const Element (&one)[chunk<T>], const Element (&other)[chunk<T>]) const {
+    Element *room = reinterpret_cast<Element *>(shared_memory());
+    const int size = 2 * channels;
+    if (lane < lanes) {
+      for (int i = 0; i < chunk<T>; ++i) {
+        room[lane * size + 2 * (channel + i)] = one[i];
+        room[lane * size + 2 * (channel + i) + 1] = other[i];
+      }
+    }
+    __syncthreads();
+    for (int i = threadIdx.x; i < size; i += blockDim.x) {
+      double sum = 0;
+      for (int from = 0; from < lanes; ++from) sum += room[from * size + i];
+      row[i] = sum;
+    }
+  }
+};
+
 template <class T>
 __device__ void channel_sums(const ChannelSums &args) {
-  double *room = reinterpret_cast<double *>(shared_memory());
-  const int parts = args.gathering.parts, part = blockIdx.x, slice = blockIdx.y, own = threadIdx.x % 16;
-  const long long pixels = args.pixels;
-  const int begin = static_cast<int>(pixels * part / parts), end = static_cast<int>(pixels * (part + 1) / parts);
-  const T *x = static_cast<const T *>(args.x) + 16 * slice + own;
-  double sum = 0, squares = 0;
-  for (int pixel = begin + threadIdx.x / 16; pixel < end; pixel += blockDim.x / 16) {
-    const double value = wide(x[pixel * args.channels]);
-    sum += value;
-    squares += value * value;
+  const int part = blockIdx.x, channels = args.channels, size = 2 * channels;
+  const Share<T> share(channels, args.pixels, part, args.gathering.parts);
+  double sums[chunk<T>] = {};
+  double squares[chunk<T>] = {};
+  for (int pixel = share.begin; pixel < share.end; pixel += share.lanes) {
+    const auto x = widened(Chunk<T>::at(static_cast<const T *>(args.x) + pixel * channels + share.channel));
+    for (int i = 0; i < chunk<T>; ++i) {
+      const double value = x.values[i];
+      sums[i] += value;
+      squares[i] += value * value;
+    }
   }
-  room[2 * threadIdx.x] = sum;
-  room[2 * threadIdx.x + 1] = squares;
-  __syncthreads();
-  double *rows = args.block_sums + static_cast<long long>(slice) * parts * 32;
-  if (threadIdx.x < 32) {
-    double total = 0;
-    for (int i = threadIdx.x; i < 2 * blockDim.x; i += 32) total += room[i];
-    rows[part * 32 + threadIdx.x] = total;
-  }
-  const Member member(args.gathering, slice, part);
-  member.gather(member.counted(), rows, 32, [&](int group, int i, const Run<double, 2> &found) {
-    found.put(args.sums + 2 * (group * args.channels + 16 * slice) + i);
-  });
+  share.write(args.block_sums + part * size, sums, squares);
+  const Member member(args.gathering, 0, part);
+  member.gather(member.counted(), args.block_sums, size,
+                [&](int group, int i, const Run<double, 2> &found) { found.put(args.sums + group * size + i); });
 }
 
 template <class T>
@@ -976,26 +1084,8 @@ __device__ void resolve(const Resolve &args) {
   if (i >= args.pixels * chunks) return;
   const int place = i * chunk<T>;
   const int channel = i % chunks * chunk<T>;
-  const Pending<T> pending(args.gradient, args.out, nullptr, args.gradient.coefficients, args.channels);
+  const Pending<T> pending(args.gradient, args.out, args.operand, args.gradient.coefficients, args.channels);
   pending.finished(pending.load(place), pending.numbers(channel), place, channel, true);
-}
-
-// MARK: what is launched
-
-// The most threads of a block, and how many blocks should share a multiprocessor.
-extern "C" {
-__global__ void __launch_bounds__(256) prepare_filters_float(PrepareFilters args) { prepare_filters<float>(args); }
-__global__ void __launch_bounds__(256) prepare_filters_bfloat(PrepareFilters args) { prepare_filters<bfloat>(args); }
-__global__ void __launch_bounds__(256, 2) forward_float(Forward args) { forward<float>(args); }
-__global__ void __launch_bounds__(256, 4) forward_bfloat(Forward args) { forward<bfloat>(args); }
-__global__ void __launch_bounds__(256, 2) backward_float(Backward args) { backward<float>(args); }
-__global__ void __launch_bounds__(256, 2) backward_bfloat(Backward args) { backward<bfloat>(args); }
-__global__ void __launch_bounds__(256, 2) filter_gradient_float(FilterGradient args) { filter_gradient<float>(args); }
-__global__ void __launch_bounds__(256, 2) filter_gradient_bfloat(FilterGradient args) { filter_gradient<bfloat>(args); }
-__global__ void __launch_bounds__(256) channel_sums_float(ChannelSums args) { channel_sums<float>(args); }
-__global__ void __launch_bounds__(256) channel_sums_bfloat(ChannelSums args) { channel_sums<bfloat>(args); }
-__global__ void __launch_bounds__(256) resolve_float(Resolve args) { resolve<float>(args); }
-__global__ void __launch_bounds__(256) resolve_bfloat(Resolve args) { resolve<bfloat>(args); }
 }
 
 )

@@ -90,15 +90,8 @@ class Loaded {
     // Never unloaded: it lives as long as the process.
     CUmodule module = nullptr;
     check(driver<decltype(cuModuleLoadData)>("cuModuleLoadData")(&module, code.data()), "loading the kernels");
-    for (const char *element : {"_float", "_bfloat"}) {
-      for (const char *kernel : {"forward", "backward", "filter_gradient"}) {
-        const auto function = add(module, std::string(kernel) + element);
-        set(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, static_cast<int>(most_shared));
-        set(function, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, CU_SHAREDMEM_CARVEOUT_MAX_SHARED);
-      }
-      for (const char *kernel : {"prepare_filters", "channel_sums", "resolve"})
-        add(module, std::string(kernel) + element);
-    }
+#define KERNEL(name, arguments, type, blocks) add(module, #name "_" #type);
+#include "entries.h"
   }
 
   int64_t most_shared = 0;
@@ -108,10 +101,13 @@ class Loaded {
  private:
   std::map<std::string, CUfunction> functions;
 
-  CUfunction add(CUmodule module, const std::string &name) {
+  /// All kernels prefer the same share of shared memory: a multiprocessor waits where it changes.
+  void add(CUmodule module, const std::string &name) {
     CUfunction function = nullptr;
     check(driver<decltype(cuModuleGetFunction)>("cuModuleGetFunction")(&function, module, name.c_str()), name.c_str());
-    return functions[name] = function;
+    set(function, CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES, static_cast<int>(most_shared));
+    set(function, CU_FUNC_ATTRIBUTE_PREFERRED_SHARED_MEMORY_CARVEOUT, CU_SHAREDMEM_CARVEOUT_MAX_SHARED);
+    functions[name] = function;
   }
 
   static void set(CUfunction function, CUfunction_attribute attribute, int value) {
@@ -190,8 +186,8 @@ unsigned *counters(const at::Tensor &on, int64_t count) {
 }
 
 void launch_named(const at::Tensor &on, const Launch &how, const void *arguments) {
-  std::string name = how.kernel;
-  if (how.typed) name += on.scalar_type() == at::kFloat ? "_float" : "_bfloat";
+  const bool is_float = how.type.value_or(on.scalar_type()) == at::kFloat;
+  const std::string name = std::string(how.kernel) + (is_float ? "_float" : "_bfloat");
   if (on.is_cpu()) {
     const ctorch_launch launch = {
         .kernel = name.c_str(),

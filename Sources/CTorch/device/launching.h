@@ -4,6 +4,8 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <optional>
+
 #include "CTorch.h"
 
 namespace ctorch::device {
@@ -18,7 +20,7 @@ inline Division division(int64_t by) {
   return {static_cast<int>(by), static_cast<unsigned>(divided(int64_t{1} << 31, by))};
 }
 
-/// kernels.h as CUDA's run-time compiler reads it.
+/// The kernels as CUDA's run-time compiler reads them.
 extern const char *const source;
 
 /// Whether kernels can be launched on what lies where this tensor does: on a GPU from Ampere on, where CUDA's run-time
@@ -35,16 +37,16 @@ unsigned *counters(const at::Tensor &on, int64_t count);
 /// The name and the size of a launch.
 struct Launch {
   const char *kernel;
-  /// True if the element type's name follows the kernel's.
-  bool typed;
   /// In x and y.
   int64_t blocks[2];
   int64_t threads;
   /// Bytes of shared memory of a block.
-  int64_t shared;
+  int64_t shared = 0;
+  /// The element type of the kernel; that of the tensor beside which it is launched where none is named.
+  std::optional<at::ScalarType> type = std::nullopt;
 };
 
-/// Launches a kernel where `on` lies.
+/// Launches a kernel (entries.h) where `on` lies.
 void launch_named(const at::Tensor &on, const Launch &how, const void *arguments);
 
 /// - arguments: the kernel's, of arguments.h

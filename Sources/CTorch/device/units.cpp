@@ -10,6 +10,7 @@
 #include "beside.h"
 #include "filters.h"
 #include "launching.h"
+#include "tensors.h"
 
 namespace ctorch::device {
 
@@ -18,23 +19,33 @@ namespace {
 // MARK: blocks
 
 constexpr int64_t warp = 32;
-/// Every block reads the whole filter, or a good part of it: made for narrow convolutions. Wider ones are libtorch's.
-constexpr int64_t most_channels = 128;
-constexpr int64_t most_warps = 8;
+constexpr int64_t most_warps = most_threads / warp;
 
-Images images_of(const at::Tensor &tensor) {
-  return {static_cast<int>(tensor.size(0)), static_cast<int>(tensor.size(2)), static_cast<int>(tensor.size(3))};
+/// So many channels, and those with which they come in sixteens.
+int64_t sixteens(int64_t channels) { return divided(channels, channel_step) * channel_step; }
+
+/// The images that a convolution makes of these, by a stride.
+Images made_of(const Images &images, int64_t stride) {
+  return {images.count, static_cast<int>(divided(images.height, stride)),
+          static_cast<int>(divided(images.width, stride))};
 }
 
-int64_t pixels_of(const Images &images) { return int64_t{images.count} * images.height * images.width; }
+/// What blocks make: images, of which neighbouring pixels read from pixels that are `step` apart in lines of `across`.
+struct Made {
+  Images images;
+  int64_t step, across;
+};
 
 /// The tiles that images are cut into, of at most so many pixels where a row is not more.
 struct Tiling {
   int64_t images, rows, count;
-  /// Number of pixels of a tile, without and with those around it.
+  /// Number of lines that a tile reads of an image.
+  int64_t lines;
+  /// Number of pixels of a tile, and of those that it reads.
   int64_t pixels, around;
 
-  Tiling(const Images &of, int64_t most_pixels) : images(1), rows(of.height) {
+  Tiling(const Made &made, int64_t most_pixels) : images(1), rows(made.images.height) {
+    const auto &of = made.images;
     const int64_t image = int64_t{of.height} * of.width;
     if (image > most_pixels) {
       rows = std::clamp<int64_t>(most_pixels / of.width, 1, of.height);
@@ -43,7 +54,8 @@ struct Tiling {
     }
     count = divided(of.count, images) * divided(of.height, rows);
     pixels = images * rows * of.width;
-    around = images * (rows + 2) * (of.width + 2);
+    lines = made.step * (rows - 1) + 3;
+    around = images * lines * made.across;
   }
 
   Tiles tiles(const Images &of) const {
@@ -51,13 +63,13 @@ struct Tiling {
             .rows = static_cast<int>(rows),
             .count = static_cast<int>(count),
             .in_image = division(divided(of.height, rows)),
-            .around = division(rows + 2),
+            .around = division(lines),
             .row = division(of.width),
             .image = division(rows * of.width)};
   }
 };
 
-/// The way in which so many threads share rows of pixels of so many channels.
+/// The way in which so many threads share the rows of what a tile reads, of so many channels.
 Lanes lanes(const Images &images, int64_t channels, int64_t element, int64_t threads) {
   const int64_t chunks = channels * element / 16, lanes = std::min(images.width * chunks, threads);
   return {.by_chunks = division(chunks), .by_lanes = division(lanes), .step = static_cast<int>(threads / lanes)};
@@ -80,14 +92,14 @@ struct ConvolutionBlocks {
   int64_t groups = 0;
   int64_t shared = 0, threads = 0;
 
-  ConvolutionBlocks(const Images &images, int64_t from, int64_t to, int64_t element, int64_t most_shared)
-      : tiling(images, 1) {
+  ConvolutionBlocks(const Made &made, int64_t from, int64_t to, int64_t element, int64_t most_shared)
+      : tiling(made, 1) {
     int64_t most_resident = 0;
     for (int64_t step : {64, 48, 32, 16}) {
       if (to % step != 0) continue;
       const int64_t columns = step / channel_step;
       for (int64_t groups = most_warps / columns; groups > 0; groups /= 2) {
-        const Tiling tiles(images, warp * groups);
+        const Tiling tiles(made, warp * groups);
         const int64_t values = (floats_from * from + floats_to * step) * static_cast<int64_t>(sizeof(float));
         const int64_t bytes =
             (tiles.around + 9 * step) * line_bytes(from, element) + most_warps * warp * 2 * sizeof(double) + values;
@@ -119,10 +131,10 @@ struct FilterBlocks {
   Tiling tiling;
   int64_t patches, parts, threads, shared;
 
-  FilterBlocks(const Images &images, int64_t inputs, int64_t outputs, int64_t element)
+  FilterBlocks(const Made &made, int64_t inputs, int64_t outputs, int64_t element)
       // The sizes of tiles and the numbers of blocks are constants: the order of sums should not change with the card.
       // These were fastest on an H200.
-      : tiling(images, element == sizeof(float) ? 256 : 512),
+      : tiling(made, (element == sizeof(float) ? 256 : 512) / (made.step * made.step)),
         patches(inputs / channel_step * (outputs / channel_step)) {
     // Two warps take 16 pixels at a time.
     threads = 2 * warp * std::min(divided(tiling.pixels, channel_step), most_warps / 2);
@@ -141,72 +153,7 @@ struct FilterBlocks {
   }
 };
 
-/// The way in which the rows of so many blocks are added up: in groups of sixteen or more.
-struct Gathered {
-  int64_t parts, fan, groups;
-
-  explicit Gathered(int64_t parts)
-      : parts(parts),
-        fan(std::max<int64_t>(std::min<int64_t>(parts, 16), divided(parts, 16))),
-        groups(divided(parts, fan)) {}
-
-  /// Number of counters for each of the sums that a launch gathers.
-  int64_t counters() const { return groups + 1; }
-  Gathering from(unsigned *counters) const {
-    return {static_cast<int>(parts), static_cast<int>(groups), division(fan), counters};
-  }
-};
-
-/// Where a tensor's elements are, for a kernel that works where `x` lies and reads 16 bytes at a time: it does not
-/// look.
-void *checked(const at::Tensor &tensor, const at::Tensor &x) {
-  void *place = const_cast<void *>(tensor.const_data_ptr());
-  TORCH_CHECK(tensor.device() == x.device() && reinterpret_cast<uintptr_t>(place) % 16 == 0, "a tensor on ",
-              tensor.device(), ", or in the middle of another, for kernels on ", x.device());
-  return place;
-}
-
-/// Whether a value a channel is there as the kernels read it.
-bool is_readable(const at::Tensor &values, const at::Tensor &x) {
-  return values.scalar_type() == at::kFloat && values.is_contiguous() && values.device() == x.device();
-}
-
 // MARK: tensors
-
-const float *floats(const at::Tensor &tensor) { return elements<float>(tensor); }
-
-at::Tensor made(at::IntArrayRef shape, const at::Tensor &like, at::ScalarType type) {
-  return at::empty(shape, like.options().dtype(type).memory_format(at::MemoryFormat::Contiguous));
-}
-
-/// Room for the rows of a launch's blocks, which nobody reads after it.
-template <class Element>
-Element *room(at::Tensor &held, int64_t count, const at::Tensor &like) {
-  held = made({std::max<int64_t>(count, 1)}, like, c10::CppTypeToScalarType<Element>::value);
-  return held.mutable_data_ptr<Element>();
-}
-
-Sums sums_in(const at::Tensor &tensor) { return {static_cast<int>(tensor.size(0)), tensor.mutable_data_ptr<double>()}; }
-
-at::Tensor sums_of(const at::Tensor &x) {
-  const int64_t pixels = pixels_of(images_of(x)), channels = x.size(1), threads = 256, slices = channels / channel_step;
-  const Gathered gathered(std::clamp<int64_t>(pixels / 512, 1, 256));
-  auto sums = made({gathered.groups, channels, 2}, x, at::kDouble);
-  at::Tensor blocks;
-  launch(x,
-         {.kernel = "channel_sums",
-          .typed = true,
-          .blocks = {gathered.parts, slices},
-          .threads = threads,
-          .shared = threads * 2 * static_cast<int64_t>(sizeof(double))},
-         ChannelSums{.pixels = static_cast<int>(pixels),
-                     .channels = static_cast<int>(channels),
-                     .x = x.const_data_ptr(),
-                     .block_sums = room<double>(blocks, gathered.parts * channels * 2, x),
-                     .sums = sums.mutable_data_ptr<double>(),
-                     .gathering = gathered.from(counters(x, slices * gathered.counters()))});
-  return sums;
-}
 
 PendingGradient pending(const Gradient &gradient, const at::Tensor &x) {
   PendingGradient found{};
@@ -224,137 +171,214 @@ at::Tensor operand(const at::Tensor &like) {
                                           : at::empty_like(like);
 }
 
+/// What a filter's gradient is computed from: tensors as the kernel reads them, and the shapes of what they hold.
+struct FilterGradientOf {
+  at::Tensor gradient, input;
+  Images made, read;
+  int64_t stride, inputs, outputs;
+};
+
 /// Has the gradients of the filter and its bias computed beside what follows.
-void find_filter_gradient(const Unit &unit, const at::Tensor &gradient, const at::Tensor &input, UnitGradients &found) {
-  const auto &x = unit.x;
-  const int64_t inputs = x.size(1), outputs = get(unit.weight).size(0), size = outputs * 9 * inputs;
-  const auto images = images_of(x);
-  const FilterBlocks blocks(images, inputs, outputs, x.element_size());
+/// - x: where they are computed, and of which type the activations are
+FilterGradients find_filter_gradient(const FilterGradientOf &of, const at::Tensor &x) {
+  const int64_t size = of.outputs * 9 * of.inputs;
+  const FilterBlocks blocks({of.made, of.stride, of.read.width + 2}, of.inputs, of.outputs, x.element_size());
   const Gathered gathered(blocks.parts);
-  const auto all = made({size + outputs}, x, at::kFloat);
+  const auto all = made({size + of.outputs}, x, at::kFloat);
   at::Tensor rooms[2];
   FilterGradient args{};
-  args.images = images;
-  args.tiles = blocks.tiling.tiles(images);
-  args.inputs = static_cast<int>(inputs);
-  args.outputs = static_cast<int>(outputs);
-  args.by_inputs = division(inputs / channel_step);
-  args.across = division(images.width + 2);
-  args.from = {.gradient = gradient.mutable_data_ptr(), .input = input.mutable_data_ptr()};
+  args.images = of.made;
+  args.source = of.read;
+  args.tiles = blocks.tiling.tiles(of.made);
+  args.inputs = static_cast<int>(of.inputs);
+  args.outputs = static_cast<int>(of.outputs);
+  args.by_inputs = division(of.inputs / channel_step);
+  args.across = division(of.read.width + 2);
+  args.from = {.gradient = of.gradient.mutable_data_ptr(), .input = of.input.mutable_data_ptr()};
   args.block_sums = room<float>(rooms[0], gathered.parts * blocks.patches * gradient_patch, x);
   args.group_sums = room<float>(rooms[1], gathered.groups * blocks.patches * gradient_patch, x);
   args.out = all.mutable_data_ptr<float>();
-  beside(x, {gradient, input, all, rooms[0], rooms[1]}, [=]() mutable {
+  beside(x, {of.gradient, of.input, all, rooms[0], rooms[1]}, [=, stride = of.stride]() mutable {
     args.gathering = gathered.from(counters(x, blocks.patches * gathered.counters()));
     launch(x,
-           {.kernel = "filter_gradient",
-            .typed = true,
+           {.kernel = stride == 1 ? "filter_gradient" : "filter_gradient_by_two",
             .blocks = {gathered.parts, blocks.patches},
             .threads = blocks.threads,
             .shared = blocks.shared},
            args);
   });
-  found.weight = all.narrow(0, 0, size).view({outputs, 3, 3, inputs}).permute({0, 3, 1, 2});
-  found.bias = all.narrow(0, size, outputs);
+  return {.weight = all.narrow(0, 0, size).view({of.outputs, 3, 3, of.inputs}).permute({0, 3, 1, 2}),
+          .bias = all.narrow(0, size, of.outputs)};
 }
 
 }  // namespace
 
-bool fits(const at::Tensor &x, const at::Tensor &weight) {
-  const int64_t inputs = x.size(1), outputs = weight.size(0), element = x.element_size(), most = most_shared(x);
+bool fits(const at::Tensor &x, const at::Tensor &weight, int stride) {
+  const int64_t inputs = sixteens(x.size(1)), outputs = weight.size(0), element = x.element_size();
+  const int64_t most = most_shared(x);
   const auto images = images_of(x);
-  return ConvolutionBlocks(images, inputs, outputs, element, most).channels > 0 &&
-         ConvolutionBlocks(images, outputs, inputs, element, most).channels > 0 &&
-         FilterBlocks(images, inputs, outputs, element).shared <= most;
+  const int64_t across = images.width + 2;
+  const Made made = {made_of(images, stride), stride, across};
+  return ConvolutionBlocks(made, inputs, outputs, element, most).channels > 0 &&
+         ConvolutionBlocks({images, 1, across}, outputs, inputs, element, most).channels > 0 &&
+         FilterBlocks(made, inputs, outputs, element).shared <= most;
 }
 
 bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride) {
   const bool is_kind = x.dim() == 4 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) &&
-                       stride == 1 && is_filter(weight) && weight.device() == x.device() &&
+                       (stride == 1 || stride == 2) && is_filter(weight) && x.size(1) % channel_step == 0 &&
+                       weight.device() == x.device() &&
                        // One pixel for each channel has no variance.
-                       x.numel() > x.size(1) && !norm.group;
-  if (!is_kind || !launches(x)) return false;
-  for (auto value : {norm.weight, norm.bias, norm.running_mean, norm.running_var}) {
-    if (!is_readable(get(value), x)) return false;
-  }
+                       x.numel() > x.size(1);
+  if (!is_kind || !launches(x) || !is_readable(norm, x)) return false;
   // Places in a tensor, and in what a filter's gradient reads, are counted in 32 bits.
   const int64_t most = x.numel() / x.size(1) * std::max(x.size(1), weight.size(0));
-  return most * planes_of(x.element_size()) <= INT32_MAX && fits(x, weight);
+  return most * planes_of(x.element_size()) <= INT32_MAX && fits(x, weight, stride);
 }
 
 bool is_filter(const at::Tensor &weight) {
   return weight.dim() == 4 && weight.size(2) == 3 && weight.size(3) == 3 && weight.scalar_type() == at::kFloat &&
-         weight.size(0) % channel_step == 0 && weight.size(1) % channel_step == 0 &&
+         weight.size(0) % channel_step == 0 && (weight.size(1) % channel_step == 0 || weight.size(1) < channel_step) &&
          std::max(weight.size(0), weight.size(1)) <= most_channels;
 }
 
-UnitOutput forward(const Unit &unit, const ForwardOptions &options) {
-  const auto &x = unit.x;
-  const auto &input_sums = options.input_sums, &skip = options.skip;
-  const int64_t inputs = x.size(1), outputs = get(unit.weight).size(0);
-  const auto images = images_of(x);
-  const double pixels = static_cast<double>(pixels_of(images));
-  const bool by_batch = options.mode.statistics != CTORCH_RUNNING;
-  TORCH_CHECK(!input_sums.defined() || (input_sums.dim() == 3 && input_sums.size(1) == inputs &&
-                                        input_sums.size(2) == 2 && input_sums.device() == x.device()),
-              "sums of kernels that do not run any more");
-  const auto filter = prepared_filter(unit.weight, x.scalar_type());
-  const auto sums = !by_batch ? at::Tensor() : input_sums.defined() ? input_sums : sums_of(x);
-  const auto statistics = made({4, inputs}, x, at::kFloat), offset = options.bias.contiguous();
+bool takes_convolution(const at::Tensor &x, const at::Tensor &weight, int stride, int padding) {
+  return x.dim() == 4 && (x.scalar_type() == at::kFloat || x.scalar_type() == at::kBFloat16) && stride == 1 &&
+         padding == 1 && is_filter(weight) && weight.size(1) < channel_step && weight.size(1) == x.size(1) &&
+         weight.device() == x.device() && launches(x) && x.numel() > 0 &&
+         x.numel() / x.size(1) * weight.size(0) * planes_of(x.element_size()) <= INT32_MAX && fits(x, weight, stride);
+}
+
+namespace {
+
+at::Tensor checked_bias(const at::Tensor &bias, const at::Tensor &x, int64_t outputs) {
+  const auto offset = bias.contiguous();
   TORCH_CHECK(offset.numel() == outputs && is_readable(offset, x), "a bias of ", offset.numel(), " values for ",
               outputs, " outputs");
+  return offset;
+}
 
-  UnitOutput found;
+/// A launch that convolves, normalised or not.
+struct Convolving {
+  const char *kernel;
+  Made made;
+  int64_t inputs, outputs;
+  const at::Tensor &x;
+  Statistics norm;
+  const at::Tensor &filter, bias;
+};
+
+void convolve(const Convolving &of, const ForwardOptions &options, UnitOutput &found) {
+  const auto &x = of.x;
+  const auto &images = of.made.images;
+  const auto read = images_of(x);
+  const auto &skip = options.skip;
   const auto result = [&] {
-    return at::empty({x.size(0), outputs, x.size(2), x.size(3)},
+    return at::empty({images.count, of.outputs, images.height, images.width},
                      x.options().memory_format(at::MemoryFormat::ChannelsLast));
   };
   if (skip.defined()) found.sum = result();
   if (!skip.defined() || options.keeps_added) found.added = result();
-  if (by_batch) found.batch = statistics;
-  const ConvolutionBlocks blocks(images, inputs, outputs, x.element_size(), most_shared(x));
+  const ConvolutionBlocks blocks(of.made, of.inputs, of.outputs, x.element_size(), most_shared(x));
   const Gathered gathered(blocks.tiling.count);
-  const int64_t slices = outputs / blocks.channels;
+  const int64_t slices = of.outputs / blocks.channels;
   Forward args{};
   args.images = images;
+  args.source = read;
   args.tiles = blocks.tiling.tiles(images);
-  args.lanes = lanes(images, inputs, x.element_size(), blocks.threads);
+  args.lanes = lanes(read, of.inputs, x.element_size(), blocks.threads);
   args.warps = blocks.warps();
-  args.inputs = static_cast<int>(inputs);
-  args.outputs = static_cast<int>(outputs);
+  args.inputs = static_cast<int>(of.inputs);
+  args.outputs = static_cast<int>(of.outputs);
   args.block_outputs = static_cast<int>(blocks.channels);
+  args.stored = static_cast<int>(x.size(1));
   args.x = checked(x, x);
-  args.norm = {.sums = by_batch ? sums_in(sums) : Sums{},
-               .share = 1 / pixels,
-               .unbiased = pixels / (pixels - 1),
-               .epsilon = unit.norm.epsilon,
-               .momentum = options.mode.statistics == CTORCH_BATCH_UPDATING ? options.mode.momentum : 0,
-               .gamma = floats(get(unit.norm.weight)),
-               .beta = floats(get(unit.norm.bias)),
-               .running_mean = get(unit.norm.running_mean).mutable_data_ptr<float>(),
-               .running_variance = get(unit.norm.running_var).mutable_data_ptr<float>(),
-               .out = statistics.mutable_data_ptr<float>()};
-  args.filter = filter.forward.const_data_ptr();
-  args.bias = static_cast<const float *>(checked(offset, x));
+  args.norm = of.norm;
+  args.filter = of.filter.const_data_ptr();
+  args.bias = static_cast<const float *>(checked(of.bias, x));
   args.factor = static_cast<float>(options.factor);
   if (skip.defined()) args.skip = checked(skip, x);
   if (found.added.defined()) args.residual = found.added.mutable_data_ptr();
   if (found.sum.defined()) args.sum = found.sum.mutable_data_ptr();
   at::Tensor block_sums;
   if (options.wants_sums) {
-    found.sums = made({gathered.groups, outputs, 2}, x, at::kDouble);
-    args.block_sums = room<double>(block_sums, gathered.parts * outputs * 2, x);
+    found.sums = made({gathered.groups, of.outputs, 2}, x, at::kDouble);
+    args.block_sums = room<double>(block_sums, gathered.parts * of.outputs * 2, x);
     args.sums = found.sums.mutable_data_ptr<double>();
     args.gathering = gathered.from(counters(x, slices * gathered.counters()));
   }
   launch(x,
-         {.kernel = "forward",
-          .typed = true,
+         {.kernel = of.kernel,
           .blocks = {blocks.tiling.count, slices},
           .threads = blocks.threads,
           .shared = blocks.shared},
          args);
+}
+
+}  // namespace
+
+UnitOutput forward(const Unit &unit, const ForwardOptions &options) {
+  const auto &x = unit.x;
+  const int64_t inputs = x.size(1), outputs = get(unit.weight).size(0);
+  const auto read = images_of(x), images = made_of(read, unit.stride);
+  const bool by_batch = options.mode.statistics != CTORCH_RUNNING;
+  const auto filter = prepared_filter(unit.weight, x.scalar_type());
+  const auto sums = sums_for(options.mode, x, options.input_sums), statistics = made({4, inputs}, x, at::kFloat);
+  const auto offset = checked_bias(options.bias, x, outputs);
+  UnitOutput found;
+  if (by_batch) found.batch = statistics;
+  convolve({.kernel = unit.stride == 1 ? "forward" : "forward_by_two",
+            .made = {images, unit.stride, read.width + 2},
+            .inputs = inputs,
+            .outputs = outputs,
+            .x = x,
+            .norm = statistics_of(unit.norm, x, sums, options.mode, statistics),
+            .filter = filter.forward,
+            .bias = offset},
+           options, found);
   return found;
+}
+
+UnitOutput convolution(const at::Tensor &x, ctorch_tensor weight, const at::Tensor &bias) {
+  const int64_t outputs = get(weight).size(0);
+  const auto images = images_of(x);
+  UnitOutput found;
+  convolve({.kernel = "convolution",
+            .made = {images, 1, images.width + 2},
+            .inputs = channel_step,
+            .outputs = outputs,
+            .x = x,
+            .norm = {},
+            .filter = prepared_filter(weight, x.scalar_type()).forward,
+            .bias = checked_bias(bias, x, outputs)},
+           {.bias = bias, .factor = 1}, found);
+  return found;
+}
+
+FilterGradients convolution_backward(const at::Tensor &x, const at::Tensor &gradient) {
+  const auto images = images_of(x);
+  const int64_t pixels = pixels_of(images), chunks = channel_step * x.element_size() / 16;
+  const auto input = made({pixels, planes_of(x.element_size()) * channel_step}, x, at::kBFloat16);
+  launch(x, {.kernel = "pad_images", .blocks = {divided(pixels * chunks, most_threads), 1}, .threads = most_threads},
+         PadImages{.pixels = static_cast<int>(pixels),
+                   .channels = static_cast<int>(x.size(1)),
+                   .x = x.const_data_ptr(),
+                   .operand = input.mutable_data_ptr()});
+  auto operand_of_gradient = gradient;
+  if (x.scalar_type() == at::kFloat) {
+    operand_of_gradient = operand(gradient);
+    const auto whole = at::empty_like(gradient);
+    resolve({.gradient = gradient}, whole, operand_of_gradient);
+  }
+  const auto found = find_filter_gradient({.gradient = operand_of_gradient,
+                                           .input = input,
+                                           .made = images,
+                                           .read = images,
+                                           .stride = 1,
+                                           .inputs = channel_step,
+                                           .outputs = gradient.size(1)},
+                                          x);
+  return {.weight = found.weight.narrow(1, 0, x.size(1)), .bias = found.bias};
 }
 
 UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters) {
@@ -362,16 +386,17 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   TORCH_CHECK(batch.size(0) == 4 && batch.size(1) == x.size(1) && batch.device() == x.device(),
               "statistics of kernels that do not run any more");
   const int64_t inputs = x.size(1), outputs = get(unit.weight).size(0);
-  const auto images = images_of(x);
+  const auto images = images_of(x), source = images_of(gradient.gradient);
   const auto filter = prepared_filter(unit.weight, x.scalar_type());
-  const ConvolutionBlocks blocks(images, outputs, inputs, x.element_size(), most_shared(x));
+  const ConvolutionBlocks blocks({images, 1, images.width + 2}, outputs, inputs, x.element_size(), most_shared(x));
   const Gathered gathered(blocks.tiling.count);
   const int64_t slices = inputs / blocks.channels;
   UnitGradients found;
   found.out = at::empty_like(x);
-  found.coefficients = made({3, inputs}, x, at::kFloat);
-  found.norm_weight = made({inputs}, x, at::kFloat);
-  found.norm_bias = made({inputs}, x, at::kFloat);
+  const NormResults results(x);
+  found.coefficients = results.coefficients;
+  found.norm_weight = results.weight;
+  found.norm_bias = results.bias;
   at::Tensor gradients, activations, rooms[2];
   if (wants_parameters) {
     gradients = operand(gradient.gradient);
@@ -382,8 +407,9 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   if (gradient.skip.defined()) found.whole = is_operand ? gradients : at::empty_like(gradient.gradient);
   Backward args{};
   args.images = images;
+  args.source = source;
   args.tiles = blocks.tiling.tiles(images);
-  args.lanes = lanes(images, outputs, x.element_size(), blocks.threads);
+  args.lanes = lanes(source, outputs, x.element_size(), blocks.threads);
   args.warps = blocks.warps();
   args.inputs = static_cast<int>(inputs);
   args.outputs = static_cast<int>(outputs);
@@ -397,35 +423,37 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   args.statistics = static_cast<const float *>(checked(batch, x));
   args.filter = filter.backward.const_data_ptr();
   args.out = found.out.mutable_data_ptr();
-  args.norm = {.block_sums = room<double>(rooms[0], gathered.parts * inputs * 2, x),
-               .group_sums = room<double>(rooms[1], gathered.groups * inputs * 2, x),
-               .gathering = gathered.from(counters(x, slices * gathered.counters())),
-               .share = 1 / static_cast<double>(pixels_of(images)),
-               .gamma = floats(get(unit.norm.weight)),
-               .coefficients = found.coefficients.mutable_data_ptr<float>(),
-               .gamma_gradient = found.norm_weight.mutable_data_ptr<float>(),
-               .beta_gradient = found.norm_bias.mutable_data_ptr<float>()};
+  args.norm = results.arguments(unit.norm, x, gathered, slices, rooms);
   launch(x,
-         {.kernel = "backward",
-          .typed = true,
+         {.kernel = unit.stride == 1 ? "backward" : "backward_by_two",
           .blocks = {blocks.tiling.count, slices},
           .threads = blocks.threads,
           .shared = blocks.shared},
          args);
-  if (wants_parameters) find_filter_gradient(unit, gradients, activations, found);
+  if (wants_parameters) {
+    found.filter = find_filter_gradient({.gradient = gradients,
+                                         .input = activations,
+                                         .made = source,
+                                         .read = images,
+                                         .stride = unit.stride,
+                                         .inputs = inputs,
+                                         .outputs = outputs},
+                                        x);
+  }
   return found;
 }
 
-void resolve(const Gradient &gradient, const at::Tensor &out) {
+void resolve(const Gradient &gradient, const at::Tensor &out, const at::Tensor &operand) {
   const auto images = images_of(gradient.gradient);
-  const int64_t channels = gradient.gradient.size(1), threads = 256;
+  const int64_t channels = gradient.gradient.size(1);
   const int64_t chunks = gradient.gradient.numel() * gradient.gradient.element_size() / 16;
   launch(gradient.gradient,
-         {.kernel = "resolve", .typed = true, .blocks = {divided(chunks, threads), 1}, .threads = threads, .shared = 0},
+         {.kernel = "resolve", .blocks = {divided(chunks, most_threads), 1}, .threads = most_threads},
          Resolve{.pixels = static_cast<int>(pixels_of(images)),
                  .channels = static_cast<int>(channels),
                  .gradient = pending(gradient, out),
-                 .out = checked(out, out)});
+                 .out = checked(out, out),
+                 .operand = operand.defined() ? operand.mutable_data_ptr() : nullptr});
 }
 
 }  // namespace ctorch::device

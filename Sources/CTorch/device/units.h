@@ -8,21 +8,26 @@
 
 namespace ctorch::device {
 
-/// Whether a GPU's kernels run this unit: a 3×3 convolution of stride 1, of channels in sixteens up to 128, in float32
-/// or bfloat16 with parameters in float32, whose batch is this process's alone; and what a block needs fits into its
-/// shared memory.
+/// Whether a GPU's kernels run this unit: a 3×3 convolution of stride 1 or 2, of channels in sixteens up to 128, in
+/// float32 or bfloat16 with parameters in float32, whose batch is this process's alone; and what a block needs fits
+/// into its shared memory.
 bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride);
+
+/// Whether the kernels run this convolution, and find the gradients of its filter and bias: a 3×3 one of stride 1 with
+/// a pixel of padding, of images of fewer than 16 channels.
+bool takes_convolution(const at::Tensor &x, const at::Tensor &weight, int stride, int padding);
 
 /// Says if a weight is that of a convolution that the kernels run.
 bool is_filter(const at::Tensor &weight);
 
 /// Whether a block has enough shared memory for it.
-bool fits(const at::Tensor &x, const at::Tensor &weight);
+bool fits(const at::Tensor &x, const at::Tensor &weight, int stride);
 
 struct Unit {
   at::Tensor x;
   ctorch_tensor weight;
   const ctorch_norm &norm;
+  int stride;
 };
 
 /// The rest of a forward pass, as `ctorch_unit_forward` has it; `input_sums` and `skip` may be undefined.
@@ -43,9 +48,21 @@ struct UnitOutput {
 
 UnitOutput forward(const Unit &unit, const ForwardOptions &options);
 
+/// A convolution that `takes_convolution` takes; its result is `added`.
+UnitOutput convolution(const at::Tensor &x, ctorch_tensor weight, const at::Tensor &bias);
+
+/// The gradients of a filter and its bias, which are there after `await_beside`.
+struct FilterGradients {
+  at::Tensor weight, bias;
+};
+
+/// Those of such a convolution.
+FilterGradients convolution_backward(const at::Tensor &x, const at::Tensor &gradient);
+
 /// `whole` is the gradient that was given, where a skip was to be added to it.
 struct UnitGradients {
-  at::Tensor out, coefficients, whole, norm_weight, norm_bias, weight, bias;
+  at::Tensor out, coefficients, whole, norm_weight, norm_bias;
+  FilterGradients filter;
 };
 
 /// A gradient, and where it is pending what it waits for; only then it may have a skip.
@@ -54,11 +71,11 @@ struct Gradient {
 };
 
 /// The backward pass as `ctorch_unit_backward` has it, after a forward by the batch's statistics; `out` is pending.
-/// `weight` and `bias` are there after `await_beside`.
 UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters);
 
-/// Computes a pending gradient. The result goes to `out`, which may share the memory of one of its tensors.
-void resolve(const Gradient &gradient, const at::Tensor &out);
+/// Computes a pending gradient. The result goes to `out`, which may share the memory of one of its tensors, and where
+/// `operand` is defined also to that, as a filter's gradient reads it.
+void resolve(const Gradient &gradient, const at::Tensor &out, const at::Tensor &operand = {});
 
 }  // namespace ctorch::device
 
