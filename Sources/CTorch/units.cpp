@@ -80,9 +80,11 @@ struct PendingTensors {
     TORCH_CHECK(!skip.defined() || (coefficients.defined() && skip.sizes() == gradient.sizes() &&
                                     skip.scalar_type() == gradient.scalar_type()),
                 "a skip of shape ", skip.sizes(), " for a pending gradient of shape ", gradient.sizes());
-    TORCH_CHECK(!coefficients.defined() || (coefficients.dim() == 2 && coefficients.size(0) == 3 &&
-                                            gradient.dim() == 4 && coefficients.size(1) >= gradient.size(1)),
-                "coefficients of shape ", coefficients.sizes(), " for a gradient of shape ", gradient.sizes());
+    // On a GPU they are still to be computed from sums (device/units.h).
+    const bool fits =
+        !coefficients.defined() || (gradient.dim() == 4 && coefficients.size(1) >= gradient.size(1) &&
+                                    (coefficients.dim() == 2 ? coefficients.size(0) == 3 : coefficients.size(2) == 2));
+    TORCH_CHECK(fits, "coefficients of shape ", coefficients.sizes(), " for a gradient of shape ", gradient.sizes());
   }
 
   const float *coefficient(int which) const {
@@ -90,7 +92,7 @@ struct PendingTensors {
   }
 
   device::Gradient on_device() const {
-    return {.gradient = gradient, .normed = normed, .coefficients = coefficients, .skip = skip};
+    return {.gradient = gradient, .normed = normed, .sums = coefficients, .skip = skip};
   }
 };
 
@@ -279,7 +281,7 @@ struct UnitBackward {
                                         gradient.on_device(), batch, wants_parameters);
     whole = found.whole;
     out = found.out;
-    coefficients = found.coefficients;
+    coefficients = found.norm_sums;
     norm_weight = found.norm_weight;
     norm_bias = found.norm_bias;
     grad_weight = found.filter.weight;
@@ -444,7 +446,11 @@ int ctorch_unit_backward(const ctorch_unit_backward_pass *from, ctorch_unit_back
     hand_out(&out->parameters.norm_bias, unit.norm_bias);
     hand_out(&out->parameters.weight, unit.grad_weight);
     hand_out(&out->parameters.bias, unit.grad_bias);
-    if (unit.comes_beside) out->parameters.weight->comes_beside = out->parameters.bias->comes_beside = true;
+    if (!unit.comes_beside) return;
+    for (auto gradient :
+         {out->parameters.norm_weight, out->parameters.norm_bias, out->parameters.weight, out->parameters.bias}) {
+      if (gradient) gradient->comes_beside = true;
+    }
   });
 }
 

@@ -127,23 +127,37 @@ struct Forward {
   Gathering gathering;
 };
 
-// a·gradient + b·normed + d + skip, with a, b and d a value a channel (3×C); without coefficients, where they are null,
-// the gradient itself. `skip` may be null.
-struct PendingGradient {
-  const void *gradient, *normed, *skip;
-  const float *coefficients;
+// What a normalisation's backward pass leaves for those that read its result: Σg and Σg·(x − mean) of each channel in a
+// few parts (parts×C×2) that are to be added up, and behind them two rows more, of the channel's scale γ/σ and mean,
+// and of 1/σ.
+struct NormSums {
+  int parts;
+  double *rows;
 };
 
-// The remaining backward pass of a normalisation, computed from Σg and Σg·(x − mean): a row for each block, and a row
-// for each group of them.
-struct NormGradient {
-  double *block_sums, *group_sums;
-  Gathering gathering;
+// a·gradient + b·normed + d + skip, with a, b and d a value a channel, which are computed from `sums`; where these have
+// no parts, the gradient itself. `skip` may be null.
+struct PendingGradient {
+  const void *gradient, *normed, *skip;
+  NormSums sums;
   // 1 / the number of pixels.
   double share;
+};
+
+// The backward pass of a normalisation: a row of Σg and Σg·(x − mean) for each block, and a few in `sums`.
+struct NormGradient {
+  double *block_sums;
+  NormSums sums;
+  Gathering gathering;
   const float *gamma;
-  // 3×C: of a·g + b·x + d.
-  float *coefficients;
+  // 4×C, as `Statistics::out`.
+  const float *statistics;
+};
+
+// The gradients of γ and β, computed from such sums; nothing is where these have no parts.
+struct NormParameters {
+  int channels;
+  NormSums sums;
   float *gamma_gradient, *beta_gradient;
 };
 
@@ -167,6 +181,8 @@ struct FilterGradient {
   float *block_sums, *group_sums;
   Gathering gathering;
   float *out;
+  // Those of the unit's normalisation are found by one of the blocks.
+  NormParameters norm;
 };
 
 // The way back through a unit's convolution and ReLU. A block makes `block_inputs` of the channels of a tile.
@@ -183,8 +199,6 @@ struct Backward {
   // Receives what the filter's gradient is computed from, where its places are not null.
   FilterOperands operands;
   const void *x;
-  // 4×C, as `Statistics::out`.
-  const float *statistics;
   // As `Filter::backward`.
   const void *filter;
   // The gradient with respect to what was normalised, where the ReLU let through.
@@ -206,6 +220,7 @@ struct Resolve {
   int pixels, channels;
   PendingGradient gradient;
   void *out, *operand;
+  NormParameters norm;
 };
 
 // Images of at most sixteen channels as a filter's gradient reads them (`FilterOperands::input`), zeros behind their
@@ -224,13 +239,11 @@ struct NormRelu {
   void *out;
 };
 
-// The gradient where that ReLU let through, in its own place, and the rest of the normalisation's backward pass.
+// The gradient where that ReLU let through, in its own place, and the sums for the normalisation's backward pass.
 struct NormReluBackward {
   int pixels, channels;
   const void *x;
   void *gradient;
-  // 4×C, as `Statistics::out`.
-  const float *statistics;
   NormGradient norm;
 };
 

@@ -110,13 +110,19 @@ class Check {
             at::stack({wide(made.sum).sum({0, 2, 3}), wide(made.sum).square().sum({0, 2, 3})}, 1));
     for (int i = 2; i < 4; ++i) compare("running statistics", norm.tensors[i].value, wide_norm.tensors[i].value);
     back({.gradient = gradient}, wide(gradient), made, plain);
-    const auto coefficients = parameter({3, of.outputs}, 10, 0, 1, x.device());
-    const auto row = [&](int which) { return wide(coefficients[which]).view({1, -1, 1, 1}); };
-    back({.gradient = gradient, .normed = skip, .coefficients = coefficients},
-         wide(gradient).mul(row(0)).add(wide(skip).mul(row(1))).add(row(2)), made, plain);
+    // A gradient of which a normalisation's backward pass has left sums in two parts.
+    const auto terms = wide(parameter({4, of.outputs, 2}, 10, 0.5, 0.3, x.device()));
+    const double pixels = static_cast<double>(skip.numel() / of.outputs);
+    const auto sums = terms.clone();
+    sums.slice(0, 0, 2).mul_(pixels);
+    const auto scale = terms[2].select(1, 0), mean = terms[2].select(1, 1), inverse = terms[3].select(1, 0);
+    const auto b = terms[0].add(terms[1]).select(1, 1).mul(scale).mul(inverse).mul(inverse).neg();
+    const auto d = terms[0].add(terms[1]).select(1, 0).mul(scale).neg().sub(b.mul(mean));
+    const auto row = [](const at::Tensor &value) { return value.view({1, -1, 1, 1}); };
+    const auto resolved = wide(gradient).mul(row(scale)).add(wide(skip).mul(row(b))).add(row(d));
+    back({.gradient = gradient, .normed = skip, .sums = sums}, resolved, made, plain);
     const auto later = output(11, x.device());
-    back({.gradient = gradient, .normed = skip, .coefficients = coefficients, .skip = later},
-         wide(gradient).mul(row(0)).add(wide(skip).mul(row(1))).add(row(2)).add(wide(later)), made, plain);
+    back({.gradient = gradient, .normed = skip, .sums = sums, .skip = later}, resolved.add(wide(later)), made, plain);
   }
 
  private:
@@ -147,7 +153,7 @@ class Check {
     const PlainNormGradient wanted(through, plain.output, wide(x), wide_norm.code, &batch);
     if (pending.skip.defined()) compare("whole gradient", found.whole, whole);
     const auto resolved = at::empty_like(found.out);
-    resolve({.gradient = found.out, .normed = x, .coefficients = found.coefficients}, resolved);
+    resolve({.gradient = found.out, .normed = x, .sums = found.norm_sums}, resolved);
     await_beside();
     compare("gradient of the filter", found.filter.weight, by_weight);
     compare("gradient of the bias", found.filter.bias, by_bias);

@@ -258,6 +258,42 @@ __device__ inline void begin_values(float *to, const float *from, int count) {
   for (int i = 4 * threadIdx.x; i < count; i += 4 * blockDim.x) begin_copy(to + i, from + i);
 }
 
+// What a normalisation's backward pass leaves of a channel beside its sums (`NormSums`), as the channel's thread reads
+// it before it waits for the sums.
+struct NormTerms {
+  double scale, mean, inverse;
+
+  __device__ NormTerms(const NormSums &sums, int channels) {
+    const int c = threadIdx.x < channels ? threadIdx.x : 0;
+    const double *rows = sums.rows + 2 * (sums.parts * channels + c);
+    scale = rows[0];
+    mean = rows[1];
+    inverse = rows[2 * channels];
+  }
+
+  // Writes those of `count` channels from `first` on.
+  __device__ static void write(const NormGradient &norm, int channels, int first, int count) {
+    for (int c = first + threadIdx.x; c < first + count; c += blockDim.x) {
+      double *rows = norm.sums.rows + 2 * (norm.sums.parts * channels + c);
+      const double inverse = norm.statistics[channels + c];
+      rows[0] = norm.gamma[c] * inverse;
+      rows[1] = norm.statistics[c];
+      rows[2 * channels] = inverse;
+    }
+  }
+};
+
+// Computes the gradients of γ and β; `room` is for a chunk a thread.
+__device__ inline void find_parameters(const NormParameters &norm, void *room) {
+  if (norm.sums.parts == 0) return;
+  const int size = 2 * norm.channels;
+  const double *inverses = norm.sums.rows + (norm.sums.parts + 1) * size;
+  Rows<double>{norm.sums.rows, norm.sums.parts, size}.add_up(room, [&](int i, const Run<double, 2> &sums) {
+    norm.beta_gradient[i / 2] = static_cast<float>(sums.values[0]);
+    norm.gamma_gradient[i / 2] = static_cast<float>(sums.values[1] * inverses[i]);
+  });
+}
+
 // A gradient that may be pending.
 template <class T>
 struct Pending {
@@ -269,18 +305,32 @@ struct Pending {
   bfloat *operand;
   bool waits;
   // In shared memory: a, b and d.
-  const float *coefficients;
+  float *coefficients;
   int channels;
 
-  __device__ Pending(const PendingGradient &of, void *whole, void *operand, const float *coefficients, int channels)
+  __device__ Pending(const PendingGradient &of, void *whole, void *operand, float *coefficients, int channels)
       : gradient(static_cast<const T *>(of.gradient)),
         normed(static_cast<const T *>(of.normed)),
         skip(static_cast<const T *>(of.skip)),
         whole(static_cast<T *>(whole)),
         operand(static_cast<bfloat *>(operand)),
-        waits(of.coefficients != nullptr),
+        waits(of.sums.parts > 0),
         coefficients(coefficients),
         channels(channels) {}
+
+  // Writes the coefficients to shared memory, where other threads do not see them yet; `room` is for a chunk a thread.
+  __device__ void begin(const PendingGradient &of, double *room) const {
+    if (!waits) return;
+    const NormTerms terms(of.sums, channels);
+    Rows<double>{of.sums.rows, of.sums.parts, 2 * channels}.add_up(room, [&](int i, const Run<double, 2> &sums) {
+      // γ/σ·(g − Σg/N − x̂·Σg·x̂/N) with x̂ = (x − mean)/σ
+      const double a = terms.scale, b = -a * terms.inverse * terms.inverse * sums.values[1] * of.share;
+      float *own = coefficients + i / 2;
+      own[0] = static_cast<float>(a);
+      own[channels] = static_cast<float>(b);
+      own[2 * channels] = static_cast<float>(-a * sums.values[0] * of.share - b * terms.mean);
+    });
+  }
 
   struct Loaded {
     Chunk<T> gradient, normed, skip;
@@ -814,33 +864,6 @@ struct FinishBackward {
   }
 };
 
-// Computes what is left of a normalisation's backward pass in channel `c`.
-struct FinishNorm {
-  const NormGradient &norm;
-  const int channels, c;
-  const double mean, inverse, gamma;
-
-  // - statistics: 4×C, as `Statistics::out`
-  __device__ FinishNorm(const NormGradient &norm, const float *statistics, int channels, int c)
-      : norm(norm),
-        channels(channels),
-        c(c),
-        mean(statistics[c]),
-        inverse(statistics[channels + c]),
-        gamma(norm.gamma[c]) {}
-
-  // From Σg and Σg·(x − mean).
-  __device__ void operator()(const Run<double, 2> &sums) const {
-    // γ/σ·(g − Σg/N − x̂·Σg·x̂/N) with x̂ = (x − mean)/σ
-    const double a = gamma * inverse, b = -a * inverse * inverse * sums.values[1] * norm.share;
-    norm.coefficients[c] = static_cast<float>(a);
-    norm.coefficients[channels + c] = static_cast<float>(b);
-    norm.coefficients[2 * channels + c] = static_cast<float>(-a * sums.values[0] * norm.share - b * mean);
-    norm.beta_gradient[c] = static_cast<float>(sums.values[0]);
-    norm.gamma_gradient[c] = static_cast<float>(sums.values[1] * inverse);
-  }
-};
-
 // - step: the convolution's stride
 template <class T, int step>
 __device__ inline void backward_of(const Backward &args, int outputs) {
@@ -853,14 +876,15 @@ __device__ inline void backward_of(const Backward &args, int outputs) {
   const bool keeps = slice == 0;
   const Pending<T> gradient(args.gradient, keeps ? args.whole : nullptr, keeps ? args.operands.gradient : nullptr,
                             room.from, outputs);
-  if (gradient.waits) begin_values(room.from, args.gradient.coefficients, 3 * outputs);
   for (int i = 0; i < 3; ++i) {
     // All but the inverse deviation.
-    const float *statistics = args.statistics + (i == 0 ? 0 : i + 1) * args.inputs;
+    const float *statistics = args.norm.statistics + (i == 0 ? 0 : i + 1) * args.inputs;
     begin_values(room.to + i * args.block_inputs, statistics + channel, args.block_inputs);
   }
+  if (part == 0) NormTerms::write(args.norm, args.inputs, channel, args.block_inputs);
   stage_around<T, 3, step>(room.staged, gradient, args.images, step == 1 ? args.images : args.source, tile, args.lanes,
-                           outputs, [] {
+                           outputs, [&] {
+                             gradient.begin(args.gradient, room.sums);
                              finish_copies();
                              __syncthreads();
                            });
@@ -872,15 +896,13 @@ __device__ inline void backward_of(const Backward &args, int outputs) {
   const int size = 2 * args.block_inputs;
   double *rows = args.norm.block_sums + static_cast<long long>(slice) * args.tiles.count * size;
   finish.sums.write(rows + part * size, args.block_inputs, work);
-  // The counter is waited for while the results are stored, and while a thread loads what it needs if it is to finish a
-  // channel.
+  // The counter is waited for while the results are stored.
   const Member member(args.norm.gathering, slice, part);
   const bool counted = member.counted();
   store(static_cast<T *>(args.out) + place, finish.made, tile, args.inputs, work);
-  const FinishNorm norm(args.norm, args.statistics, args.inputs,
-                        channel + (threadIdx.x < args.block_inputs ? threadIdx.x : 0));
-  member.gather_all(counted, rows, args.norm.group_sums + slice * args.norm.gathering.groups * size, size,
-                    [&](int, const Run<double, 2> &sums) { norm(sums); });
+  member.gather(counted, rows, size, [&](int group, int i, const Run<double, 2> &sum) {
+    sum.put(args.norm.sums.rows + 2 * (group * args.inputs + channel) + i);
+  });
 }
 
 template <class T>
@@ -910,6 +932,10 @@ __device__ inline void filter_gradient_of(const FilterGradient &args) {
   bfloat *gradients = staged + tiles.images * tiles.around.by * args.across.by * apart;
   const Sixteen<T> x{static_cast<const bfloat *>(args.from.input), args.inputs, input};
   const Sixteen<T> gradient{static_cast<const bfloat *>(args.from.gradient), args.outputs, output};
+  if (part == 0 && patch == 0) {
+    find_parameters(args.norm, shared_memory());
+    __syncthreads();
+  }
   float sums[own_taps][2][4] = {};
   for (int which = part; which < tiles.count; which += parts) {
     const Tile tile(args.images, tiles, which, step, args.across.by);
@@ -1079,13 +1105,19 @@ __device__ void channel_sums(const ChannelSums &args) {
 
 template <class T>
 __device__ void resolve(const Resolve &args) {
-  const int chunks = args.channels / chunk<T>;
-  const int i = blockIdx.x * blockDim.x + threadIdx.x;
-  if (i >= args.pixels * chunks) return;
-  const int place = i * chunk<T>;
-  const int channel = i % chunks * chunk<T>;
-  const Pending<T> pending(args.gradient, args.out, args.operand, args.gradient.coefficients, args.channels);
-  pending.finished(pending.load(place), pending.numbers(channel), place, channel, true);
+  double *room = reinterpret_cast<double *>(shared_memory());
+  float *coefficients = reinterpret_cast<float *>(room + 2 * blockDim.x);
+  const int chunks = args.channels / chunk<T>, i = blockIdx.x * blockDim.x + threadIdx.x;
+  const bool exists = i < args.pixels * chunks;
+  const int place = exists ? i * chunk<T> : 0, channel = i % chunks * chunk<T>;
+  const Pending<T> pending(args.gradient, args.out, args.operand, coefficients, args.channels);
+  const auto loaded = pending.load(place);
+  pending.begin(args.gradient, room);
+  __syncthreads();
+  if (exists) pending.finished(loaded, pending.numbers(channel), place, channel, true);
+  if (blockIdx.x > 0) return;
+  __syncthreads();
+  find_parameters(args.norm, room);
 }
 
 )

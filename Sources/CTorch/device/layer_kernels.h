@@ -58,7 +58,7 @@ template <class T>
 __device__ void norm_relu_backward(const NormReluBackward &args) {
   const int part = blockIdx.x, channels = args.channels, size = 2 * channels;
   const Share<T> share(channels, args.pixels, part, args.norm.gathering.parts);
-  const float *statistics = args.statistics + share.channel;
+  const float *statistics = args.norm.statistics + share.channel;
   const auto mean = Values<T>::at(statistics), scale = Values<T>::at(statistics + 2 * channels),
              shift = Values<T>::at(statistics + 3 * channels);
   float sums[chunk<T>] = {};
@@ -78,11 +78,11 @@ __device__ void norm_relu_backward(const NormReluBackward &args) {
     rounded.put(gradient);
   }
   share.write(args.norm.block_sums + part * size, sums, products);
+  if (part == 0) NormTerms::write(args.norm, channels, 0, channels);
   const Member member(args.norm.gathering, 0, part);
-  const bool counted = member.counted();
-  const FinishNorm norm(args.norm, args.statistics, channels, threadIdx.x < channels ? threadIdx.x : 0);
-  member.gather_all(counted, args.norm.block_sums, args.norm.group_sums, size,
-                    [&](int, const Run<double, 2> &found) { norm(found); });
+  member.gather(member.counted(), args.norm.block_sums, size, [&](int group, int i, const Run<double, 2> &found) {
+    found.put(args.norm.sums.rows + group * size + i);
+  });
 }
 
 // MARK: classifier

@@ -63,7 +63,7 @@ NormOutput norm_relu(const at::Tensor &x, const at::Tensor &input_sums, const ct
          {.kernel = "norm_relu",
           .blocks = {divided(chunks_of(x), most_threads), 1},
           .threads = most_threads,
-          .shared = most_threads * 16 + 2 * channels * static_cast<int64_t>(sizeof(float))},
+          .shared = shared_for_channels(channels)},
          NormRelu{.pixels = static_cast<int>(pixels_of(images_of(x))),
                   .channels = static_cast<int>(channels),
                   .x = checked(x, x),
@@ -78,8 +78,8 @@ NormReluGradients norm_relu_backward(const at::Tensor &gradient, const at::Tenso
               "statistics of kernels that do not run any more");
   const int64_t pixels = pixels_of(images_of(x));
   const Gathered gathered(std::clamp<int64_t>(pixels / 64, 1, 256));
-  const NormResults found(x);
-  at::Tensor rooms[2];
+  const NormResults found(x, gathered);
+  at::Tensor rooms;
   launch(x,
          {.kernel = "norm_relu_backward",
           .blocks = {gathered.parts, 1},
@@ -89,9 +89,8 @@ NormReluGradients norm_relu_backward(const at::Tensor &gradient, const at::Tenso
                           .channels = static_cast<int>(x.size(1)),
                           .x = checked(x, x),
                           .gradient = checked(gradient, x),
-                          .statistics = elements<float>(batch),
-                          .norm = found.arguments(norm, x, gathered, 1, rooms)});
-  resolve({.gradient = gradient, .normed = x, .coefficients = found.coefficients}, gradient);
+                          .norm = norm_gradient(found, x, norm, batch, gathered, 1, rooms)});
+  resolve({.gradient = gradient, .normed = x, .sums = found.sums}, gradient, {}, found.parameters());
   return {.weight = found.weight, .bias = found.bias};
 }
 

@@ -8,6 +8,9 @@ namespace ctorch::device {
 
 namespace {
 
+/// Number of a `NormSums`'s rows behind those that are added up.
+constexpr int64_t rows_behind_sums = 2;
+
 at::Tensor sums_of(const at::Tensor &x) {
   const int64_t pixels = pixels_of(images_of(x)), channels = x.size(1);
   const Gathered gathered(std::clamp<int64_t>(pixels / 512, 1, 256));
@@ -78,22 +81,35 @@ int64_t shared_for_sums(int64_t channels_of_a_thread, int64_t element) {
   return most_threads * channels_of_a_thread * 2 * element;
 }
 
-NormResults::NormResults(const at::Tensor &x)
-    : coefficients(made({3, x.size(1)}, x, at::kFloat)),
+int64_t shared_for_channels(int64_t channels) {
+  return most_threads * 16 + 3 * channels * static_cast<int64_t>(sizeof(float));
+}
+
+NormResults::NormResults(const at::Tensor &x, const Gathered &gathered)
+    : sums(made({gathered.groups + rows_behind_sums, x.size(1), 2}, x, at::kDouble)),
       weight(made({x.size(1)}, x, at::kFloat)),
       bias(made({x.size(1)}, x, at::kFloat)) {}
 
-NormGradient NormResults::arguments(const ctorch_norm &norm, const at::Tensor &x, const Gathered &gathered,
-                                    int64_t slices, at::Tensor (&rooms)[2]) const {
-  const int64_t channels = x.size(1);
-  return {.block_sums = room<double>(rooms[0], gathered.parts * channels * 2, x),
-          .group_sums = room<double>(rooms[1], gathered.groups * channels * 2, x),
-          .gathering = gathered.from(counters(x, slices * gathered.counters())),
-          .share = 1 / static_cast<double>(pixels_of(images_of(x))),
-          .gamma = elements<float>(get(norm.weight)),
-          .coefficients = coefficients.mutable_data_ptr<float>(),
+NormParameters NormResults::parameters() const {
+  return {.channels = static_cast<int>(weight.size(0)),
+          .sums = norm_sums(sums),
           .gamma_gradient = weight.mutable_data_ptr<float>(),
           .beta_gradient = bias.mutable_data_ptr<float>()};
+}
+
+NormSums norm_sums(const at::Tensor &sums) {
+  TORCH_CHECK(sums.dim() == 3 && sums.size(0) > rows_behind_sums && sums.size(2) == 2,
+              "a pending gradient of kernels that do not run any more");
+  return {static_cast<int>(sums.size(0) - rows_behind_sums), sums.mutable_data_ptr<double>()};
+}
+
+NormGradient norm_gradient(const NormResults &results, const at::Tensor &x, const ctorch_norm &norm,
+                           const at::Tensor &statistics, const Gathered &gathered, int64_t slices, at::Tensor &rooms) {
+  return {.block_sums = room<double>(rooms, gathered.parts * x.size(1) * 2, x),
+          .sums = norm_sums(results.sums),
+          .gathering = gathered.from(counters(x, slices * gathered.counters())),
+          .gamma = elements<float>(get(norm.weight)),
+          .statistics = static_cast<const float *>(checked(statistics, x))};
 }
 
 }  // namespace ctorch::device

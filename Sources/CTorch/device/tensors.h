@@ -69,16 +69,27 @@ Statistics statistics_of(const ctorch_norm &norm, const at::Tensor &x, const at:
 /// Bytes of shared memory in which a block's threads add up two values a channel.
 int64_t shared_for_sums(int64_t channels_of_a_thread, int64_t element);
 
-/// What the backward pass of a normalisation comes to: coefficients of the pending gradient (3×C), and the gradients of
-/// γ and β.
-struct NormResults {
-  at::Tensor coefficients, weight, bias;
+/// Bytes of shared memory in which a block computes three values a channel from sums, or fewer.
+int64_t shared_for_channels(int64_t channels);
 
-  explicit NormResults(const at::Tensor &x);
-  /// - rooms: hold what the launch's blocks leave until it has been asked for
-  NormGradient arguments(const ctorch_norm &norm, const at::Tensor &x, const Gathered &gathered, int64_t slices,
-                         at::Tensor (&rooms)[2]) const;
+/// What a normalisation's backward pass leaves: the sums that its pending gradient's coefficients are computed from
+/// (`NormSums`), and the gradients of γ and β, which are computed later.
+struct NormResults {
+  at::Tensor sums, weight, bias;
+
+  /// - x: the normalisation's input
+  /// - gathered: how the sums of the launch's blocks are added up
+  NormResults(const at::Tensor &x, const Gathered &gathered);
+  NormParameters parameters() const;
 };
+
+/// The sums that a tensor of theirs holds.
+NormSums norm_sums(const at::Tensor &sums);
+
+/// - rooms: holds what the launch's blocks leave until it has been asked for
+/// - slices: into which the channels are divided
+NormGradient norm_gradient(const NormResults &results, const at::Tensor &x, const ctorch_norm &norm,
+                           const at::Tensor &statistics, const Gathered &gathered, int64_t slices, at::Tensor &rooms);
 
 }  // namespace ctorch::device
 

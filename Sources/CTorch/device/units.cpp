@@ -158,10 +158,13 @@ struct FilterBlocks {
 PendingGradient pending(const Gradient &gradient, const at::Tensor &x) {
   PendingGradient found{};
   found.gradient = checked(gradient.gradient, x);
-  if (!gradient.coefficients.defined()) return found;
+  if (!gradient.sums.defined()) return found;
   found.normed = checked(gradient.normed, x);
   if (gradient.skip.defined()) found.skip = checked(gradient.skip, x);
-  found.coefficients = static_cast<const float *>(checked(gradient.coefficients, x));
+  TORCH_CHECK(gradient.sums.device() == x.device() && gradient.sums.size(1) == gradient.gradient.size(1),
+              "a pending gradient of kernels that do not run any more");
+  found.sums = norm_sums(gradient.sums);
+  found.share = 1 / static_cast<double>(pixels_of(images_of(gradient.gradient)));
   return found;
 }
 
@@ -176,6 +179,8 @@ struct FilterGradientOf {
   at::Tensor gradient, input;
   Images made, read;
   int64_t stride, inputs, outputs;
+  /// The normalisation's, whose gradients are found with it; null without one.
+  const NormResults *norm = nullptr;
 };
 
 /// Has the gradients of the filter and its bias computed beside what follows.
@@ -198,7 +203,12 @@ FilterGradients find_filter_gradient(const FilterGradientOf &of, const at::Tenso
   args.block_sums = room<float>(rooms[0], gathered.parts * blocks.patches * gradient_patch, x);
   args.group_sums = room<float>(rooms[1], gathered.groups * blocks.patches * gradient_patch, x);
   args.out = all.mutable_data_ptr<float>();
-  beside(x, {of.gradient, of.input, all, rooms[0], rooms[1]}, [=, stride = of.stride]() mutable {
+  std::vector<at::Tensor> tensors = {of.gradient, of.input, all, rooms[0], rooms[1]};
+  if (of.norm) {
+    args.norm = of.norm->parameters();
+    tensors.insert(tensors.end(), {of.norm->sums, of.norm->weight, of.norm->bias});
+  }
+  beside(x, tensors, [=, stride = of.stride]() mutable {
     args.gathering = gathered.from(counters(x, blocks.patches * gathered.counters()));
     launch(x,
            {.kernel = stride == 1 ? "filter_gradient" : "filter_gradient_by_two",
@@ -393,11 +403,11 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
   const int64_t slices = inputs / blocks.channels;
   UnitGradients found;
   found.out = at::empty_like(x);
-  const NormResults results(x);
-  found.coefficients = results.coefficients;
+  const NormResults results(x, gathered);
+  found.norm_sums = results.sums;
   found.norm_weight = results.weight;
   found.norm_bias = results.bias;
-  at::Tensor gradients, activations, rooms[2];
+  at::Tensor gradients, activations, rooms;
   if (wants_parameters) {
     gradients = operand(gradient.gradient);
     activations = operand(x);
@@ -420,10 +430,9 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
     args.operands = {.gradient = gradients.mutable_data_ptr(), .input = activations.mutable_data_ptr()};
   }
   args.x = checked(x, x);
-  args.statistics = static_cast<const float *>(checked(batch, x));
   args.filter = filter.backward.const_data_ptr();
   args.out = found.out.mutable_data_ptr();
-  args.norm = results.arguments(unit.norm, x, gathered, slices, rooms);
+  args.norm = norm_gradient(results, x, unit.norm, batch, gathered, slices, rooms);
   launch(x,
          {.kernel = unit.stride == 1 ? "backward" : "backward_by_two",
           .blocks = {blocks.tiling.count, slices},
@@ -437,23 +446,28 @@ UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Ten
                                          .read = images,
                                          .stride = unit.stride,
                                          .inputs = inputs,
-                                         .outputs = outputs},
+                                         .outputs = outputs,
+                                         .norm = &results},
                                         x);
   }
   return found;
 }
 
-void resolve(const Gradient &gradient, const at::Tensor &out, const at::Tensor &operand) {
+void resolve(const Gradient &gradient, const at::Tensor &out, const at::Tensor &operand, const NormParameters &norm) {
   const auto images = images_of(gradient.gradient);
   const int64_t channels = gradient.gradient.size(1);
   const int64_t chunks = gradient.gradient.numel() * gradient.gradient.element_size() / 16;
   launch(gradient.gradient,
-         {.kernel = "resolve", .blocks = {divided(chunks, most_threads), 1}, .threads = most_threads},
+         {.kernel = "resolve",
+          .blocks = {divided(chunks, most_threads), 1},
+          .threads = most_threads,
+          .shared = shared_for_channels(channels)},
          Resolve{.pixels = static_cast<int>(pixels_of(images)),
                  .channels = static_cast<int>(channels),
                  .gradient = pending(gradient, out),
                  .out = checked(out, out),
-                 .operand = operand.defined() ? operand.mutable_data_ptr() : nullptr});
+                 .operand = operand.defined() ? operand.mutable_data_ptr() : nullptr,
+                 .norm = norm});
 }
 
 }  // namespace ctorch::device

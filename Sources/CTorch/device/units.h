@@ -5,6 +5,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "CTorch.h"
+#include "launching.h"
 
 namespace ctorch::device {
 
@@ -60,22 +61,26 @@ struct FilterGradients {
 FilterGradients convolution_backward(const at::Tensor &x, const at::Tensor &gradient);
 
 /// `whole` is the gradient that was given, where a skip was to be added to it.
+/// `norm_sums` are those that the gradient's coefficients are computed from (`NormSums`). The gradients of parameters
+/// are there after `await_beside`, and only where they were wanted.
 struct UnitGradients {
-  at::Tensor out, coefficients, whole, norm_weight, norm_bias;
+  at::Tensor out, norm_sums, whole, norm_weight, norm_bias;
   FilterGradients filter;
 };
 
 /// A gradient, and where it is pending what it waits for; only then it may have a skip.
 struct Gradient {
-  at::Tensor gradient, normed, coefficients, skip;
+  at::Tensor gradient, normed, sums, skip;
 };
 
 /// The backward pass as `ctorch_unit_backward` has it, after a forward by the batch's statistics; `out` is pending.
 UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters);
 
 /// Computes a pending gradient. The result goes to `out`, which may share the memory of one of its tensors, and where
-/// `operand` is defined also to that, as a filter's gradient reads it.
-void resolve(const Gradient &gradient, const at::Tensor &out, const at::Tensor &operand = {});
+/// `operand` is defined also to that, as a filter's gradient reads it. `norm` names the gradients of γ and β that are
+/// computed with it.
+void resolve(const Gradient &gradient, const at::Tensor &out, const at::Tensor &operand = {},
+             const NormParameters &norm = {});
 
 }  // namespace ctorch::device
 
