@@ -39,7 +39,7 @@ import tables
 
 MEASURES = ("cosine-loss", "l2-ratio", "first-order", "dropped-step", "intermediate", "borderline", "unrolling",
             "lesions", "activation-norm", "gradient-norm", "influence", "alignment", "agreement",
-            "angular-distance")
+            "angular-distance", "spectral-radius")
 MARGIN = 0.1
 TIMES, SCALES = 20, (1, 0.1)
 
@@ -98,6 +98,7 @@ def default_settings(net):
     """What is asked for where no results file says it, laid out as there."""
     steps = plans.steps_of(net)
     settings = {name: {} for name in MEASURES if name not in ("unrolling", "lesions")}
+    settings["spectral-radius"]["samples"] = 256
     settings["borderline"] = {"margin": MARGIN,
                               "reference": max(len(steps) - 5, measures.earliest_readable(net))}
     if not steps[-1].name["projection"]:
@@ -134,6 +135,8 @@ def measure(net, sets, settings, count, batch):
             for key in name.split("."):
                 node = node.setdefault(key, {})
             node[split] = value
+    if "spectral-radius" in settings:
+        result["spectral-radius"]["samples"] = settings["spectral-radius"]["samples"]
     if "borderline" in settings:
         result["borderline"].update({key: settings["borderline"][key] for key in ("margin", "reference")})
     if "unrolling" in settings:

@@ -32,6 +32,43 @@ def ratios(added, state):
     return (norms(added) / below)[below != 0]
 
 
+MASK = 2 ** 64 - 1
+
+
+def mixed(value):
+    """The finaliser of SplitMix64 (Steele, Lea, Flood 2014)."""
+    value = ((value ^ value >> 30) * 0xbf58476d1ce4e5b9) & MASK
+    value = ((value ^ value >> 27) * 0x94d049bb133111eb) & MASK
+    return value ^ value >> 31
+
+
+def start(number, shape):
+    """The vector with which the power iteration of a step begins: ResLens's random stream of seed 0, of length 1."""
+    state = 0xcbf29ce484222325
+    for byte in b"spectral-radius":
+        state = ((state ^ byte) * 0x0100000001b3) & MASK
+    state = mixed(mixed(0) ^ state)
+    place = lambda state, index: mixed((state + (index + 1) * 0x9e3779b97f4a7c15) & MASK)
+    state = place(state, number)
+    values = torch.tensor([2 * (place(state, index) >> 11) * 2.0 ** -53 - 1 for index in range(shape.numel())],
+                          dtype=torch.float64)
+    return (values / values.norm()).view(shape)
+
+
+def spectral_radii(before, after, number):
+    """The largest |eigenvalue| of each sample's Jacobian: 50 products, of which the growth of the last 20 is averaged."""
+    vector = start(number, before.shape[1:]).to(before.dtype).expand_as(before)
+    logs = torch.zeros(len(before), dtype=torch.float64)
+    for iteration in range(50):
+        vector = torch.autograd.grad(after, before, vector, retain_graph=True)[0]
+        lengths = norms(vector)
+        if iteration >= 30:
+            logs += lengths.log()
+        scales = torch.where(lengths == 0, lengths, 1 / lengths)
+        vector = vector * scales.to(vector.dtype).view(-1, 1, 1, 1)
+    return (logs / 20).exp()
+
+
 def agreement(logits, final):
     """Of each sample: KL(final||step) in nats, and whether the final class is the first, or among the first five."""
     here, there = F.log_softmax(logits.detach().double(), dim=1), F.log_softmax(final.detach().double(), dim=1)
@@ -140,7 +177,8 @@ def observe(net, images, labels, wanted, record):
         # With respect to what F is added to: h_{t-1}, or the projection's output; and to what the block takes.
         total = F.cross_entropy(logits.double(), labels, reduction="sum") if net.training else directed_loss(logits, labels)
         size = 1.0 if net.training else doubts(logits, labels)
-        gradients = torch.autograd.grad(total, [done.kept for done in taken] + [done.before for done in taken])
+        gradients = torch.autograd.grad(total, [done.kept for done in taken] + [done.before for done in taken],
+                                        retain_graph="spectral-radius" in wanted)
         for t, done in enumerate(taken):
             record["cosine", t].append(cosines(done.added, gradients[t]))
             record["gradient", t].append(norms(gradients[len(taken) + t]) * size)
@@ -150,6 +188,10 @@ def observe(net, images, labels, wanted, record):
     record["start", None].append(norms(taken[0].before))
     for t, (step, done) in enumerate(zip(steps, taken)):
         if not step.name["projection"]:
+            left = wanted.get("spectral-radius", {}).get("samples", 0) - sum(map(len, record.get(("radius", t), [])))
+            if left > 0:
+                radii = spectral_radii(done.before, done.after, step.name["step"])
+                record["radius", t].append(radii[:left])
             record["influence", t].append(1 - cosines(done.before, done.after))
             record["alignment", t].append(cosines(done.before, done.added))
             for end in range(t, len(steps)):
@@ -248,6 +290,8 @@ def single_passes(net, batches, settings):
         result["dropped-step.baseline"] = score(found["answer", None])
     if "influence" in settings:
         result["influence"] = rows(net, found, "influence", statistic)
+    if "spectral-radius" in settings:
+        result["spectral-radius"] = rows(net, found, "radius", statistic)
     if "alignment" in settings:
         result["alignment.state"] = rows(net, found, "alignment", statistic)
         result["alignment.update"] = rows(net, found, "update", statistic)

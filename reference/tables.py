@@ -68,6 +68,9 @@ def tree(results):
             split: first("dropped-step-baseline", split, score) for split in ("train", "validation")}
     if "influence" in rows:
         found["influence"] = by_split("influence", statistic)
+    if "spectral-radius" in rows:
+        found["spectral-radius"] = dict(by_split("spectral-radius", statistic),
+                                        samples=tables["spectral-radius"]["parameters"]["first_samples"])
     if "alignment" in rows or "update-cosine" in rows:
         found["alignment"] = {
             part: by_split(name, statistic) if name in rows else {"train": [], "validation": []}

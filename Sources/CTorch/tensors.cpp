@@ -173,6 +173,16 @@ int ctorch_add_into(ctorch_tensor a, ctorch_tensor b, double scale) {
   });
 }
 
+int ctorch_scaled_samples(ctorch_tensor a, const double *scales, ctorch_tensor *out) {
+  return guarded([&] {
+    const auto &all = get(a);
+    std::vector<int64_t> shape(all.dim(), 1);
+    shape[0] = all.size(0);
+    const auto own = at::from_blob(const_cast<double *>(scales), shape, at::kDouble);
+    *out = wrap(all.mul(own.to(all.options())));
+  });
+}
+
 int ctorch_scaled(ctorch_tensor a, double scale, ctorch_tensor *out) {
   return guarded([&] { *out = wrap(at::mul(get(a), scale)); });
 }

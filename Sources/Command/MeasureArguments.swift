@@ -108,6 +108,11 @@ struct MeasureArguments: ParsableArguments {
     help: ArgumentHelp("Number of validation samples for lesions. (default: 2000)", valueName: "n"))
   var lesionSamples: Int?
 
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("Number of samples of each split for spectral radii. (default: 256)", valueName: "n"))
+  var spectralSamples: Int?
+
   /// - Throws: `ValidationError` or `MeasureError` for what cannot be read.
   func options() throws -> MeasureOptions {
     var options = MeasureOptions(names: try names())
@@ -123,6 +128,7 @@ struct MeasureArguments: ParsableArguments {
     if let lesionFactors { options.lesions.factors = try numbers(lesionFactors, "lesion-factors") { Double($0) } }
     if let lesionSeeds { options.lesions.seeds = lesionSeeds }
     if let lesionSamples { options.lesions.samples = lesionSamples }
+    if let spectralSamples { options.spectralSamples = spectralSamples }
     return options
   }
 
@@ -141,6 +147,7 @@ struct MeasureArguments: ParsableArguments {
     if listBorderline != nil || lastSteps != nil { names.insert(BorderlineGroups.description.name) }
     let lesions: [Any?] = [lesionDrops, lesionShuffles, lesionFactors, lesionSeeds, lesionSamples]
     if lesions.contains(where: { $0 != nil }) { names.insert(LesionScores.description.name) }
+    if spectralSamples != nil { names.insert(SpectralRadius.description.name) }
     return names
   }
 

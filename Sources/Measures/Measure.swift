@@ -28,6 +28,9 @@ public protocol Measure: AnyObject, SendableMetatype {
   /// The forward passes that the measure needs for each sample besides the common pass.
   static func forwardPasses(in context: MeasureContext) -> Double
 
+  /// Whether `rows(of:)` multiplies with Jacobians. What that needs is kept for each step until the step is passed.
+  static var readsJacobians: Bool { get }
+
   /// Numbers about one step of a batch: vectors of one number a sample; nil where the step has none.
   func rows(of step: StepView) throws -> [[Double]]?
 
@@ -60,6 +63,7 @@ extension Measure {
   public static func absences(in context: MeasureContext) -> [MeasureResults.Absence] { [] }
   public static func parameters(in context: MeasureContext) -> [String: Cell] { [:] }
   public static func forwardPasses(in context: MeasureContext) -> Double { 0 }
+  public static var readsJacobians: Bool { false }
   public func rows(of step: StepView) throws -> [[Double]]? { nil }
   public func add(_ rows: [[Double]], of step: PlanStep, _ batch: LabelledBatch) {}
   public func plans(for network: ResidualNetwork) throws -> [Plan] { [] }

@@ -14,6 +14,8 @@ public struct MeasureOptions: Sendable {
   public var lastSteps: Int?
   /// How a step is repeated past its training.
   public var unrolling = Unrolling()
+  /// The number of samples, the first ones, of which spectral radii are taken.
+  public var spectralSamples = 256
   /// Which lesions, on how many samples.
   public var lesions = LesionScores.Options(samples: 2000)
 

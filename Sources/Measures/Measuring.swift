@@ -122,13 +122,15 @@ private struct MeasuringWork {
     var rows = RowWriter()
     rows.append([names])
     let mode = batchNorm == .running ? NormMode.running : .batch
-    let pass = try Pass(network, images: batch.images, mode: mode, wants: .added)
+    let readsJacobians = measures.contains { type(of: $0).readsJacobians }
+    let pass = try Pass(
+      network, images: batch.images, mode: mode, wants: readsJacobians ? [.added, .keptTape] : .added)
     let h0 = pass.h0
     let wanted = Set(trajectories.map(\.way.first))
     var starts: [Int: Tensor] = [:]
     let output = try task.outputGradient(pass.logits, batch.labels, samplesAreIndependent: batchNorm == .running)
     rows.append(output.predictions.rows)
-    try goBack(pass, output, network.plan.moves[...], batch, batchNorm, first: 1) { step in
+    try goBack(pass, output, network.plan.moves[...], batch, batchNorm, first: 1, after: earlier) { step in
       for measure in measures { rows.append(try measure.rows(of: step)) }
       if wanted.contains(step.number) { starts[step.number] = step.input }
     }
@@ -145,7 +147,7 @@ private struct MeasuringWork {
       let moves = moves(of: trajectory.way)
       let pass = try Pass(network, moves: moves, from: start)
       let output = try task.outputGradient(pass.logits, batch.labels, samplesAreIndependent: true)
-      try goBack(pass, output, moves, batch, .running, first: trajectory.way.first) {
+      try goBack(pass, output, moves, batch, .running, first: trajectory.way.first, after: earlier) {
         rows.append(try measures[trajectory.owner].rows(of: $0, onTrajectory: trajectory.index))
       }
     }
@@ -157,9 +159,10 @@ private struct MeasuringWork {
   ///   - output: the gradient at the pass's logits
   ///   - moves: the moves of the pass
   ///   - first: the number of the pass's first step
+  ///   - earlier: the number of samples before the batch
   private func goBack(
     _ pass: Pass, _ output: OutputGradient, _ moves: ArraySlice<Plan.Move>, _ batch: LabelledBatch,
-    _ batchNorm: BatchNormStatistics, first: Int, show: (StepView) throws -> Void
+    _ batchNorm: BatchNormStatistics, first: Int, after earlier: Int, show: (StepView) throws -> Void
   ) throws {
     func state(
       _ h: Tensor, of spec: StepSpec, _ shape: [Int], known: (outputs: Tensor, predictions: Predictions)? = nil
@@ -182,7 +185,8 @@ private struct MeasuringWork {
       let known = next == nil && isOwnReadout ? (outputs: pass.logits, predictions: output.predictions) : nil
       let after = adding == nil ? state(visited.output, of: spec, spec.output, known: known) : adding?.before
       let view = StepView(
-        visited, number: step.number, end: output, outputs: pass.logits, before: before, after: after, next: follower,
+        visited, number: step.number, earlier: earlier, end: output, outputs: pass.logits, before: before, after: after,
+        next: follower,
         following: steps[index].isTaken ? next.map { next in { try next.inputSquares() } } : nil)
       try show(view)
       // A chain of all steps would keep all of their tensors.

@@ -30,6 +30,9 @@ public final class StepView {
   /// The step that follows in the same pass, on the same shape of h; nil at the end of a stage.
   public internal(set) var next: StepView?
 
+  /// The number of samples before this batch.
+  public let earlier: Int
+
   private let visited: Pass.VisitedStep
   private var knownProducts: SampleProducts?
   private var knownInputProducts: SampleProducts?
@@ -39,12 +42,12 @@ public final class StepView {
   var following: (() throws -> [Double])?
 
   init(
-    _ visited: Pass.VisitedStep, number: Int, end: OutputGradient, outputs: Tensor, before: LensState?,
+    _ visited: Pass.VisitedStep, number: Int, earlier: Int, end: OutputGradient, outputs: Tensor, before: LensState?,
     after: LensState?, next: StepView?, following: (() throws -> [Double])?
   ) {
     self.visited = visited
     spec = visited.spec
-    self.number = number
+    (self.number, self.earlier) = (number, earlier)
     errorProbabilities = end.factors
     endPredictions = end.predictions
     endOutputs = outputs
@@ -68,6 +71,10 @@ public final class StepView {
   public var gradient: Tensor { visited.gradient }
   /// The gradient with respect to `input`.
   public var inputGradient: Tensor { visited.inputGradient }
+
+  /// vᵀ·∂h_t/∂h_{t−1} of each sample, N×C×H×W; for measures with `readsJacobians`, by running statistics.
+  /// - Parameter vector: v, of the shape of h_t; it is not written
+  public func timesJacobian(_ vector: Tensor) throws -> Tensor { try visited.timesJacobian(vector) }
 
   // MARK: numbers for each sample
 

@@ -13,6 +13,7 @@ public final class Pass {
   public let h0: Tensor
   /// nil where the pass began behind the stem.
   private let stemTape: ConvolutionStem.Tape?
+  private let keepsTape: Bool
   private var records: [ResidualNetwork.Record]
   private var readoutTape: ClassifierReadout.Tape?
 
@@ -34,6 +35,8 @@ public final class Pass {
     public let gradient: Tensor
     /// ∂L/∂h_{t−1}, at a projection too.
     public let inputGradient: Tensor
+    /// The step's backward pass for any gradient at h_t; nil where the pass was run without `.keptTape`.
+    fileprivate let again: ((Tensor) throws -> Tensor)?
     // What the kernels of this step, or of the one before, found on the way.
     fileprivate let knownProducts: SampleProducts?
     fileprivate let knownInputSquares: [Double]?
@@ -42,6 +45,14 @@ public final class Pass {
     /// The products of `added` (its squares are `squares`) and `gradient` (`otherSquares`).
     public func addedTimesGradient() throws -> SampleProducts {
       try knownProducts ?? added.sampleProducts(gradient)
+    }
+
+    /// vᵀ·∂h_t/∂h_{t−1} of each sample, N×C×H×W, for v of the shape of h_t.
+    /// - Throws: `PassError.notKept` where the pass was run without `.keptTape`.
+    public func timesJacobian(_ vector: Tensor) throws -> Tensor {
+      guard let again else { throw PassError.notKept }
+      // A backward pass may write over the gradient that it gets.
+      return try again(vector.scaled(by: 1))
     }
 
     /// ‖h_{t−1}‖² of each sample.
@@ -55,7 +66,8 @@ public final class Pass {
   /// - Parameters:
   ///   - images: N×C×H×W
   ///   - mode: how the normalisations run
-  ///   - wants: `.added` if `backward`'s visitor will look at F; without it F's memory is reused
+  ///   - wants: `.added` if `backward`'s visitor will look at F; without it F's memory is reused. `.keptTape` if it will
+  ///     multiply with Jacobians
   public convenience init(
     _ network: ResidualNetwork, images: Tensor, mode: NormMode, wants: Wanted = []
   ) throws {
@@ -77,6 +89,7 @@ public final class Pass {
     self.network = network
     self.stemTape = stemTape
     self.h0 = h0
+    keepsTape = wants.contains(.keptTape)
     var stream = Stream(h0)
     var records: [ResidualNetwork.Record] = []
     for move in moves {
@@ -124,7 +137,8 @@ public final class Pass {
       try visit(
         VisitedStep(
           spec: step.spec, number: number, input: trace.input, skip: trace.skip, added: added, output: trace.output.h,
-          gradient: found.skip ?? found.input, inputGradient: found.input, knownProducts: products,
+          gradient: found.skip ?? found.input, inputGradient: found.input,
+          again: keepsTape ? { try step.backward($0, trace, into: nil).input } : nil, knownProducts: products,
           knownInputSquares: records.last?.knownOutputSquares, knownOutputSquares: trace.known?.output))
     }
     if let gradients, let stemTape { try network.stem.backward(gradient.resolved(), stemTape, gradients) }
@@ -143,11 +157,14 @@ public enum PassError: Error, CustomStringConvertible, Equatable {
   case goneBack
   /// A step was run without what its backward pass needs.
   case notRecorded
+  /// A pass was run without what several backward passes need.
+  case notKept
 
   public var description: String {
     switch self {
     case .goneBack: "the backward pass of this pass has been run already, and its activations were freed"
     case .notRecorded: "this step was not run for a backward pass: run it with .backward"
+    case .notKept: "this pass was not run for several backward passes: run it with .keptTape"
     }
   }
 }

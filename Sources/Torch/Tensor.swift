@@ -204,4 +204,11 @@ public final class Tensor {
 
   /// A new tensor, every element times `scale`.
   public func scaled(by scale: Double) throws -> Tensor { try .make { ctorch_scaled(handle, scale, $0) } }
+
+  /// A new tensor, every sample (dimension 0) times a scale of its own.
+  /// - Throws: `TorchError` where there are not as many scales as samples.
+  public func scaled(bySample scales: [Double]) throws -> Tensor {
+    guard shape.first == scales.count else { throw TorchError(message: "\(scales.count) scales of a \(shape) tensor") }
+    return try .make { ctorch_scaled_samples(handle, scales, $0) }
+  }
 }

@@ -10,8 +10,8 @@ import ResLensTorch
   @Test("Added steps explode, settle or do neither by how far the last one goes")
   func fate() {
     #expect(UnrolledSteps.Fate(first: 1, last: 10.5) == .explodes(growth: 10.5))
-    #expect(UnrolledSteps.Fate(first: 2, last: 20) == .goesOn(growth: 10))
-    #expect(UnrolledSteps.Fate(first: 2, last: 0.2) == .goesOn(growth: 0.1))
+    #expect(UnrolledSteps.Fate(first: 2, last: 20) == .drifts(growth: 10))
+    #expect(UnrolledSteps.Fate(first: 2, last: 0.2) == .drifts(growth: 0.1))
     #expect(UnrolledSteps.Fate(first: 2, last: 0.1) == .settles(growth: 0.05))
     #expect(UnrolledSteps.Fate(first: 1, last: .infinity) == .explodes(growth: .infinity))
     guard case .explodes = UnrolledSteps.Fate(first: 1, last: .nan) else {

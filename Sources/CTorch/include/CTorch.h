@@ -113,6 +113,8 @@ int ctorch_add(ctorch_tensor a, ctorch_tensor b, double scale, ctorch_tensor *ou
 int ctorch_add_into(ctorch_tensor a, ctorch_tensor b, double scale) CTORCH_CHECKED;
 /// scale·a
 int ctorch_scaled(ctorch_tensor a, double scale, ctorch_tensor *out) CTORCH_CHECKED;
+/// A new tensor, each sample (dimension 0) times its own of `scales`.
+int ctorch_scaled_samples(ctorch_tensor a, const double *scales, ctorch_tensor *out) CTORCH_CHECKED;
 
 // MARK: layers, each with its backward
 

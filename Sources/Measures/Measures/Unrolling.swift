@@ -346,7 +346,9 @@ public final class UnrolledSteps: Measure {
     ],
     figures: [.unrollingSteps], use: .init(byDefault: false, canBeRecorded: false),
     remark: { tables in
-      let fates = try Fate.all(in: tables, .validation).map { "unrolling \($0.way): it \($0.fate.sentence)" }
+      let fates =
+        try Fate.all(in: tables, .validation).map { "unrolling \($0.way): it \($0.fate.sentence)" }
+        + [try radius(tables)].compactMap { $0 }
       guard let tried = tables["unrolling-scales"] else { return fates.joined(separator: "\n") }
       let pairs = try zip(tried.numbers("scale"), tried.numbers("loss")).map {
         "\($0 ?? .nan): \(significant($1 ?? .nan))"
@@ -385,10 +387,20 @@ public final class UnrolledSteps: Measure {
       text += "; scaling is \(verdict)"
     }
     for (way, fate) in try Fate.all(in: tables, .validation) { text += "; \(way) it \(fate.sentence)" }
+    if let radius = try radius(tables) { text += "; \(radius)" }
     guard let start = validation.trained?.score.accuracy else { return text + "." }
     let end = (scaled?.validation ?? validation).last.score.accuracy
     let way = end == start ? "stays at \(percent(start))" : "goes from \(percent(start)) to \(percent(end))"
     return "\(text). Validation accuracy \(scaled == nil ? "" : "with scaling ")\(way)."
+  }
+
+  /// The spectral radius of the repeated step in words; nil where it was not measured.
+  private static func radius(_ tables: MeasuredTables) throws -> String? {
+    let repeated = tables["unrolling-steps"]?.parameters["step"]?.integer
+    let radii = try tables.rows(of: StepStatistic.self, in: SpectralRadius.description.name, .validation)
+    return radii.first { $0.step == repeated }.map {
+      "the spectral radius of step \($0.step) is \(significant($0.mean)) at the trained network's states"
+    }
   }
 
   /// How far the added steps go, from the first to the last one.
@@ -398,7 +410,7 @@ public final class UnrolledSteps: Measure {
     /// ‖αF‖ shrinks to less than a tenth.
     case settles(growth: Double)
     /// ‖αF‖ stays between a tenth and ten times the first added step's.
-    case goesOn(growth: Double)
+    case drifts(growth: Double)
 
     /// - Parameters:
     ///   - first: ‖αF‖ of the first added step
@@ -407,7 +419,7 @@ public final class UnrolledSteps: Measure {
       let growth = last / first
       // A quotient that is not a number is that of values that overflowed.
       self =
-        !(growth <= 10) ? .explodes(growth: growth) : growth < 0.1 ? .settles(growth: growth) : .goesOn(growth: growth)
+        !(growth <= 10) ? .explodes(growth: growth) : growth < 0.1 ? .settles(growth: growth) : .drifts(growth: growth)
     }
 
     /// The fate in words, with the numbers that decide it.
@@ -418,7 +430,7 @@ public final class UnrolledSteps: Measure {
       return switch self {
       case .explodes(let growth): "explodes (\(change(growth)))"
       case .settles(let growth): "settles (\(change(growth)))"
-      case .goesOn(let growth): "neither explodes nor settles (\(change(growth)))"
+      case .drifts(let growth): "drifts (\(change(growth)))"
       }
     }
 
