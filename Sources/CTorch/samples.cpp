@@ -63,7 +63,8 @@ at::Tensor cross_entropy(const Labelled &rows, double smoothing, const ctorch_pr
       mean_log += log_p / classes;
     }
     const double own = row[y] - row[best] - log_total;
-    if (to.losses) to.losses[n] = -(1 - smoothing) * own - smoothing * mean_log;
+    // Infinity times 0 is no number: a class of no probability costs nothing where it is not meant.
+    if (to.losses) to.losses[n] = -(1 - smoothing) * own - (smoothing == 0 ? 0 : smoothing * mean_log);
     if (to.entropies) to.entropies[n] = entropy;
     if (to.margins) {
       double other = 0;
@@ -87,7 +88,7 @@ std::pair<at::Tensor, at::Tensor> batch_loss(const at::Tensor &logits, const at:
   const auto log_p = at::log_softmax(logits.to(at::kDouble), 1);
   const auto target = at::full_like(log_p, smoothing / static_cast<double>(log_p.size(1)));
   target.scatter_add_(1, labels.view({-1, 1}), at::full_like(log_p.narrow(1, 0, 1), 1 - smoothing));
-  const auto loss = target.mul(log_p).sum().neg();
+  const auto loss = target.mul(log_p).masked_fill_(target.eq(0), 0).sum().neg();
   const auto wrong = logits.argmax(1).ne(labels).sum().to(at::kDouble);
   return {at::stack({loss, wrong}), log_p.exp().sub_(target).mul_(grad_scale).to(logits.scalar_type())};
 }

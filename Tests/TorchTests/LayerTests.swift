@@ -243,6 +243,17 @@ private func expectClose(
     #expect(found.classes == [0, 1, 0])
   }
 
+  @Test("A class of no probability costs nothing where it is not meant", arguments: ends(KernelSet.all))
+  func impossibleClass(set: String) throws {
+    let logits = try Tensor([0, -Double.infinity, 0, -.infinity], shape: [2, 2])
+    try KernelSet.using(set) {
+      let meant = try BatchLoss(logits: logits, labels: Tensor([Int64(0), 0], shape: [2]), gradientScale: 1)
+      #expect(try meant.sums.doubles() == [0, 0])
+      let other = try BatchLoss(logits: logits, labels: Tensor([Int64(0), 1], shape: [2]), gradientScale: 1)
+      #expect(try other.sums.doubles() == [.infinity, 1])
+    }
+  }
+
   @Test(
     "Log-odds: their gradient times the doubt is the cross-entropy's, and keeps its direction where that is nothing")
   func logOdds() throws {
