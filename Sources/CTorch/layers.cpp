@@ -138,7 +138,7 @@ int ctorch_linear_backward(ctorch_tensor grad_output, ctorch_tensor input, ctorc
     auto &grad = get(grad_output);
     auto &w = get(weight);
     if (device::takes_linear(get(input), w)) {
-      const auto found = device::linear_backward(grad, get(input), w, grad_weight != nullptr);
+      const auto found = device::linear_backward(grad, get(input), w, grad_weight || grad_bias);
       *grad_input = wrap(found.input);
       if (grad_weight) *grad_weight = wrap(found.weight);
       if (grad_bias) *grad_bias = wrap(found.bias);

@@ -15,6 +15,7 @@
 
 #include <cmath>
 
+#include "device/beside.h"
 #include "device/layers.h"
 #include "processes.h"
 
@@ -337,6 +338,7 @@ int ctorch_norm_relu_backward(ctorch_tensor grad_output, ctorch_tensor input, ct
         " for an input of shape ", get(input).sizes(), " and type ", get(input).scalar_type());
     if (batch && device::takes(get(input), norm)) {
       gi = channels_last(get(grad_output));
+      device::await_beside(gi);
       const auto found = device::norm_relu_backward(gi, channels_last(get(input)), norm, get(batch));
       gw = found.weight;
       gb = found.bias;

@@ -89,6 +89,21 @@ import ResLensTorch
     expectClose(found, try made(.float64).map { try $0.doubles() }, within: type == .float32 ? 2e-5 : 0.05)
   }
 
+  @Test("A gradient that does not fit the result of such a convolution is refused")
+  func foreignGradient() throws {
+    let (input, weight) = (try tensor([2, 3, 8, 8], 1), try tensor([16, 3, 3, 3], 2))
+    for gradient in [
+      try tensor([2, 16, 8, 7], 3), try tensor([1, 16, 8, 8], 3), try tensor([2, 16, 8, 8], 3, .bfloat16),
+    ] {
+      #expect(throws: TorchError.self) {
+        try KernelSet.using("emulated") {
+          try Convolution.backward(
+            gradient, input: input, weight: weight, padding: 1, wantsInput: false, wantsParameters: true)
+        }
+      }
+    }
+  }
+
   @Test(
     "A normalisation with ReLU, there and back, is libtorch's in float64",
     arguments: [ElementType.float32, .bfloat16], [(9, 16, 1), (3, 48, 9), (1, 128, 20)])

@@ -76,9 +76,9 @@ struct Filter {
   // summed over; a float is the sum of three bfloats, which are in three such lines behind each other. `line_padding`
   // elements follow each line, as in shared memory. In each sixteen the channels that are made are in the order of
   // `place_in_sixteen`. In `backward` inputs and outputs have changed places, and the taps are turned by half a turn.
-  // Where inputs do not come in sixteens, zeros stand in both for those that are missing.
   void *forward, *backward;
-  int outputs, inputs;
+  // There are zeros for the inputs behind those that are `stored` in `from`.
+  int outputs, inputs, stored;
   // By the number of an output's elements, and by `inputs`.
   Division by_output, by_inputs;
 };
@@ -128,8 +128,8 @@ struct Forward {
 };
 
 // What a normalisation's backward pass leaves for those that read its result: Σg and Σg·(x − mean) of each channel in a
-// few parts (parts×C×2) that are to be added up, and behind them two rows more, of the channel's scale γ/σ and mean,
-// and of 1/σ.
+// few parts (parts×C×2) that are to be added up. Behind them lie two rows more: the channel's scale γ/σ and mean, and
+// 1/σ with an element that is not used.
 struct NormSums {
   int parts;
   double *rows;
@@ -144,7 +144,8 @@ struct PendingGradient {
   double share;
 };
 
-// The backward pass of a normalisation: a row of Σg and Σg·(x − mean) for each block, and a few in `sums`.
+// The backward pass of a normalisation: each block leaves a row of Σg and Σg·(x − mean), and each group of blocks the
+// sum of its rows in `sums`.
 struct NormGradient {
   double *block_sums;
   NormSums sums;
@@ -154,7 +155,7 @@ struct NormGradient {
   const float *statistics;
 };
 
-// The gradients of γ and β, computed from such sums; nothing is where these have no parts.
+// The gradients of γ and β, computed from such sums. None are computed where the sums have no parts.
 struct NormParameters {
   int channels;
   NormSums sums;
@@ -214,8 +215,8 @@ struct ChannelSums {
   Gathering gathering;
 };
 
-// out = a pending gradient; `out` may be one of its tensors. `operand` receives it as a filter's gradient reads it,
-// where it is not null.
+// out = a pending gradient; `out` may be one of its tensors, or null. `operand` receives it as a filter's gradient
+// reads it, where it is not null.
 struct Resolve {
   int pixels, channels;
   PendingGradient gradient;
@@ -223,7 +224,7 @@ struct Resolve {
   NormParameters norm;
 };
 
-// Images of at most sixteen channels as a filter's gradient reads them (`FilterOperands::input`), zeros behind their
+// Images of fewer than sixteen channels as a filter's gradient reads them (`FilterOperands::input`), zeros behind their
 // channels.
 struct PadImages {
   int pixels, channels;
@@ -294,13 +295,14 @@ struct GatherImages {
   void *out;
 };
 
-// A parameter as gradient descent changes it; nothing of it is changed where `skip` is 1.
+// A parameter that gradient descent changes; without momentum `velocity` is null.
 struct Descended {
   float *value, *velocity;
   const float *gradient;
   int count;
 };
 
+// A step of gradient descent. Nothing is changed where `skip` is not null and 1.
 struct Descend {
   Descended parameters[most_parameters];
   const double *rate;

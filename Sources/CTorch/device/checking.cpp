@@ -3,6 +3,7 @@
 
 #include <ATen/ops/addmm.h>
 #include <ATen/ops/arange.h>
+#include <ATen/ops/cat.h>
 #include <ATen/ops/conv2d.h>
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty_like.h>
@@ -11,6 +12,7 @@
 #include <ATen/ops/log_softmax.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/norm.h>
+#include <ATen/ops/ones.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
@@ -252,6 +254,10 @@ class LayerCheck {
     compare("loss and wrong classifications", sums,
             at::stack({target.mul(log_p).sum().neg(), wide(logits.argmax(1).ne(labels).sum())}), type);
     compare("gradient of the logits", gradient, log_p.exp().sub(target).mul(0.5), type);
+    const auto totals = at::full({3}, 2, at::TensorOptions(at::kDouble).device(device)), before_it = totals.clone();
+    const auto skip = count_step(totals, sums);
+    compare("totals", totals, before_it.add(at::cat({sums, at::ones({1}, sums.options())})), type);
+    TORCH_CHECK(skip.item<float>() == 0, "ResLens's kernels take a finite loss for one that is not");
     const auto back = linear_backward(gradient, x, weight, true);
     compare("gradient of the classifier's input", back.input, at::mm(wide(gradient), wide(weight)), type);
     compare("gradient of the classifier's weight", back.weight, at::mm(wide(gradient).t(), wide(x)), type);

@@ -6,8 +6,8 @@
 
 namespace ctorch::device {
 
-/// Runs units there and back on that device, small ones of the usual channels, by the kernels and in float64 by
-/// libtorch's operations. Throws where they disagree by more than rounding.
+/// Runs small units and the other layers of a training step forward and backward on that device, by the kernels and in
+/// float64 by libtorch's operations. Throws where they disagree by more than rounding.
 void check_kernels(c10::Device device);
 
 }  // namespace ctorch::device

@@ -1,5 +1,5 @@
-// The operations that kernels.h needs from a GPU, in CUDA C++. This is the beginning of the text that CUDA's run-time
-// compiler is given.
+// The operations that kernels.h and layer_kernels.h need from a GPU, in CUDA C++. This is the beginning of the text
+// that CUDA's run-time compiler is given.
 R"(
 __device__ inline char *shared_memory() {
   extern __shared__ __align__(16) char memory[];

@@ -1,7 +1,6 @@
 #include "filters.h"
 
 #include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <mutex>
@@ -9,6 +8,7 @@
 #include "../devices.h"
 #include "../support.h"
 #include "launching.h"
+#include "tensors.h"
 #include "units.h"
 
 namespace ctorch::device {
@@ -42,16 +42,13 @@ void convert(const std::vector<ctorch_tensor> &weights, at::ScalarType type) {
       auto &filter = kept(weight, type);
       sources.push_back(channels_last(get(weight)));
       const auto &source = sources.back();
-      const int64_t outputs = source.size(0), inputs = source.size(1), planes = type == at::kFloat ? 3 : 1;
-      const int64_t padded = divided(inputs, channel_step) * channel_step;
+      const int64_t outputs = source.size(0), inputs = sixteens(source.size(1)), planes = type == at::kFloat ? 3 : 1;
       const auto room = [&](at::Tensor &tensor, int64_t from, int64_t to) {
         if (tensor.defined()) return;
-        const auto options = source.options().dtype(at::kBFloat16);
-        const int64_t size = to * 9 * (planes * from + line_padding);
-        tensor = padded == inputs ? at::empty({size}, options) : at::zeros({size}, options);
+        tensor = at::empty({to * 9 * (planes * from + line_padding)}, source.options().dtype(at::kBFloat16));
       };
-      room(filter.forward, padded, outputs);
-      room(filter.backward, outputs, padded);
+      room(filter.forward, inputs, outputs);
+      room(filter.backward, outputs, inputs);
       filter.writes = memory_of(weight)->writes;
       if (auto *graph = capture()) graph->filters.push_back(memory_of(weight));
       args.filters[i] = {.from = elements<float>(source),
@@ -59,11 +56,15 @@ void convert(const std::vector<ctorch_tensor> &weights, at::ScalarType type) {
                          .backward = filter.backward.mutable_data_ptr(),
                          .outputs = static_cast<int>(outputs),
                          .inputs = static_cast<int>(inputs),
+                         .stored = static_cast<int>(source.size(1)),
                          .by_output = division(9 * inputs),
                          .by_inputs = division(inputs)};
     }
     launch(sources[0],
-           {.kernel = "prepare_filters", .blocks = {64, static_cast<int64_t>(count)}, .threads = 256, .type = type},
+           {.kernel = "prepare_filters",
+            .blocks = {64, static_cast<int64_t>(count)},
+            .threads = most_threads,
+            .type = type},
            args);
   }
 }

@@ -249,11 +249,10 @@ struct Tile {
   __device__ int tap(int tap) const { return tap / 3 * across + tap % 3; }
 };
 
-// max(0, scale·x + shift). The backward pass asks for the sign in the same words.
+// The number of which a ReLU keeps what is above 0. The backward pass asks for its sign in the same words.
 __device__ inline float normalised(float x, float scale, float shift) { return fmaf(scale, x, shift); }
 
-// A source of what is brought into shared memory, a chunk at a time: the elements to load, the numbers that belong to a
-// chunk's channels, and the elements made of both. Begins to copy a few floats to shared memory.
+// Begins to copy a few floats to shared memory.
 __device__ inline void begin_values(float *to, const float *from, int count) {
   for (int i = 4 * threadIdx.x; i < count; i += 4 * blockDim.x) begin_copy(to + i, from + i);
 }
@@ -646,8 +645,8 @@ struct FindStatistics {
   }
 };
 
-// Sources of what a convolution reads. Each fills `floats`, which lie in shared memory, in `begin`, at whose end the
-// threads wait for each other.
+// A source of what is brought into shared memory: it loads a chunk at a time, and makes the elements of it and of
+// numbers that belong to the chunk's channels. `begin` computes these numbers and has the threads wait for each other.
 template <class T>
 struct Normalised {
   const T *x;
@@ -681,7 +680,8 @@ struct Normalised {
   }
 };
 
-// Images of at most sixteen channels, behind which zeros are read until there are sixteen.
+// A source that needs no numbers: images of fewer than sixteen channels, behind which zeros are read until there are
+// sixteen.
 template <class T>
 struct Padded {
   const T *x;
@@ -1029,16 +1029,15 @@ template <class T>
 __device__ void prepare_filters(const PrepareFilters &args) {
   const Filter &filter = args.filters[blockIdx.y];
   const int inputs = filter.inputs, outputs = filter.outputs, count = outputs * 9 * inputs;
-  const int padded = (inputs + channel_step - 1) / channel_step * channel_step;
   bfloat *forward = static_cast<bfloat *>(filter.forward), *backward = static_cast<bfloat *>(filter.backward);
   const auto ordered = [](int channel) { return channel / 16 * 16 + place_in_sixteen(channel % 16); };
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < count; i += gridDim.x * blockDim.x) {
     const int line_of_filter = quotient(i, filter.by_inputs), output = quotient(i, filter.by_output);
     const int tap = line_of_filter - 9 * output, input = i - line_of_filter * inputs;
-    float rest = filter.from[i];
+    float rest = input < filter.stored ? filter.from[line_of_filter * filter.stored + input] : 0;
     for (int plane = 0; plane < planes<T>; ++plane) {
       const bfloat rounded = {static_cast<unsigned short>(rounded_pair(rest, 0))};
-      forward[(ordered(output) * 9 + tap) * line<T>(padded) + plane * padded + input] = rounded;
+      forward[(ordered(output) * 9 + tap) * line<T>(inputs) + plane * inputs + input] = rounded;
       backward[(ordered(input) * 9 + 8 - tap) * line<T>(outputs) + plane * outputs + output] = rounded;
       rest -= wide(rounded);
     }
@@ -1115,9 +1114,7 @@ __device__ void resolve(const Resolve &args) {
   pending.begin(args.gradient, room);
   __syncthreads();
   if (exists) pending.finished(loaded, pending.numbers(channel), place, channel, true);
-  if (blockIdx.x > 0) return;
-  __syncthreads();
-  find_parameters(args.norm, room);
+  if (blockIdx.x == 0) find_parameters(args.norm, room);
 }
 
 )

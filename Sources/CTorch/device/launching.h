@@ -52,6 +52,7 @@ void launch_named(const at::Tensor &on, const Launch &how, const void *arguments
 /// - arguments: the kernel's, of arguments.h
 template <class Arguments>
 void launch(const at::Tensor &on, const Launch &how, const Arguments &arguments) {
+  static_assert(sizeof(Arguments) <= 4096, "CUDA passes so many bytes to a kernel");
   launch_named(on, how, &arguments);
 }
 

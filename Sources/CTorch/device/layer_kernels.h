@@ -154,7 +154,7 @@ struct Largest {
   }
 };
 
-// A warp has a sample.
+// A warp works on a sample.
 template <class T>
 __device__ void loss(const Loss &args) {
   double *room = reinterpret_cast<double *>(shared_memory());
@@ -207,7 +207,7 @@ __device__ void loss(const Loss &args) {
 
 // MARK: optimiser
 
-// One thread.
+// A single thread does this.
 template <class T>
 __device__ void count_step(const CountStep &args) {
   const double total = args.totals[0] + args.sums[0];
@@ -218,7 +218,7 @@ __device__ void count_step(const CountStep &args) {
   *args.skip = is_finite ? 0 : 1;
 }
 
-// The blocks of a row have a parameter.
+// The blocks of a row share the elements of a parameter.
 template <class T>
 __device__ void descend(const Descend &args) {
   if (args.skip && *args.skip != 0) return;

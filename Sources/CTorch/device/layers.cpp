@@ -3,6 +3,8 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 
+#include <algorithm>
+
 #include "../support.h"
 #include "tensors.h"
 #include "units.h"
@@ -10,6 +12,11 @@
 namespace ctorch::device {
 
 namespace {
+
+/// Throws where a tensor is not where the kernels look for it.
+void check_same_device(const at::Tensor &tensor, const at::Tensor &on) {
+  TORCH_CHECK(tensor.device() == on.device(), "a tensor on ", tensor.device(), " for kernels on ", on.device());
+}
 
 bool is_float_matrix(const at::Tensor &tensor) {
   return tensor.dim() == 2 && tensor.scalar_type() == at::kFloat && tensor.is_contiguous();
@@ -29,6 +36,7 @@ at::Tensor gathered(const at::Tensor &images, const at::Tensor &selection, const
   auto batch = at::empty({count, channels, height, width},
                          images.options().dtype(type).memory_format(at::MemoryFormat::ChannelsLast));
   if (count == 0) return batch;
+  for (const auto &tensor : {selection, scale, offset}) check_same_device(tensor, images);
   launch(images,
          {.kernel = "gather_images",
           .blocks = {divided(count * height * width, most_threads), 1},
@@ -84,7 +92,7 @@ NormReluGradients norm_relu_backward(const at::Tensor &gradient, const at::Tenso
          {.kernel = "norm_relu_backward",
           .blocks = {gathered.parts, 1},
           .threads = most_threads,
-          .shared = std::max<int64_t>(shared_for_sums(16 / x.element_size(), sizeof(float)), most_threads * 16)},
+          .shared = shared_for_sums(16 / x.element_size(), sizeof(float))},
          NormReluBackward{.pixels = static_cast<int>(pixels),
                           .channels = static_cast<int>(x.size(1)),
                           .x = checked(x, x),
@@ -118,8 +126,10 @@ at::Tensor linear(const at::Tensor &x, const at::Tensor &weight, const at::Tenso
   return out;
 }
 
-LinearGradients linear_backward(const at::Tensor &gradient, const at::Tensor &x, const at::Tensor &weight,
+LinearGradients linear_backward(const at::Tensor &given, const at::Tensor &x, const at::Tensor &weight,
                                 bool wants_parameters) {
+  const auto gradient = given.contiguous();
+  check_same_device(gradient, x);
   const int64_t samples = x.size(0), inputs = x.size(1), outputs = weight.size(0);
   TORCH_CHECK(is_float_matrix(gradient) && gradient.size(0) == samples && gradient.size(1) == outputs,
               "a gradient of shape ", gradient.sizes(), " for ", samples, " samples and ", outputs, " outputs");
@@ -173,6 +183,9 @@ std::pair<at::Tensor, at::Tensor> batch_loss(const at::Tensor &logits, const at:
 }
 
 at::Tensor count_step(const at::Tensor &totals, const at::Tensor &sums) {
+  check_same_device(sums, totals);
+  TORCH_CHECK(totals.numel() == 3 && sums.numel() == 2 && totals.is_contiguous() && sums.is_contiguous(),
+              "totals of shape ", totals.sizes(), " and sums of shape ", sums.sizes());
   const auto skip = made({1}, totals, at::kFloat);
   launch(totals, {.kernel = "count_step", .blocks = {1, 1}, .threads = 1, .type = at::kFloat},
          CountStep{.sums = elements<double>(sums),
@@ -184,13 +197,21 @@ at::Tensor count_step(const at::Tensor &totals, const at::Tensor &sums) {
 // MARK: optimiser
 
 bool takes(const Descent &step) {
-  const auto fits = [](const at::Tensor &tensor) {
-    return tensor.scalar_type() == at::kFloat && tensor.is_non_overlapping_and_dense() && tensor.numel() <= INT32_MAX;
+  if (step.parameters.empty()) return false;
+  const auto &first = step.parameters[0];
+  const auto is_there = [&](const at::Tensor &tensor) {
+    return tensor.scalar_type() == at::kFloat && tensor.device() == first.device();
   };
-  const auto all_fit = [&](at::TensorList tensors) { return std::all_of(tensors.begin(), tensors.end(), fits); };
-  return !step.parameters.empty() && step.rate.scalar_type() == at::kDouble &&
-         step.rate.device() == step.parameters[0].device() && all_fit(step.parameters) && all_fit(step.velocities) &&
-         all_fit(step.gradients) && launches(step.parameters[0]);
+  // Elements are paired in the order in which they lie in memory.
+  const auto fit = [&](at::TensorList tensors) {
+    return std::equal(tensors.begin(), tensors.end(), step.parameters.begin(), [&](auto &tensor, auto &parameter) {
+      return is_there(tensor) && tensor.strides() == parameter.strides() && tensor.is_non_overlapping_and_dense() &&
+             tensor.numel() <= INT32_MAX;
+    });
+  };
+  return step.rate.scalar_type() == at::kDouble && step.rate.device() == first.device() &&
+         (!step.unless.defined() || is_there(step.unless)) && fit(step.parameters) && fit(step.velocities) &&
+         fit(step.gradients) && launches(first);
 }
 
 void descend(const Descent &step) {

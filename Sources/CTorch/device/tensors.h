@@ -16,6 +16,9 @@ constexpr int64_t most_channels = 128;
 /// The threads of a block.
 constexpr int64_t most_threads = 256;
 
+/// So many channels, and those with which they come in sixteens.
+inline int64_t sixteens(int64_t channels) { return divided(channels, channel_step) * channel_step; }
+
 inline Images images_of(const at::Tensor &tensor) {
   return {static_cast<int>(tensor.size(0)), static_cast<int>(tensor.size(2)), static_cast<int>(tensor.size(3))};
 }
@@ -48,7 +51,10 @@ struct Gathered {
   explicit Gathered(int64_t parts)
       : parts(parts),
         fan(std::max<int64_t>(std::min<int64_t>(parts, 16), divided(parts, 16))),
-        groups(divided(parts, fan)) {}
+        groups(divided(parts, fan)) {
+    TORCH_CHECK(parts * fan <= INT32_MAX, "a batch that is worked on in ", parts, " pieces is too large for a GPU's ",
+                "kernels: use smaller batches");
+  }
 
   /// Number of counters for each of the sums that a launch gathers.
   int64_t counters() const { return groups + 1; }

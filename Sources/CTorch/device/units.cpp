@@ -21,9 +21,6 @@ namespace {
 constexpr int64_t warp = 32;
 constexpr int64_t most_warps = most_threads / warp;
 
-/// So many channels, and those with which they come in sixteens.
-int64_t sixteens(int64_t channels) { return divided(channels, channel_step) * channel_step; }
-
 /// The images that a convolution makes of these, by a stride.
 Images made_of(const Images &images, int64_t stride) {
   return {images.count, static_cast<int>(divided(images.height, stride)),
@@ -248,7 +245,8 @@ bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weigh
 
 bool is_filter(const at::Tensor &weight) {
   return weight.dim() == 4 && weight.size(2) == 3 && weight.size(3) == 3 && weight.scalar_type() == at::kFloat &&
-         weight.size(0) % channel_step == 0 && (weight.size(1) % channel_step == 0 || weight.size(1) < channel_step) &&
+         weight.size(0) % channel_step == 0 && weight.size(1) > 0 &&
+         (weight.size(1) % channel_step == 0 || weight.size(1) < channel_step) &&
          std::max(weight.size(0), weight.size(1)) <= most_channels;
 }
 
@@ -275,7 +273,8 @@ struct Convolving {
   int64_t inputs, outputs;
   const at::Tensor &x;
   Statistics norm;
-  const at::Tensor &filter, bias;
+  const at::Tensor &filter;
+  const at::Tensor &bias;
 };
 
 void convolve(const Convolving &of, const ForwardOptions &options, UnitOutput &found) {
@@ -302,7 +301,8 @@ void convolve(const Convolving &of, const ForwardOptions &options, UnitOutput &f
   args.outputs = static_cast<int>(of.outputs);
   args.block_outputs = static_cast<int>(blocks.channels);
   args.stored = static_cast<int>(x.size(1));
-  args.x = checked(x, x);
+  // Images of few channels are loaded element by element, wherever they begin.
+  args.x = x.size(1) % channel_step == 0 ? checked(x, x) : x.const_data_ptr();
   args.norm = of.norm;
   args.filter = of.filter.const_data_ptr();
   args.bias = static_cast<const float *>(checked(of.bias, x));
@@ -367,6 +367,11 @@ UnitOutput convolution(const at::Tensor &x, ctorch_tensor weight, const at::Tens
 
 FilterGradients convolution_backward(const at::Tensor &x, const at::Tensor &gradient) {
   const auto images = images_of(x);
+  TORCH_CHECK(gradient.dim() == 4 && gradient.size(0) == x.size(0) && gradient.size(1) % channel_step == 0 &&
+                  gradient.sizes().slice(2) == x.sizes().slice(2) && gradient.scalar_type() == x.scalar_type() &&
+                  gradient.device() == x.device(),
+              "a gradient of shape ", gradient.sizes(), " and type ", gradient.scalar_type(),
+              " for a convolution of images of shape ", x.sizes(), " and type ", x.scalar_type());
   const int64_t pixels = pixels_of(images), chunks = channel_step * x.element_size() / 16;
   const auto input = made({pixels, planes_of(x.element_size()) * channel_step}, x, at::kBFloat16);
   launch(x, {.kernel = "pad_images", .blocks = {divided(pixels * chunks, most_threads), 1}, .threads = most_threads},
@@ -377,8 +382,7 @@ FilterGradients convolution_backward(const at::Tensor &x, const at::Tensor &grad
   auto operand_of_gradient = gradient;
   if (x.scalar_type() == at::kFloat) {
     operand_of_gradient = operand(gradient);
-    const auto whole = at::empty_like(gradient);
-    resolve({.gradient = gradient}, whole, operand_of_gradient);
+    resolve({.gradient = gradient}, {}, operand_of_gradient);
   }
   const auto found = find_filter_gradient({.gradient = operand_of_gradient,
                                            .input = input,
@@ -464,8 +468,8 @@ void resolve(const Gradient &gradient, const at::Tensor &out, const at::Tensor &
           .shared = shared_for_channels(channels)},
          Resolve{.pixels = static_cast<int>(pixels_of(images)),
                  .channels = static_cast<int>(channels),
-                 .gradient = pending(gradient, out),
-                 .out = checked(out, out),
+                 .gradient = pending(gradient, gradient.gradient),
+                 .out = out.defined() ? checked(out, gradient.gradient) : nullptr,
                  .operand = operand.defined() ? operand.mutable_data_ptr() : nullptr,
                  .norm = norm});
 }

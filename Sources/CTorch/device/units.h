@@ -57,7 +57,7 @@ struct FilterGradients {
   at::Tensor weight, bias;
 };
 
-/// Those of such a convolution.
+/// The gradients of such a convolution; `gradient` is that of its result.
 FilterGradients convolution_backward(const at::Tensor &x, const at::Tensor &gradient);
 
 /// `whole` is the gradient that was given, where a skip was to be added to it.
@@ -76,8 +76,8 @@ struct Gradient {
 /// The backward pass as `ctorch_unit_backward` has it, after a forward by the batch's statistics; `out` is pending.
 UnitGradients backward(const Unit &unit, const Gradient &gradient, const at::Tensor &batch, bool wants_parameters);
 
-/// Computes a pending gradient. The result goes to `out`, which may share the memory of one of its tensors, and where
-/// `operand` is defined also to that, as a filter's gradient reads it. `norm` names the gradients of γ and β that are
+/// Computes a pending gradient. The result goes to `out`, which may share the memory of one of its tensors, and to
+/// `operand`, as a filter's gradient reads it, where these are defined. `norm` names the gradients of γ and β that are
 /// computed with it.
 void resolve(const Gradient &gradient, const at::Tensor &out, const at::Tensor &operand = {},
              const NormParameters &norm = {});

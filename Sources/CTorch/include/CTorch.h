@@ -169,8 +169,9 @@ int ctorch_relu_into(ctorch_tensor tensor) CTORCH_CHECKED;
 int ctorch_relu_backward(ctorch_tensor grad_output, ctorch_tensor output, ctorch_tensor *out) CTORCH_CHECKED;
 
 /// The gradient with respect to the input of a normalisation, of which the normalisation's own way back may still have
-/// to be gone: a·gradient + b·normed + d + skip, with a, b and d a channel each in `coefficients`; `skip` may be null.
-/// Where `coefficients` is null it is `gradient`, and the others are null too.
+/// to be gone: a·gradient + b·normed + d + skip, with a, b and d a channel each in `coefficients`, or, of a GPU's
+/// kernels, sums in it from which they are computed; `skip` may be null. Where `coefficients` is null it is `gradient`,
+/// and the others are null too.
 typedef struct {
   ctorch_tensor gradient, normed, coefficients, skip;
 } ctorch_pending;
@@ -240,8 +241,8 @@ typedef struct {
   ctorch_unit_gradients parameters;
 } ctorch_unit_backward_results;
 
-/// max(0, normalised input). By the batch's statistics these are returned in `batch` (2×C: mean, inverse deviation);
-/// else it stays null. `sums`, where not null, are the input's as `ctorch_unit` returns them.
+/// max(0, normalised input). By the batch's statistics these are returned in `batch` (2×C: mean, inverse deviation;
+/// more rows may follow); else it stays null. `sums`, where not null, are the input's as `ctorch_unit` returns them.
 int ctorch_norm_relu(ctorch_tensor input, ctorch_tensor sums, ctorch_norm norm, ctorch_norm_mode mode,
                      ctorch_tensor *out, ctorch_tensor *batch) CTORCH_CHECKED;
 /// The way back through `ctorch_norm_relu`; `batch` is what it returned. Where that is null there are no parameter
