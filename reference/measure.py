@@ -39,7 +39,7 @@ import tables
 
 MEASURES = ("cosine-loss", "l2-ratio", "first-order", "dropped-step", "intermediate", "borderline", "unrolling",
             "lesions", "activation-norm", "gradient-norm", "influence", "alignment", "agreement",
-            "angular-distance", "spectral-radius")
+            "angular-distance", "future-effect", "spectral-radius")
 MARGIN = 0.1
 TIMES, SCALES = 20, (1, 0.1)
 

@@ -210,6 +210,15 @@ def observe(net, images, labels, wanted, record):
             record["agreement", t].append(agreement(after, logits))
             record["plugged", t].append(cosines(done.added, gradient))
             record["term", t].append(products(done.added, gradient) * doubts(before, labels))
+    if "future-effect" in wanted:
+        with torch.no_grad():
+            for t, step in enumerate(steps):
+                walk = plans.Walk(net, taken[t].before, step.name["stage"])
+                walk.take(step._replace(scale=0))
+                for end in range(t + 1, len(steps)):
+                    change = ratios(walk.take(steps[end]).added - taken[end].added, taken[end].added)
+                    record["change", (t, end)].append(change)
+                record["moved", t].append(agreement(walk.through([]), logits)["kl"])
     if "dropped-step" in wanted:
         with torch.no_grad():
             for t, (step, done) in enumerate(zip(steps, taken)):
@@ -299,6 +308,11 @@ def single_passes(net, batches, settings):
         ranges = sorted(key for what, key in found if what == "angle")
         result["angular-distance"] = [dict(steps[t].name, length=end - t + 1, **statistic(found["angle", (t, end)]))
                                       for t, end in ranges]
+    if "future-effect" in settings:
+        pairs = sorted(key for what, key in found if what == "change")
+        result["future-effect.steps"] = [dict(steps[t].name, later=end + 1, **row) for t, end in pairs
+                                         if (row := statistic(found["change", (t, end)])) is not None]
+        result["future-effect.output"] = rows(net, found, "moved", statistic)
     if "agreement" in settings:
         result["agreement"] = rows(net, found, "agreement", agreed)
     if "intermediate" in settings:

@@ -78,6 +78,11 @@ def tree(results):
     if "angular-distance" in rows:
         found["angular-distance"] = by_split(
             "angular-distance", lambda row: dict(statistic(row), length=row["length"]))
+    if "future-effect-output" in rows:
+        found["future-effect"] = {
+            "steps": by_split("future-effect", lambda row: dict(statistic(row), later=row["later"]))
+            if "future-effect" in rows else {"train": [], "validation": []},
+            "output": by_split("future-effect-output", statistic)}
     if "agreement" in rows:
         found["agreement"] = by_split("agreement", lambda row: {
             "kl": {"mean": row["kl"], "std": row["kl_std"], "count": row["count"]},

@@ -186,8 +186,13 @@ private struct MeasuringWork {
       let after = adding == nil ? state(visited.output, of: spec, spec.output, known: known) : adding?.before
       let view = StepView(
         visited, number: step.number, earlier: earlier, end: output, outputs: pass.logits, before: before, after: after,
-        next: follower,
-        following: steps[index].isTaken ? next.map { next in { try next.inputSquares() } } : nil)
+        next: follower, isLast: next == nil,
+        following: steps[index].isTaken ? next.map { next in { try next.inputSquares() } } : nil,
+        withoutAdded: { [network] visit in
+          let place = steps[index].place
+          let left = try network.run([moves[place].withoutAdded], on: visited.input) { _ in }
+          return try network.classify(network.run(moves[(place + 1)...], on: left, visit: visit))
+        })
       try show(view)
       // A chain of all steps would keep all of their tensors.
       (view.next, view.following) = (nil, nil)
@@ -205,7 +210,7 @@ private struct MeasuringWork {
   ) throws -> LabelledPredictions {
     var rows = RowReader(numbers)
     guard try rows.next() == [names], let own = try rows.next() else { throw RowError() }
-    for (step, _) in try planSteps(of: network.plan.moves[...], first: 1).reversed() {
+    for (step, _, _) in try planSteps(of: network.plan.moves[...], first: 1).reversed() {
       for measure in measures { if let found = try rows.next() { measure.add(found, of: step, batch) } }
     }
     for (count, plan) in orderedPlans(batch, after: earlier) {
@@ -215,7 +220,7 @@ private struct MeasuringWork {
     }
     for trajectory in trajectories {
       let steps = try planSteps(of: moves(of: trajectory.way), first: trajectory.way.first)
-      for (step, _) in steps.reversed() {
+      for (step, _, _) in steps.reversed() {
         guard let found = try rows.next() else { continue }
         measures[trajectory.owner].add(found, of: step, onTrajectory: trajectory.index, batch)
       }
@@ -257,18 +262,19 @@ private struct MeasuringWork {
     }
   }
 
-  /// The steps of some moves that add something, and whether the next move is a step too, which takes what the step makes.
+  /// The steps of some moves that add something, their moves' places, and whether the next move is a step too, which takes
+  /// what the step makes.
   private func planSteps(
     of moves: ArraySlice<Plan.Move>, first: Int
-  ) throws -> [(step: PlanStep, isTaken: Bool)] {
-    var steps: [(step: PlanStep, isTaken: Bool)] = []
+  ) throws -> [(step: PlanStep, place: Int, isTaken: Bool)] {
+    var steps: [(step: PlanStep, place: Int, isTaken: Bool)] = []
     var number = first - 1
     for (index, move) in zip(moves.indices, moves) {
       guard case .step(let step) = move else { continue }
       number += 1
       guard step.scale != 0 else { continue }
       let isTaken = if case .step = moves[(index + 1)...].first { true } else { false }
-      steps.append((PlanStep(spec: try network.spec(of: step), number: number), isTaken))
+      steps.append((PlanStep(spec: try network.spec(of: step), number: number), index, isTaken))
     }
     return steps
   }

@@ -12,7 +12,7 @@ public struct Registry: Sendable {
   public static let standard = Registry(measures: [
     L2Ratio.self, DroppedStep.self, CosineLoss.self, FirstOrder.self, IntermediateScores.self, BorderlineGroups.self,
     UnrolledSteps.self, LesionScores.self, ActivationNorm.self, GradientNorm.self, Influence.self, Alignment.self,
-    Agreement.self, AngularDistance.self, SpectralRadius.self,
+    Agreement.self, AngularDistance.self, FutureEffect.self, SpectralRadius.self,
   ])
 
   /// The kinds of blocks that were registered here, besides those that `BlockKinds` knows anyway.

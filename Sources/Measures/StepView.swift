@@ -33,7 +33,11 @@ public final class StepView {
   /// The number of samples before this batch.
   public let earlier: Int
 
+  /// Whether this is the last step of the pass, which is shown first.
+  public let isLast: Bool
+
   private let visited: Pass.VisitedStep
+  private let withoutAdded: (_ visit: (Tensor) throws -> Void) throws -> Tensor
   private var knownProducts: SampleProducts?
   private var knownInputProducts: SampleProducts?
   private var knownInputSquares: [Double]?
@@ -43,7 +47,8 @@ public final class StepView {
 
   init(
     _ visited: Pass.VisitedStep, number: Int, earlier: Int, end: OutputGradient, outputs: Tensor, before: LensState?,
-    after: LensState?, next: StepView?, following: (() throws -> [Double])?
+    after: LensState?, next: StepView?, isLast: Bool, following: (() throws -> [Double])?,
+    withoutAdded: @escaping (_ visit: (Tensor) throws -> Void) throws -> Tensor
   ) {
     self.visited = visited
     spec = visited.spec
@@ -54,7 +59,9 @@ public final class StepView {
     self.before = before
     self.after = after
     self.next = next
+    self.isLast = isLast
     self.following = following
+    self.withoutAdded = withoutAdded
   }
 
   // MARK: tensors
@@ -75,6 +82,11 @@ public final class StepView {
   /// vᵀ·∂h_t/∂h_{t−1} of each sample, N×C×H×W; for measures with `readsJacobians`, by running statistics.
   /// - Parameter vector: v, of the shape of h_t; it is not written
   public func timesJacobian(_ vector: Tensor) throws -> Tensor { try visited.timesJacobian(vector) }
+
+  /// Runs the rest of the pass without this step's F, by running statistics.
+  /// - Parameter visit: receives F of each later step, in order
+  /// - Returns: the outputs at the end, N×K
+  public func outputsWithoutAdded(visit: (Tensor) throws -> Void) throws -> Tensor { try withoutAdded(visit) }
 
   // MARK: numbers for each sample
 

@@ -12,6 +12,13 @@ public struct Plan: Codable, Hashable, Sendable {
     case pool(stage: Int)
     /// A residual step.
     case step(Step)
+
+    /// The move with what the step adds left out; a pooling stays as it is.
+    public var withoutAdded: Move {
+      guard case .step(var step) = self else { return self }
+      step.scale = 0
+      return .step(step)
+    }
   }
 
   /// h ← s(h) + scale·F(h) with the s and F of a block. With scale 0, F is not computed.

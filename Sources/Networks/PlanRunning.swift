@@ -9,6 +9,21 @@ extension ResidualNetwork {
     return h
   }
 
+  /// h after some moves on `h0`, in evaluation mode.
+  /// - Parameter visit: receives F of each step that adds something, in order
+  /// - Throws: `PlanError` where the network cannot make a move.
+  public func run(
+    _ moves: some Sequence<Plan.Move>, on h0: Tensor, visit: (Tensor) throws -> Void
+  ) throws -> Tensor {
+    var h = h0
+    for move in moves {
+      let record = try record(move, on: Stream(h), mode: .running, wants: .added)
+      if case .step(_, let trace) = record, let added = trace.added { try visit(added) }
+      h = record.output.h
+    }
+    return h
+  }
+
   /// Runs many plans on one batch in evaluation mode, each beginning that several share once: dropping every one of
   /// T steps in turn costs about T/2 forward passes instead of T.
   /// - Parameters:

@@ -65,7 +65,8 @@ import ResLensTorch
         L2Ratio(), DroppedStep(pooled), CosineLoss(), FirstOrder(), IntermediateScores(),
         try BorderlineGroups(pooled, lastSteps: 2),
         try UnrolledSteps(pooled, times: 3, ways: [.init(scale: 1), .init(scale: 0.5)]), ActivationNorm(),
-        GradientNorm(pooled), Influence(), Alignment(), Agreement(), AngularDistance(), SpectralRadius(samples: 256),
+        GradientNorm(pooled), Influence(), Alignment(), Agreement(), AngularDistance(), FutureEffect(),
+        SpectralRadius(samples: 256),
       ]
       // Lesions are measured on validation samples.
       if split == .validation { all.append(try LesionScores(pooled, options.lesions)) }
