@@ -416,6 +416,43 @@ def trajectory(net, images, labels, steps, groups):
                 "groups": grouped(torch.stack([scores(answer, labels) for answer in answers]), groups)}
 
 
+def future_effects(net, images, steps):
+    """What dropping each step changes in the F of every later one, and in the output's distribution."""
+    with Watch(net) as whole:
+        there = F.log_softmax(altered(net, images, steps).double(), dim=1)
+    found = []
+    for index in range(len(steps)):
+        with Watch(net) as watch:
+            here = F.log_softmax(altered(net, images, scaled(steps, index, 0)).double(), dim=1)
+        later = len(steps) - index - 1
+        # The last ones; the F of the dropped step is there too.
+        pairs = zip(watch.added[len(watch.added) - later:], whole.added[index + 1:])
+        found.append(([norms(one - other) / norms(other) for one, other in pairs],
+                      (there.exp() * (there - here)).sum(1)))
+    return found
+
+
+def spectral_radii(net, images, steps):
+    """The largest |eigenvalue| of the Jacobian of each step that keeps the shape, by 50 vector-Jacobian products."""
+    found, h, entered = [], net.stem(images), -1
+    for stage, block, _ in steps:
+        while entered < stage:
+            entered += 1
+            h = net.enter(entered, h)
+        h = h.detach().requires_grad_()
+        after = block.kept(h) + residual(block, h)
+        if block.projection is None:
+            vector, growth = torch.rand_like(h[:1]).expand_as(h), 0
+            for iteration in range(50):
+                vector = torch.autograd.grad(after, h, vector, retain_graph=True)[0]
+                length = norms(vector)
+                growth = growth + length.log() if iteration >= 30 else growth
+                vector = vector / length.view(-1, 1, 1, 1)
+            found.append((growth / 20).exp())
+        h = after.detach()
+    return found
+
+
 def suite(net, images, labels, autocast):
     """All measures of one batch. A last step with a projection is not unrolled."""
     net.eval().requires_grad_(False)
@@ -443,7 +480,9 @@ def suite(net, images, labels, autocast):
             found["trajectories"] = [trajectory(net, images, labels, unrolled(scale), groups) for scale in (1, 0.1)]
             with torch.inference_mode():
                 found["tried"] = [tried(scale) for scale in (1, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01)]
+        found["spectral-radius"] = spectral_radii(net, images, steps)
         with torch.inference_mode():
+            found["future-effect"] = future_effects(net, images, steps)
             found["lesions"] = [scores(altered(net, images, plan), labels) for plan in lesioned]
         return found
 

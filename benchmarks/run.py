@@ -19,7 +19,7 @@ with influence, alignment and agreement, which ride on it. `record` is what
 `reslens train --measure every=1,samples=2000` does after an epoch; it has no twin in PyTorch. Given is by how much it
 makes an epoch longer, the training on 50,000 images and the scoring of 10,000: the validation images that are recorded
 are scored by that, and by nothing else. `drops` is every single drop in turn, PyTorch's each a whole forward pass, beside as many
-whole forward passes of ours. `suite` is every measure that there is (unrolling by 20, lesions), in PyTorch as one writes
+whole forward passes of ours, and our pass with `future-effect`, which makes as many drops and compares every later F. `suite` is every measure that there is (unrolling by 20, lesions), in PyTorch as one writes
 it with hooks and whole forward passes. Both take batches of 32. Networks of over a billion multiply-accumulates an image
 take small batches too, and few repetitions; without --models they are timed in training only, as those that share blocks
 always are.
@@ -203,6 +203,7 @@ def commands_of(case, options, file):
                 "our scoring": [*fp32, "--work", "evaluate", *scoring]}
     if work == "drops":
         commands["our forward passes"] = ours("forwards")
+        commands["our future effects"] = ours("measure", measures="future-effect")
     for layout in options.layouts:
         if layout != "compiled" or work in COMPILED_WORK:
             commands[layout] = theirs(work, layout)
@@ -289,6 +290,9 @@ def row(case, workers, batch, training_batch):
     if passes := workers.get("our forward passes"):
         text += (f"  all drops / as many forward passes: {ours.median() / passes.median():.2f} "
                  f"({ours.quickest() / passes.quickest():.2f})")
+        effects = workers["our future effects"]
+        text += (f"  future effects / as many forward passes: {effects.median() / passes.median():.2f} "
+                 f"({effects.quickest() / passes.quickest():.2f})")
     if work == "suite":
         text += f"  ours / PyTorch: {ours.median() / best.median():.2f}"
     return text

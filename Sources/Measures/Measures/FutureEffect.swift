@@ -99,8 +99,8 @@ public final class FutureEffect: Measure {
           """,
         source: "Csordás et al. 2025",
         finding: """
-          in large language models the later half of the layers changes little when an earlier layer is left out: they \
-          refine the output rather than build on each other.
+          in large language models, leaving out a layer of the second half changes later layers and the output much less \
+          than leaving out one of the first half.
           """,
         map: StepMap(
           name: "future-effect", title: "Change of every later step without a step", axis: "step that is left out",
