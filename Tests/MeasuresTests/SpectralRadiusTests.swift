@@ -8,7 +8,7 @@ import Testing
 
 /// h' = h + W·h with a 1×1 convolution, so that the Jacobian is 1 + W at every pixel.
 private struct LinearBlock: Block {
-  static let kind = "linear"
+  static let kind = "times-matrix"
   let steps: [any ResidualStep]
 
   init(_ context: BlockContext) throws {
@@ -34,7 +34,7 @@ private struct LinearBlock: Block {
     try BlockKinds.register(LinearBlock.self)
     let architecture = try Architecture(
       name: "linear", input: .init(channels: 1, height: 2, width: 2), classes: 2, stem: .init(width: 2),
-      stages: [.init(width: 2, blocks: 1, entry: .none, kind: "linear")], head: .init(pooling: 2))
+      stages: [.init(width: 2, blocks: 1, entry: .none, kind: "times-matrix")], head: .init(pooling: 2))
     let network = try network(architecture)
     let branch = zip(matrix, [1.0, 0, 0, 1]).map { $0 - $1 }
     try network.parameters.required("stages.0.0.conv.weight").copy(from: Tensor(branch, shape: [2, 2, 1, 1]))
