@@ -44,15 +44,19 @@ def main():
         {"params": [p for p in net.parameters() if p.dim() <= 1],
          "weight_decay": 0.0 if options.decay_weights_only else options.decay},
     ]
-    optimizer = torch.optim.SGD(groups, lr=options.rate, momentum=options.momentum, nesterov=options.nesterov)
+    # An optimiser imports torch's compiler, which takes longer than all the rest.
+    optimizer = None
+    if options.rate:
+        optimizer = torch.optim.SGD(groups, lr=options.rate, momentum=options.momentum, nesterov=options.nesterov)
     for step in range(options.steps):
         logits = net(images)
-        optimizer.zero_grad(set_to_none=True)
+        net.zero_grad(set_to_none=True)
         F.cross_entropy(logits, labels, label_smoothing=options.smoothing).backward()
         if step == 0:
             out["logits"] = logits.detach()
             out.update({f"gradient.{name}": p.grad.clone() for name, p in net.named_parameters()})
-        optimizer.step()
+        if optimizer:
+            optimizer.step()
     out.update({f"state.{k}": v for k, v in net.state_dict().items() if v.is_floating_point()})
     save_file({k: v.detach().contiguous().clone() for k, v in out.items()}, options.out)
 
