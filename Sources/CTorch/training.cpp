@@ -129,16 +129,16 @@ int ctorch_sgd(const ctorch_sgd_step *step) {
     // On a device the rate must have the kernel's own type; on the processor it is read as it is.
     const auto &rate = get(step->rate);
     if (step->momentum == 0) v.clear();
-    const device::Descent descent{.parameters = p,
-                                  .velocities = v,
-                                  .gradients = g,
-                                  .rate = rate,
-                                  .unless = skips.value_or(at::Tensor()),
-                                  .decay = step->decay,
-                                  .momentum = step->momentum,
-                                  .nesterov = step->nesterov};
-    if (device::takes(descent)) {
-      device::descend(descent);
+    const device::SGDStep own{.parameters = p,
+                              .velocities = v,
+                              .gradients = g,
+                              .rate = rate,
+                              .unless = skips.value_or(at::Tensor()),
+                              .decay = step->decay,
+                              .momentum = step->momentum,
+                              .nesterov = step->nesterov};
+    if (device::takes(own)) {
+      device::sgd(own);
     } else {
       at::_fused_sgd_(p, g, v, step->decay, step->momentum, rate.is_cpu() ? rate : rate.to(at::kFloat), 0,
                       step->nesterov, false, false, {}, skips);

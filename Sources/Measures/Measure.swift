@@ -28,7 +28,8 @@ public protocol Measure: AnyObject, SendableMetatype {
   /// The forward passes that the measure needs for each sample besides the common pass.
   static func forwardPasses(in context: MeasureContext) -> Double
 
-  /// Whether `rows(of:)` multiplies with Jacobians. What that needs is kept for each step until the step is passed.
+  /// True if `rows(of:)` multiplies with Jacobians. The tensors that this needs are kept for each step until the step has
+  /// been shown.
   static var readsJacobians: Bool { get }
 
   /// Numbers about one step of a batch: vectors of one number a sample; nil where the step has none.

@@ -33,7 +33,7 @@ public final class StepView {
   /// The number of samples before this batch.
   public let earlier: Int
 
-  /// Whether this is the last step of the pass, which is shown first.
+  /// True for the last step of the pass, which is shown first.
   public let isLast: Bool
 
   private let visited: Pass.VisitedStep

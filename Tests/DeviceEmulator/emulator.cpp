@@ -244,7 +244,7 @@ void load_transposed(unsigned (&to)[4], const void *row) {
 
 float larger_or_nan(float a, float b) { return std::isnan(a) || std::isnan(b) ? NAN : std::fmax(a, b); }
 
-// Of two operations that the compiler might make one, neither may be seen by it.
+// The compiler might fuse a product and a sum; `volatile` keeps them apart.
 float rounded_product(float a, float b) {
   const volatile float product = a * b;
   return product;

@@ -204,7 +204,7 @@ import ResLensTorch
     }
     let (p, g, v) = (values(1), values(2), values(3))
     for momentum in [0, 0.8] {
-      let found = try emulated(running: ["descend_float"]) {
+      let found = try emulated(running: ["sgd_float"]) {
         let (parameters, velocities) = (try tensors(p), try tensors(v))
         try MomentumSGD.step(
           parameters: parameters, gradients: tensors(g), velocities: velocities, rate: Tensor([0.3], shape: [1]),
@@ -229,7 +229,7 @@ import ResLensTorch
   @Test("A step that is to be skipped changes nothing", arguments: [Float(0), 1])
   func skippedDescent(skip: Float) throws {
     let values = try tensor([6], 1).doubles()
-    let found = try emulated(running: ["descend_float"]) {
+    let found = try emulated(running: ["sgd_float"]) {
       let (parameter, velocity) = (try tensor([6], 1), try tensor([6], 1))
       try MomentumSGD.step(
         parameters: [parameter], gradients: [tensor([6], 1)], velocities: [velocity], rate: Tensor([0.1], shape: [1]),

@@ -104,7 +104,7 @@ struct Statistics {
 
 // A unit: normalisation, ReLU and convolution. A block makes `block_outputs` of the channels of a tile.
 struct Forward {
-  // What is made, and what is read: they differ with a stride of 2.
+  // The images that are made, and those that are read. With a stride of 2 the latter are larger.
   Images images, source;
   Tiles tiles;
   Lanes lanes;
@@ -127,9 +127,9 @@ struct Forward {
   Gathering gathering;
 };
 
-// What a normalisation's backward pass leaves for those that read its result: Σg and Σg·(x − mean) of each channel in a
-// few parts (parts×C×2) that are to be added up. Behind them lie two rows more: the channel's scale γ/σ and mean, and
-// 1/σ with an element that is not used.
+// The sums that a normalisation's backward pass leaves to the launch that reads its result: Σg and Σg·(x − mean) of
+// each channel, in a few parts (parts×C×2) that are to be added up. Two more rows lie behind them. The first has each
+// channel's scale γ/σ and mean, and the second has 1/σ and an element that is not used.
 struct NormSums {
   int parts;
   double *rows;
@@ -172,7 +172,7 @@ struct FilterOperands {
 // The gradients of a unit's filter (O×9×I) and, behind it, of its bias. A block works on 16 of the outputs and 16 of
 // the inputs, and on every so many-th tile.
 struct FilterGradient {
-  // Of the gradient, and of the input.
+  // The images of the gradient, and those of the input.
   Images images, source;
   Tiles tiles;
   int inputs, outputs;
@@ -182,13 +182,13 @@ struct FilterGradient {
   float *block_sums, *group_sums;
   Gathering gathering;
   float *out;
-  // Those of the unit's normalisation are found by one of the blocks.
+  // The gradients of the unit's γ and β, which one of the blocks computes.
   NormParameters norm;
 };
 
 // The way back through a unit's convolution and ReLU. A block makes `block_inputs` of the channels of a tile.
 struct Backward {
-  // Of the input, and of the gradient of the output.
+  // The images of the input, and those of the gradient of the output.
   Images images, source;
   Tiles tiles;
   Lanes lanes;
@@ -224,8 +224,8 @@ struct Resolve {
   NormParameters norm;
 };
 
-// Images of fewer than sixteen channels as a filter's gradient reads them (`FilterOperands::input`), zeros behind their
-// channels.
+// Images of fewer than sixteen channels, written as a filter's gradient reads them (`FilterOperands::input`), with
+// zeros for the missing channels.
 struct PadImages {
   int pixels, channels;
   const void *x;
@@ -240,7 +240,8 @@ struct NormRelu {
   void *out;
 };
 
-// The gradient where that ReLU let through, in its own place, and the sums for the normalisation's backward pass.
+// The backward pass of that ReLU, which overwrites the gradient, and the sums for the backward pass of the
+// normalisation.
 struct NormReluBackward {
   int pixels, channels;
   const void *x;
@@ -281,11 +282,11 @@ struct CountStep {
   float *skip;
 };
 
-// Batches of images: of each, what lies at `selection` (N×4: the image, 1 where it is mirrored, and by how many pixels
-// it is moved down and to the right). Images are bytes (C×H×W each), of which scale·byte + offset is made; what was not
-// in the image is 0, and an image that is not one of the `stored` is no numbers.
+// A batch of images, cut out of a data set of bytes (C×H×W each). A pixel becomes scale·byte + offset, or 0 where the
+// image was moved away from it. `selection` is N×4: the image's number, 1 where it is mirrored, and the pixels by which
+// it is moved down and to the right. An image that is not one of the `stored` becomes NaN.
 struct GatherImages {
-  // Of the batch.
+  // The batch's images.
   Images images;
   int channels;
   long long stored;
@@ -296,15 +297,15 @@ struct GatherImages {
 };
 
 // A parameter that gradient descent changes; without momentum `velocity` is null.
-struct Descended {
+struct SGDParameter {
   float *value, *velocity;
   const float *gradient;
   int count;
 };
 
 // A step of gradient descent. Nothing is changed where `skip` is not null and 1.
-struct Descend {
-  Descended parameters[most_parameters];
+struct SGD {
+  SGDParameter parameters[most_parameters];
   const double *rate;
   const float *skip;
   float decay, momentum;

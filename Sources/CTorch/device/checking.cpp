@@ -265,14 +265,14 @@ class LayerCheck {
     auto value = weight.clone();
     const auto velocity = parameter({41, 24}, 5, 0, 1, device), before = velocity.clone();
     const auto rate = at::full({1}, 0.1, at::TensorOptions(at::kDouble).device(device));
-    descend({.parameters = {&value, 1},
-             .velocities = {&velocity, 1},
-             .gradients = {&back.weight, 1},
-             .rate = rate,
-             .unless = at::Tensor(),
-             .decay = 0.01,
-             .momentum = 0.9,
-             .nesterov = true});
+    sgd({.parameters = {&value, 1},
+         .velocities = {&velocity, 1},
+         .gradients = {&back.weight, 1},
+         .rate = rate,
+         .unless = at::Tensor(),
+         .decay = 0.01,
+         .momentum = 0.9,
+         .nesterov = true});
     const auto step = wide(back.weight).add(wide(weight).mul(0.01)), moved = wide(before).mul(0.9).add(step);
     compare("velocities", velocity, moved, type);
     compare("parameters", value, wide(weight).sub(moved.mul(0.9).add(step).mul(0.1)), type);

@@ -1,5 +1,5 @@
 // The kernels that are launched: KERNEL(name, arguments, element type, blocks that should share a multiprocessor).
-// Whoever includes this says by that macro what is made of each. A launch names them by name and element type:
+// The file that includes this list defines that macro. A launch calls a kernel by its name and element type:
 // forward_bfloat.
 KERNEL(prepare_filters, PrepareFilters, float, 1)
 KERNEL(prepare_filters, PrepareFilters, bfloat, 1)
@@ -33,4 +33,4 @@ KERNEL(linear, Linear, float, 1)
 KERNEL(linear_backward, LinearBackward, float, 1)
 KERNEL(loss, Loss, float, 1)
 KERNEL(count_step, CountStep, float, 1)
-KERNEL(descend, Descend, float, 1)
+KERNEL(sgd, SGD, float, 1)

@@ -219,8 +219,8 @@ struct Member {
 
 // MARK: tiles
 
-// A tile, and the pixels that its convolution reads, which lie in shared memory: lines of `across` pixels, of which
-// each is beside one that no image has. Neighbouring pixels of the tile read from pixels that are `step` apart.
+// A tile, and the pixels that its convolution reads. These lie in shared memory as lines of `across` pixels: a row of
+// an image, with a pixel of zeros on either side. Neighbouring pixels of the tile read pixels that are `step` apart.
 struct Tile {
   const Tiles &tiles;
   const int step, across;
@@ -238,7 +238,7 @@ struct Tile {
   __device__ int pixels() const { return images * rows * width; }
   // The number of its first pixel among all images' pixels. The others follow it.
   __device__ int first(const Images &all) const { return (image * all.height + row) * width; }
-  // Number of lines that are read of an image, and of all.
+  // The number of lines that are read of an image, and of all images.
   __device__ int image_lines() const { return step * (rows - 1) + 3; }
   __device__ int lines() const { return images * image_lines(); }
   // Where the pixels lie that the filter's first tap meets at `pixel`.
@@ -249,7 +249,7 @@ struct Tile {
   __device__ int tap(int tap) const { return tap / 3 * across + tap % 3; }
 };
 
-// The number of which a ReLU keeps what is above 0. The backward pass asks for its sign in the same words.
+// The input of the ReLU. The backward pass computes it in the same way, so that its sign is the same.
 __device__ inline float normalised(float x, float scale, float shift) { return fmaf(scale, x, shift); }
 
 // Begins to copy a few floats to shared memory.
@@ -257,8 +257,8 @@ __device__ inline void begin_values(float *to, const float *from, int count) {
   for (int i = 4 * threadIdx.x; i < count; i += 4 * blockDim.x) begin_copy(to + i, from + i);
 }
 
-// What a normalisation's backward pass leaves of a channel beside its sums (`NormSums`), as the channel's thread reads
-// it before it waits for the sums.
+// The rows behind a normalisation's sums (`NormSums`) at the channel of a thread, which reads them before it waits for
+// the sums.
 struct NormTerms {
   double scale, mean, inverse;
 
@@ -270,7 +270,7 @@ struct NormTerms {
     inverse = rows[2 * channels];
   }
 
-  // Writes those of `count` channels from `first` on.
+  // Writes the rows of `count` channels from `first` on.
   __device__ static void write(const NormGradient &norm, int channels, int first, int count) {
     for (int c = first + threadIdx.x; c < first + count; c += blockDim.x) {
       double *rows = norm.sums.rows + 2 * (norm.sums.parts * channels + c);
@@ -443,7 +443,7 @@ struct Sixteen {
     }
   }
 
-  // The same of what a tile reads of `source`; what lies outside of the images is zeros.
+  // Begins to copy what a tile reads of `source`, with zeros for what lies outside of the images.
   __device__ void begin_around(bfloat *to, const Images &source, const Tile &tile, const Division &across) const {
     const int count = tile.lines() * across.by * chunks;
     for (int i = threadIdx.x; i < count; i += blockDim.x) {
@@ -812,13 +812,13 @@ __device__ void forward(const Forward &args) {
   with_constant(args.inputs, [&](int inputs) { forward_of<T, 1, Normalised>(args, inputs); });
 }
 
-// The same with a convolution of stride 2.
+// The forward pass of a unit with a convolution of stride 2.
 template <class T>
 __device__ void forward_by_two(const Forward &args) {
   forward_of<T, 2, Normalised>(args, args.inputs);
 }
 
-// A convolution of stride 1 alone, of images of few channels.
+// A convolution of stride 1 without a normalisation before it, of images of few channels.
 template <class T>
 __device__ void convolution(const Forward &args) {
   forward_of<T, 1, Padded>(args, channel_step);
@@ -910,7 +910,7 @@ __device__ void backward(const Backward &args) {
   with_constant(args.outputs, [&](int outputs) { backward_of<T, 1>(args, outputs); });
 }
 
-// The same of a convolution of stride 2.
+// The backward pass of a unit with a convolution of stride 2.
 template <class T>
 __device__ void backward_by_two(const Backward &args) {
   backward_of<T, 2>(args, args.outputs);
@@ -1016,7 +1016,7 @@ __device__ void filter_gradient(const FilterGradient &args) {
   filter_gradient_of<T, 1>(args);
 }
 
-// The same of a convolution of stride 2.
+// The gradient of a filter of stride 2.
 template <class T>
 __device__ void filter_gradient_by_two(const FilterGradient &args) {
   filter_gradient_of<T, 2>(args);

@@ -220,9 +220,9 @@ __device__ void count_step(const CountStep &args) {
 
 // The blocks of a row share the elements of a parameter.
 template <class T>
-__device__ void descend(const Descend &args) {
+__device__ void sgd(const SGD &args) {
   if (args.skip && *args.skip != 0) return;
-  const Descended &own = args.parameters[blockIdx.y];
+  const SGDParameter &own = args.parameters[blockIdx.y];
   const float rate = static_cast<float>(*args.rate);
   for (int i = blockIdx.x * blockDim.x + threadIdx.x; i < own.count; i += gridDim.x * blockDim.x) {
     float step = fmaf(args.decay, own.value[i], own.gradient[i]);

@@ -196,7 +196,7 @@ at::Tensor count_step(const at::Tensor &totals, const at::Tensor &sums) {
 
 // MARK: optimiser
 
-bool takes(const Descent &step) {
+bool takes(const SGDStep &step) {
   if (step.parameters.empty()) return false;
   const auto &first = step.parameters[0];
   const auto is_there = [&](const at::Tensor &tensor) {
@@ -214,15 +214,15 @@ bool takes(const Descent &step) {
          fit(step.gradients) && launches(first);
 }
 
-void descend(const Descent &step) {
+void sgd(const SGDStep &step) {
   const auto &on = step.parameters[0];
   for (size_t begin = 0; begin < step.parameters.size(); begin += most_parameters) {
     const size_t count = std::min<size_t>(step.parameters.size() - begin, most_parameters);
-    Descend args{.rate = elements<double>(step.rate),
-                 .skip = step.unless.defined() ? elements<float>(step.unless) : nullptr,
-                 .decay = static_cast<float>(step.decay),
-                 .momentum = static_cast<float>(step.momentum),
-                 .nesterov = step.nesterov};
+    SGD args{.rate = elements<double>(step.rate),
+             .skip = step.unless.defined() ? elements<float>(step.unless) : nullptr,
+             .decay = static_cast<float>(step.decay),
+             .momentum = static_cast<float>(step.momentum),
+             .nesterov = step.nesterov};
     int64_t largest = 1;
     for (size_t i = 0; i < count; ++i) {
       const auto &value = step.parameters[begin + i];
@@ -234,7 +234,7 @@ void descend(const Descent &step) {
       largest = std::max(largest, value.numel());
     }
     launch(on,
-           {.kernel = "descend",
+           {.kernel = "sgd",
             .blocks = {std::min<int64_t>(divided(largest, most_threads), 16), static_cast<int64_t>(count)},
             .threads = most_threads},
            args);

@@ -16,7 +16,7 @@ constexpr int64_t most_channels = 128;
 /// The threads of a block.
 constexpr int64_t most_threads = 256;
 
-/// So many channels, and those with which they come in sixteens.
+/// The next multiple of sixteen.
 inline int64_t sixteens(int64_t channels) { return divided(channels, channel_step) * channel_step; }
 
 inline Images images_of(const at::Tensor &tensor) {
@@ -25,16 +25,17 @@ inline Images images_of(const at::Tensor &tensor) {
 
 inline int64_t pixels_of(const Images &images) { return int64_t{images.count} * images.height * images.width; }
 
-/// Where a tensor's elements are, for a kernel that works where `x` lies and reads 16 bytes at a time: it does not
-/// look.
+/// The address of a tensor's elements, for a kernel that works where `x` lies and reads 16 bytes at a time. Throws
+/// where the tensor lies elsewhere or is not aligned, because the kernel does not look.
 void *checked(const at::Tensor &tensor, const at::Tensor &x);
 
-/// Whether float values are there as the kernels read them.
+/// True if values lie on x's device as the kernels read them: floats, contiguous.
 bool is_readable(const at::Tensor &values, const at::Tensor &x);
 
-/// Whether a normalisation's values are, and its batch is this process's alone.
+/// True if all values of a normalisation do, and its batch is this process's alone.
 bool is_readable(const ctorch_norm &norm, const at::Tensor &x);
 
+/// A new contiguous tensor on the device of `like`.
 at::Tensor made(at::IntArrayRef shape, const at::Tensor &like, at::ScalarType type);
 
 /// Room for the rows of a launch's blocks, which nobody reads after it.
@@ -72,14 +73,14 @@ at::Tensor sums_for(ctorch_norm_mode mode, const at::Tensor &x, const at::Tensor
 Statistics statistics_of(const ctorch_norm &norm, const at::Tensor &x, const at::Tensor &sums, ctorch_norm_mode mode,
                          const at::Tensor &out);
 
-/// Bytes of shared memory in which a block's threads add up two values a channel.
+/// The bytes of shared memory in which a block's threads add up two values a channel.
 int64_t shared_for_sums(int64_t channels_of_a_thread, int64_t element);
 
-/// Bytes of shared memory in which a block computes three values a channel from sums, or fewer.
+/// The bytes of shared memory in which a block computes up to three values a channel from sums.
 int64_t shared_for_channels(int64_t channels);
 
-/// What a normalisation's backward pass leaves: the sums that its pending gradient's coefficients are computed from
-/// (`NormSums`), and the gradients of γ and β, which are computed later.
+/// The results of a normalisation's backward pass: the sums that its pending gradient's coefficients are computed from
+/// (`NormSums`), and the gradients of γ and β, which a later launch computes.
 struct NormResults {
   at::Tensor sums, weight, bias;
 
@@ -89,10 +90,11 @@ struct NormResults {
   NormParameters parameters() const;
 };
 
-/// The sums that a tensor of theirs holds.
+/// The sums that lie in a tensor, as `NormResults::sums` does.
 NormSums norm_sums(const at::Tensor &sums);
 
-/// - rooms: holds what the launch's blocks leave until it has been asked for
+/// The arguments of a launch that runs a normalisation's backward pass.
+/// - rooms: keeps the memory of the blocks' rows until the launch has been asked for
 /// - slices: into which the channels are divided
 NormGradient norm_gradient(const NormResults &results, const at::Tensor &x, const ctorch_norm &norm,
                            const at::Tensor &statistics, const Gathered &gathered, int64_t slices, at::Tensor &rooms);

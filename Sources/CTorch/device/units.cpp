@@ -27,7 +27,7 @@ Images made_of(const Images &images, int64_t stride) {
           static_cast<int>(divided(images.width, stride))};
 }
 
-/// What blocks make: images, of which neighbouring pixels read from pixels that are `step` apart in lines of `across`.
+/// The images that blocks make. Neighbouring pixels read pixels that are `step` apart, in lines of `across` pixels.
 struct Made {
   Images images;
   int64_t step, across;
@@ -171,7 +171,7 @@ at::Tensor operand(const at::Tensor &like) {
                                           : at::empty_like(like);
 }
 
-/// What a filter's gradient is computed from: tensors as the kernel reads them, and the shapes of what they hold.
+/// The tensors that a filter's gradient is computed from, as the kernel reads them, and the shapes of what they hold.
 struct FilterGradientOf {
   at::Tensor gradient, input;
   Images made, read;
@@ -266,7 +266,7 @@ at::Tensor checked_bias(const at::Tensor &bias, const at::Tensor &x, int64_t out
   return offset;
 }
 
-/// A launch that convolves, normalised or not.
+/// The arguments of a launch that convolves x, with or without a normalisation and ReLU before it.
 struct Convolving {
   const char *kernel;
   Made made;

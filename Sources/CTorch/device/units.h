@@ -9,12 +9,12 @@
 
 namespace ctorch::device {
 
-/// Whether a GPU's kernels run this unit: a 3×3 convolution of stride 1 or 2, of channels in sixteens up to 128, in
+/// True if a GPU's kernels run this unit: a 3×3 convolution of stride 1 or 2, of channels in sixteens up to 128, in
 /// float32 or bfloat16 with parameters in float32, whose batch is this process's alone; and what a block needs fits
 /// into its shared memory.
 bool takes(const at::Tensor &x, const ctorch_norm &norm, const at::Tensor &weight, int stride);
 
-/// Whether the kernels run this convolution, and find the gradients of its filter and bias: a 3×3 one of stride 1 with
+/// True if the kernels run this convolution, and find the gradients of its filter and bias: a 3×3 one of stride 1 with
 /// a pixel of padding, of images of fewer than 16 channels.
 bool takes_convolution(const at::Tensor &x, const at::Tensor &weight, int stride, int padding);
 

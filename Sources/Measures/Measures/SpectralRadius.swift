@@ -50,7 +50,7 @@ public final class SpectralRadius: Measure {
       if iteration >= Self.iterations - Self.averaged {
         for (sample, length) in lengths.enumerated() { logarithms[sample] += log(length) }
       }
-      // What has vanished stays so.
+      // A vector that has vanished stays zero.
       vector = try next.scaled(bySample: lengths.map { $0 == 0 ? 0 : 1 / $0 })
     }
     return [logarithms.map { exp($0 / Double(Self.averaged)) }]
@@ -64,8 +64,8 @@ public final class SpectralRadius: Measure {
     let values = (0..<shape.reduce(1, *)).map { 2 * stream.uniform($0) - 1 }
     let length = values.reduce(0) { $0 + $1 * $1 }.squareRoot()
     let one = try Tensor(values.map { $0 / length }, shape: [1] + shape)
-    let none = try Tensor([Int64](repeating: 0, count: step.input.shape[0]), shape: [step.input.shape[0]])
-    return try one.converted(to: step.input.elementType).rows(at: none).moved(to: step.input.device)
+    let zeros = try Tensor([Int64](repeating: 0, count: step.input.shape[0]), shape: [step.input.shape[0]])
+    return try one.converted(to: step.input.elementType).rows(at: zeros).moved(to: step.input.device)
   }
 
   public func add(_ rows: [[Double]], of step: PlanStep, _ batch: LabelledBatch) {
