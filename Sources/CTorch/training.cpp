@@ -1,9 +1,11 @@
 // Batches of images, and the optimiser.
 #include <ATen/Dispatch.h>
+#include <ATen/ops/_fused_adam.h>
 #include <ATen/ops/_fused_sgd.h>
 #include <ATen/ops/arange.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/full.h>
 #include <ATen/ops/where.h>
 
 #include <vector>
@@ -146,6 +148,24 @@ int ctorch_sgd(const ctorch_sgd_step *step) {
     for (int i = 0; i < step->count; ++i) {
       count_write(step->parameters[i]);
       count_write(step->velocities[i]);
+    }
+  });
+}
+
+int ctorch_adam(const ctorch_tensor *parameters, const ctorch_tensor *gradients, const ctorch_tensor *firsts,
+                const ctorch_tensor *seconds, int count, double rate, int64_t steps) {
+  return guarded([&] {
+    std::vector<at::Tensor> p, g, m, v, numbers;
+    for (int i = 0; i < count; ++i) {
+      p.push_back(get(parameters[i]));
+      m.push_back(get(firsts[i]));
+      v.push_back(get(seconds[i]));
+      g.push_back(get(gradients[i]).reshape(p[i].sizes()).contiguous());
+      numbers.push_back(at::full({}, steps, p[i].options().dtype(at::kFloat)));
+    }
+    at::_fused_adam_(p, g, m, v, {}, numbers, rate, 0.9, 0.999, 0, 1e-8, false, false);
+    for (int i = 0; i < count; ++i) {
+      for (const auto written : {parameters[i], firsts[i], seconds[i]}) count_write(written);
     }
   });
 }

@@ -379,6 +379,36 @@ typedef struct {
 
 int ctorch_sgd(const ctorch_sgd_step *step) CTORCH_CHECKED;
 
+/// A step of Adam (Kingma & Ba 2015) with its usual moments' rates, 0.9 and 0.999, in place on `count` float tensors.
+/// The moments are of the parameters' shapes.
+/// - steps: the number of this step, from 1
+int ctorch_adam(const ctorch_tensor *parameters, const ctorch_tensor *gradients, const ctorch_tensor *firsts,
+                const ctorch_tensor *seconds, int count, double rate, int64_t steps) CTORCH_CHECKED;
+
+// MARK: fitting small maps
+
+/// Adds the pixels of one batch to the sums of a linear regression. For each pixel x (C numbers and a 1) of `inputs`
+/// (N×C×H×W) and y (D numbers) of `outputs` (N×D×H×W), `gram` (C+1×C+1) gets x·xᵀ and `cross` (C+1×D) gets x·yᵀ; both
+/// are float64.
+int ctorch_regression_add(ctorch_tensor inputs, ctorch_tensor outputs, ctorch_tensor gram,
+                          ctorch_tensor cross) CTORCH_CHECKED;
+/// The weight (D×C) and bias (D) that minimise the mean over pixels of ‖W·x + b − y‖², plus `penalty` times the sum of
+/// squares of the weights of inputs whose deviation is 1; float64. An input that does not vary gets no weight.
+/// - means, deviations: of each input (C, float64); the deviation of one that does not vary is 1
+int ctorch_regression_solve(ctorch_tensor gram, ctorch_tensor cross, double penalty, ctorch_tensor *weight,
+                            ctorch_tensor *bias, ctorch_tensor *means, ctorch_tensor *deviations) CTORCH_CHECKED;
+
+/// The weight (K×D) and bias (K) of a multinomial logistic regression, float64: the least mean cross-entropy over
+/// `features` (N×D) and `labels` (N int64, from 0 to K−1), plus `penalty`/2 times the sum of squares of the weights of
+/// features whose deviation is 1. A feature that does not vary gets no weight. It is found by libtorch's L-BFGS.
+int ctorch_logistic_regression(ctorch_tensor features, ctorch_tensor labels, int64_t classes, double penalty,
+                               ctorch_tensor *weight, ctorch_tensor *bias) CTORCH_CHECKED;
+
+/// `scale` times each sample's ∂KL(target‖read)/∂read of the softmaxes of two N×K tensors: softmax(read) −
+/// softmax(target).
+int ctorch_divergence_gradient(ctorch_tensor target, ctorch_tensor read, double scale,
+                               ctorch_tensor *out) CTORCH_CHECKED;
+
 // MARK: recorded operations, whose gradients libtorch's autograd finds
 
 /// How often this library has written the tensor's memory since it was first asked, by any handle to it; what a CUDA
