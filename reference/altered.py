@@ -42,7 +42,7 @@ def follow(net, plan, start, images, labels, record):
             record["turn", place].append(measures.cosines(done.added, taken[place - 1].added))
         if name["stage"] == len(net.stages) - 1:
             record["answer", place].append(measures.answers(net.head(done.after), labels))
-            gradient = measures.plugged(net, done.kept, labels)[1]
+            gradient = measures.plugged(net.head, done.kept, labels)[1]
             record["cosine-loss-plugged", place].append(measures.cosines(done.added, gradient))
 
 

@@ -1,13 +1,13 @@
 """Computes every number of a run's measures.json in plain PyTorch, and compares the two.
 
-    python reference/measure.py RUN [--samples N] [--batch B] [--data DIR] [--measures A,B] [--check]
+    python reference/measure.py RUN [--samples N] [--batch B] [--data DIR] [--measures A,B] [--lens KIND] [--check]
     python reference/measure.py RUN --file RESULTS.json --weights WEIGHTS.safetensors
 
 It shares no code with ResLens: it reads RUN/config.yaml and the run's newest weights, or others, and takes the
 definitions from the paper. Each number is computed the obvious way, in float32 and by running statistics (or, where the results
 file says so, by the statistics of its batches), for the first N images of each split as they lie in the files; softmax and losses, and the numbers of the samples, are in float64. A
 run on the synthetic set, which ResLens draws itself, needs its pixels: `reslens data export synthetic DIR`, then
-`--data DIR`.
+`--data DIR`. With --lens, states are read by the maps in RUN/lens-KIND.safetensors.
 
 Without --check the measures are printed as JSON; lesions, whose steps are drawn at random, are not among them. With it,
 or with --file, the settings come from the results file (margin, reference, repeated step, scales, drawn orders, ...),
@@ -32,6 +32,7 @@ from safetensors.torch import load_file
 import altered
 import compare
 import data
+import lenses
 import measures
 import network
 import plans
@@ -87,6 +88,21 @@ def check_provenance(results, weights, sets):
             raise SystemExit(f"the {sampling['split']} images are others than the results say")
 
 
+def lens_of(options, net, weights, results):
+    """The trained lens that the results, or else the options, name; None for the network's own head."""
+    kind = results["lens"]["kind"] if results and "lens" in results else options.lens
+    if kind is None:
+        return None
+    lens = lenses.Trained(net, options.run / f"lens-{kind}.safetensors")
+    if lens.metadata["weights"] != weights_fingerprint(weights):
+        raise SystemExit(f"the {kind} lens is of other weights than {weights}")
+    maps = fingerprint([part for name, tensor in sorted(lens.tensors.items())
+                        for part in (name.encode(), sizes(tensor), tensor.numpy().tobytes())])
+    if results and results["lens"]["maps"] != maps:
+        raise SystemExit(f"{options.run} has another {kind} lens than the results say")
+    return lens
+
+
 def newest_weights(run):
     found = sorted(run.glob("checkpoints/epoch-*/weights.safetensors"))
     if not found:
@@ -94,9 +110,13 @@ def newest_weights(run):
     return found[-1]
 
 
-def default_settings(net):
+def default_settings(net, lens):
     """What is asked for where no results file says it, laid out as there."""
     steps = plans.steps_of(net)
+    if lens:
+        last = next(n for n in range(min(5, len(steps)), 0, -1) if lens.before(len(steps) - n))
+        return {"first-order": {}, "intermediate": {}, "agreement": {},
+                "borderline": {"margin": MARGIN, "reference": len(steps) - last}}
     settings = {name: {} for name in MEASURES if name not in ("unrolling", "lesions")}
     settings["spectral-radius"]["samples"] = 256
     settings["borderline"] = {"margin": MARGIN,
@@ -122,7 +142,7 @@ def counted(results, found, asked):
     return count
 
 
-def measure(net, sets, settings, count, batch):
+def measure(net, sets, settings, count, batch, lens=None):
     """The `measures` of a results file."""
     result = {}
     for split, samples in sets.items():
@@ -130,7 +150,7 @@ def measure(net, sets, settings, count, batch):
         single = set(settings) - {"unrolling", "lesions"}
         if not single:
             continue
-        for name, value in measures.single_passes(net, batches, settings).items():
+        for name, value in measures.single_passes(net, batches, settings, lens).items():
             node = result
             for key in name.split("."):
                 node = node.setdefault(key, {})
@@ -166,11 +186,13 @@ def main():
     parser.add_argument("--batch", type=int, default=100, metavar="B")
     parser.add_argument("--data", metavar="DIR", help="CIFAR's binary layout (default: the run's own data)")
     parser.add_argument("--measures", type=lambda text: text.split(","), metavar="A,B", help="only these")
-    parser.add_argument("--check", action="store_true", help="compare with RUN/measures.json")
+    parser.add_argument("--lens", choices=("linear", "affine"), help="the trained lens that reads the states")
+    parser.add_argument("--check", action="store_true", help="compare with RUN/measures.json (with --lens, measures-KIND.json)")
     parser.add_argument("--file", type=Path, metavar="RESULTS", help="compare with this file instead")
     parser.add_argument("--weights", type=Path, metavar="FILE", help="a weights.safetensors (default: RUN's newest)")
     options = parser.parse_args()
-    file = options.file or (options.run / "measures.json" if options.check else None)
+    suffix = f"-{options.lens}" if options.lens else ""
+    file = options.file or (options.run / f"measures{suffix}.json" if options.check else None)
 
     for needed in [options.run / "config.yaml"] + [path for path in (file, options.weights) if path]:
         if not needed.exists():
@@ -200,12 +222,13 @@ def main():
                   if known else data.channel_statistics(pixels["train"][0]))
     sets = {split: Samples(*pixels[split], statistics) for split in compare.SPLITS}
 
+    lens = lens_of(options, net, weights, results)
     theirs = tables.tree(results) if results else None
     if results:
         check_provenance(results, weights, sets)
-    settings = choose(theirs if results else default_settings(net), options.measures)
+    settings = choose(theirs if results else default_settings(net, lens), options.measures)
     count = counted(results, theirs, options.samples)
-    ours = measure(net, sets, settings, count, options.batch)
+    ours = measure(net, sets, settings, count, options.batch, lens)
     if results:
         print(f"{weights} on {source}, {file} against PyTorch {torch.__version__}; the largest difference of each:")
 
@@ -214,7 +237,7 @@ def main():
         def undecided():
             for edge in (near, -near):
                 with network.relus_open_above(edge):
-                    yield measure(net, sets, settings, count, options.batch)
+                    yield measure(net, sets, settings, count, options.batch, lens)
 
         raise SystemExit(0 if compare.compare(ours, theirs, undecided, near) else 1)
     print(json.dumps({"architecture": config["architecture"].get("name"),

@@ -9,6 +9,7 @@ from collections import defaultdict
 import torch
 import torch.nn.functional as F
 
+import lenses
 import plans
 
 # Numbers of single samples, as float64 vectors.
@@ -103,10 +104,10 @@ def doubts(logits, labels):
     return F.softmax(logits.detach().double(), dim=1).scatter(1, labels.view(-1, 1), 0).sum(1)
 
 
-def plugged(net, state, labels):
-    """The head applied to this very state: its logits, and the direction of dL/dstate of each sample."""
+def plugged(read, state, labels):
+    """What reads this very state: its logits, and the direction of dL/dstate of each sample."""
     state = state.detach().requires_grad_()
-    logits = net.head(state)
+    logits = read(state)
     return logits.detach(), torch.autograd.grad(directed_loss(logits, labels), state)[0]
 
 
@@ -162,16 +163,18 @@ def correlation(values, others):
 
 # The measures of one split.
 
-def observe(net, images, labels, wanted, record):
+def observe(net, images, labels, wanted, record, lens):
     """Puts a batch's numbers under (what, index of the step); only what the wanted measures need.
 
     In training mode a sample moves the losses of its whole batch, so the gradient is that of their sum; and no state is
     read by the head, which would normalize it by that state's own statistics.
     """
+    lens = lens or lenses.Readout(net)
     steps, last = plans.steps_of(net), len(net.stages) - 1
     walk = plans.Walk(net, net.stem(images).requires_grad_())
     taken = [walk.take(step) for step in steps]
     logits = net.head(walk.h)
+    lens.begin(walk.h)
     record["answer", None].append(answers(logits, labels))
     if "cosine-loss" in wanted or "gradient-norm" in wanted:
         # With respect to what F is added to: h_{t-1}, or the projection's output; and to what the block takes.
@@ -202,12 +205,13 @@ def observe(net, images, labels, wanted, record):
             record["update", t].append(cosines(taken[t - 1].added, done.added))
         record["ratio", t].append(ratios(done.added, done.before))
         record["size", t].append(norms(done.after))
-        if step.name["stage"] == last and not net.training:
-            before, gradient = plugged(net, done.kept, labels)
-            record["before", t].append(answers(before, labels))
-            after = net.head(done.after)
+        if lens.after(t) and not net.training:
+            after = lens.after(t)(done.after)
             record["after", t].append(answers(after, labels))
             record["agreement", t].append(agreement(after, logits))
+        if lens.before(t) and not net.training:
+            before, gradient = plugged(lens.before(t), done.kept, labels)
+            record["before", t].append(answers(before, labels))
             record["plugged", t].append(cosines(done.added, gradient))
             record["term", t].append(products(done.added, gradient) * doubts(before, labels))
     if "future-effect" in wanted:
@@ -254,8 +258,8 @@ def earliest_readable(net):
 def borderline(net, found, settings):
     """(states, turns) from the reference on."""
     steps, reference = plans.steps_of(net), settings["reference"]
-    if not earliest_readable(net) <= reference <= len(steps):
-        raise SystemExit(f"the head cannot read the state after step {reference}")
+    if not {("before", reference), ("after", reference - 1)} & set(found):
+        raise SystemExit(f"the state after step {reference} cannot be read")
     # After a step of the last stage, or, where that is still to come, what its first step gets.
     read = {s: found["after", s - 1] if ("after", s - 1) in found else found["before", s]
             for s in range(reference, len(steps) + 1)}
@@ -269,11 +273,14 @@ def borderline(net, found, settings):
     return states, turns
 
 
-def single_passes(net, batches, settings):
-    """{measure: its numbers} of one split, by measures.json's names; a dotted name is a part of a measure."""
+def single_passes(net, batches, settings, lens=None):
+    """{measure: its numbers} of one split, by measures.json's names; a dotted name is a part of a measure.
+
+    `lens` reads the states, where it is not the network's own head.
+    """
     record = defaultdict(list)
     for images, labels in batches:
-        observe(net, images, labels, settings, record)
+        observe(net, images, labels, settings, record, lens)
     found = {key: joined(parts) for key, parts in record.items()}
     steps = plans.steps_of(net)
     result = {}

@@ -12,7 +12,7 @@ struct MeasureArguments: ParsableArguments {
       """
       Measures to take: all, or any of \(Reslens.registry.names().joined(separator: ", ")). \
       (default: all except \(Reslens.registry.names { !$0.byDefault }.joined(separator: " and ")); with --batch-norm \
-      batch all that exist there)
+      batch or --lens all that exist there)
       """, valueName: "names"), completion: .measures)
   var measures: String?
 
@@ -25,6 +25,15 @@ struct MeasureArguments: ParsableArguments {
   var batchNorm = BatchNormStatistics.running
 
   @Option(
+    help: ArgumentHelp(
+      """
+      Reads states by the trained lens that reslens lens fitted: linear or affine. With it only these measures exist: \
+      \(Reslens.registry.names(where: \.withTrainedLens).joined(separator: ", ")). (default: the network's own readout, \
+      which reads the last stage)
+      """))
+  var lens: LensKind?
+
+  @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
       "An example is borderline if the probability of its class differs by less than this from the largest one of any other class.",
@@ -34,7 +43,7 @@ struct MeasureArguments: ParsableArguments {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Number of last steps along which borderline examples are followed. (default: 5, or as many as the readout can read)",
+      "Number of last steps along which borderline examples are followed. (default: 5, or as many as the lens can read)",
       valueName: "n"))
   var lastSteps: Int?
 
@@ -116,7 +125,7 @@ struct MeasureArguments: ParsableArguments {
   /// - Throws: `ValidationError` or `MeasureError` for what cannot be read.
   func options() throws -> MeasureOptions {
     var options = MeasureOptions(names: try names())
-    options.batchNorm = batchNorm
+    (options.batchNorm, options.lens) = (batchNorm, lens)
     options.margin = margin
     options.lastSteps = lastSteps
     if let unroll { options.unrolling.times = unroll }
@@ -140,8 +149,9 @@ struct MeasureArguments: ParsableArguments {
   /// The measures that `--measures` names, and those that other options imply.
   private func names() throws -> Set<String> {
     let registry = Reslens.registry
-    let isPossible = { (use: MeasureDescription.Use) in batchNorm == .running || use.withBatchStatistics }
-    var names = Set(registry.names { isPossible($0) && (measures == "all" || $0.byDefault) })
+    var way = MeasureOptions(names: [])
+    (way.batchNorm, way.lens) = (batchNorm, lens)
+    var names = Set(registry.names { $0.isPossible(way.way) && (measures == "all" || $0.byDefault) })
     if let measures, measures != "all" { names = Set(try registry.parse(measures, option: "measures")) }
     if asksToUnroll { names.insert(UnrolledSteps.description.name) }
     if listBorderline != nil || lastSteps != nil { names.insert(BorderlineGroups.description.name) }

@@ -16,7 +16,8 @@ struct MeasureCommand: ParsableCommand {
     discussion: """
       Writes measures.json to the run folder and prints tables. All measures are computed in float32. Results of \
       earlier calls on the same weights and data stay, those on other numbers of samples beside the new ones; a call \
-      that would discard results needs --replace. Results of --batch-norm batch are written to measures-batch.json.
+      that would discard results needs --replace. Results of --batch-norm batch are written to measures-batch.json, \
+      those of --lens to measures-linear.json and measures-affine.json.
 
       The tables of measures.json are tidy: key columns, then values. --csv writes each as a CSV file, which pandas reads \
       by pandas.read_csv("DIR/intermediate.csv").
@@ -27,6 +28,7 @@ struct MeasureCommand: ParsableCommand {
         reslens measure runs/* --samples 2000
         reslens measure runs/first --measures borderline --list-borderline borderline.csv
         reslens measure runs/first --unroll 20 --scale auto --recalibrate 16
+        reslens measure runs/first --lens affine --measures borderline,first-order
         reslens measure runs/first --csv runs/first/tables
         reslens measure runs/first --per-sample samples.csv
       """)
@@ -149,9 +151,9 @@ struct MeasureCommand: ParsableCommand {
       }
       terminal.note("values of each sample written to \(perSample)")
     }
-    let hint = options.batchNorm == .running ? "; see it with: reslens report \(path.shellQuoted)" : ""
-    terminal.note("written to \(folder.measuresFile(options.batchNorm).path)\(hint)")
-    if let csv, let all = try folder.measures(options.batchNorm) {
+    let hint = options.way != .batchStatistics ? "; see it with: reslens report \(path.shellQuoted)" : ""
+    terminal.note("written to \(folder.measuresFile(options.way).path)\(hint)")
+    if let csv, let all = try folder.measures(options.way) {
       let count = try all.writeCSV(to: URL(filePath: csv), describedBy: Reslens.registry.descriptions)
       terminal.note("\(count) tables written to \(csv)")
     }

@@ -30,9 +30,14 @@ struct MeasureSummary {
     let trained =
       results.epoch == 0
       ? "with the weights that it started from" : "after epoch \(results.epoch) (\(results.checkpoint))"
-    let statistics = results.batchNorm == .batch ? "each batch's own statistics" : "running statistics"
+    let way =
+      switch results.way {
+      case .usual: "running statistics"
+      case .batchStatistics: "each batch's own statistics"
+      case .lens(let kind): "states read by the \(kind.rawValue) lens"
+      }
     return
-      "\(results.architecture) \(trained), \(results.samples(of: .validation) ?? 0) validation samples, \(statistics)"
+      "\(results.architecture) \(trained), \(results.samples(of: .validation) ?? 0) validation samples, \(way)"
   }
 
   /// A row each step, a column each number.

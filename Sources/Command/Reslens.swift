@@ -75,8 +75,9 @@ struct Reslens: ParsableCommand {
     version: ResLensVersion.number,
     subcommands: [
       TrainCommand.self, LaunchCommand.self, MeasureCommand.self, ReportCommand.self, ReproduceCommand.self,
-      StudyCommand.self, CompareCommand.self, PredictCommand.self, PruneCommand.self, ProbeCommand.self,
-      ModelsCommand.self, DataCommand.self, ImportCommand.self, ExportCommand.self, DoctorCommand.self,
+      StudyCommand.self, CompareCommand.self, PredictCommand.self, PruneCommand.self, LensCommand.self,
+      ProbeCommand.self, ModelsCommand.self, DataCommand.self, ImportCommand.self, ExportCommand.self,
+      DoctorCommand.self,
       BenchCommand.self, WorkCommand.self,
     ])
 }

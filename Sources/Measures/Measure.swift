@@ -104,9 +104,18 @@ public struct MeasureContext {
   /// The steps of the network.
   public var steps: [StepSpec] { architecture.steps }
 
-  /// The steps whose h_{t−1} the readout can read, by their numbers: those of the last stage with an identity skip.
+  /// The reason why the lens cannot read the states of a place; nil where it can.
+  private func obstacle(to place: StatePlace) -> String? {
+    guard let kind = options.lens else { return ReadoutLens.obstacle(to: place, in: architecture) }
+    return TrainedLens.obstacle(to: place, of: kind, in: architecture)
+  }
+
+  /// The steps whose h_{t−1} and whose later states the lens can read, by their numbers; those with an identity skip.
   var readableSteps: [Int] {
-    steps.filter { $0.stage == architecture.stages.count - 1 && $0.hasIdentitySkip }.map(\.id.number)
+    let behind = steps.lastIndex { obstacle(to: StatePlace(after: $0)) != nil }.map { $0 + 1 } ?? 0
+    return steps[behind...].filter {
+      $0.hasIdentitySkip && obstacle(to: StatePlace(before: $0, of: architecture)) == nil
+    }.map(\.id.number)
   }
 
   /// The absences of a view of a measure at the steps that fulfil a condition.
@@ -126,15 +135,23 @@ public struct MeasureContext {
     }
   }
 
-  /// The absence of a view of a measure at all steps before the last stage, which the readout cannot read; none where
-  /// there is one stage.
-  /// - Parameter view: the view's name; nil for the whole measure
-  public func unreadable(_ measure: String, view: String? = nil) -> [MeasureResults.Absence] {
-    let first = steps.first { $0.stage == architecture.stages.count - 1 }?.id.number ?? 1
-    guard first > 1 else { return [] }
-    return [
-      .init(measure: measure, view: view, steps: 1...first - 1, reason: ReadoutLens.obstacle(in: architecture))
-    ]
+  /// The absences of a view of a measure at the steps that the lens cannot read.
+  /// - Parameters:
+  ///   - view: the view's name; nil for the whole measure
+  ///   - readsBefore: true if the measure reads the state that F is added to as well as h_t
+  public func unreadable(
+    _ measure: String, view: String? = nil, readsBefore: Bool = false
+  ) -> [MeasureResults.Absence] {
+    var absences: [MeasureResults.Absence] = []
+    for step in steps {
+      let before = readsBefore ? obstacle(to: StatePlace(before: step, of: architecture)) : nil
+      guard let reason = obstacle(to: StatePlace(after: step)) ?? before else { continue }
+      let number = step.id.number
+      let start = absences.last.flatMap { $0.reason == reason && $0.steps?[1] == number - 1 ? $0.steps?[0] : nil }
+      if start != nil { absences.removeLast() }
+      absences.append(.init(measure: measure, view: view, steps: (start ?? number)...number, reason: reason))
+    }
+    return absences
   }
 }
 

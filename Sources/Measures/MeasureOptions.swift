@@ -7,6 +7,8 @@ public struct MeasureOptions: Sendable {
   public var names: Set<String>
   /// The statistics by which batch normalisations run.
   public var batchNorm = BatchNormStatistics.running
+  /// The kind of trained lens that reads the states; nil for the network's own readout.
+  public var lens: LensKind?
   /// An example is borderline where |p_y − max_{k≠y} p_k| is below this.
   public var margin = 0.1
   /// The number of last steps along which borderline examples are followed; five, or as many as the readout can read, where
@@ -20,6 +22,11 @@ public struct MeasureOptions: Sendable {
   public var lesions = LesionScores.Options(samples: 2000)
 
   public init(names: Set<String>) { self.names = names }
+
+  /// The way in which the network is measured.
+  public var way: MeasuringWay {
+    if let lens { .lens(lens) } else { batchNorm == .batch ? .batchStatistics : .usual }
+  }
 
   /// The step that an unrolling repeats; nil where none was named and the last one changes h's shape.
   func repeatedStep(in architecture: Architecture) -> Int? {

@@ -14,6 +14,7 @@ public struct MeasureSuite {
   private let listBorderline: ((Split, BorderlineExample) -> Void)?
   private let perSample: ((Split, Int, [Table]) throws -> Void)?
   private let group: ProcessGroup?
+  private let lens: TrainedLens?
 
   /// The current phase of the suite.
   public enum Phase: String, Sendable {
@@ -35,23 +36,30 @@ public struct MeasureSuite {
 
   /// - Parameters:
   ///   - registry: the measures that the options' names are of
+  ///   - lens: reads the states inside the network, where the options ask for one of its kind
   ///   - group: processes that have a share of the batches each; all of them get what one would have found
   ///   - listBorderline: receives every borderline example
   ///   - perSample: receives the tables of every sample alone, with its split and its index in it
   /// - Throws: `MeasureError` for anything that is not possible, before any work.
   public init(
     _ network: ResidualNetwork, _ options: MeasureOptions, registry: Registry = .standard, train: Samples,
-    validation: Samples, by group: ProcessGroup? = nil, listBorderline: ((Split, BorderlineExample) -> Void)? = nil,
+    validation: Samples, lens: TrainedLens? = nil, by group: ProcessGroup? = nil,
+    listBorderline: ((Split, BorderlineExample) -> Void)? = nil,
     perSample: ((Split, Int, [Table]) throws -> Void)? = nil
   ) throws(MeasureError) {
     (self.network, self.options, self.train, self.validation) = (network, options, train, validation)
     (self.group, self.listBorderline, self.perSample) = (group, listBorderline, perSample)
+    self.lens = lens
+    guard lens?.kind == options.lens else {
+      throw MeasureError(
+        option: "lens", problem: "the lens is not of the kind that the options ask for")
+    }
     try options.check(for: network.architecture, trainImages: train.set.count, registry: registry)
     measures = try registry.measures(named: options.names)
     if listBorderline != nil, MeasureContext(network.architecture, options).readableSteps.isEmpty {
       throw MeasureError(
         option: "list-borderline",
-        problem: "\(network.architecture.name) has no state before a step that the readout reads")
+        problem: "\(network.architecture.name) has no state before a step that the lens reads")
     }
   }
 
@@ -81,7 +89,7 @@ public struct MeasureSuite {
       context.listBorderline = listBorderline.map { list in { list(split, $0) } }
       let taken = try measures.compactMap { try $0.init(context) }
       try measure(
-        taken, on: unrolling?.network ?? network, samples, batchNorm: options.batchNorm, by: group,
+        taken, on: unrolling?.network ?? network, samples, batchNorm: options.batchNorm, lens: lens, by: group,
         own: { if split == .validation, options.batchNorm == .running { validationScore.add($0) } },
         perSample: single,
         progress: { try progress(split == .train ? .train : .validation, $0, samples.count) })

@@ -165,10 +165,10 @@ private struct MeasuringWork {
     _ batchNorm: BatchNormStatistics, first: Int, after earlier: Int, show: (StepView) throws -> Void
   ) throws {
     func state(
-      _ h: Tensor, of spec: StepSpec, _ shape: [Int], known: (outputs: Tensor, predictions: Predictions)? = nil
+      _ h: Tensor, at place: StatePlace, known: (outputs: Tensor, predictions: Predictions)? = nil
     ) -> LensState? {
-      guard batchNorm == .running, lens.obstacle(inStage: spec.stage, shape: shape) == nil else { return nil }
-      return LensState(known: known) { try lens.read(h, labels: batch.labels) }
+      guard batchNorm == .running, lens.obstacle(to: place) == nil else { return nil }
+      return LensState(known: known) { try lens.read(h, at: place, labels: batch.labels) }
     }
     /// The step that was shown last, which follows in the pass.
     var next: StepView?
@@ -177,13 +177,13 @@ private struct MeasuringWork {
     try pass.backward(output.gradient, into: nil) { visited in
       index -= 1
       let (step, spec) = (steps[index].step, visited.spec)
-      let before = state(visited.skip, of: spec, spec.output)
+      let before = state(visited.skip, at: StatePlace(before: spec, of: network.architecture))
       let follower = next.flatMap { $0.spec.stage == spec.stage ? $0 : nil }
       // The step after this one adds to the state that this one ends with, unless a projection or a pooling is between.
       let adding = follower.flatMap { $0.spec.hasIdentitySkip ? $0 : nil }
       // The network's own readout has read the state at the end of the pass already.
       let known = next == nil && isOwnReadout ? (outputs: pass.logits, predictions: output.predictions) : nil
-      let after = adding == nil ? state(visited.output, of: spec, spec.output, known: known) : adding?.before
+      let after = adding == nil ? state(visited.output, at: StatePlace(after: spec), known: known) : adding?.before
       let view = StepView(
         visited, number: step.number, earlier: earlier, end: output, outputs: pass.logits, before: before, after: after,
         next: follower, isLast: next == nil,

@@ -7,12 +7,16 @@ extension MeasureOptions {
   public func check(for architecture: Architecture, trainImages: Int, registry: Registry) throws(MeasureError) {
     try Groups.check(margin: margin)
     let measures = try registry.measures(named: names)
-    if batchNorm == .batch,
-      let name = measures.map({ $0.description }).first(where: { !$0.use.withBatchStatistics })?.name
-    {
-      let possible = registry.names(where: \.withBatchStatistics).joined(separator: ", ")
+    if batchNorm == .batch, lens != nil {
       throw MeasureError(
-        option: "batch-norm", problem: "by each batch's own statistics there is no \(name), only \(possible)")
+        option: "lens", problem: "by each batch's own statistics no state is read inside the network")
+    }
+    if let name = measures.map({ $0.description }).first(where: { !$0.use.isPossible(way) })?.name {
+      let possible = registry.names { $0.isPossible(way) }.joined(separator: ", ")
+      throw batchNorm == .batch
+        ? MeasureError(
+          option: "batch-norm", problem: "by each batch's own statistics there is no \(name), only \(possible)")
+        : MeasureError(option: "lens", problem: "a trained lens is not for \(name), only for \(possible)")
     }
     if measures.contains(where: { $0 == UnrolledSteps.self }), let step = repeatedStep(in: architecture) {
       try checkUnrolling(step, of: architecture, trainImages: trainImages)

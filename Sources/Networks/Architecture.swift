@@ -142,7 +142,7 @@ extension Architecture {
   var h0: [Int] { [stem.width, stem.edge(of: input.height), stem.edge(of: input.width)] }
 
   /// Whether h enters a stage through a pooling; false if there is no such stage.
-  func pools(into stage: Int) -> Bool { stages.indices.contains(stage) && stages[stage].entry.isPooling }
+  public func pools(into stage: Int) -> Bool { stages.indices.contains(stage) && stages[stage].entry.isPooling }
 }
 
 extension Architecture.Entry {

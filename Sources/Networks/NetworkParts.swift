@@ -78,7 +78,8 @@ struct NetworkParts {
       steps: steps.map(\.step.spec), blockOptions: options, features: shape, parameters: store.specifications,
       gradientParts: used.reduce(into: [:]) { parts, part in
         for path in part.trainable { parts[path, default: 0] += 1 }
-      }, multiplyAccumulates: used.reduce(0) { $0 + $1.macs }, keptElements: used.reduce(0) { $0 + $1.keptElements })
+      }, multiplyAccumulates: used.reduce(0) { $0 + $1.macs },
+      readoutMultiplyAccumulates: readoutScope.declarations.macs, keptElements: used.reduce(0) { $0 + $1.keptElements })
   }
 
   private static func build(_ kind: any Block.Type, _ context: BlockContext) throws -> [any ResidualStep] {
@@ -125,6 +126,8 @@ struct NetworkLayout: Sendable {
   let parameters: [ParameterSpecification]
   let gradientParts: [String: Int]
   let multiplyAccumulates: Int
+  /// The readout's part of `multiplyAccumulates`.
+  let readoutMultiplyAccumulates: Int
   /// About how many numbers of one sample the forward pass keeps for the backward pass.
   let keptElements: Double
 

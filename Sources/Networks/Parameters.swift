@@ -69,6 +69,9 @@ extension Architecture {
   /// Multiplications with an addition in one image's forward pass, in convolutions and the fully connected layer.
   public var multiplyAccumulates: Int { layout.multiplyAccumulates }
 
+  /// The readout's part of `multiplyAccumulates`.
+  public var readoutMultiplyAccumulates: Int { layout.readoutMultiplyAccumulates }
+
   /// About how many numbers of one sample a forward pass keeps for the backward pass.
   public var keptElements: Double { layout.keptElements }
 }

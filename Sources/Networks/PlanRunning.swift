@@ -24,6 +24,20 @@ extension ResidualNetwork {
     return h
   }
 
+  /// Logits N×classes of images by the network's own plan, in evaluation mode.
+  /// - Parameter visit: receives h_0, the stem's output, and h after each step, with the number of steps made
+  public func logits(_ images: Tensor, visit: (_ steps: Int, _ h: Tensor) throws -> Void) throws -> Tensor {
+    var (h, steps) = (try begin(images), 0)
+    try visit(steps, h)
+    for move in plan.moves {
+      h = try apply(move, to: h)
+      guard case .step = move else { continue }
+      steps += 1
+      try visit(steps, h)
+    }
+    return try classify(h)
+  }
+
   /// Runs many plans on one batch in evaluation mode, each beginning that several share once: dropping every one of
   /// T steps in turn costs about T/2 forward passes instead of T.
   /// - Parameters:

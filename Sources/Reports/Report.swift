@@ -16,8 +16,8 @@ public struct ReportedRun: Equatable, Sendable {
   public var epochs: [EpochRecord]
   /// nil where the run has not been measured.
   public var measures: MeasureResults?
-  /// The measures with batch normalisation by each batch's own statistics; nil where there are none.
-  public var batchMeasures: MeasureResults?
+  /// What was measured in other ways than the usual one.
+  public var otherMeasures: [MeasuringWay: MeasureResults] = [:]
   /// The results recorded during training: one entry for each measured epoch, in order. Epoch 0 is the initialised
   /// network.
   public var history: [MeasureResults]

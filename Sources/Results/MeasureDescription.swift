@@ -36,14 +36,28 @@ public struct MeasureDescription: Sendable {
     public var canBeRecorded: Bool
     /// It can be taken with batch normalisation by each batch's own statistics.
     public var withBatchStatistics: Bool
+    /// It is about what a lens reads, so that it can be taken with a trained lens.
+    public var withTrainedLens: Bool
 
     public init(
-      byDefault: Bool = true, whileTraining: Bool = false, canBeRecorded: Bool = true, withBatchStatistics: Bool = false
+      byDefault: Bool = true, whileTraining: Bool = false, canBeRecorded: Bool = true,
+      withBatchStatistics: Bool = false,
+      withTrainedLens: Bool = false
     ) {
       self.byDefault = byDefault
       self.whileTraining = whileTraining
       self.canBeRecorded = canBeRecorded
       self.withBatchStatistics = withBatchStatistics
+      self.withTrainedLens = withTrainedLens
+    }
+
+    /// True if the measure can be taken in this way.
+    public func isPossible(_ way: MeasuringWay) -> Bool {
+      switch way {
+      case .usual: true
+      case .batchStatistics: withBatchStatistics
+      case .lens: withTrainedLens
+      }
     }
   }
 

@@ -19,6 +19,8 @@ public struct MeasureResults: Codable, Equatable, Sendable {
   public var data: String
   /// The statistics by which batch normalisations ran.
   public var batchNorm: BatchNormStatistics
+  /// The trained lens that read the states; nil where the network's own readout did.
+  public var lens: Lens?
   /// The number of samples of a batch where the numbers depend on it, by each batch's own statistics; nil otherwise.
   public var batch: Int?
   /// The network that the numbers are of.
@@ -34,8 +36,8 @@ public struct MeasureResults: Codable, Equatable, Sendable {
 
   public init(
     run: String, architecture: String, checkpoint: String, epoch: Int, data: String,
-    batchNorm: BatchNormStatistics = .running, batch: Int? = nil, provenance: Provenance, samplings: [Sampling],
-    steps: [StepSpec], tables: [Table] = [], absent: [Absence] = []
+    batchNorm: BatchNormStatistics = .running, lens: Lens? = nil, batch: Int? = nil, provenance: Provenance,
+    samplings: [Sampling], steps: [StepSpec], tables: [Table] = [], absent: [Absence] = []
   ) {
     self.run = run
     self.architecture = architecture
@@ -43,6 +45,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
     self.epoch = epoch
     self.data = data
     self.batchNorm = batchNorm
+    self.lens = lens
     self.batch = batch
     self.provenance = provenance
     self.samplings = samplings
@@ -52,7 +55,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
   }
 
   enum CodingKeys: String, CodingKey {
-    case format, run, architecture, checkpoint, epoch, data, batch, provenance, samplings, steps, tables, absent
+    case format, run, architecture, checkpoint, epoch, data, lens, batch, provenance, samplings, steps, tables, absent
     case batchNorm = "batch-norm"
   }
 
@@ -145,6 +148,7 @@ extension MeasureResults {
       return "the data"
     }
     if batchNorm != other.batchNorm { return "the statistics that batch normalisations run by" }
+    if lens != other.lens { return "the lens that states are read by" }
     for sampling in samplings {
       let same = other.samplings.first { $0.split == sampling.split && $0.samples == sampling.samples }
       if let same, same.images != sampling.images { return "the images" }

@@ -98,25 +98,27 @@ public struct RunMeasuring {
     perSample: ((Split, Int, [Table]) throws -> Void)? = nil, note: (String) -> Void = { _ in },
     progress: (MeasureSuite.Phase, Int, Int) throws -> Void = { _, _, _ in }
   ) throws -> MeasureResults {
+    let lens = try options.lens.map { try folder.lens($0, of: network) }
     let suite = try MeasureSuite(
-      network, options, registry: registry, train: data.train, validation: data.validation, by: group,
+      network, options, registry: registry, train: data.train, validation: data.validation, lens: lens, by: group,
       listBorderline: listBorderline, perSample: group.isFirst ? perSample : nil)
     var found = MeasureResults(
       run: folder.name, architecture: network.architecture.name, checkpoint: name, epoch: epoch, data: data.source,
-      batchNorm: options.batchNorm, batch: options.batchNorm == .batch ? data.train.batch : nil,
+      batchNorm: options.batchNorm, lens: try lens?.identity,
+      batch: options.batchNorm == .batch ? data.train.batch : nil,
       provenance: Provenance(
         weights: try network.fingerprint(), statistics: data.statistics, isOwnData: data.isOwn),
       samplings: try MeasureResults.Sampling.now(
         train: data.train, validation: data.validation, program: ResLensVersion.number),
       steps: network.architecture.steps)
-    let file = folder.measuresFile(options.batchNorm)
+    let file = folder.measuresFile(options.way)
     if group.isFirst, !FileManager.default.isWritableFile(atPath: folder.url.path) {
       throw FileError(
         path: file.path, problem: "its folder cannot be written to",
         remedy: "fix its permissions, or measure a copy of the run")
     }
-    if !replaces { try checkReadable(options.batchNorm) }
-    if let earlier = earlier(options.batchNorm),
+    if !replaces { try checkReadable(options.way) }
+    if let earlier = earlier(options.way),
       let replaced = replaced(earlier, by: found, options.names, suite.parameters)
     {
       guard replaces || replaced.isMeasuredAgain else {
@@ -130,7 +132,7 @@ public struct RunMeasuring {
     guard group.isFirst else { return found }
     var all = found
     // Another call may have ended meanwhile.
-    if var earlier = earlier(options.batchNorm), earlier.difference(from: found) == nil {
+    if var earlier = earlier(options.way), earlier.difference(from: found) == nil {
       earlier.add(found, asked: options.names)
       all = earlier
       (all.checkpoint, all.epoch, all.run, all.data) = (found.checkpoint, found.epoch, found.run, found.data)
@@ -163,10 +165,10 @@ public struct RunMeasuring {
   }
 
   /// - Throws: `FileError` if there are results of earlier calls that cannot be read, and so cannot stay beside new ones.
-  private func checkReadable(_ batchNorm: BatchNormStatistics) throws {
+  private func checkReadable(_ way: MeasuringWay) throws {
     guard group.isFirst else { return }
     do {
-      _ = try folder.measures(batchNorm)
+      _ = try folder.measures(way)
     } catch let error as FileError {
       throw FileError(
         path: error.path, problem: "\(error.problem); earlier results in it cannot stay beside new ones",
@@ -176,7 +178,7 @@ public struct RunMeasuring {
 
   /// The results of earlier calls; nil where there are none, where the file cannot be read (damaged, of another
   /// format or architecture), or where this is not the first process.
-  private func earlier(_ batchNorm: BatchNormStatistics) -> MeasureResults? {
-    group.isFirst ? try? folder.measures(batchNorm) : nil
+  private func earlier(_ way: MeasuringWay) -> MeasureResults? {
+    group.isFirst ? try? folder.measures(way) : nil
   }
 }

@@ -20,11 +20,11 @@ public struct RunFolder: Sendable {
   /// A line an epoch (`EpochRecord`).
   public var epochsFile: URL { url.appending(path: "epochs.csv") }
   /// `MeasureResults` by running statistics, in JSON.
-  public var measuresFile: URL { measuresFile(.running) }
-  /// The file of measures by these statistics. Results by each batch's own statistics have a file of their own.
-  public func measuresFile(_ batchNorm: BatchNormStatistics) -> URL {
-    url.appending(path: batchNorm == .running ? "measures.json" : "measures-batch.json")
-  }
+  public var measuresFile: URL { measuresFile(.usual) }
+  /// The file of the results of measuring in this way.
+  public func measuresFile(_ way: MeasuringWay) -> URL { url.appending(path: "measures\(way.suffix).json") }
+  /// The file of the trained lens of this kind.
+  public func lensFile(_ kind: LensKind) -> URL { url.appending(path: "lens-\(kind.rawValue).safetensors") }
   /// The folder of what was measured while training.
   public var historyFolder: URL { url.appending(path: "measures") }
   /// The page of `reslens report`.
@@ -43,7 +43,7 @@ public struct RunFolder: Sendable {
   /// - Throws: `FileError` where there is no run here or its configuration is damaged.
   public func configuration() throws -> RunConfiguration {
     guard holdsRun else {
-      let isRun = [epochsFile, measuresFile(.running), checkpoints].contains {
+      let isRun = [epochsFile, measuresFile, checkpoints].contains {
         FileManager.default.fileExists(atPath: $0.path)
       }
       throw FileError(
@@ -67,9 +67,9 @@ public struct RunFolder: Sendable {
     }
   }
 
-  /// The results of measuring by these statistics; nil where there are none.
-  public func measures(_ batchNorm: BatchNormStatistics = .running) throws -> MeasureResults? {
-    let file = measuresFile(batchNorm)
+  /// The results of measuring in this way; nil where there are none.
+  public func measures(_ way: MeasuringWay = .usual) throws -> MeasureResults? {
+    let file = measuresFile(way)
     guard FileManager.default.fileExists(atPath: file.path) else { return nil }
     let remedy = "measure again: reslens measure \(url.path.shellQuoted) --replace"
     let found = try results(file, remedy: remedy)
@@ -145,9 +145,9 @@ public struct RunFolder: Sendable {
     return try JSON.read(MeasureResults.self, from: file, remedy: remedy)
   }
 
-  /// Writes `measures.json`, or `measures-batch.json` where batch normalisations ran by each batch's own statistics.
+  /// Writes `measures.json`, or the file of another way of measuring.
   public func write(_ results: MeasureResults) throws {
-    try Files.write(JSON.encode(results), to: measuresFile(results.batchNorm))
+    try Files.write(JSON.encode(results), to: measuresFile(results.way))
   }
 
   /// Writes what was measured after an epoch of training.

@@ -244,7 +244,7 @@ struct Reslens {
     #expect(again.text.contains("gradient-norm") && again.text.contains("activation-norm"))
     guard model.isEmpty else { return }
     // The allowance for ReLUs near 0 must not hide a wrong number.
-    var altered = try #require(try RunFolder(run).measures(.batch))
+    var altered = try #require(try RunFolder(run).measures(.batchStatistics))
     let index = try #require(altered.tables.firstIndex { $0.name == "gradient-norm" })
     let old = altered.tables[index]
     var rows = old.rows
@@ -257,7 +257,7 @@ struct Reslens {
       "measure.py", [run.path, "--data", scratch.file("data").path, "--file", alteredFile.path])
     #expect(refused.status == 1 && refused.text.contains("gradient-norm differs: steps[0].mean"))
     #expect(try Data(contentsOf: RunFolder(run).measuresFile) == before)
-    #expect(try RunFolder(run).measures(.batch)?.batch == 48)
+    #expect(try RunFolder(run).measures(.batchStatistics)?.batch == 48)
   }
 
   @Test("Measures of earlier calls on a checkpoint stay, those on other numbers of samples beside one another")
@@ -567,7 +567,7 @@ struct Reslens {
       (["--lesion-seeds", "0"], "--lesion-seeds"), (["--lesion-factors", "nan"], "--lesion-factors"),
       (["--lesion-samples", "21"], "20 validation"), (["--margin", "0"], "--margin"),
       (["--margin", "1.5"], "--margin"),
-      (["--margin", "nan"], "--margin"), (["--last-steps", "2"], "between 1 and 1"),
+      (["--margin", "nan"], "--margin"), (["--last-steps", "2"], "before the last 1"),
       (["--measures", "cosine"], "cosine-loss"), (["--batch-norm", "batch", "--measures", "lesions"], "--batch-norm"),
       (["--batch-norm", "batch", "--unroll", "3"], "no unrolling"),
       (["--measures", "l2-ratio", "--margin", "7"], "--margin"), (["--lesion-factors", "2,2"], "twice"),

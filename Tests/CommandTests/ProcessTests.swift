@@ -144,7 +144,7 @@ struct ProcessTests {
     let shared = try launch(2, arguments)
     #expect(shared.status == 0 && shared.output.contains("cosine"), "\(shared.errors)")
     let several = try measures()
-    try FileManager.default.removeItem(at: folder.measuresFile(.running))
+    try FileManager.default.removeItem(at: folder.measuresFile(.usual))
     let one = try Reslens.run(arguments)
     #expect(one.status == 0 && one.output == shared.output, "\(one.errors)")
     #expect(try measures() == several)

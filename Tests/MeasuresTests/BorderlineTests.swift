@@ -98,7 +98,7 @@ import Testing
   func misuse(margin: Double) throws {
     #expect { try BorderlineGroups(tiny, margin: margin) } throws: { ($0 as? MeasureError)?.option == "margin" }
     #expect { try BorderlineGroups(twoStages, lastSteps: 2) } throws: {
-      ($0 as? MeasureError)?.option == "last-steps" && "\($0)".contains("between 1 and 1")
+      ($0 as? MeasureError)?.option == "last-steps" && "\($0)".contains("before the last 1")
     }
     #expect(throws: MeasureError.self) { try BorderlineGroups(tiny, lastSteps: 0) }
   }

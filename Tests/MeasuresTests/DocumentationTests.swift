@@ -212,6 +212,14 @@ struct PairRow: TableRow {
     print(try exits.tables()[0].csv)
     #expect(try exits.tables()[0].rows.count == 2)
 
+    let shown = printed.count
+    let fitting = try LensFitting(network, .init(.linear), on: Samples(data.train, count: 200, maker: samples.maker))
+    let lens = try fitting.fitted()
+    let everywhere = IntermediateScores()
+    try measure([everywhere], on: network, samples, lens: lens)
+    for row in try everywhere.tables()[0].rows(of: StepScore.self) { print(row.step, row.score.accuracy) }
+    #expect(printed.count == shown + network.architecture.steps.count)
+
     let train = try Samples(data.train, count: 200, maker: samples.maker)
     let options = MeasureOptions(names: ["cosine-loss", "borderline", "unrolling"])
     let suite = try MeasureSuite(network, options, train: train, validation: samples)

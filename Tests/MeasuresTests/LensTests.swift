@@ -10,11 +10,11 @@ import ResLensTorch
 private struct NormLens: Lens {
   let stages: Set<Int>
 
-  func obstacle(inStage stage: Int, shape: [Int]) -> String? {
-    stages.contains(stage) ? nil : "stage \(stage) is not read"
+  func obstacle(to place: StatePlace) -> String? {
+    stages.contains(place.stage) ? nil : "stage \(place.stage) is not read"
   }
 
-  func read(_ h: Tensor, labels: Tensor) throws -> any LensReading { try Reading(h) }
+  func read(_ h: Tensor, at place: StatePlace, labels: Tensor) throws -> any LensReading { try Reading(h) }
 
   private final class Reading: LensReading {
     private let h: Tensor
@@ -128,8 +128,10 @@ private struct NormLens: Lens {
       return try all.flatMap { try $0.tables() }
     }
     #expect(try found(ReadoutLens(network)) == found(nil))
-    let obstacle = try #require(ReadoutLens(network).obstacle(inStage: 0, shape: [2, 4, 4]))
-    #expect(obstacle.contains("last stage") && ReadoutLens(network).obstacle(inStage: 1, shape: [2, 2, 2]) == nil)
+    let lens = ReadoutLens(network)
+    let obstacle = try #require(lens.obstacle(to: StatePlace(steps: 1, stage: 0, shape: [2, 4, 4])))
+    #expect(obstacle.contains("last stage"))
+    #expect(lens.obstacle(to: StatePlace(steps: nil, stage: 1, shape: [2, 2, 2])) == nil)
   }
 
   @Test("The readout of another network reads the last state too")

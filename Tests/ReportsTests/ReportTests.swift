@@ -237,9 +237,9 @@ extension Section {
   @Test("shows what was measured by each batch's own statistics in sections of its own") func batchStatistics() throws {
     var run = try Samples.run()
     #expect(try !Section.all(of: [run]).contains { $0.id.hasSuffix("-batch") })
-    run.batchMeasures = try Samples.run(seed: 5).measures
+    run.otherMeasures[.batchStatistics] = try Samples.run(seed: 5).measures
     let section = try #require(try Section.all(of: [run]).first { $0.id == "size-batch" })
-    let values = try #require(run.batchMeasures).numbers("size", "mean", .train)
+    let values = try #require(run.otherMeasures[.batchStatistics]).numbers("size", "mean", .train)
     #expect(
       section.figures.map(\.name) == ["size-batch"] && section.figures[0].panels[0].series[0].points.map(\.y) == values)
   }

@@ -36,6 +36,11 @@ public enum Checkout {
   public static var hasTensorBoard: Bool { FileManager.default.fileExists(atPath: tensorBoard.path) }
   public static let tensorBoardIsMissing = "no TensorBoard in .deps/tensorboard: scripts/setup-tests"
 
+  static let scikitLearn = root.appending(path: ".deps/scikit-learn")
+  /// Whether the tests' set-up has put scikit-learn here to compare with.
+  public static var hasScikitLearn: Bool { FileManager.default.fileExists(atPath: scikitLearn.path) }
+  public static let scikitLearnIsMissing = "no scikit-learn in .deps/scikit-learn: scripts/setup-tests"
+
   /// Real CIFAR in binary form, named by CIFAR10 or CIFAR100 in the environment.
   public static var realCIFAR10: String? { ProcessInfo.processInfo.environment["CIFAR10"] }
   public static var realCIFAR100: String? { ProcessInfo.processInfo.environment["CIFAR100"] }
@@ -48,7 +53,7 @@ public enum Checkout {
   /// Runs Python, which can import PyTorch and the package `reslens`, and returns what it printed.
   public static func runPython(_ arguments: [String]) throws -> (status: Int32, text: String) {
     let outcome = try Tool("env").run(
-      ["PYTHONPATH=\(python.path):\(root.appending(path: "python").path)", "python3"] + arguments)
+      ["PYTHONPATH=\(python.path):\(root.appending(path: "python").path):\(scikitLearn.path)", "python3"] + arguments)
     return (outcome.status, String(decoding: outcome.output, as: UTF8.self) + outcome.errors)
   }
 }

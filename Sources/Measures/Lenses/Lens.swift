@@ -1,19 +1,42 @@
-import ResLensResults
 import ResLensNetworks
+import ResLensResults
 import ResLensTasks
 import ResLensTorch
 
 /// A way to read predictions off a hidden state, as if the network ended there.
 public protocol Lens {
-  /// The reason why the lens cannot read the state that enters or leaves a step; nil where it can.
-  /// - Parameter shape: the shape of one sample's state
-  func obstacle(inStage stage: Int, shape: [Int]) -> String?
+  /// The reason why the lens cannot read the states of a place; nil where it can.
+  func obstacle(to place: StatePlace) -> String?
 
   /// Reads a batch of states.
   /// - Parameters:
   ///   - h: N×C×H×W
+  ///   - place: one without an obstacle
   ///   - labels: N, int64
-  func read(_ h: Tensor, labels: Tensor) throws -> any LensReading
+  func read(_ h: Tensor, at place: StatePlace, labels: Tensor) throws -> any LensReading
+}
+
+/// A place in a network where there is a hidden state.
+public struct StatePlace: Hashable, Sendable {
+  /// The number of steps that are made before the state, 0 for the stem's output; nil for what a pooling or a projection
+  /// makes of a state.
+  public var steps: Int?
+  /// The stage, counted from 0.
+  public var stage: Int
+  /// The shape of one sample's state: channels, height, width.
+  public var shape: [Int]
+
+  public init(steps: Int?, stage: Int, shape: [Int]) { (self.steps, self.stage, self.shape) = (steps, stage, shape) }
+
+  /// The state that a step makes.
+  public init(after step: StepSpec) { self.init(steps: step.id.number, stage: step.stage, shape: step.output) }
+
+  /// The state that a step's F is added to: the one before the step, or what a projection makes of it.
+  public init(before step: StepSpec, of architecture: Architecture) {
+    let isPooled = step.block == 0 && step.use == 0 && architecture.pools(into: step.stage)
+    self.init(
+      steps: step.hasIdentitySkip && !isPooled ? step.id.number - 1 : nil, stage: step.stage, shape: step.output)
+  }
 }
 
 /// What a lens reads off a batch of states.
@@ -29,49 +52,25 @@ public protocol LensReading: AnyObject {
   func gradient() throws -> Tensor
 }
 
-/// The network's own readout, applied to any state of the last stage's shape (appendix C: "plugging the classifier right
-/// after each hidden representation"; others call it the logit lens).
-public struct ReadoutLens: Lens {
-  private let network: ResidualNetwork
-  private let task: any LearningTask
-  private let last: Int
-
-  /// - Parameter task: scores what the readout makes of a state
-  public init(_ network: ResidualNetwork, task: any LearningTask = ImageClassification()) {
-    (self.network, self.task) = (network, task)
-    last = network.architecture.stages.count - 1
-  }
-
-  public func obstacle(inStage stage: Int, shape: [Int]) -> String? {
-    stage == last ? nil : Self.obstacle(in: network.architecture)
-  }
-
-  /// Why the readout cannot read a state before the last stage.
-  static func obstacle(in architecture: Architecture) -> String {
-    "the readout takes an h of \(architecture.features.map(String.init).joined(separator: "×")), the shape of the last stage, only"
-  }
-
-  public func read(_ h: Tensor, labels: Tensor) throws -> any LensReading {
-    try ReadoutReading(PluggedHead(network, on: h), task, labels)
-  }
-}
-
-/// A state as the network's own readout reads it.
-private final class ReadoutReading: LensReading {
+/// Outputs that a lens computed from a state, and the way back to it.
+final class OutputReading: LensReading {
   let outputs: Tensor
   private let output: OutputGradient
   private var state: State
 
   private enum State {
-    /// What the way back needs.
-    case read(PluggedHead)
+    /// Goes back from a gradient at the outputs to the state; it keeps what that needs.
+    case read(back: (Tensor) throws -> Tensor)
     case goneBack(gradient: Tensor)
   }
 
-  init(_ head: PluggedHead, _ task: any LearningTask, _ labels: Tensor) throws {
-    outputs = head.logits
-    output = try task.outputGradient(head.logits, labels, samplesAreIndependent: true)
-    state = .read(head)
+  /// - Parameter back: makes the gradient at the state of one at the outputs; it is called once at most
+  init(
+    _ outputs: Tensor, _ task: any LearningTask, _ labels: Tensor, back: @escaping (Tensor) throws -> Tensor
+  ) throws {
+    self.outputs = outputs
+    output = try task.outputGradient(outputs, labels, samplesAreIndependent: true)
+    state = .read(back: back)
   }
 
   var predictions: Predictions { output.predictions }
@@ -80,8 +79,8 @@ private final class ReadoutReading: LensReading {
   func gradient() throws -> Tensor {
     switch state {
     case .goneBack(let gradient): return gradient
-    case .read(let head):
-      let gradient = try head.backward(output.gradient)
+    case .read(let back):
+      let gradient = try back(output.gradient)
       state = .goneBack(gradient: gradient)
       return gradient
     }

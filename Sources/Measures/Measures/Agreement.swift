@@ -145,6 +145,7 @@ public final class Agreement: Measure {
         try $0.table("agreement", .validation)?.presentNumbers("top1").first
       }
     ],
+    use: .init(withTrainedLens: true),
     sentence: { tables in
       // After the last step the readout's answer is the final one.
       let steps = try tables.rows(of: Row.self, in: "agreement", .validation).dropLast()

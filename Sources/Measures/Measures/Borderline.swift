@@ -73,29 +73,29 @@ public final class BorderlineGroups: Measure {
 
   /// - Parameters:
   ///   - margin: an example is borderline where |p_y − max_{k≠y} p_k| is below it
-  ///   - lastSteps: the number of last steps that are looked at; five, or as many as the readout can read, where it
-  ///     is nil
+  ///   - lastSteps: the number of last steps that are looked at; five, or as many as the lens can read, where it is nil
+  ///   - lens: the kind of trained lens that reads the states; nil for the network's own readout
   ///   - list: receives every borderline example
-  /// - Throws: `MeasureError` for a margin that is not above 0 and at most 1, or where the readout cannot read the
+  /// - Throws: `MeasureError` for a margin that is not above 0 and at most 1, or where the lens cannot read the
   ///   state before the last `lastSteps` steps.
   public init(
-    _ architecture: Architecture, margin: Double = 0.1, lastSteps: Int? = nil,
+    _ architecture: Architecture, margin: Double = 0.1, lastSteps: Int? = nil, lens: LensKind? = nil,
     list: ((BorderlineExample) -> Void)? = nil
   ) throws(MeasureError) {
     try Groups.check(margin: margin)
-    let context = MeasureContext(architecture, MeasureOptions(names: []))
-    steps = context.steps
-    let readable = context.readableSteps
-    let last = lastSteps ?? min(Self.usual, readable.count)
-    guard last >= 1, last <= readable.count else {
+    var options = MeasureOptions(names: [])
+    (options.lens, options.lastSteps) = (lens, lastSteps)
+    let context = MeasureContext(architecture, options)
+    let steps = context.steps
+    let last = Self.lastSteps(in: context)
+    guard last >= 1, context.readableSteps.contains(steps.count - last + 1) else {
+      let possible = context.readableSteps.map { "\(steps.count - $0 + 1)" }.reversed().joined(separator: ", ")
       throw MeasureError(
         option: "last-steps",
-        problem:
-          "\(last) is not between 1 and \(readable.count), the steps of \(architecture.name) before which the readout "
-          + "can read h")
+        problem: "\(architecture.name) has no state that the lens reads before the last \(last) steps"
+          + (possible.isEmpty ? "" : "; it has one before the last \(possible)"))
     }
-    self.margin = margin
-    self.list = list
+    (self.steps, self.margin, self.list) = (steps, margin, list)
     reference = steps.count - last
     sums = Array(repeating: GroupSums(), count: last + 1)
     changes = Array(repeating: (GroupSums(), GroupSums()), count: last)
@@ -103,38 +103,47 @@ public final class BorderlineGroups: Measure {
   }
 
   public convenience init?(_ context: MeasureContext) throws(MeasureError) {
-    // Without the option, a network has no borderline examples if the readout cannot read the state before any step.
+    // Without the option, a network has no borderline examples if the lens cannot read the state before any step.
     guard context.options.lastSteps != nil || !context.readableSteps.isEmpty else { return nil }
     try self.init(
       context.architecture, margin: context.options.margin, lastSteps: context.options.lastSteps,
-      list: context.listBorderline)
+      lens: context.options.lens, list: context.listBorderline)
   }
 
   private static let usual = 5
 
+  /// The number of last steps that are looked at: the one that is asked for, or five or fewer; 0 where the lens cannot read
+  /// the state before any step.
+  private static func lastSteps(in context: MeasureContext) -> Int {
+    let possible = context.readableSteps.map { context.steps.count - $0 + 1 }
+    return context.options.lastSteps ?? possible.filter { $0 <= usual }.max() ?? 0
+  }
+
   public static func absences(in context: MeasureContext) -> [MeasureResults.Absence] {
-    let (readable, steps) = (context.readableSteps.count, context.steps.count)
-    guard context.options.lastSteps == nil, readable < min(usual, steps) else { return [] }
-    guard readable > 0 else {
-      return [.init(measure: description.name, reason: "the readout cannot read the state before any step")]
+    let (last, steps) = (lastSteps(in: context), context.steps.count)
+    guard context.options.lastSteps == nil, last < min(usual, steps) else { return [] }
+    guard last > 0 else {
+      return [.init(measure: description.name, reason: "the lens cannot read the state before any step")]
     }
     return [
       .init(
-        measure: description.name, steps: max(1, steps - usual + 1)...steps - readable,
-        reason: "the readout cannot read the state before them")
+        measure: description.name, steps: max(1, steps - usual + 1)...steps - last,
+        reason: "the lens cannot read the state before them")
     ]
   }
 
   public static func parameters(in context: MeasureContext) -> [String: Cell] {
-    let last = context.options.lastSteps ?? min(usual, context.readableSteps.count)
-    return [
-      "margin": .number(context.options.margin), "reference": .number(Double(context.steps.count - last)),
+    [
+      "margin": .number(context.options.margin),
+      "reference": .number(Double(context.steps.count - lastSteps(in: context))),
     ]
   }
 
   public func rows(of step: StepView) throws -> [[Double]]? {
-    guard step.number > reference, let before = step.before, let after = step.after else { return nil }
-    return try after.predictions().rows + (step.number == reference + 1 ? before.predictions().rows : [])
+    guard step.number > reference, let after = step.after else { return nil }
+    guard step.number == reference + 1 else { return try after.predictions().rows }
+    guard let before = step.before else { return nil }
+    return try after.predictions().rows + before.predictions().rows
   }
 
   public func add(_ rows: [[Double]], of step: PlanStep, _ batch: LabelledBatch) {
@@ -214,7 +223,7 @@ public final class BorderlineGroups: Measure {
       ComparedNumber("reference", key: "borderline-reference", format: .percent) { try accuracies($0).first },
       ComparedNumber("end", key: "borderline-end", format: .percent) { try accuracies($0).last },
     ],
-    use: .init(canBeRecorded: false),
+    use: .init(canBeRecorded: false, withTrainedLens: true),
     sentence: sentence)
 
   /// The accuracy of the validation samples' borderline group at the reference and after each step.

@@ -39,7 +39,7 @@ public final class CosineLoss: Measure {
       let reason = "the readout is not applied inside the network by each batch's own statistics"
       return [.init(measure: description.name, view: readoutView, reason: reason)]
     }
-    return context.unreadable(description.name, view: readoutView)
+    return context.unreadable(description.name, view: readoutView, readsBefore: true)
   }
 
   public func rows(of step: StepView) throws -> [[Double]]? {

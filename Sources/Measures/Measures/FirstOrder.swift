@@ -45,7 +45,7 @@ public final class FirstOrder: Measure {
   public init?(_ context: MeasureContext) {}
 
   public static func absences(in context: MeasureContext) -> [MeasureResults.Absence] {
-    context.unreadable(description.name)
+    context.unreadable(description.name, readsBefore: true)
   }
 
   public func rows(of step: StepView) throws -> [[Double]]? {
@@ -89,7 +89,7 @@ public final class FirstOrder: Measure {
         finding: "argues with this expansion; how much of the change it tells was not measured there.",
         figures: [
           StepFigure(
-            name: "first-order", title: "Change of loss by each step of the last stage, and its first-order term",
+            name: "first-order", title: "Change of loss by each step, and its first-order term",
             quantities: [
               Quantity("change of loss (nats)", column: "change", rules: [0]),
               Quantity("first-order term (nats)", column: "term", rules: [0]),
@@ -123,7 +123,7 @@ public final class FirstOrder: Measure {
       StepColumn("term", table: "first-order", column: "term"),
       StepColumn("correlation", table: "first-order", column: "correlation", format: .decimal(2)),
     ],
-    use: .init(whileTraining: true),
+    use: .init(whileTraining: true, withTrainedLens: true),
     sentence: { tables in
       let steps = try tables.rows(of: Row.self, in: "first-order", .validation)
       guard let last = steps.last(where: { $0.change.isFinite && $0.term.isFinite }) else { return nil }

@@ -52,8 +52,7 @@ public final class IntermediateScores: Measure {
         place: "Fig. 5", finding: "accuracy rises gradually over the blocks of the last stage.", isAlwaysShown: true,
         figures: [
           StepFigure(
-            name: "intermediate", title: "Accuracy, loss and entropy after each step of the last stage",
-            axis: "after step",
+            name: "intermediate", title: "Accuracy, loss and entropy after each step", axis: "after step",
             quantities: [
               Quantity("accuracy (%)", column: "accuracy", factor: 100), Quantity("loss (nats)", column: "loss"),
               Quantity("entropy (nats)", column: "entropy"),
@@ -71,7 +70,7 @@ public final class IntermediateScores: Measure {
         try $0.table("intermediate", .validation)?.presentNumbers("accuracy").first
       }
     ],
-    use: .init(whileTraining: true),
+    use: .init(whileTraining: true, withTrainedLens: true),
     sentence: { tables in
       let steps = try tables.rows(of: StepScore.self, in: "intermediate", .validation).filter(\.score.accuracy.isFinite)
       guard let first = steps.first, let last = steps.last, steps.count > 1 else { return nil }

@@ -194,7 +194,7 @@ public final class UnrolledSteps: Measure {
     else { return [] }
     return [
       .init(
-        measure: description.name, steps: from...until - 1, reason: ReadoutLens.obstacle(in: context.architecture))
+        measure: description.name, steps: from...until - 1, reason: ReadoutLens.limit(in: context.architecture))
     ]
   }
 

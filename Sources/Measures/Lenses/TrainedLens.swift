@@ -1,0 +1,106 @@
+import Foundation
+import ResLensNetworks
+import ResLensResults
+import ResLensSupport
+import ResLensTasks
+import ResLensTorch
+
+/// A lens with a map of its own for the state after every step, and for the stem's output.
+///
+/// By a linear lens the logits are an affine map of the state's mean over pixels. By an affine lens the state is pooled to
+/// the grid of the network's readout, each pixel is mapped affinely to its channels, and the network's own readout reads
+/// the result. `LensFitting` fits both.
+public final class TrainedLens: Lens {
+  /// The kind of the maps.
+  public let kind: LensKind
+  private let network: ResidualNetwork
+  private let task: any LearningTask
+  /// The maps by the number of steps before the state.
+  let maps: [Int: Map]
+
+  /// An affine map of C numbers to D.
+  struct Map {
+    /// D×C×1×1
+    let weight: Tensor
+    /// D
+    let bias: Tensor
+  }
+
+  init(
+    _ kind: LensKind, _ maps: [Int: Map], of network: ResidualNetwork, task: any LearningTask = ImageClassification()
+  ) {
+    (self.kind, self.maps, self.network, self.task) = (kind, maps, network, task)
+  }
+
+  /// The places of all states that the lens of a network of this architecture reads.
+  static func places(_ kind: LensKind, in architecture: Architecture) -> [StatePlace] {
+    guard let first = architecture.steps.first else { return [] }
+    let all = [StatePlace(before: first, of: architecture)] + architecture.steps.map(StatePlace.init(after:))
+    return all.filter { obstacle(to: $0, of: kind, in: architecture) == nil }
+  }
+
+  public func obstacle(to place: StatePlace) -> String? { Self.obstacle(to: place, of: kind, in: network.architecture) }
+
+  /// The reason why a lens of a network of this architecture cannot read the states of a place; nil where it can.
+  static func obstacle(to place: StatePlace, of kind: LensKind, in architecture: Architecture) -> String? {
+    guard let steps = place.steps, (0...architecture.steps.count).contains(steps) else {
+      return "a trained lens reads the states between steps, not what a pooling or a projection makes of one"
+    }
+    guard kind == .affine, window(over: place.shape, in: architecture) == nil else { return nil }
+    let (own, grid) = (place.shape.dropFirst(), architecture.features.dropFirst())
+    func text(_ sizes: some Sequence<Int>) -> String { sizes.map(String.init).joined(separator: "×") }
+    return "an h of \(text(own)) pixels cannot be pooled to the readout's \(text(grid))"
+  }
+
+  /// The size of the windows by which a state is pooled to the grid of the readout; nil where none fits.
+  /// - Parameter shape: C, H, W
+  static func window(over shape: [Int], in architecture: Architecture) -> Int? {
+    let grid = architecture.features
+    let size = shape[1] / grid[1]
+    return size >= 1 && shape[1] == size * grid[1] && shape[2] == size * grid[2] ? size : nil
+  }
+
+  /// The part of a state that the map is applied to: its mean over pixels, or each pixel of the readout's grid.
+  static func features(of h: Tape.Value, _ kind: LensKind, in architecture: Architecture) throws -> Tape.Value {
+    switch kind {
+    case .linear: return try h.pixelMean()
+    case .affine:
+      guard let size = window(over: Array(h.shape.dropFirst()), in: architecture) else {
+        throw MeasureError(option: "lens", problem: "a state of shape \(h.shape) does not fit the readout")
+      }
+      return size == 1 ? h : try h.pooled(by: size)
+    }
+  }
+
+  public func read(_ h: Tensor, at place: StatePlace, labels: Tensor) throws -> any LensReading {
+    guard let map = place.steps.flatMap({ maps[$0] }) else {
+      throw MeasureError(option: "lens", problem: obstacle(to: place) ?? "the lens lacks the state after that step")
+    }
+    let tape = Tape(mode: .running, records: true)
+    let state = try tape.input(h)
+    let mapped = try Self.features(of: state, kind, in: network.architecture).convolved(
+      tape.input(map.weight), bias: tape.input(map.bias), padding: 0)
+    let result = try tape.result(of: mapped)
+    func toState(_ gradient: Tensor) throws -> Tensor {
+      try tape.gradients(of: mapped, gradient, for: [state], wantsParameters: false).values[0]
+    }
+    switch kind {
+    case .linear:
+      return try OutputReading(result.flattened(), task, labels) { try toState($0.unflattened(like: result)) }
+    case .affine:
+      let head = try PluggedHead(network, on: result)
+      return try OutputReading(head.logits, task, labels) { try toState(head.backward($0)) }
+    }
+  }
+
+  /// The number of multiply-accumulates by which the lens reads one state of a place.
+  static func multiplyAccumulates(
+    _ kind: LensKind, at place: StatePlace, in architecture: Architecture
+  ) -> Int {
+    let features = architecture.features
+    switch kind {
+    case .linear: return place.shape[0] * architecture.classes
+    case .affine: return place.shape[0] * features.reduce(1, *) + architecture.readoutMultiplyAccumulates
+    }
+  }
+}

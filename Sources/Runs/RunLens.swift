@@ -1,0 +1,52 @@
+import Foundation
+import ResLensMeasures
+import ResLensNetworks
+import ResLensResults
+import ResLensSupport
+import ResLensTraining
+
+extension RunFolder {
+  /// The trained lens of a run's network.
+  /// - Throws: `FileError` where there is none, where its file is damaged, or where it is of other weights.
+  public func lens(_ kind: LensKind, of network: ResidualNetwork) throws -> TrainedLens {
+    let (file, command) = (lensFile(kind), "reslens lens \(url.relativePath.shellQuoted) --kind \(kind.rawValue)")
+    guard FileManager.default.fileExists(atPath: file.path) else {
+      throw FileError(path: file.path, problem: "this run has no such lens yet", remedy: "fit it: \(command)")
+    }
+    return try TrainedLens.read(kind, of: network, from: file, remedy: "fit it again: \(command) --replace")
+  }
+}
+
+extension RunMeasuring {
+  /// Fits a lens of the run's network and writes it into the run's folder.
+  /// - Parameters:
+  ///   - train: the train samples to fit on
+  ///   - replaces: whether a lens of that kind may be lost
+  /// - Throws: `FileError`, before any work, where there is a lens already or the folder cannot be written to.
+  public func fitLens(
+    _ options: LensFitting.Options, on train: Samples, replaces: Bool,
+    progress: (LensFitting.Phase, Int, Int) throws -> Void
+  ) throws {
+    let file = folder.lensFile(options.kind)
+    if !replaces, FileManager.default.fileExists(atPath: file.path) {
+      throw FileError(
+        path: file.path, problem: "the run has a lens of this kind already",
+        remedy: "measure with it: reslens measure \(folder.url.relativePath.shellQuoted) --lens "
+          + "\(options.kind.rawValue), or fit it again with --replace")
+    }
+    try checkWritable(file)
+    let fitting = try LensFitting(network, options, on: train)
+    let origin = TrainedLens.Origin(
+      options: options, weights: try network.fingerprint(), samples: train.count,
+      images: try train.set.fingerprint(ofFirst: train.count))
+    try fitting.fitted(progress: progress).write(origin, to: file)
+  }
+
+  /// - Throws: `FileError` where the run's folder cannot be written to, before hours of work.
+  func checkWritable(_ file: URL) throws {
+    guard !FileManager.default.isWritableFile(atPath: folder.url.path) else { return }
+    throw FileError(
+      path: file.path, problem: "its folder cannot be written to",
+      remedy: "fix its permissions, or measure a copy of the run")
+  }
+}
