@@ -134,7 +134,14 @@ int ctorch_rows(ctorch_tensor tensor, int64_t start, int64_t end, ctorch_tensor 
 }
 
 int ctorch_select_rows(ctorch_tensor tensor, ctorch_tensor indices, ctorch_tensor *out) {
-  return guarded([&] { *out = wrap(at::index_select(get(tensor), 0, get(indices))); });
+  return guarded([&] {
+    const auto &rows = get(tensor);
+    // An image's bytes lie together, channels last; libtorch would bring them into another order first.
+    const auto selected = rows.dim() == 4
+                              ? at::index_select(rows.permute({0, 2, 3, 1}), 0, get(indices)).permute({0, 3, 1, 2})
+                              : at::index_select(rows, 0, get(indices));
+    *out = wrap(channels_last(selected));
+  });
 }
 
 int ctorch_column(ctorch_tensor tensor, int64_t column, ctorch_tensor *out) {

@@ -103,9 +103,11 @@ struct LensCommand: ParsableCommand {
     let fitted = try Samples(
       images.train.set, count: fitOn ?? min(Self.usuallyFittedOn, most), batch: batch, maker: images.train.maker)
     let options = LensFitting.Options(kind, penalty: penalty, epochs: epochs ?? LensFitting.Options.epochs)
-    try run.fitLens(options, on: fitted, replaces: replace) { phase, done, count in
-      if Interrupt.received { throw ExitCode(Interrupt.exitCode) }
-      terminal.progress(done, of: count, phase.text)
+    try Self.asking {
+      try run.fitLens(options, on: fitted, replaces: replace) { phase, done, count in
+        if Interrupt.received { throw ExitCode(Interrupt.exitCode) }
+        terminal.progress(done, of: count, phase.text)
+      }
     }
     terminal.clear()
     terminal.note("written to \(folder.lensFile(kind).path), fitted on \(fitted.count) train images")

@@ -109,13 +109,7 @@ struct PruneCommand: ParsableCommand {
     let (source, folder) = (RunFolder(URL(filePath: path)), RunFolder(URL(filePath: out)))
     try folder.requireNoRun()
     var images = try RunMeasuring.Data(of: source.configuration(), named: data, batch: batch, on: device)
-    if let samples {
-      guard samples <= images.validation.set.count else {
-        throw ValidationError("--samples \(samples): there are \(images.validation.set.count) validation samples")
-      }
-      images.validation = try Samples(
-        images.validation.set, count: samples, batch: batch, maker: images.validation.maker)
-    }
+    try Self.asking { try images.limitValidation(to: samples) }
     let options = Pruning.Options(
       drop: drop, orders: try orders(), chosenOn: chooseOn, recalibrationBatches: recalibrate)
     let pruning = try Self.asking {
@@ -133,13 +127,6 @@ struct PruneCommand: ParsableCommand {
     terminal.clear()
     print(try Self.table(of: results, options))
     terminal.note("written to \(out); measure it with: reslens measure \(out.shellQuoted)")
-  }
-
-  /// Errors of the library's arguments in the words of the command's options.
-  private static func asking<Value>(_ work: () throws -> Value) throws -> Value {
-    do { return try work() } catch let error as ArgumentError {
-      throw ValidationError("--\(error.name): \(error.problem)")
-    }
   }
 
   private static func table(of results: PruningResults, _ options: Pruning.Options) throws -> String {

@@ -58,6 +58,15 @@ extension ParsableCommand {
   }
 }
 
+extension ParsableCommand {
+  /// Errors of the library's arguments in the words of the command's options.
+  static func asking<Value>(_ work: () throws -> Value) throws -> Value {
+    do { return try work() } catch let error as ArgumentError {
+      throw ValidationError("--\(error.name): \(error.problem)")
+    }
+  }
+}
+
 struct Reslens: ParsableCommand {
   /// The measures that the command knows.
   nonisolated(unsafe) static var registry = Registry.standard
@@ -76,7 +85,8 @@ struct Reslens: ParsableCommand {
     subcommands: [
       TrainCommand.self, LaunchCommand.self, MeasureCommand.self, ReportCommand.self, ReproduceCommand.self,
       StudyCommand.self, CompareCommand.self, PredictCommand.self, PruneCommand.self, LensCommand.self,
-      ProbeCommand.self, ModelsCommand.self, DataCommand.self, ImportCommand.self, ExportCommand.self,
+      ExitsCommand.self, ProbeCommand.self, ModelsCommand.self, DataCommand.self, ImportCommand.self,
+      ExportCommand.self,
       DoctorCommand.self,
       BenchCommand.self, WorkCommand.self,
     ])

@@ -27,15 +27,28 @@ extension ResidualNetwork {
   /// Logits N×classes of images by the network's own plan, in evaluation mode.
   /// - Parameter visit: receives h_0, the stem's output, and h after each step, with the number of steps made
   public func logits(_ images: Tensor, visit: (_ steps: Int, _ h: Tensor) throws -> Void) throws -> Tensor {
-    var (h, steps) = (try begin(images), 0)
-    try visit(steps, h)
-    for move in plan.moves {
-      h = try apply(move, to: h)
-      guard case .step = move else { continue }
-      steps += 1
+    let h = try run(images) { steps, h in
       try visit(steps, h)
+      return h
     }
+    guard let h else { throw TorchError.missingResult }
     return try classify(h)
+  }
+
+  /// The last h of images by the network's own plan, in evaluation mode.
+  /// - Parameter goOn: receives h_0, the stem's output, and h after each step, with the number of steps made; returns the
+  ///   state to go on with, or nil to stop
+  /// - Returns: nil where it was stopped
+  public func run(_ images: Tensor, goOn: (_ steps: Int, _ h: Tensor) throws -> Tensor?) throws -> Tensor? {
+    var (state, steps) = (try goOn(0, begin(images)), 0)
+    for move in plan.moves {
+      guard let h = state else { return nil }
+      state = try apply(move, to: h)
+      guard case .step = move, let made = state else { continue }
+      steps += 1
+      state = try goOn(steps, made)
+    }
+    return state
   }
 
   /// Runs many plans on one batch in evaluation mode, each beginning that several share once: dropping every one of

@@ -23,6 +23,8 @@ public struct ReportedRun: Equatable, Sendable {
   public var history: [MeasureResults]
   /// The results of the pruning that made the network; nil where it was made otherwise.
   public var pruning: PruningResults?
+  /// The results of letting samples leave the network early.
+  public var exits: [ExitResults] = []
   /// Whether another program trained the network. Nothing is known of its training then.
   public var isFromElsewhere = false
   /// Whether the validation accuracy after the last epoch is beyond guessing; nil where that is not known.

@@ -43,6 +43,7 @@ struct Section {
     }
     if let proxies = try Section(proxiesOf: shown, measures) { steps.append(proxies) }
     if let pruning = try Section(pruningOf: trained) { steps.append(pruning) }
+    if let exits = try Section(exitsOf: trained) { steps.append(exits) }
     for way in MeasuringWay.allCases { steps += try sections(by: way, groups, measures, presentation) }
     for view in measures.flatMap(\.views) {
       if let section = try Section(historyOf: view, in: shown) { steps.append(section) }

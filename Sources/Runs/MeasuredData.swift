@@ -40,4 +40,15 @@ extension RunMeasuring.Data {
         maker: maker))
     (classNames, trainedOn) = (dataset.classNames, seen)
   }
+
+  /// Leaves only the first validation samples.
+  /// - Parameter count: nil to leave all
+  /// - Throws: `ArgumentError` where there are fewer.
+  public mutating func limitValidation(to count: Int?) throws(ArgumentError) {
+    guard let count else { return }
+    guard count <= validation.set.count else {
+      throw ArgumentError("samples", "\(count): there are \(validation.set.count) validation samples")
+    }
+    validation = try Samples(validation.set, count: count, batch: validation.batch, maker: validation.maker)
+  }
 }

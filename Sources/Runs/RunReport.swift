@@ -66,6 +66,7 @@ extension ReportedRun {
         accuracy: 1 - last.validationError, classes: configuration.architecture.classes,
         samples: configuration.validationSamples ?? measures?.samples(of: .validation) ?? 0)
     }
+    exits = try folder.exits()
     for way in MeasuringWay.allCases where way != .usual { otherMeasures[way] = try folder.measures(way) }
   }
 

@@ -253,6 +253,26 @@ struct AwkwardValues {
       absent: [.init(measure: text(), view: maybe { $0.text() }, steps: flag() ? 1...2 : nil, reason: text())])
   }
 
+  mutating func exits() -> ExitResults {
+    let settings = ExitResults.Settings(
+      architecture: text(), weights: text(), lens: text(), maps: maybe { $0.text() },
+      rule: ExitRule.allCases[integer(below: ExitRule.allCases.count - 1)], exits: [1, 2 + integer(below: 99)],
+      data: text(), trainImages: maybe { $0.text() }, validationImages: text(),
+      chosenOn: maybe { $0.integer(below: .max) }, scoredOn: integer(below: .max))
+    let curve = (0...2).map { index in
+      ExitResults.Threshold(
+        threshold: Double(index) + number(in: 0...0.5), trainAccuracy: maybe { $0.number(in: 0...1) },
+        trainMACs: maybe { $0.anyNumber() }, accuracy: number(in: 0...1), macs: anyNumber())
+    }
+    let points = ExitResults.Choice.allCases.map { choice in
+      ExitResults.Point(
+        choice, threshold: maybe { $0.anyNumber() }, accuracy: number(in: 0...1), macs: number(in: 1...1e12),
+        steps: number(in: 0...99), imagesPerSecond: anyNumber())
+    }
+    let left = (1...3).map { ExitResults.Left(.half, step: $0, count: integer(below: 1_000_000_000_000)) }
+    return valid(try ExitResults(settings, curve: curve, points: points, left: left))
+  }
+
   mutating func pruning() -> PruningResults {
     var results = valid(
       try PruningResults(

@@ -28,6 +28,7 @@ struct Reader: Sendable, CustomTestStringConvertible {
     json("loop", Checkpoint.Loop.self) { $0.loop() },
     json("measures", MeasureResults.self) { $0.measures() },
     json("pruning", PruningResults.self) { $0.pruning() },
+    json("exits", ExitResults.self) { $0.exits() },
     epochs, safetensors, cifar, dataset,
   ]
 

@@ -5,7 +5,7 @@ import ResLensTorch
 /// The network's own readout, applied to any state of the last stage's shape (appendix C: "plugging the classifier right
 /// after each hidden representation"; others call it the logit lens).
 public struct ReadoutLens: Lens {
-  private let network: ResidualNetwork
+  let network: ResidualNetwork
   private let task: any LearningTask
 
   /// - Parameter task: scores what the readout makes of a state

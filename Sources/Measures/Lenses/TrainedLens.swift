@@ -13,7 +13,7 @@ import ResLensTorch
 public final class TrainedLens: Lens {
   /// The kind of the maps.
   public let kind: LensKind
-  private let network: ResidualNetwork
+  let network: ResidualNetwork
   private let task: any LearningTask
   /// The maps by the number of steps before the state.
   let maps: [Int: Map]
@@ -73,13 +73,9 @@ public final class TrainedLens: Lens {
   }
 
   public func read(_ h: Tensor, at place: StatePlace, labels: Tensor) throws -> any LensReading {
-    guard let map = place.steps.flatMap({ maps[$0] }) else {
-      throw MeasureError(option: "lens", problem: obstacle(to: place) ?? "the lens lacks the state after that step")
-    }
     let tape = Tape(mode: .running, records: true)
     let state = try tape.input(h)
-    let mapped = try Self.features(of: state, kind, in: network.architecture).convolved(
-      tape.input(map.weight), bias: tape.input(map.bias), padding: 0)
+    let mapped = try mapped(state, at: place)
     let result = try tape.result(of: mapped)
     func toState(_ gradient: Tensor) throws -> Tensor {
       try tape.gradients(of: mapped, gradient, for: [state], wantsParameters: false).values[0]
@@ -93,14 +89,12 @@ public final class TrainedLens: Lens {
     }
   }
 
-  /// The number of multiply-accumulates by which the lens reads one state of a place.
-  static func multiplyAccumulates(
-    _ kind: LensKind, at place: StatePlace, in architecture: Architecture
-  ) -> Int {
-    let features = architecture.features
-    switch kind {
-    case .linear: return place.shape[0] * architecture.classes
-    case .affine: return place.shape[0] * features.reduce(1, *) + architecture.readoutMultiplyAccumulates
+  /// A state through the map of its place: logits of each sample (N×K×1×1), or what the readout reads.
+  func mapped(_ state: Tape.Value, at place: StatePlace) throws -> Tape.Value {
+    guard let map = place.steps.flatMap({ maps[$0] }) else {
+      throw MeasureError(option: "lens", problem: obstacle(to: place) ?? "the lens lacks the state after that step")
     }
+    return try Self.features(of: state, kind, in: network.architecture).convolved(
+      state.tape.input(map.weight), bias: state.tape.input(map.bias), padding: 0)
   }
 }

@@ -1,0 +1,159 @@
+import ArgumentParser
+import Foundation
+import ResLensMeasures
+import ResLensResults
+import ResLensRuns
+import ResLensSupport
+import ResLensTorch
+import ResLensTraining
+
+extension ExitRule: ExpressibleByArgument {}
+
+struct ExitsCommand: ParsableCommand {
+  static let configuration = CommandConfiguration(
+    commandName: "exits",
+    abstract: "Lets samples leave a trained network early, and says what that saves and costs.",
+    discussion: """
+      After each step a lens reads the state. A sample leaves at the first step where what is read is sure enough, and gets \
+      that answer:
+
+      confidence   the largest probability is at least the threshold
+      entropy      the entropy of the distribution is at most the threshold, in nats
+      agreement    KL(step‖step before) of what two exits in a row read is at most the threshold, in nats
+
+      Two thresholds are chosen on train images: the one that saves most and loses no accuracy there, and the best one that \
+      halves the multiply-accumulates. Then samples really leave: they are removed from the batch, and the network is \
+      timed with and without exits on validation images, in turns. The multiply-accumulates of all readings are counted.
+
+      Writes exits-LENS-RULE.json to the run folder; the report draws accuracy against multiply-accumulates.
+
+      For example:
+        reslens lens runs/r56 --kind linear
+        reslens exits runs/r56 --lens linear
+        reslens exits runs/r56 --lens affine --by entropy --after 9,18,22
+        reslens exits runs/r56 --lens linear --threshold 0.95
+      """)
+
+  @Argument(help: ArgumentHelp("The run folder.", valueName: "run"), completion: .directory)
+  var path: String
+
+  @Option(
+    help:
+      "The trained lens that reads the states: linear or affine. (default: the network's own readout, which reads the last stage)"
+  )
+  var lens: LensKind?
+
+  @Option(help: ArgumentHelp("The rule by which samples leave: confidence, entropy or agreement.", valueName: "rule"))
+  var by = ExitRule.confidence
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp("The threshold. (default: two are chosen on training images)", valueName: "x"))
+  var threshold: Double?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Steps after which samples can leave. (default: all that the lens reads but the last)", valueName: "t,t,…"))
+  var after: String?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Number of training images on which thresholds are chosen. (default: \(RunExits.Options.usuallyChosenOn), or all)",
+      valueName: "n"))
+  var chooseOn: Int?
+
+  @Option(
+    parsing: .unconditional,
+    help: ArgumentHelp(
+      "Number of validation images. (default: all that the run was scored on)", valueName: "n"))
+  var samples: Int?
+
+  @Option(help: ArgumentHelp("The data to choose and score on. (default: the run's)", valueName: "source"))
+  var data: String?
+
+  @Option(
+    parsing: .unconditional, help: ArgumentHelp("Samples in each pass. More samples need more memory.", valueName: "n"))
+  var batch = 128
+
+  @OptionGroup var device: DeviceOptions
+  @OptionGroup var threads: ThreadOptions
+
+  func validate() throws {
+    for (name, value) in [("choose-on", chooseOn), ("samples", samples)] {
+      if let value, value < 1 { throw ValidationError("--\(name) \(value): at least one is needed") }
+    }
+    if threshold != nil, chooseOn != nil {
+      throw ValidationError("--choose-on is for thresholds that are chosen, and --threshold gives one")
+    }
+    if !(1...100_000).contains(batch) { throw ValidationError("--batch \(batch) is not between 1 and 100000") }
+    _ = try steps()
+  }
+
+  private func steps() throws -> [Int]? {
+    try after?.split(separator: ",", omittingEmptySubsequences: false).map {
+      guard let step = Int($0.trimmingCharacters(in: .whitespaces)) else {
+        throw ValidationError("--after: \"\($0)\" is not the number of a step")
+      }
+      return step
+    }
+  }
+
+  func run() throws {
+    try threads.apply()
+    let device = try device.use(by: nil, exchangesTensors: false)
+    let terminal = Terminal()
+    Interrupt.listen(answer: "stopping after this batch; nothing is written")
+    let folder = RunFolder(URL(filePath: path))
+    let configuration = try folder.configuration()
+    let run = try RunMeasuring(
+      folder, expecting: configuration.architecture, on: device, registry: Reslens.registry)
+    var images = try RunMeasuring.Data(of: configuration, named: data, batch: batch, on: device)
+    try Self.asking { try images.limitValidation(to: samples) }
+    var options = RunExits.Options()
+    (options.rule, options.lens, options.threshold, options.chosenOn) = (by, lens, threshold, chooseOn)
+    options.steps = try steps()
+    let exits = try Self.asking { try RunExits(run, options, on: images) }
+    let results = try exits.run { phase, done, count in
+      if Interrupt.received { throw ExitCode(Interrupt.exitCode) }
+      terminal.progress(done, of: count, phase.rawValue)
+    }
+    terminal.clear()
+    print(try Self.table(of: results))
+    let file = folder.exitsFile(results.settings.lens, by)
+    terminal.note("written to \(file.path); see it with: reslens report \(path.shellQuoted)")
+  }
+
+  private static func table(of results: ExitResults) throws -> String {
+    let points = try results.points.rows(of: ExitResults.Point.self)
+    let whole = points.first
+    func cells(_ text: (ExitResults.Point) -> String) -> [String] { points.map(text) }
+    let table = TextTable(columns: [
+      .init("network", cells: cells { ExitResults.Choice(rawValue: $0.choice)?.words ?? $0.choice }),
+      .init("threshold", cells: cells { $0.threshold.map { significant($0) } ?? "–" }),
+      .init("accuracy", cells: cells { percent($0.accuracy) }),
+      .init("MACs", cells: cells { percent($0.macs / (whole?.macs ?? 1), 1) }),
+      .init("steps", cells: cells { decimal($0.steps, 1) }),
+      .init("images/s", cells: cells { decimal($0.imagesPerSecond, 0) }),
+      .init("speed", cells: cells { decimal($0.imagesPerSecond / (whole?.imagesPerSecond ?? 1), 2) + "×" }),
+    ])
+    let settings = results.settings
+    let missing =
+      settings.chosenOn == nil
+      ? []
+      : [ExitResults.Choice.lossless, .half].filter { choice in
+        !points.contains { $0.choice == choice.rawValue }
+      }
+    let notes =
+      [
+        """
+        \(settings.scoredOn) validation images of \(settings.data)\
+        \(settings.chosenOn.map { "; thresholds of \(settings.rule.rawValue) chosen on \($0) train images" } ?? ""). States are \
+        read by the \(settings.lens == "readout" ? "network's own readout" : "\(settings.lens) lens") after \
+        \(counted(settings.exits.count, "step")).
+        """
+      ] + missing.map { "No threshold \($0.words) on the train images." }
+    return table.text() + "\n" + wrapped(notes.joined(separator: "\n"))
+  }
+}
