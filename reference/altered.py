@@ -101,26 +101,27 @@ def unrolling(net, sets, settings, batch):
 
 # Lesions.
 
-def scores(net, altered, validation, batch):
-    """A score for each of these plans."""
+def scores(net, altered, validation, batch, calibration):
+    """A score for each of these plans, with running statistics of their own where there are batches to take them on."""
     found = [[] for _ in altered]
+    ways = [plans.recalibrated_where_unlike(net, plan, calibration) if calibration else (net, plan) for plan in altered]
     with torch.no_grad():
         for images, labels in validation.batches(batch):
-            for parts, plan in zip(found, altered):
-                parts.append(measures.answers(plans.logits_of(net, plan, images), labels))
+            for parts, way in zip(found, ways):
+                parts.append(measures.answers(plans.logits_of(*way, images), labels))
     return [measures.score(measures.joined(parts)) for parts in found]
 
 
-def random_lesion(net, settings, validation, batch):
+def random_lesion(net, settings, validation, batch, calibration):
     """Trials of one size: the steps in the drawn orders."""
     orders = [trial["order"] for trial in settings["trials"]]
-    found = scores(net, [plans.ordered(net, order) for order in orders], validation, batch)
+    found = scores(net, [plans.ordered(net, order) for order in orders], validation, batch, calibration)
     errors = torch.tensor([1 - score["accuracy"] for score in found], dtype=torch.float64)
     return {"size": settings["size"], "error": measures.statistic(errors),
             "trials": [dict(trial, score=score) for trial, score in zip(settings["trials"], found)]}
 
 
-def lesions(net, validation, settings, batch):
+def lesions(net, validation, settings, batch, calibration=()):
     steps = [step.name for step in plans.steps_of(net)]
     for lesion in settings["dropped"]:
         if any(len(trial["order"]) != len(steps) - lesion["size"] for trial in lesion["trials"]):
@@ -133,11 +134,11 @@ def lesions(net, validation, settings, batch):
         raise SystemExit("swapped steps that are not adjacent")
     factors = [(scaled["name"]["step"], scaled["factor"]) for scaled in settings["scaled"]]
     altered = [plans.swapped(net, *pair) for pair in pairs] + [plans.scaled(net, *factor) for factor in factors]
-    baseline, *rest = scores(net, [plans.steps_of(net)] + altered, validation, batch)
+    baseline, *rest = scores(net, [plans.steps_of(net)] + altered, validation, batch, calibration)
     return {
         "baseline": baseline,
-        "dropped": [random_lesion(net, lesion, validation, batch) for lesion in settings["dropped"]],
-        "shuffled": [random_lesion(net, lesion, validation, batch) for lesion in settings["shuffled"]],
+        "dropped": [random_lesion(net, lesion, validation, batch, calibration) for lesion in settings["dropped"]],
+        "shuffled": [random_lesion(net, lesion, validation, batch, calibration) for lesion in settings["shuffled"]],
         "swapped": [{"first": steps[first - 1], "second": steps[second - 1], "score": score}
                     for (first, second), score in zip(pairs, rest)],
         "scaled": [{"name": steps[number - 1], "factor": factor, "score": score}

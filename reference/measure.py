@@ -82,9 +82,7 @@ def check_provenance(results, weights, sets):
     if results["provenance"]["weights"] != weights_fingerprint(weights):
         raise SystemExit(f"{weights} has other weights than the results say")
     for sampling in results["samplings"]:
-        samples = sets[sampling["split"]].first(sampling["samples"])
-        images, labels = samples.images[:samples.count].contiguous(), samples.labels[:samples.count]
-        if sampling["images"] != fingerprint([sizes(images), images.numpy().tobytes(), labels.numpy().tobytes()]):
+        if sampling["images"] != images_fingerprint(sets[sampling["split"]].first(sampling["samples"])):
             raise SystemExit(f"the {sampling['split']} images are others than the results say")
 
 
@@ -93,14 +91,43 @@ def lens_of(options, net, weights, results):
     kind = results["lens"]["kind"] if results and "lens" in results else options.lens
     if kind is None:
         return None
-    lens = lenses.Trained(net, options.run / f"lens-{kind}.safetensors")
+    return trained_lens(options.run, kind, net, weights, results["lens"]["maps"] if results else None)
+
+
+def trained_lens(run, kind, net, weights, maps=None):
+    """The run's lens, which must be of these weights, and have the maps of this checksum."""
+    lens = lenses.Trained(net, run / f"lens-{kind}.safetensors")
     if lens.metadata["weights"] != weights_fingerprint(weights):
         raise SystemExit(f"the {kind} lens is of other weights than {weights}")
-    maps = fingerprint([part for name, tensor in sorted(lens.tensors.items())
-                        for part in (name.encode(), sizes(tensor), tensor.numpy().tobytes())])
-    if results and results["lens"]["maps"] != maps:
-        raise SystemExit(f"{options.run} has another {kind} lens than the results say")
+    found = fingerprint([part for name, tensor in sorted(lens.tensors.items())
+                         for part in (name.encode(), sizes(tensor), tensor.numpy().tobytes())])
+    if maps not in (None, found):
+        raise SystemExit(f"{run} has another {kind} lens than the results say")
     return lens
+
+
+def samples_of(config, source):
+    """{split: samples} of a source, normalised as the run of this configuration is used to."""
+    pixels = data.load(source)
+    # A network that was trained elsewhere may have its own.
+    known = config.get("statistics")
+    statistics = (tuple(torch.tensor(known[name], dtype=torch.float64) for name in ("means", "deviations"))
+                  if known else data.channel_statistics(pixels["train"][0]))
+    return {split: Samples(*pixels[split], statistics) for split in compare.SPLITS}
+
+
+def opened(run, source):
+    """The run's network, its weights' file, and its samples, of its own data or of another source."""
+    config = yaml.safe_load((run / "config.yaml").read_text())
+    weights = newest_weights(run)
+    net = network.load_checkpoint(weights).requires_grad_(False)
+    return net, weights, samples_of(config, source or config["data"])
+
+
+def images_fingerprint(samples):
+    """The checksum of the samples' images and labels."""
+    images, labels = samples.images[:samples.count].contiguous(), samples.labels[:samples.count]
+    return fingerprint([sizes(images), images.numpy().tobytes(), labels.numpy().tobytes()])
 
 
 def newest_weights(run):
@@ -142,7 +169,7 @@ def counted(results, found, asked):
     return count
 
 
-def measure(net, sets, settings, count, batch, lens=None):
+def measure(net, sets, settings, count, batch, lens=None, calibration=()):
     """The `measures` of a results file."""
     result = {}
     for split, samples in sets.items():
@@ -150,7 +177,7 @@ def measure(net, sets, settings, count, batch, lens=None):
         single = set(settings) - {"unrolling", "lesions"}
         if not single:
             continue
-        for name, value in measures.single_passes(net, batches, settings, lens).items():
+        for name, value in measures.single_passes(net, batches, settings, lens, calibration).items():
             node = result
             for key in name.split("."):
                 node = node.setdefault(key, {})
@@ -164,7 +191,7 @@ def measure(net, sets, settings, count, batch, lens=None):
         result["unrolling"] = altered.unrolling(net, first, settings["unrolling"], batch)
     if "lesions" in settings:
         validation = sets["validation"].first(count("lesions", "validation"))
-        result["lesions"] = altered.lesions(net, validation, settings["lesions"], batch)
+        result["lesions"] = altered.lesions(net, validation, settings["lesions"], batch, calibration)
     return result
 
 
@@ -215,12 +242,7 @@ def main():
             if isinstance(norm, torch.nn.BatchNorm2d):
                 norm.momentum = 0.0  # the running statistics stay
         options.batch = results["batch"]
-    pixels = data.load(source)
-    # A network that was trained elsewhere may have its own.
-    known = config.get("statistics")
-    statistics = (tuple(torch.tensor(known[name], dtype=torch.float64) for name in ("means", "deviations"))
-                  if known else data.channel_statistics(pixels["train"][0]))
-    sets = {split: Samples(*pixels[split], statistics) for split in compare.SPLITS}
+    sets = samples_of(config, source)
 
     lens = lens_of(options, net, weights, results)
     theirs = tables.tree(results) if results else None
@@ -228,7 +250,9 @@ def main():
         check_provenance(results, weights, sets)
     settings = choose(theirs if results else default_settings(net, lens), options.measures)
     count = counted(results, theirs, options.samples)
-    ours = measure(net, sets, settings, count, options.batch, lens)
+    calibrated = (results or {}).get("recalibration-batches", 0) * altered.RECALIBRATION_BATCH
+    calibration = [images for images, _ in sets["train"].batches(altered.RECALIBRATION_BATCH, calibrated)] if calibrated else []
+    ours = measure(net, sets, settings, count, options.batch, lens, calibration)
     if results:
         print(f"{weights} on {source}, {file} against PyTorch {torch.__version__}; the largest difference of each:")
 
@@ -237,7 +261,7 @@ def main():
         def undecided():
             for edge in (near, -near):
                 with network.relus_open_above(edge):
-                    yield measure(net, sets, settings, count, options.batch, lens)
+                    yield measure(net, sets, settings, count, options.batch, lens, calibration)
 
         raise SystemExit(0 if compare.compare(ours, theirs, undecided, near) else 1)
     print(json.dumps({"architecture": config["architecture"].get("name"),

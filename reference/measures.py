@@ -105,7 +105,7 @@ def doubts(logits, labels):
 
 
 def plugged(read, state, labels):
-    """What reads this very state: its logits, and the direction of dL/dstate of each sample."""
+    """The logits that are read off this very state, and the direction of dL/dstate of each sample."""
     state = state.detach().requires_grad_()
     logits = read(state)
     return logits.detach(), torch.autograd.grad(directed_loss(logits, labels), state)[0]
@@ -163,7 +163,7 @@ def correlation(values, others):
 
 # The measures of one split.
 
-def observe(net, images, labels, wanted, record, lens):
+def observe(net, images, labels, wanted, record, lens, without):
     """Puts a batch's numbers under (what, index of the step); only what the wanted measures need.
 
     In training mode a sample moves the losses of its whole batch, so the gradient is that of their sum; and no state is
@@ -226,6 +226,9 @@ def observe(net, images, labels, wanted, record, lens):
     if "dropped-step" in wanted:
         with torch.no_grad():
             for t, (step, done) in enumerate(zip(steps, taken)):
+                if without:
+                    record["dropped", t].append(answers(plans.logits_of(*without[t], images), labels))
+                    continue
                 alone = step.block.joined(done.kept, torch.zeros_like(done.kept))[1]
                 left = plans.Walk(net, alone, step.name["stage"]).through(steps[t + 1:])
                 record["dropped", t].append(answers(left, labels))
@@ -273,14 +276,18 @@ def borderline(net, found, settings):
     return states, turns
 
 
-def single_passes(net, batches, settings, lens=None):
+def single_passes(net, batches, settings, lens=None, calibration=()):
     """{measure: its numbers} of one split, by measures.json's names; a dotted name is a part of a measure.
 
-    `lens` reads the states, where it is not the network's own head.
+    `lens` reads the states, where it is not the network's own head. `calibration` are batches of images, on which running
+    statistics are taken anew behind a dropped step, where that is asked for.
     """
+    # Without its F, a step is a plan of its own where it has statistics of its own behind it.
+    without = [plans.recalibrated_where_unlike(net, plans.scaled(net, step.name["step"], 0.0), calibration)
+               for step in plans.steps_of(net)] if calibration and "dropped-step" in settings else []
     record = defaultdict(list)
     for images, labels in batches:
-        observe(net, images, labels, settings, record, lens)
+        observe(net, images, labels, settings, record, lens, without)
     found = {key: joined(parts) for key, parts in record.items()}
     steps = plans.steps_of(net)
     result = {}

@@ -114,8 +114,34 @@ def recalibrated(net, plan, batches):
     in evaluation mode. With no momentum, PyTorch averages the batches' means and variances with equal weights.
     """
     plan = [step._replace(norms=copy.deepcopy(step.norms)) if step.repetition else step for step in plan]
-    norms = [module for step in plan if step.repetition for norm in step.norms for module in norm.modules()
-             if isinstance(module, torch.nn.BatchNorm2d)]
+    take_statistics(net, plan, [norm for step in plan if step.repetition for norm in step.norms], batches)
+    return plan
+
+
+def recalibrated_from(net, plan, first, batches):
+    """The network and the plan with running statistics of their own for the steps from index `first` on, and the head."""
+    net, whole = copy.copy(net), net
+    net._modules = dict(whole._modules, head=copy.deepcopy(whole.head))
+    plan = plan[:first] + [step._replace(norms=copy.deepcopy(step.norms)) for step in plan[first:]]
+    take_statistics(net, plan, [norm for step in plan[first:] for norm in step.norms] + [net.head], batches)
+    return net, plan
+
+
+def recalibrated_where_unlike(net, plan, batches):
+    """The same for all steps that read another state than in the network's own plan."""
+    own = steps_of(net)
+    first = next((index for index, (step, known) in enumerate(zip(plan, own))
+                  if step.name != known.name or step.scale != known.scale), min(len(plan), len(own)))
+    if first == len(plan) == len(own):
+        return net, plan
+    # A step whose F alone has another factor reads what it read before.
+    scaled = first < len(plan) and plan[first].name == own[first].name
+    return recalibrated_from(net, plan, first + scaled, batches)
+
+
+def take_statistics(net, plan, parts, batches):
+    """Takes the running statistics of all normalisations in some modules anew, on these batches of images."""
+    norms = [module for part in parts for module in part.modules() if isinstance(module, torch.nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = None
         norm.reset_running_stats()
@@ -125,4 +151,3 @@ def recalibrated(net, plan, batches):
             logits_of(net, plan, images)
     for norm in norms:
         norm.eval()
-    return plan

@@ -10,15 +10,12 @@ size, where that is above 1), an accuracy at all, or a chosen step is not that o
 """
 
 import argparse
-import copy
 import json
 from pathlib import Path
 
 import torch
-import yaml
 
 import compare
-import data
 import measure
 import network
 import plans
@@ -29,30 +26,15 @@ RECALIBRATION_BATCH = 128
 class Pruned:
     """A network with dropped steps. Each has its own normalisations behind it where statistics are taken anew."""
 
-    def __init__(self, net, batches, plan=None):
-        self.net, self.batches = net, batches
-        self.plan = plan or plans.steps_of(net)
+    def __init__(self, net, plan, batches):
+        self.net, self.plan, self.batches = net, plan, batches
 
     def without(self, number):
         """The network with one more step dropped."""
         plan = [step._replace(scale=0.0) if step.name["step"] == number else step for step in self.plan]
         if not self.batches:
-            return Pruned(self.net, self.batches, plan)
-        net = copy.copy(self.net)
-        net._modules = dict(self.net._modules, head=copy.deepcopy(self.net.head))
-        plan = [step._replace(norms=copy.deepcopy(step.norms)) if step.name["step"] > number else step for step in plan]
-        parts = [norm for step in plan if step.name["step"] > number for norm in step.norms] + [net.head]
-        norms = [module for part in parts for module in part.modules() if isinstance(module, torch.nn.BatchNorm2d)]
-        for norm in norms:
-            norm.momentum = None
-            norm.reset_running_stats()
-            norm.train()
-        with torch.no_grad():
-            for images in self.batches:
-                plans.logits_of(net, plan, images)
-        for norm in norms:
-            norm.eval()
-        return Pruned(net, self.batches, plan)
+            return Pruned(self.net, plan, self.batches)
+        return Pruned(*plans.recalibrated_from(self.net, plan, number, self.batches), self.batches)
 
     def score(self, batches):
         """The accuracy and the mean loss over all batches."""
@@ -80,15 +62,6 @@ def apart(ours, theirs):
     return abs(ours - theirs) / max(1, abs(ours))
 
 
-def samples_of(run, source):
-    config = yaml.safe_load((run / "config.yaml").read_text())
-    pixels = data.load(source or config["data"])
-    known = config.get("statistics")
-    statistics = (tuple(torch.tensor(known[name], dtype=torch.float64) for name in ("means", "deviations"))
-                  if known else data.channel_statistics(pixels["train"][0]))
-    return {split: measure.Samples(*pixels[split], statistics) for split in compare.SPLITS}
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, metavar="RUN")
@@ -101,11 +74,9 @@ def main():
 
     results = compare.clean(json.loads((options.pruned / "pruning.json").read_text()))
     settings = results["settings"]
-    weights = measure.newest_weights(options.run)
+    net, weights, sets = measure.opened(options.run, options.data)
     if settings["weights"] != measure.weights_fingerprint(weights):
         raise SystemExit(f"{weights} has other weights than those that were pruned")
-    net = network.load_checkpoint(weights).requires_grad_(False)
-    sets = samples_of(options.run, options.data)
     count = settings.get("recalibration_batches")
     batches = ([images for images, _ in sets["train"].batches(RECALIBRATION_BATCH, RECALIBRATION_BATCH * count)]
                if count else [])
@@ -120,7 +91,7 @@ def main():
     def scored(split, number):
         return sets[split].batches(options.batch, number)
 
-    whole = Pruned(net, batches)
+    whole = Pruned(net, plans.steps_of(net), batches)
     rounds = {}
     for row in rows(results["choices"]):
         rounds.setdefault(row["dropped"], []).append(row)

@@ -84,8 +84,9 @@ struct MeasureArguments: ParsableArguments {
     parsing: .unconditional,
     help: ArgumentHelp(
       """
-      Gives each added step its own running statistics, computed from this many batches of \
-      \(Recalibration.batch) training images.
+      Recalibrates running statistics on this many batches of \(Recalibration.batch) training images: those of each step \
+      that unrolling adds; and the measures \(Reslens.registry.names(where: \.withRecalibration).joined(separator: " and ")) \
+      are taken a second time, with everything behind what they alter recalibrated.
       """, valueName: "n"))
   var recalibrate: Int?
 
@@ -125,13 +126,13 @@ struct MeasureArguments: ParsableArguments {
   /// - Throws: `ValidationError` or `MeasureError` for what cannot be read.
   func options() throws -> MeasureOptions {
     var options = MeasureOptions(names: try names())
-    (options.batchNorm, options.lens) = (batchNorm, lens)
+    options.way = try way()
     options.margin = margin
     options.lastSteps = lastSteps
     if let unroll { options.unrolling.times = unroll }
     options.unrolling.step = unrollStep
     options.unrolling.scale = try chosenScale()
-    options.unrolling.recalibrationBatches = recalibrate
+    options.recalibrationBatches = recalibrate
     options.lesions.drops = try lesionDrops.map { try numbers($0, "lesion-drops") { Int($0) } }
     options.lesions.shuffles = try lesionShuffles.map { try numbers($0, "lesion-shuffles") { Int($0) } }
     if let lesionFactors { options.lesions.factors = try numbers(lesionFactors, "lesion-factors") { Double($0) } }
@@ -143,15 +144,14 @@ struct MeasureArguments: ParsableArguments {
 
   /// Whether an option for unrolling was given.
   var asksToUnroll: Bool {
-    unroll != nil || unrollStep != nil || scale != "auto" || scaleGrid != nil || recalibrate != nil
+    unroll != nil || unrollStep != nil || scale != "auto" || scaleGrid != nil
   }
 
   /// The measures that `--measures` names, and those that other options imply.
   private func names() throws -> Set<String> {
     let registry = Reslens.registry
-    var way = MeasureOptions(names: [])
-    (way.batchNorm, way.lens) = (batchNorm, lens)
-    var names = Set(registry.names { $0.isPossible(way.way) && (measures == "all" || $0.byDefault) })
+    let way = try way()
+    var names = Set(registry.names { $0.isPossible(way) && (measures == "all" || $0.byDefault) })
     if let measures, measures != "all" { names = Set(try registry.parse(measures, option: "measures")) }
     if asksToUnroll { names.insert(UnrolledSteps.description.name) }
     if listBorderline != nil || lastSteps != nil { names.insert(BorderlineGroups.description.name) }
@@ -159,6 +159,30 @@ struct MeasureArguments: ParsableArguments {
     if lesions.contains(where: { $0 != nil }) { names.insert(LesionScores.description.name) }
     if spectralSamples != nil { names.insert(SpectralRadius.description.name) }
     return names
+  }
+
+  /// The way in which the network is measured.
+  private func way() throws -> MeasuringWay {
+    guard let lens else { return MeasuringWay(by: batchNorm) }
+    guard batchNorm == .running else {
+      throw ValidationError("--lens: by each batch's own statistics no state is read inside the network")
+    }
+    return .lens(lens)
+  }
+
+  /// The options of a second time, with recalibrated statistics; nil where none of the measures has one.
+  /// - Throws: `ValidationError` where batches of recalibration are asked for and nothing is recalibrated.
+  func recalibrated(_ options: MeasureOptions) throws -> MeasureOptions? {
+    guard recalibrate != nil else { return nil }
+    var again = options
+    again.way = .recalibrated
+    again.names.formIntersection(Reslens.registry.names(where: \.withRecalibration))
+    guard options.way == .usual, !again.names.isEmpty || options.names.contains(UnrolledSteps.description.name) else {
+      let possible = [UnrolledSteps.description.name] + Reslens.registry.names(where: \.withRecalibration)
+      throw ValidationError(
+        "--recalibrate is for \(possible.joined(separator: ", ")) alone, and none of them is measured")
+    }
+    return again.names.isEmpty ? nil : again
   }
 
   private func chosenScale() throws -> MeasureOptions.Scale {

@@ -86,7 +86,7 @@ struct MeasureCommand: ParsableCommand {
     if let perSample, !perSample.hasSuffix(".csv"), !perSample.hasSuffix(".safetensors") {
       throw ValidationError("--per-sample \(perSample): name a file that ends in .csv or .safetensors")
     }
-    _ = try arguments.options()
+    _ = try arguments.recalibrated(arguments.options())
   }
 
   func run() throws {
@@ -125,19 +125,32 @@ struct MeasureCommand: ParsableCommand {
     }
     var listed = BorderlineList(classNames: images.classNames)
     var values = PerSampleValues()
-    let found = try run.measure(
-      options, on: images, replaces: replace,
-      listBorderline: arguments.listBorderline.map { _ in { listed.add($1, of: $0) } },
-      perSample: perSample.map { _ in { values.add($2, of: $1, $0) } },
-      note: terminal.note
-    ) { phase, done, count in
-      if Interrupt.received { throw ExitCode(Interrupt.exitCode) }
-      terminal.progress(done, of: count, phase.rawValue)
+    let prepared = [
+      try run.prepared(
+        options, on: images, replaces: replace,
+        listBorderline: arguments.listBorderline.map { _ in { listed.add($1, of: $0) } },
+        perSample: perSample.map { _ in { values.add($2, of: $1, $0) } }, note: terminal.note),
+      try arguments.recalibrated(options).map {
+        try run.prepared($0, on: images, replaces: replace, note: terminal.note)
+      },
+    ].compactMap { $0 }
+    if paths.count > 1, group.isFirst { print("\(path)\n") }
+    for (index, measures) in prepared.enumerated() {
+      let found = try measures.run { phase, done, count in
+        if Interrupt.received { throw ExitCode(Interrupt.exitCode) }
+        terminal.progress(done, of: count, phase.rawValue)
+      }
+      terminal.clear()
+      guard group.isFirst else { continue }
+      print((index > 0 ? "\n" : "") + (try MeasureSummary(found, Reslens.registry.descriptions).text()))
+      let hint = found.way == .batchStatistics ? "" : "; see it with: reslens report \(path.shellQuoted)"
+      terminal.note("written to \(measures.file.path)\(hint)")
+      guard let csv, let all = try folder.measures(found.way) else { continue }
+      let count = try all.writeCSV(to: URL(filePath: csv), describedBy: Reslens.registry.descriptions)
+      terminal.note("\(count) tables written to \(csv)")
     }
-    terminal.clear()
     guard group.isFirst else { return }
-    let summary = try MeasureSummary(found, Reslens.registry.descriptions).text()
-    print(paths.count == 1 ? summary : "\(path)\n\n\(summary)\n")
+    if paths.count > 1 { print("") }
     if let file = arguments.listBorderline {
       try Files.write(listed.csv, to: URL(filePath: file))
       terminal.note("\(listed.count) borderline examples listed in \(file)")
@@ -150,12 +163,6 @@ struct MeasureCommand: ParsableCommand {
         try values.tensors().write(to: url)
       }
       terminal.note("values of each sample written to \(perSample)")
-    }
-    let hint = options.way != .batchStatistics ? "; see it with: reslens report \(path.shellQuoted)" : ""
-    terminal.note("written to \(folder.measuresFile(options.way).path)\(hint)")
-    if let csv, let all = try folder.measures(options.way) {
-      let count = try all.writeCSV(to: URL(filePath: csv), describedBy: Reslens.registry.descriptions)
-      terminal.note("\(count) tables written to \(csv)")
     }
   }
 

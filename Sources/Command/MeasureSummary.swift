@@ -34,6 +34,7 @@ struct MeasureSummary {
       switch results.way {
       case .usual: "running statistics"
       case .batchStatistics: "each batch's own statistics"
+      case .recalibrated: recalibratedStatistics(on: results.recalibrationBatches ?? 0)
       case .lens(let kind): "states read by the \(kind.rawValue) lens"
       }
     return

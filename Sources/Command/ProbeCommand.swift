@@ -102,7 +102,7 @@ struct ProbeCommand: ParsableCommand {
     let network = try ResidualNetwork(architecture, seed: seed)
     let maker = try BatchMaker(statistics: dataset.statistics)
     var options = MeasureOptions(names: [ActivationNorm.description.name, GradientNorm.description.name])
-    options.batchNorm = batchNorm
+    options.way = MeasuringWay(by: batchNorm)
     let train = try Samples(dataset.train, count: samples, batch: samples, maker: maker)
     let validation = try Samples(dataset.validation, count: samples, batch: samples, maker: maker)
     let found = try MeasureSuite(network, options, train: train, validation: validation).run()

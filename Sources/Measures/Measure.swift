@@ -98,7 +98,7 @@ public struct MeasureContext {
   /// - Throws: `MeasureError` for a step that cannot be repeated.
   public mutating func prepareUnrolling(of network: ResidualNetwork, train: Samples) throws {
     guard let step = options.repeatedStep(in: architecture) else { return }
-    unrolling = try PreparedUnrolling(network, step: step, options.unrolling, train: train, by: nil) { _ in }
+    unrolling = try PreparedUnrolling(network, step: step, options, train: train, by: nil) { _ in }
   }
 
   /// The steps of the network.

@@ -5,15 +5,16 @@ import ResLensResults
 public struct MeasureOptions: Sendable {
   /// The names of the measures.
   public var names: Set<String>
-  /// The statistics by which batch normalisations run.
-  public var batchNorm = BatchNormStatistics.running
-  /// The kind of trained lens that reads the states; nil for the network's own readout.
-  public var lens: LensKind?
+  /// The way in which the network is measured.
+  public var way = MeasuringWay.usual
   /// An example is borderline where |p_y − max_{k≠y} p_k| is below this.
   public var margin = 0.1
   /// The number of last steps along which borderline examples are followed; five, or as many as the readout can read, where
   /// it is nil.
   public var lastSteps: Int?
+  /// The number of train batches on which running statistics are recalibrated: each added step's of an unrolling, and by the
+  /// way `recalibrated` those behind what measures alter; nil to keep the trained ones.
+  public var recalibrationBatches: Int?
   /// How a step is repeated past its training.
   public var unrolling = Unrolling()
   /// The number of samples, the first ones, of which spectral radii are taken.
@@ -23,10 +24,11 @@ public struct MeasureOptions: Sendable {
 
   public init(names: Set<String>) { self.names = names }
 
-  /// The way in which the network is measured.
-  public var way: MeasuringWay {
-    if let lens { .lens(lens) } else { batchNorm == .batch ? .batchStatistics : .usual }
-  }
+  /// The statistics by which batch normalisations run.
+  var batchNorm: BatchNormStatistics { way == .batchStatistics ? .batch : .running }
+
+  /// The kind of trained lens that reads the states; nil for the network's own readout.
+  public var lens: LensKind? { if case .lens(let kind) = way { kind } else { nil } }
 
   /// The step that an unrolling repeats; nil where none was named and the last one changes h's shape.
   func repeatedStep(in architecture: Architecture) -> Int? {
@@ -42,8 +44,6 @@ public struct MeasureOptions: Sendable {
     public var times = 20
     /// The factor of the added steps' F, which is tried beside 1.
     public var scale = Scale.chosen(from: Scale.grid)
-    /// The number of train batches on which each added step's own running statistics are taken; nil to use the block's.
-    public var recalibrationBatches: Int?
 
     public init() {}
   }

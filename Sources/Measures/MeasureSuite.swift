@@ -18,6 +18,7 @@ public struct MeasureSuite {
 
   /// The current phase of the suite.
   public enum Phase: String, Sendable {
+    case recalibration = "batches of the train set for recalibration"
     case scale = "samples of the train set for the scale"
     case train = "samples of the train set"
     case validation = "samples of the validation set"
@@ -69,10 +70,11 @@ public struct MeasureSuite {
     if measures.contains(where: { $0 == UnrolledSteps.self }),
       let step = options.repeatedStep(in: network.architecture)
     {
-      unrolling = try PreparedUnrolling(network, step: step, options.unrolling, train: train, by: group) {
+      unrolling = try PreparedUnrolling(network, step: step, options, train: train, by: group) {
         try progress(.scale, $0, train.count)
       }
     }
+    let recalibrated = try recalibratedPlans(progress)
     var validationScore = ScoreSum()
     func tables(of split: Split) throws -> [Table] {
       let samples = split == .train ? train : validation
@@ -89,7 +91,8 @@ public struct MeasureSuite {
       context.listBorderline = listBorderline.map { list in { list(split, $0) } }
       let taken = try measures.compactMap { try $0.init(context) }
       try measure(
-        taken, on: unrolling?.network ?? network, samples, batchNorm: options.batchNorm, lens: lens, by: group,
+        taken, on: unrolling?.network ?? network, samples, batchNorm: options.batchNorm, lens: lens,
+        recalibrated: recalibrated, by: group,
         own: { if split == .validation, options.batchNorm == .running { validationScore.add($0) } },
         perSample: single,
         progress: { try progress(split == .train ? .train : .validation, $0, samples.count) })
@@ -112,6 +115,17 @@ public struct MeasureSuite {
     }
     return Found(
       tables: joined, absent: measures.flatMap { $0.absences(in: context(.validation)) }, validation: validationScore)
+  }
+
+  /// The measures' plans with recalibrated statistics; nil where the options do not ask for them.
+  private func recalibratedPlans(_ progress: (Phase, Int, Int) throws -> Void) throws -> RecalibratedPlans? {
+    guard options.way == .recalibrated, let batches = options.recalibrationBatches else { return nil }
+    let altering = try Split.allCases.flatMap { split in try measures.compactMap { try $0.init(context(split)) } }
+    var done = 0
+    return try RecalibratedPlans(of: altering, on: network, by: Recalibration(batches: batches, on: train)) {
+      try progress(.recalibration, done, batches)
+      done += 1
+    }
   }
 
   /// The settings that each measure's numbers depend on, by the measures' names.

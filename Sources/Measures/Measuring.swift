@@ -14,6 +14,7 @@ import ResLensTorch
 ///     are no plans and trajectories
 ///   - task: scores the network's outputs
 ///   - lens: reads the states inside the network; the network's own readout where it is nil
+///   - recalibrated: recalibrated statistics for the measures' plans; nil to run them by the trained ones
 ///   - group: the processes; nil where this one is alone
 ///   - own: receives the network's own predictions for each batch
 ///   - perSample: what is done with the measures of each sample alone
@@ -23,10 +24,11 @@ import ResLensTorch
 public func measure(
   _ measures: [any Measure], on network: ResidualNetwork, _ samples: some BatchSource,
   batchNorm: BatchNormStatistics = .running, task: any LearningTask = ImageClassification(), lens: (any Lens)? = nil,
-  by group: ProcessGroup? = nil, own: (LabelledPredictions) -> Void = { _ in }, perSample: PerSample? = nil,
+  recalibrated: RecalibratedPlans? = nil, by group: ProcessGroup? = nil, own: (LabelledPredictions) -> Void = { _ in },
+  perSample: PerSample? = nil,
   progress: (Int) throws -> Void = { _ in }
 ) throws {
-  let work = try MeasuringWork(measures, on: network, batchNorm, task, lens)
+  let work = try MeasuringWork(measures, on: network, batchNorm, task, lens, recalibrated)
   try progress(0)
   try samples.forEachShared(by: group) { batch, earlier in
     try work.rows(of: batch, after: earlier)
@@ -79,13 +81,16 @@ private struct MeasuringWork {
 
   init(
     _ measures: [any Measure], on network: ResidualNetwork, _ batchNorm: BatchNormStatistics,
-    _ task: any LearningTask, _ lens: (any Lens)?
+    _ task: any LearningTask, _ lens: (any Lens)?, _ recalibrated: RecalibratedPlans?
   ) throws {
+    let network = recalibrated?.network ?? network
     (self.network, self.batchNorm, self.task) = (network, batchNorm, task)
     (self.lens, isOwnReadout) = (lens ?? ReadoutLens(network, task: task), lens == nil)
     self.measures = measures
     plans = try measures.enumerated().flatMap { owner, measure in
-      try measure.plans(for: network).enumerated().map { Request(owner: owner, index: $0, way: $1) }
+      try measure.plans(for: network).enumerated().map {
+        Request(owner: owner, index: $0, way: recalibrated?.recalibrated($1) ?? $1)
+      }
     }
     trajectories = try measures.enumerated().flatMap { owner, measure in
       try measure.trajectories(for: network).enumerated().map { Request(owner: owner, index: $0, way: $1) }

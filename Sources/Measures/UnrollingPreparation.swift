@@ -13,14 +13,14 @@ struct PreparedUnrolling {
   /// The scales that were tried on train data; nil where the scale was given.
   let tried: [UnrolledSteps.ScaleRow]?
 
-  /// Takes the added steps' statistics anew where that is asked for, and chooses the scale.
+  /// Recalibrates the added steps' statistics where that is asked for, and chooses the scale.
   init(
-    _ network: ResidualNetwork, step: Int, _ options: MeasureOptions.Unrolling, train: Samples, by group: ProcessGroup?,
+    _ network: ResidualNetwork, step: Int, _ options: MeasureOptions, train: Samples, by group: ProcessGroup?,
     progress: (Int) throws -> Void
   ) throws {
     self.step = step
-    let (times, batches) = (options.times, options.recalibrationBatches)
-    let candidates = options.scale.candidates
+    let (times, batches) = (options.unrolling.times, options.recalibrationBatches)
+    let candidates = options.unrolling.scale.candidates
     let scales = (candidates.contains(1) ? [] : [1]) + candidates
     let ways = scales.enumerated().map { index, scale in
       UnrolledSteps.Way(scale: scale, firstStatistics: batches.map { _ in 1 + index * times })
@@ -33,7 +33,7 @@ struct PreparedUnrolling {
     }
     self.network = prepared
     let possible = ways.filter { candidates.contains($0.scale) }
-    guard case .chosen = options.scale else {
+    guard case .chosen = options.unrolling.scale else {
       tried = nil
       self.ways = unscaled + possible.filter { $0.scale != 1 }
       return

@@ -107,8 +107,25 @@ extension Plan {
 
   /// The plan in which every step behind step `number`, and the readout, use the running statistics of number `statistics`.
   public func recalibrating(behind number: Int, as statistics: Int) throws(ArgumentError) -> Plan {
+    recalibrating(from: try place(ofStep: number) + 1, as: statistics)
+  }
+
+  /// The plan in which every step that reads another state than in `own`, and the readout, use the running statistics of number
+  /// `statistics`; the plan itself where the two are equal.
+  public func recalibrating(whereUnlike own: Plan, as statistics: Int) -> Plan {
+    let equal = zip(moves, own.moves).prefix { $0 == $1 }.count
+    guard equal < max(moves.count, own.moves.count) else { return self }
+    // A step whose F alone has another factor reads what it read before; one that stands elsewhere does not.
+    let isScaled =
+      moves.indices.contains(equal) && own.moves.indices.contains(equal)
+      && moves[equal].withoutAdded == own.moves[equal].withoutAdded
+    return recalibrating(from: equal + (isScaled ? 1 : 0), as: statistics)
+  }
+
+  /// The plan in which every step from a move on, and the readout, use the running statistics of number `statistics`.
+  private func recalibrating(from first: Int, as statistics: Int) -> Plan {
     var plan = self
-    for index in moves.indices[(try place(ofStep: number) + 1)...] {
+    for index in moves.indices[first...] {
       guard case .step(var step) = moves[index] else { continue }
       step.statistics = statistics
       plan.moves[index] = .step(step)

@@ -68,7 +68,8 @@ struct Section {
         var section = try Section(view, of: measure, in: shown, presentation)
         section.id += way.suffix
         section.title = "\(view.title.subject), \(words.title)"
-        section.text = [words.text]
+        // The definition and the paper's finding are of the usual way; the samples and remarks are of this one.
+        section.text.replaceSubrange(..<(view.finding.isEmpty ? 1 : 2), with: [words.text])
         section.gaps = []
         for illustration in section.illustrations.indices {
           for figure in section.illustrations[illustration].figures.indices {
@@ -88,6 +89,15 @@ struct Section {
       (
         "by each batch’s own statistics",
         "The same measure with batch normalisation by each batch’s own statistics, as while training."
+      )
+    case .recalibrated:
+      (
+        "recalibrated",
+        """
+        The same measure with the running statistics of everything behind the altered place <b>recalibrated</b>: means over \
+        batches of train images of what the normalisations read there. Where this is much better, a network lacked \
+        fitting statistics rather than the step’s work.
+        """
       )
     case .lens(.linear):
       (

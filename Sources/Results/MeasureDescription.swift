@@ -36,18 +36,21 @@ public struct MeasureDescription: Sendable {
     public var canBeRecorded: Bool
     /// It can be taken with batch normalisation by each batch's own statistics.
     public var withBatchStatistics: Bool
+    /// It alters the network by plans, so that it can be taken with running statistics that are recalibrated for them.
+    public var withRecalibration: Bool
     /// It is about what a lens reads, so that it can be taken with a trained lens.
     public var withTrainedLens: Bool
 
     public init(
       byDefault: Bool = true, whileTraining: Bool = false, canBeRecorded: Bool = true,
       withBatchStatistics: Bool = false,
-      withTrainedLens: Bool = false
+      withRecalibration: Bool = false, withTrainedLens: Bool = false
     ) {
       self.byDefault = byDefault
       self.whileTraining = whileTraining
       self.canBeRecorded = canBeRecorded
       self.withBatchStatistics = withBatchStatistics
+      self.withRecalibration = withRecalibration
       self.withTrainedLens = withTrainedLens
     }
 
@@ -56,6 +59,7 @@ public struct MeasureDescription: Sendable {
       switch way {
       case .usual: true
       case .batchStatistics: withBatchStatistics
+      case .recalibrated: withRecalibration
       case .lens: withTrainedLens
       }
     }

@@ -21,6 +21,9 @@ public struct MeasureResults: Codable, Equatable, Sendable {
   public var batchNorm: BatchNormStatistics
   /// The trained lens that read the states; nil where the network's own readout did.
   public var lens: Lens?
+  /// The number of batches on which running statistics were recalibrated behind what a measure altered; nil where the trained
+  /// ones stayed.
+  public var recalibrationBatches: Int?
   /// The number of samples of a batch where the numbers depend on it, by each batch's own statistics; nil otherwise.
   public var batch: Int?
   /// The network that the numbers are of.
@@ -36,8 +39,8 @@ public struct MeasureResults: Codable, Equatable, Sendable {
 
   public init(
     run: String, architecture: String, checkpoint: String, epoch: Int, data: String,
-    batchNorm: BatchNormStatistics = .running, lens: Lens? = nil, batch: Int? = nil, provenance: Provenance,
-    samplings: [Sampling], steps: [StepSpec], tables: [Table] = [], absent: [Absence] = []
+    batchNorm: BatchNormStatistics = .running, lens: Lens? = nil, recalibrationBatches: Int? = nil, batch: Int? = nil,
+    provenance: Provenance, samplings: [Sampling], steps: [StepSpec], tables: [Table] = [], absent: [Absence] = []
   ) {
     self.run = run
     self.architecture = architecture
@@ -46,6 +49,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
     self.data = data
     self.batchNorm = batchNorm
     self.lens = lens
+    self.recalibrationBatches = recalibrationBatches
     self.batch = batch
     self.provenance = provenance
     self.samplings = samplings
@@ -57,6 +61,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
   enum CodingKeys: String, CodingKey {
     case format, run, architecture, checkpoint, epoch, data, lens, batch, provenance, samplings, steps, tables, absent
     case batchNorm = "batch-norm"
+    case recalibrationBatches = "recalibration-batches"
   }
 
   /// The samples of one split that were measured: the first so many in file order.
@@ -148,6 +153,7 @@ extension MeasureResults {
       return "the data"
     }
     if batchNorm != other.batchNorm { return "the statistics that batch normalisations run by" }
+    if recalibrationBatches != other.recalibrationBatches { return "the batches of recalibration" }
     if lens != other.lens { return "the lens that states are read by" }
     for sampling in samplings {
       let same = other.samplings.first { $0.split == sampling.split && $0.samples == sampling.samples }
@@ -227,7 +233,8 @@ extension MeasureResults {
 }
 
 extension MeasureResults {
-  /// Writes every table as a CSV file of its name into a folder, and `steps.csv`, which describes the steps.
+  /// Writes every table as a CSV file of its name into a folder, and `steps.csv`, which describes the steps. The names of
+  /// what was measured in another way than the usual one end with that way's suffix.
   /// - Parameter measures: the descriptions of the measures whose columns make up `depth-card.csv`
   /// - Returns: the number of files
   /// - Throws: `FileError` where a file cannot be written, and `TableError` where a table lacks a column that a description
@@ -236,7 +243,7 @@ extension MeasureResults {
   public func writeCSV(to folder: URL, describedBy measures: [MeasureDescription] = []) throws -> Int {
     try Files.makeFolder(folder)
     let all = tables + [try stepTable()] + [try DepthCard.table(measures, widest)].compactMap { $0 }
-    for table in all { try Files.write(table.csv, to: folder.appending(path: table.name + ".csv")) }
+    for table in all { try Files.write(table.csv, to: folder.appending(path: table.name + way.suffix + ".csv")) }
     return all.count
   }
 
@@ -281,6 +288,9 @@ extension MeasureResults: Checked {
       return "samplings: \(count) is not a number of samples"
     }
     if let batch, !isCount(batch) { return "batch: \(batch) is not a number of samples" }
+    if let batches = recalibrationBatches, !isCount(batches) {
+      return "recalibration-batches: \(batches) is not a number of batches"
+    }
     if let problem = provenance.statistics.problem { return "provenance.statistics.\(problem)" }
     if steps.map(\.id.number) != steps.indices.map({ $0 + 1 }) { return "steps: they are not numbered 1, 2, 3, …" }
     for absence in absent {

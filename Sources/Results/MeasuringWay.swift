@@ -14,20 +14,42 @@ public enum MeasuringWay: Hashable, Sendable, CaseIterable {
   case usual
   /// With batch normalisation by each batch's own statistics.
   case batchStatistics
+  /// By running statistics, which are recalibrated behind everything that a measure alters in the network.
+  case recalibrated
   /// By running statistics, with states read by a trained lens.
   case lens(LensKind)
 
   /// The usual way, then the others.
-  public static let allCases: [MeasuringWay] = [.usual, .batchStatistics] + LensKind.allCases.map(Self.lens)
+  public static let allCases: [MeasuringWay] =
+    [.usual, .batchStatistics, .recalibrated] + LensKind.allCases.map(Self.lens)
+
+  /// The way by these statistics, with states read by the network's own readout.
+  public init(by batchNorm: BatchNormStatistics) { self = batchNorm == .batch ? .batchStatistics : .usual }
+
+  /// The option of `reslens measure` that measures in this way; nil for the usual one.
+  public var option: String? {
+    switch self {
+    case .usual: nil
+    case .batchStatistics: "--batch-norm batch"
+    case .recalibrated: "--recalibrate 4"
+    case .lens(let kind): "--lens \(kind.rawValue)"
+    }
+  }
 
   /// The end of the name of what belongs to this way: empty for the usual one.
   public var suffix: String {
     switch self {
     case .usual: ""
     case .batchStatistics: "-batch"
+    case .recalibrated: "-recalibrated"
     case .lens(let kind): "-\(kind.rawValue)"
     }
   }
+}
+
+/// The running statistics that were recalibrated on so many batches, in words.
+public func recalibratedStatistics(on batches: Int) -> String {
+  "running statistics recalibrated on \(batches == 1 ? "one batch" : "\(batches) batches")"
 }
 
 extension MeasureResults {
@@ -43,6 +65,8 @@ extension MeasureResults {
 
   /// The way in which the network was measured.
   public var way: MeasuringWay {
-    if let lens { .lens(lens.kind) } else { batchNorm == .batch ? .batchStatistics : .usual }
+    if let lens { return .lens(lens.kind) }
+    if batchNorm == .batch { return .batchStatistics }
+    return recalibrationBatches == nil ? .usual : .recalibrated
   }
 }

@@ -61,8 +61,7 @@ public struct PruningResults: Codable, Equatable, Sendable, Checked {
 
     /// The running statistics of the pruned networks, in words.
     public var runningStatistics: String {
-      recalibrationBatches.map { "running statistics recalibrated on \($0 == 1 ? "one batch" : "\($0) batches")" }
-        ?? "the trained running statistics"
+      recalibrationBatches.map(recalibratedStatistics) ?? "the trained running statistics"
     }
   }
 

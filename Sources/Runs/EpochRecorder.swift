@@ -37,7 +37,7 @@ struct EpochRecorder {
     (source, self.dataset) = (configuration.data, dataset)
     startsFromWeights = configuration.initialWeights != nil
     var options = MeasureOptions(names: Set(schedule.names))
-    options.batchNorm = schedule.batchNorm ?? .running
+    options.way = MeasuringWay(by: schedule.batchNorm ?? .running)
     self.options = options
     let maker = try BatchMaker(statistics: dataset.statistics, device: network.device)
     func samples(_ set: ImageSet) throws -> Samples {
@@ -59,7 +59,7 @@ struct EpochRecorder {
     var options = options
     if epoch == 0, !startsFromWeights {
       // Before the first step the running statistics are those of no data.
-      options.batchNorm = .batch
+      options.way = .batchStatistics
       options.names.formIntersection(registry.names(where: \.withBatchStatistics))
       if options.names.isEmpty { return .done() }
     }
@@ -76,8 +76,8 @@ struct EpochRecorder {
     try folder.writeHistory(
       MeasureResults(
         run: folder.name, architecture: network.architecture.name, checkpoint: Checkpoint.name(epoch: epoch),
-        epoch: epoch, data: source, batchNorm: options.batchNorm,
-        batch: options.batchNorm == .batch ? train.batch : nil,
+        epoch: epoch, data: source, batchNorm: options.way == .batchStatistics ? .batch : .running,
+        batch: options.way == .batchStatistics ? train.batch : nil,
         provenance: Provenance(
           weights: try network.fingerprint(), statistics: dataset.statistics, isOwnData: true),
         samplings: samplings, steps: network.architecture.steps, tables: found.tables, absent: found.absent))

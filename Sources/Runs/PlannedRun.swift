@@ -43,7 +43,7 @@ public struct PlannedRun: Codable, Hashable, Sendable, Checked {
       var options = MeasureOptions(names: Set(names))
       options.unrolling.times = unroll
       if let scale { options.unrolling.scale = .given(scale) }
-      options.unrolling.recalibrationBatches = recalibrate
+      options.recalibrationBatches = recalibrate
       options.lesions.samples = min(options.lesions.samples ?? samples, samples)
       return options
     }

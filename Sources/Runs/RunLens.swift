@@ -6,9 +6,9 @@ import ResLensSupport
 import ResLensTraining
 
 extension RunFolder {
-  /// The trained lens of a run's network.
+  /// The trained lens of a run's network, on the processor.
   /// - Throws: `FileError` where there is none, where its file is damaged, or where it is of other weights.
-  public func lens(_ kind: LensKind, of network: ResidualNetwork) throws -> TrainedLens {
+  func lens(_ kind: LensKind, of network: ResidualNetwork) throws -> TrainedLens {
     let (file, command) = (lensFile(kind), "reslens lens \(url.relativePath.shellQuoted) --kind \(kind.rawValue)")
     guard FileManager.default.fileExists(atPath: file.path) else {
       throw FileError(path: file.path, problem: "this run has no such lens yet", remedy: "fit it: \(command)")
@@ -28,9 +28,10 @@ extension RunMeasuring {
     progress: (LensFitting.Phase, Int, Int) throws -> Void
   ) throws {
     let file = folder.lensFile(options.kind)
-    if !replaces, FileManager.default.fileExists(atPath: file.path) {
+    for known in [file, folder.measuresFile(.lens(options.kind))]
+    where !replaces && FileManager.default.fileExists(atPath: known.path) {
       throw FileError(
-        path: file.path, problem: "the run has a lens of this kind already",
+        path: known.path, problem: "the run has a lens of this kind, or what was measured with one, already",
         remedy: "measure with it: reslens measure \(folder.url.relativePath.shellQuoted) --lens "
           + "\(options.kind.rawValue), or fit it again with --replace")
     }

@@ -14,9 +14,9 @@ public struct RunMeasuring {
   /// The network of the newest checkpoint.
   public let network: ResidualNetwork
   private let registry: Registry
-  private let group: ProcessGroup?
+  fileprivate let group: ProcessGroup?
   /// The checkpoint's name and epoch.
-  private let name: String
+  let checkpoint: String
   private let epoch: Int
 
   /// The samples to measure on.
@@ -58,13 +58,13 @@ public struct RunMeasuring {
     guard group.isFirst else {
       let network = try ResidualNetwork(architecture, seed: 0)
       try group?.broadcastByName(network.parameters)
-      (self.network, name, epoch) = (try network.moved(to: device), "", 0)
+      (self.network, self.checkpoint, epoch) = (try network.moved(to: device), "", 0)
       return
     }
     let (network, checkpoint) = try Self.newest(folder, architecture)
     try group?.broadcastByName(network.parameters)
     self.network = try network.moved(to: device)
-    (name, epoch) = (checkpoint.url.lastPathComponent, checkpoint.epoch ?? 0)
+    (self.checkpoint, epoch) = (checkpoint.url.lastPathComponent, checkpoint.epoch ?? 0)
   }
 
   private static func newest(
@@ -86,40 +86,91 @@ public struct RunMeasuring {
   /// Measures, and writes the results beside those of earlier calls on the same network.
   /// - Parameters:
   ///   - replaces: whether results of earlier calls that cannot stay may be lost
-  ///   - listBorderline: receives every borderline example
-  ///   - perSample: receives the tables of every sample alone, with its split and its index in it
   ///   - note: told, before anything is measured, of earlier results that this call replaces
   /// - Returns: what this call found
   /// - Throws: `FileError`, before anything is measured, where results would be lost or the folder cannot be written
   ///   to; `MeasureError` for a measure that is not possible.
   public func measure(
-    _ options: MeasureOptions, on data: Data, replaces: Bool = false,
-    listBorderline: ((Split, BorderlineExample) -> Void)? = nil,
-    perSample: ((Split, Int, [Table]) throws -> Void)? = nil, note: (String) -> Void = { _ in },
+    _ options: MeasureOptions, on data: Data, replaces: Bool = false, note: (String) -> Void = { _ in },
     progress: (MeasureSuite.Phase, Int, Int) throws -> Void = { _, _, _ in }
   ) throws -> MeasureResults {
-    let lens = try options.lens.map { try folder.lens($0, of: network) }
+    try prepared(options, on: data, replaces: replaces, note: note).run(progress: progress)
+  }
+
+  /// Measures that can be taken, with nothing in their way.
+  public struct Prepared {
+    fileprivate let run: RunMeasuring
+    fileprivate let suite: MeasureSuite
+    fileprivate let options: MeasureOptions
+    /// What the results will say besides the tables.
+    fileprivate let frame: MeasureResults
+
+    /// The file that the results are written to.
+    public var file: URL { run.folder.measuresFile(options.way) }
+
+    /// Measures, and writes the results beside those of earlier calls on the same network.
+    /// - Returns: what this call found
+    public func run(
+      progress: (MeasureSuite.Phase, Int, Int) throws -> Void = { _, _, _ in }
+    ) throws -> MeasureResults {
+      var found = frame
+      let results = try suite.run(progress: progress)
+      (found.tables, found.absent) = (results.tables, results.absent)
+      guard run.group.isFirst else { return found }
+      var all = found
+      // Another call may have ended meanwhile.
+      if var earlier = run.earlier(options.way), earlier.difference(from: found) == nil {
+        earlier.add(found, asked: options.names)
+        all = earlier
+        (all.checkpoint, all.epoch, all.run, all.data) = (found.checkpoint, found.epoch, found.run, found.data)
+      }
+      try run.folder.write(all)
+      return found
+    }
+  }
+
+  /// The run's lens of a kind, which the first process reads.
+  func lens(_ kind: LensKind) throws -> TrainedLens {
+    let lens = group.isFirst ? try folder.lens(kind, of: network) : try TrainedLens(empty: kind, of: network)
+    try group?.broadcastByName(lens.tensors)
+    return try lens.moved(to: network.device)
+  }
+
+  /// Makes sure that measures can be taken and that their results can be written.
+  /// - Parameters:
+  ///   - replaces: whether results of earlier calls that cannot stay may be lost
+  ///   - listBorderline: receives every borderline example
+  ///   - perSample: receives the tables of every sample alone, with its split and its index in it
+  ///   - note: told of earlier results that will be replaced
+  /// - Throws: `FileError` where results would be lost or the folder cannot be written to; `MeasureError` for a measure
+  ///   that is not possible.
+  public func prepared(
+    _ options: MeasureOptions, on data: Data, replaces: Bool = false,
+    listBorderline: ((Split, BorderlineExample) -> Void)? = nil,
+    perSample: ((Split, Int, [Table]) throws -> Void)? = nil, note: (String) -> Void = { _ in }
+  ) throws -> Prepared {
+    // A lens is asked for only where it can be used.
+    try options.check(for: network.architecture, trainImages: data.train.set.count, registry: registry)
+    let lens = try options.lens.map { try self.lens($0) }
     let suite = try MeasureSuite(
       network, options, registry: registry, train: data.train, validation: data.validation, lens: lens, by: group,
       listBorderline: listBorderline, perSample: group.isFirst ? perSample : nil)
-    var found = MeasureResults(
-      run: folder.name, architecture: network.architecture.name, checkpoint: name, epoch: epoch, data: data.source,
-      batchNorm: options.batchNorm, lens: try lens?.identity,
-      batch: options.batchNorm == .batch ? data.train.batch : nil,
+    let frame = MeasureResults(
+      run: folder.name, architecture: network.architecture.name, checkpoint: checkpoint, epoch: epoch,
+      data: data.source,
+      batchNorm: options.way == .batchStatistics ? .batch : .running, lens: try lens?.identity,
+      recalibrationBatches: options.way == .recalibrated ? options.recalibrationBatches : nil,
+      batch: options.way == .batchStatistics ? data.train.batch : nil,
       provenance: Provenance(
         weights: try network.fingerprint(), statistics: data.statistics, isOwnData: data.isOwn),
       samplings: try MeasureResults.Sampling.now(
         train: data.train, validation: data.validation, program: ResLensVersion.number),
       steps: network.architecture.steps)
     let file = folder.measuresFile(options.way)
-    if group.isFirst, !FileManager.default.isWritableFile(atPath: folder.url.path) {
-      throw FileError(
-        path: file.path, problem: "its folder cannot be written to",
-        remedy: "fix its permissions, or measure a copy of the run")
-    }
+    if group.isFirst { try checkWritable(file) }
     if !replaces { try checkReadable(options.way) }
     if let earlier = earlier(options.way),
-      let replaced = replaced(earlier, by: found, options.names, suite.parameters)
+      let replaced = replaced(earlier, by: frame, options.names, suite.parameters)
     {
       guard replaces || replaced.isMeasuredAgain else {
         throw FileError(
@@ -127,18 +178,7 @@ public struct RunMeasuring {
       }
       note("note: in \(file.path), \(replaced.sentence)")
     }
-    let results = try suite.run(progress: progress)
-    (found.tables, found.absent) = (results.tables, results.absent)
-    guard group.isFirst else { return found }
-    var all = found
-    // Another call may have ended meanwhile.
-    if var earlier = earlier(options.way), earlier.difference(from: found) == nil {
-      earlier.add(found, asked: options.names)
-      all = earlier
-      (all.checkpoint, all.epoch, all.run, all.data) = (found.checkpoint, found.epoch, found.run, found.data)
-    }
-    try folder.write(all)
-    return found
+    return Prepared(run: self, suite: suite, options: options, frame: frame)
   }
 
   /// The results of an earlier call that a new one takes away, as a sentence, and whether it measures all of them
@@ -178,7 +218,7 @@ public struct RunMeasuring {
 
   /// The results of earlier calls; nil where there are none, where the file cannot be read (damaged, of another
   /// format or architecture), or where this is not the first process.
-  private func earlier(_ way: MeasuringWay) -> MeasureResults? {
+  fileprivate func earlier(_ way: MeasuringWay) -> MeasureResults? {
     group.isFirst ? try? folder.measures(way) : nil
   }
 }

@@ -79,9 +79,9 @@ extension PlannedRun {
   /// Whether a step was unrolled as it is asked for.
   /// - Parameter tables: the tables of the unrolling on the number of samples that is asked for
   private func fits(_ tables: [Table]) -> Bool {
-    let options = measurement.options.unrolling
+    let options = measurement.options
     let parameters: [String: Cell] = [
-      "times": .number(Double(options.times)),
+      "times": .number(Double(options.unrolling.times)),
       "recalibration_batches": options.recalibrationBatches.map { .number(Double($0)) } ?? .missing,
     ]
     func table(_ name: String) -> Table? { tables.first { $0.name == name && !$0.rows.isEmpty } }

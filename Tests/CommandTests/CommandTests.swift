@@ -231,6 +231,17 @@ struct Reslens {
     let check = try Checkout.reference("measure.py", [run.path, "--data", scratch.file("data").path, "--check"])
     #expect(check.status == 0, Comment(rawValue: check.text))
 
+    // With recalibrated statistics.
+    let recalibrated = try #require(try RunFolder(run).measures(.recalibrated))
+    #expect(recalibrated.names == ["dropped-step", "lesions"] && recalibrated.recalibrationBatches == 1)
+    let second = try Checkout.reference(
+      "measure.py",
+      [
+        run.path, "--data", scratch.file("data").path, "--file",
+        RunFolder(run).measuresFile(.recalibrated).path,
+      ])
+    #expect(second.status == 0 && second.text.contains("lesions.swapped"), Comment(rawValue: second.text))
+
     // By each batch's own statistics; what was measured by the running ones stays.
     let before = try Data(contentsOf: RunFolder(run).measuresFile)
     let training = try Reslens.run(["measure", run.path, "--batch-norm", "batch", "--samples", "96", "--batch", "48"])
@@ -563,6 +574,8 @@ struct Reslens {
       (["--scale", "much"], "neither"), (["--scale-grid", "1,x"], "\"x\""), (["--scale-grid", "1,nan"], "--scale"),
       (["--scale", "1", "--scale-grid", "1"], "--scale-grid"),
       (["--recalibrate", "5"], "between 1 and 4, the batches of 128 train images"),
+      (["--recalibrate", "1", "--measures", "l2-ratio"], "none of them is measured"),
+      (["--recalibrate", "1", "--batch-norm", "batch"], "none of them is measured"),
       (["--lesion-drops", "5"], "between 1 and 4"), (["--lesion-drops", "1,,2"], "--lesion-drops"),
       (["--lesion-seeds", "0"], "--lesion-seeds"), (["--lesion-factors", "nan"], "--lesion-factors"),
       (["--lesion-samples", "21"], "20 validation"), (["--margin", "0"], "--margin"),

@@ -98,7 +98,7 @@ import ResLensTorch
     let (network, samples) = try (network(twoStages), samples(4, batch: 2, of: twoStages))
     func suite(_ names: Set<String>) throws(MeasureError) -> MeasureSuite {
       var options = MeasureOptions(names: names)
-      options.batchNorm = .batch
+      options.way = .batchStatistics
       return try MeasureSuite(network, options, train: samples, validation: samples)
     }
     let possible = Registry.standard.names(where: \.withBatchStatistics)

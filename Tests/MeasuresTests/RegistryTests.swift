@@ -61,7 +61,7 @@ import ResLensTorch
     }
     #expect(throws: MeasureError.self) { try MeasureSuite(network, options, train: train, validation: validation) }
     var byBatch = options
-    byBatch.batchNorm = .batch
+    byBatch.way = .batchStatistics
     // Its description does not say that it can be taken by a batch's own statistics.
     #expect {
       try MeasureSuite(network, byBatch, registry: Self.registry, train: train, validation: validation)

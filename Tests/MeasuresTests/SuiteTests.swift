@@ -127,7 +127,7 @@ import ResLensTorch
       let (train, validation) = try (samples(33, batch: 8, of: pooled), samples(12, batch: 8, of: pooled, seed: 7))
       var options = MeasureOptions(
         names: batchNorm == .batch ? Set(Registry.standard.names(where: \.withBatchStatistics)) : Self.all)
-      options.batchNorm = batchNorm
+      options.way = MeasuringWay(by: batchNorm)
       options.unrolling.scale = .chosen(from: [0.5, 0.1])
       options.unrolling.times = 3
       options.lesions.samples = 9
@@ -197,6 +197,58 @@ import ResLensTorch
     #expect(absent.map(\.view) == ["gradient-norm-ratio", "update-cosine"] && absent.map(\.steps) == [nil, [1, 1]])
   }
 
+  @Test(
+    "By recalibrated statistics each altered network has its own, taken on the train images, and the whole one stays")
+  func recalibrated() throws {
+    let network = try network(sharedStages)
+    let train = try samples(300, batch: 64, of: sharedStages)
+    let validation = try samples(20, batch: 8, of: sharedStages, seed: 9)
+    var options = MeasureOptions(names: ["dropped-step", "lesions"])
+    (options.way, options.recalibrationBatches) = (.recalibrated, 2)
+    options.lesions = .init(drops: [2], shuffles: [1], factors: [0.5, 1], seeds: 1)
+    let suite = try MeasureSuite(network, options, train: train, validation: validation)
+    var batches = 0
+    let found = MeasuredTables(
+      tables: try suite.run { phase, done, count in
+        guard phase == .recalibration else { return }
+        #expect(done == batches && count == 2)
+        batches += 1
+      }.tables)
+    #expect(batches == 2)
+    let batch = try validation.maker.batch(validation.set, 0..<20)
+    /// The accuracy and loss by a plan in a network that was recalibrated for it alone.
+    func score(_ plan: Plan) throws -> (accuracy: Double, loss: Double) {
+      var own = plan
+      var altered = network
+      if plan != network.plan {
+        own = plan.recalibrating(whereUnlike: network.plan, as: 5)
+        altered = try network.recalibrated(for: [own], batches: 2) {
+          try train.maker.batch(train.set, $0 * 128..<($0 + 1) * 128).images
+        }
+      }
+      let predictions = try Predictions(logits: altered.logits(batch.images, plan: own), labels: batch.labels)
+      let right = zip(predictions.classes, validation.set.labels).count { $0 == $1 }
+      return (Double(right) / 20, predictions.losses.reduce(0, +) / 20)
+    }
+    func expect(_ found: Score, _ plan: Plan, _ comment: Comment) throws {
+      let expected = try score(plan)
+      #expect(found.accuracy == expected.accuracy && abs(found.loss - expected.loss) < 1e-10, comment)
+    }
+    for row in try found.rows(of: DroppedStep.Row.self, in: "dropped-step", .validation) {
+      try expect(row.score, network.plan.dropping(step: row.step), "step \(row.step) dropped")
+    }
+    for row in try found.rows(of: LesionScores.ScaleRow.self, in: "lesions-scaled", .validation) {
+      try expect(
+        row.score, network.plan.scaling(step: row.step, by: row.factor), "step \(row.step) times \(row.factor)")
+    }
+    for row in try found.rows(of: LesionScores.SwapRow.self, in: "lesions-swapped", .validation) {
+      try expect(
+        row.score, network.plan.exchanging(step: row.first, with: row.second), "steps \(row.first), \(row.second)")
+    }
+    let whole = try #require(try DroppedStep.whole(found, .validation))
+    try expect(whole, network.plan, "the whole network")
+  }
+
   @Test("What cannot be is refused before any work")
   func misuse() throws {
     let samples = try samples(6, batch: 3)
@@ -219,7 +271,11 @@ import ResLensTorch
     #expect(try refused { $0.unrolling.scale = .given(.nan) } == "scale")
     #expect(try refused { $0.unrolling.scale = .chosen(from: [0.1, .infinity]) } == "scale")
     #expect(try refused { $0.unrolling.scale = .chosen(from: []) } == "scale-grid")
-    #expect(try refused { $0.unrolling.recalibrationBatches = 1 } == "recalibrate")
+    #expect(try refused { $0.recalibrationBatches = 1 } == "recalibrate")
+    #expect(try refused { $0.way = .recalibrated } == "recalibrate")
+    #expect(try refused { ($0.names, $0.way) = (["dropped-step"], .recalibrated) } == "recalibrate")
+    #expect(try refused { $0.way = .lens(.linear) } == "lens")
+    #expect(try refused { $0.way = .batchStatistics } == "batch-norm")
     #expect(try refused { $0.lesions.drops = [9] } == "lesion-drops")
     #expect(try refused { $0.names.insert("l3-ratio") } == "measures")
   }

@@ -153,7 +153,7 @@ import Testing
     let entering = StatePlace(before: pooled.steps[3], of: pooled)
     #expect(try fitted(.init(.linear), pooled).lens.obstacle(to: entering)?.contains("pooling") == true)
     var options = MeasureOptions(names: [])
-    options.lens = .affine
+    options.way = .lens(.affine)
     let context = MeasureContext(uneven, options)
     #expect(Agreement.absences(in: context).map(\.steps) == [[2, 2]])
     #expect(FirstOrder.absences(in: context).map(\.steps) == [[2, 2], [3, 3]])
@@ -223,7 +223,7 @@ import Testing
     let possible = Set(Registry.standard.names { $0.isPossible(.lens(.linear)) })
     #expect(possible == ["first-order", "intermediate", "borderline", "agreement"])
     var options = MeasureOptions(names: possible)
-    options.lens = .linear
+    options.way = .lens(.linear)
     let found = try MeasureSuite(network, options, train: samples, validation: samples, lens: lens).run()
     #expect(Set(found.tables.map(\.measure)) == possible)
     func refused(_ words: String, _ lens: TrainedLens?, _ change: (inout MeasureOptions) -> Void) {
@@ -235,8 +235,7 @@ import Testing
       #expect(error?.option == "lens" && error?.problem.contains(words) == true, "\(words)")
     }
     refused("only for first-order", lens) { $0.names.insert("l2-ratio") }
-    refused("each batch's own", lens) { $0.batchNorm = .batch }
-    refused("not of the kind", lens) { $0.lens = .affine }
+    refused("not of the kind", lens) { $0.way = .lens(.affine) }
     refused("not of the kind", nil) { _ in }
     for penalty in [0, -1, .nan, .infinity] {
       #expect(throws: ArgumentError.self) { try LensFitting(network, .init(.linear, penalty: penalty), on: samples) }

@@ -33,6 +33,25 @@ import Testing
         == own[..<5] + [step(1, 2, scale: 2), step(1, 2, statistics: 7), step(1, 2, statistics: 8)])
   }
 
+  @Test("Everything that reads another state than in the own plan is recalibrated, and nothing before")
+  func recalibrating() throws {
+    func statistics(_ plan: Plan) -> [Int] {
+      let other = plan.recalibrating(whereUnlike: self.plan, as: 7)
+      let numbers = other.moves.compactMap { if case .step(let step) = $0 { step.statistics } else { nil } }
+      return numbers + [other.readoutStatistics]
+    }
+    #expect(statistics(plan) == [0, 0, 0, 0, 0, 0])
+    // F of a dropped or scaled step reads what it read before.
+    #expect(statistics(try plan.dropping(step: 2)) == [0, 0, 7, 7, 7, 7])
+    #expect(statistics(try plan.scaling(step: 5, by: 2)) == [0, 0, 0, 0, 0, 7])
+    #expect(statistics(try plan.dropping(steps: [4, 1])) == [0, 7, 7, 7, 7, 7])
+    // A step that stands elsewhere reads another state.
+    #expect(statistics(try plan.exchanging(step: 1, with: 2)) == [7, 7, 7, 7, 7, 7])
+    #expect(statistics(try plan.exchanging(step: 4, with: 5)) == [0, 0, 0, 7, 7, 7])
+    #expect(statistics(try plan.unrolling(step: 5, times: 2, scale: 1)) == [0, 0, 0, 0, 0, 7, 7, 7])
+    #expect(statistics(Plan(moves: Array(plan.moves.dropLast()))) == [0, 0, 0, 0, 7])
+  }
+
   @Test("A step of a shared block keeps its use wherever a plan puts it")
   func uses() throws {
     var shared = pooling

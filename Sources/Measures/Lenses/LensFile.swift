@@ -7,9 +7,9 @@ import ResLensTorch
 /// A trained lens in a safetensors file: `state-T.weight` and `state-T.bias` of the state after T steps, and how they were
 /// fitted.
 extension TrainedLens {
-  /// The conditions under which a lens was fitted. They are a file's metadata.
+  /// The network, the images and the settings that a lens was fitted with. They are a file's metadata.
   public struct Origin: Equatable, Sendable {
-    /// How it was fitted.
+    /// The settings of the fit.
     public var options: LensFitting.Options
     /// SHA-256 of the network's weights (`ResidualNetwork.fingerprint`).
     public var weights: String
@@ -36,7 +36,8 @@ extension TrainedLens {
     }
   }
 
-  private var tensors: [String: Tensor] {
+  /// The maps' tensors by their names in a file.
+  package var tensors: [String: Tensor] {
     var tensors: [String: Tensor] = [:]
     for (steps, map) in maps { (tensors[Self.weight(steps)], tensors[Self.bias(steps)]) = (map.weight, map.bias) }
     return tensors
@@ -47,43 +48,69 @@ extension TrainedLens {
 
   /// Writes the lens and its origin.
   /// - Throws: `FileError` where there is no room or no right; an earlier file then stays as it was.
-  public func write(_ origin: Origin, to file: URL) throws {
+  public func write(_ origin: Origin, to file: URL) throws { try encoded(origin).write(to: file) }
+
+  /// The contents of a file.
+  package func encoded(_ origin: Origin) -> Safetensors {
     let metadata = [
       "kind": kind.rawValue, "weights": origin.weights, "samples": "\(origin.samples)", "images": origin.images,
       "penalty": "\(origin.options.penalty)", "epochs": "\(origin.options.epochs)",
     ]
-    try Safetensors(tensors: tensors, metadata: metadata).write(to: file)
+    return Safetensors(tensors: tensors, metadata: metadata)
   }
 
-  /// Reads a lens of a network.
+  /// Reads a lens of a network. Its maps are on the processor.
   /// - Parameter remedy: what a user can do where the file cannot be used
   /// - Throws: `FileError` where the file is damaged, or the lens is of other weights.
   public static func read(_ kind: LensKind, of network: ResidualNetwork, from file: URL, remedy: String) throws
     -> TrainedLens
   {
-    let content = try Safetensors(contentsOf: file)
-    func refusal(_ problem: String) -> FileError { FileError(path: file.path, problem: problem, remedy: remedy) }
+    try read(kind, of: network, Safetensors(contentsOf: file), path: file.path, remedy: remedy)
+  }
+
+  /// Reads the contents of a file.
+  package static func read(
+    _ kind: LensKind, of network: ResidualNetwork, _ content: Safetensors, path: String, remedy: String
+  ) throws -> TrainedLens {
+    func refusal(_ problem: String) -> FileError { FileError(path: path, problem: problem, remedy: remedy) }
     guard content.metadata["kind"] == kind.rawValue else {
       throw refusal("it is not a lens of the kind \(kind.rawValue)")
     }
     guard try content.metadata["weights"] == network.fingerprint() else {
       throw refusal("it is a lens of other weights than the run now has")
     }
-    let architecture = network.architecture
-    var maps: [Int: Map] = [:]
-    for place in places(kind, in: architecture) {
-      guard let steps = place.steps else { continue }
-      let outputs = kind == .linear ? architecture.classes : architecture.features[0]
-      func tensor(_ name: String, _ shape: [Int]) throws -> Tensor {
-        guard let tensor = content.tensors[name], tensor.shape == shape else {
-          throw refusal("it has no \(name) of shape \(shape)")
-        }
-        guard try tensor.isFinite() else { throw refusal("\(name) has values that are not finite numbers") }
-        return try tensor.moved(to: network.device)
+    return try TrainedLens(kind, of: network) { name, shape, type in
+      guard let tensor = content.tensors[name], tensor.shape == shape, tensor.elementType == type else {
+        throw refusal("it has no \(name) of shape \(shape) and type \(type.rawValue)")
       }
-      maps[steps] = Map(
-        weight: try tensor(weight(steps), [outputs, place.shape[0], 1, 1]), bias: try tensor(bias(steps), [outputs]))
+      guard try tensor.isFinite() else { throw refusal("\(name) has values that are not finite numbers") }
+      return tensor
     }
-    return TrainedLens(kind, maps, of: network)
+  }
+
+  /// A lens whose maps are 0, on the processor: for a process that gets them from another.
+  package convenience init(empty kind: LensKind, of network: ResidualNetwork) throws {
+    try self.init(kind, of: network) { _, shape, type in try .zeros(shape, type) }
+  }
+
+  /// - Parameter tensor: makes a tensor of the name, shape and element type that it gets
+  private convenience init(
+    _ kind: LensKind, of network: ResidualNetwork, tensor: (String, [Int], ElementType) throws -> Tensor
+  ) throws {
+    let architecture = network.architecture
+    let type = try network.parameters.required("stem.weight").elementType
+    let outputs =
+      switch kind {
+      case .linear: architecture.classes
+      case .affine: architecture.features[0]
+      }
+    var maps: [Int: Map] = [:]
+    for place in Self.places(kind, in: architecture) {
+      guard let steps = place.steps else { continue }
+      maps[steps] = Map(
+        weight: try tensor(Self.weight(steps), [outputs, place.shape[0], 1, 1], type),
+        bias: try tensor(Self.bias(steps), [outputs], type))
+    }
+    self.init(kind, maps, of: network)
   }
 }

@@ -17,7 +17,7 @@ public struct LensFitting {
   private let options: Options
   private let places: [StatePlace]
 
-  /// How a lens is fitted.
+  /// The kind of a lens and the settings of its fit.
   public struct Options: Codable, Equatable, Sendable {
     /// The kind of lens.
     public var kind: LensKind
@@ -70,16 +70,25 @@ public struct LensFitting {
 
   /// Fits the lens.
   /// - Parameter progress: told the phase, how much of it is done and how much there is
+  /// - Throws: `MeasureError` where a map does not come out as finite numbers; `TorchError` where an optimum is not found.
   public func fitted(progress: (Phase, Int, Int) throws -> Void = { _, _, _ in }) throws -> TrainedLens {
     let maps: [Int: TrainedLens.Map] =
       switch options.kind {
-      case .linear: try probes(progress)
-      case .affine: try translators(progress)
+      case .linear: try linearMaps(progress)
+      case .affine: try affineMaps(progress)
       }
+    for (steps, map) in maps.sorted(by: { $0.key < $1.key }) {
+      guard try map.weight.isFinite(), try map.bias.isFinite() else {
+        throw MeasureError(
+          option: "lens",
+          problem:
+            "the map of the state after \(steps) steps is not of finite numbers: the network's own overflow there")
+      }
+    }
     return TrainedLens(options.kind, maps, of: network)
   }
 
-  /// What a lens makes of each state of a batch before its map, by the number of steps, and the network's outputs.
+  /// The features of each state of a batch, to which its map is applied, by the number of steps; and the network's outputs.
   private func features(of images: Tensor) throws -> (states: [Int: Tensor], outputs: Tensor) {
     let wanted = Set(places.compactMap(\.steps))
     var states: [Int: Tensor] = [:]
@@ -94,7 +103,7 @@ public struct LensFitting {
 
   // MARK: linear lenses
 
-  private func probes(_ progress: (Phase, Int, Int) throws -> Void) throws -> [Int: TrainedLens.Map] {
+  private func linearMaps(_ progress: (Phase, Int, Int) throws -> Void) throws -> [Int: TrainedLens.Map] {
     var kept: [Int: Tensor] = [:]
     for place in places {
       if let steps = place.steps { kept[steps] = try .zeros([train.count, place.shape[0]], train.maker.type) }
@@ -133,8 +142,8 @@ public struct LensFitting {
 
   // MARK: affine lenses
 
-  private func translators(_ progress: (Phase, Int, Int) throws -> Void) throws -> [Int: TrainedLens.Map] {
-    var (translators, deviation) = try regressed(progress)
+  private func affineMaps(_ progress: (Phase, Int, Int) throws -> Void) throws -> [Int: TrainedLens.Map] {
+    let (translators, deviation) = try regressed(progress)
     let (batches, order) = ((train.count - 1) / train.batch + 1, train.maker)
     for epoch in 0..<options.epochs {
       let phase = Phase.descending(epoch: epoch + 1)
@@ -173,7 +182,7 @@ public struct LensFitting {
     try progress(.reading, 0, train.count)
     try train.forEachBatch { batch in
       let states = try features(of: batch.images).states
-      guard let final = states[last] else { return }
+      guard let final = states[last] else { throw TorchError.missingResult }
       for (steps, state) in states {
         // The map of a state that the last one grows from differs little from the identity.
         try sums[steps]?.add(state, isGrown(state) ? final.adding(state, scale: -1) : final)
@@ -207,10 +216,11 @@ private struct Translator {
   private let bias: Tensor
   /// The weight of the least squares.
   private let start: Tensor
-  private var optimiser: Adam
+  private let optimiser: Adam
 
   init(_ fit: LinearRegression.Fit, addsIdentity: Bool, in type: ElementType, on device: Device) throws {
-    let (means, deviations) = (try fit.means.doubles(), try fit.deviations.doubles())
+    // A channel that does not vary has no weight, whatever it is divided by.
+    let (means, deviations) = (try fit.means.doubles(), try fit.deviations.doubles().map { $0 == 0 ? 1 : $0 })
     var (weights, biases) = (try fit.weight.doubles(), try fit.bias.doubles())
     let channels = means.count
     for row in biases.indices {
@@ -238,7 +248,7 @@ private struct Translator {
   /// - Parameters:
   ///   - state: N×C×H×W, on the grid of the readout
   ///   - outputs: the network's own, N×K
-  mutating func descend(
+  func descend(
     _ network: ResidualNetwork, on state: Tensor, to outputs: Tensor, penalty: Double, rate: Double
   ) throws {
     let tape = Tape(mode: .running, records: true)
@@ -253,7 +263,7 @@ private struct Translator {
     let found = try tape.gradients(of: mapped, head.backward(gradient), for: [], wantsParameters: true).parameters
     var gradients = Dictionary(found.map { ($0.path, $0.gradient) }, uniquingKeysWith: { $1 })
     guard let slope = gradients.removeValue(forKey: "weight"), let shift = gradients.removeValue(forKey: "bias") else {
-      return
+      throw TorchError.missingResult
     }
     let pull = try weight.adding(start, scale: -1)
     try optimiser.step([slope.adding(pull, scale: penalty), shift], rate: rate)

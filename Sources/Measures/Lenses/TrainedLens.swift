@@ -26,6 +26,13 @@ public final class TrainedLens: Lens {
     let bias: Tensor
   }
 
+  /// The lens with its maps on another device, where its network is.
+  public func moved(to device: Device) throws -> TrainedLens {
+    TrainedLens(
+      kind, try maps.mapValues { Map(weight: try $0.weight.moved(to: device), bias: try $0.bias.moved(to: device)) },
+      of: network, task: task)
+  }
+
   init(
     _ kind: LensKind, _ maps: [Int: Map], of network: ResidualNetwork, task: any LearningTask = ImageClassification()
   ) {
@@ -34,9 +41,10 @@ public final class TrainedLens: Lens {
 
   /// The places of all states that the lens of a network of this architecture reads.
   static func places(_ kind: LensKind, in architecture: Architecture) -> [StatePlace] {
-    guard let first = architecture.steps.first else { return [] }
-    let all = [StatePlace(before: first, of: architecture)] + architecture.steps.map(StatePlace.init(after:))
-    return all.filter { obstacle(to: $0, of: kind, in: architecture) == nil }
+    let stem = StatePlace(steps: 0, stage: 0, shape: architecture.h0)
+    return ([stem] + architecture.steps.map(StatePlace.init(after:))).filter {
+      obstacle(to: $0, of: kind, in: architecture) == nil
+    }
   }
 
   public func obstacle(to place: StatePlace) -> String? { Self.obstacle(to: place, of: kind, in: network.architecture) }

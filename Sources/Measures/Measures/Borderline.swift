@@ -84,7 +84,8 @@ public final class BorderlineGroups: Measure {
   ) throws(MeasureError) {
     try Groups.check(margin: margin)
     var options = MeasureOptions(names: [])
-    (options.lens, options.lastSteps) = (lens, lastSteps)
+    options.lastSteps = lastSteps
+    if let lens { options.way = .lens(lens) }
     let context = MeasureContext(architecture, options)
     let steps = context.steps
     let last = Self.lastSteps(in: context)

@@ -140,6 +140,7 @@ public final class DroppedStep: Measure {
         return whole.accuracy - worst
       }
     ],
+    use: .init(withRecalibration: true),
     remark: { tables in
       try whole(tables, .validation).map {
         "the whole network: accuracy \(percent($0.accuracy)), loss \(decimal($0.loss, 4))"

@@ -216,7 +216,7 @@ public final class LesionScores: Measure {
         "lesions-random", title: "error with random steps dropped, and with random pairs of steps exchanged",
         values: [("error", .percent), ("error_std", .percent), ("draws", .count)])
     ],
-    use: .init(byDefault: false, canBeRecorded: false),
+    use: .init(byDefault: false, canBeRecorded: false, withRecalibration: true),
     remark: { tables in
       let swapped = try tables.rows(of: SwapRow.self, in: "lesions-swapped", .validation)
       let scaled = try tables.rows(of: ScaleRow.self, in: "lesions-scaled", .validation)

@@ -199,10 +199,10 @@ public final class UnrolledSteps: Measure {
   }
 
   public static func parameters(in context: MeasureContext) -> [String: Cell] {
-    let options = context.options.unrolling
+    let options = context.options
     func cell(_ number: Int?) -> Cell { number.map { .number(Double($0)) } ?? .missing }
     return [
-      "step": cell(context.options.repeatedStep(in: context.architecture)), "times": cell(options.times),
+      "step": cell(context.options.repeatedStep(in: context.architecture)), "times": cell(options.unrolling.times),
       "margin": .number(context.options.margin), "recalibration_batches": cell(options.recalibrationBatches),
     ]
   }
