@@ -2,10 +2,11 @@
 
     python reference/exits.py RUN [--data DIR]
 
-All states of the validation images are read, and for every threshold of a file each sample is taken out at the first exit
-that is sure enough. The accuracy and the mean of multiply-accumulates must be those of the file: exactly, but for samples
-with a reading that is as sure as the threshold to four digits, where rounding decides. The multiply-accumulates are counted by hooks on
-the modules that ran. The exit status is 1 if anything differs.
+All states of the train and validation images are read, and for every threshold of a file each sample is taken out at the
+first exit that is sure enough. Accuracy, the mean of multiply-accumulates, the steps after which samples left, and the chosen
+thresholds must be those of the file: exactly, but for samples with a reading that is as sure as the threshold to four digits,
+where rounding decides. The multiply-accumulates are counted by hooks on the modules that ran. The exit status is 1 if
+anything differs.
 """
 
 import argparse
@@ -14,12 +15,9 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-import yaml
 
-import data
 import lenses
 import measure
-import network
 import plans
 
 NEAR = 1e-4
@@ -45,6 +43,11 @@ def costs(net, lens, exits, image):
     def spent(work, *arguments):
         total[0] = 0
         return work(*arguments), total[0]
+    last = plans.Walk(net, net.stem(image))
+    for step in plans.steps_of(net):
+        last.take(step)
+    # An affine lens maps every pixel of the last state's grid.
+    pixels = last.h[0, 0].numel()
     h, cost = spent(net.stem, image)
     walk, found, bare = plans.Walk(net, h), [], cost
     for t, step in enumerate(plans.steps_of(net)):
@@ -53,8 +56,7 @@ def costs(net, lens, exits, image):
         if t + 1 in exits:
             if isinstance(lens, lenses.Trained):
                 weight = lens.tensors[f"state-{t + 1}.weight"]
-                pixels = 1 if lens.metadata["kind"] == "linear" else lens.grid ** 2
-                cost += weight.numel() * pixels
+                cost += weight.numel() * (1 if lens.metadata["kind"] == "linear" else pixels)
             if not isinstance(lens, lenses.Trained) or lens.metadata["kind"] == "affine":
                 cost += net.head.linear.weight.numel()
             found.append(cost)
@@ -88,13 +90,20 @@ def readings(net, lens, settings, batches):
     return torch.cat(sureness), torch.cat(right)
 
 
-def outcome(sureness, right, cost, limit, surest):
-    """The number of right answers, the sum of multiply-accumulates, and the samples that rounding may decide."""
-    leaves = torch.cat([sureness >= limit, torch.ones(len(sureness), 1, dtype=torch.bool)], dim=1)
-    exit = leaves.double().argmax(1)
+class Outcome:
+    """The result of letting samples leave by one limit; none leaves where it is infinite."""
+
+    def __init__(self, sureness, right, cost, limit):
+        leaves = torch.cat([sureness >= limit, torch.ones(len(sureness), 1, dtype=torch.bool)], dim=1)
+        self.exit = leaves.double().argmax(1)
+        self.right = right[torch.arange(len(right)), self.exit].sum().item()
+        self.cost = cost[self.exit].sum().item()
+
+
+def undecided(sureness, limit, surest):
+    """The number of samples of which rounding may decide where they leave."""
     # A reading's distance from being sure is what is known to some digits.
-    near = ((sureness - limit).abs() <= NEAR * abs(surest - limit) + 1e-12).any(1).sum().item()
-    return right[torch.arange(len(right)), exit].sum().item(), cost[exit].sum().item(), near
+    return ((sureness - limit).abs() <= NEAR * abs(surest - limit) + 1e-12).any(1).sum().item()
 
 
 def rows(table):
@@ -102,35 +111,69 @@ def rows(table):
     return [dict(zip(names, row)) for row in table["rows"]]
 
 
-def compare(run, file, net, weights, samples):
+def compare(run, file, net, weights, sets):
     """Whether a file has what PyTorch finds."""
     results = json.loads(file.read_text())
     settings = results["settings"]
     if settings["weights"] != measure.weights_fingerprint(weights):
         raise SystemExit(f"{file} is of other weights than {weights}")
-    trained = settings["lens"] != "readout"
-    lens = lenses.Trained(net, run / f"lens-{settings['lens']}.safetensors") if trained else lenses.Readout(net)
-    count = settings["scored_on"]
-    sureness, right = readings(net, lens, settings, samples.batches(128, count))
-    cost, whole = costs(net, lens, settings["exits"], next(samples.batches(1, 1))[0])
+    lens = (lenses.Readout(net) if settings["lens"] == "readout" else
+            measure.trained_lens(run, settings["lens"], net, weights, settings["maps"]))
+    counts = {"validation": settings["scored_on"], "train": settings.get("chosen_on")}
+    read = {}
+    for split, count in counts.items():
+        if count:
+            samples = sets[split].first(count)
+            if settings[f"{split}_images"] != measure.images_fingerprint(samples):
+                raise SystemExit(f"the {split} images are others than {file} says")
+            read[split] = readings(net, lens, settings, samples.batches(128))
+    cost, whole = costs(net, lens, settings["exits"], next(sets["validation"].batches(1, 1))[0])
     cost = torch.tensor(cost, dtype=torch.float64)
+    # Without exits nothing is read.
+    bare = torch.cat([cost[:-1], torch.tensor([whole], dtype=torch.float64)])
     sign = 1 if settings["rule"] == "confidence" else -1
-    same, undecided, most = True, 0, max(cost.max().item(), whole)
-    for row in rows(results["curve"]) + rows(results["points"]):
-        if row.get("threshold") is None:
-            found, spent, near = right[:, -1].sum().item(), whole * count, 0
-        else:
-            found, spent, near = outcome(sureness, right, cost, sign * row["threshold"], max(sign, 0))
-        undecided += near
-        if abs(row["accuracy"] * count - found) > near + 1e-6:
-            print(f"accuracy at {row.get('threshold')}: {row['accuracy']}, {found / count} by PyTorch")
-            same = False
-        if abs(row["macs"] * count - spent) > near * most + 1e-9 * spent:
-            print(f"multiply-accumulates at {row.get('threshold')}: {row['macs']}, {spent / count} by PyTorch")
-            same = False
-    print(f"{file.name}: {len(results['curve']['rows'])} thresholds, {undecided} readings too near to one, "
-          + ("all agree" if same else "NOT all agree"))
-    return same
+    problems, unsure = [], 0
+
+    def check(split, row, prefix=""):
+        nonlocal unsure
+        threshold, count = row.get("threshold"), counts[split]
+        limit = torch.inf if threshold is None else sign * threshold
+        sureness, right = read[split]
+        ours = Outcome(sureness, right, bare if threshold is None else cost, limit)
+        near = 0 if threshold is None else undecided(sureness, limit, max(sign, 0))
+        unsure += near
+        if abs(row[f"{prefix}accuracy"] * count - ours.right) > near + 1e-6:
+            problems.append(f"{split} accuracy at {threshold}: {row[prefix + 'accuracy']}, here {ours.right / count}")
+        if abs(row[f"{prefix}macs"] * count - ours.cost) > near * cost.max().item() + 1e-9 * ours.cost:
+            problems.append(f"{split} multiply-accumulates at {threshold}: {row[prefix + 'macs']}, here {ours.cost / count}")
+        return ours, near
+
+    curve, points = rows(results["curve"]), rows(results["points"])
+    for row in curve:
+        check("validation", row)
+        if "train" in read:
+            check("train", row, "train_")
+    for row in points:
+        ours, near = check("validation", row)
+        steps = torch.tensor(settings["exits"] + [len(plans.steps_of(net))])[ours.exit]
+        left = {one["step"]: one["count"] for one in rows(results["left"]) if one["choice"] == row["choice"]}
+        apart = sum(abs(left.get(step, 0) - (steps == step).sum().item()) for step in range(1, len(plans.steps_of(net)) + 1))
+        if apart > 2 * near or abs(row["steps"] * len(steps) - steps.sum().item()) > near * len(plans.steps_of(net)) + 1e-6:
+            problems.append(f"steps at {row['choice']}: {row['steps']}, here {steps.double().mean().item()}")
+    if "train" in read:
+        # By the train images, of which the curve has been checked.
+        right = read["train"][1][:, -1].sum().item() / counts["train"]
+        lossless = [row for row in curve if row["train_accuracy"] >= right and row["train_macs"] < whole]
+        half = [row for row in curve if row["train_macs"] <= whole / 2]
+        expected = {"lossless": min(lossless, key=lambda row: row["train_macs"], default=None),
+                    "half": max(half, key=lambda row: (row["train_accuracy"], -row["train_macs"]), default=None)}
+        chosen = {row["choice"]: row["threshold"] for row in points}
+        for choice, row in expected.items():
+            if chosen.get(choice) != (row and row["threshold"]):
+                problems.append(f"{choice}: {chosen.get(choice)} was chosen, here {row and row['threshold']}")
+    print(*problems, f"{file.name}: {len(curve)} thresholds, {unsure} readings too near to one, "
+          + ("NOT all agree" if problems else "all agree"), sep="\n")
+    return not problems
 
 
 def main():
@@ -138,18 +181,11 @@ def main():
     parser.add_argument("run", type=Path, metavar="RUN")
     parser.add_argument("--data", metavar="DIR", help="CIFAR's binary layout (default: the run's own data)")
     options = parser.parse_args()
-    config = yaml.safe_load((options.run / "config.yaml").read_text())
-    weights = measure.newest_weights(options.run)
-    net = network.load_checkpoint(weights).requires_grad_(False)
-    pixels = data.load(options.data or config["data"])
-    known = config.get("statistics")
-    statistics = (tuple(torch.tensor(known[name], dtype=torch.float64) for name in ("means", "deviations"))
-                  if known else data.channel_statistics(pixels["train"][0]))
-    samples = measure.Samples(*pixels["validation"], statistics)
+    net, weights, sets = measure.opened(options.run, options.data)
     files = sorted(options.run.glob("exits-*.json"))
     if not files:
         raise SystemExit(f"{options.run}: no exits-*.json here")
-    raise SystemExit(0 if all([compare(options.run, file, net, weights, samples) for file in files]) else 1)
+    raise SystemExit(0 if all([compare(options.run, file, net, weights, sets) for file in files]) else 1)
 
 
 if __name__ == "__main__":

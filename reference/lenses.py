@@ -1,4 +1,4 @@
-"""What reads predictions off a network's hidden states."""
+"""Lenses: ways to read predictions off a network's hidden states."""
 
 import functools
 
@@ -43,7 +43,7 @@ class Trained:
         return self.reading(t + 1)
 
     def before(self, t):
-        # What a projection or a pooling makes of a state is no state that a map was fitted to.
+        # No map was fitted to what a projection or a pooling makes of a state.
         stage = self.steps[t].name["stage"]
         pooled = self.net.entries[stage].endswith("-pooling") and (t == 0 or self.steps[t - 1].name["stage"] != stage)
         return None if self.steps[t].name["projection"] or pooled else self.reading(t)

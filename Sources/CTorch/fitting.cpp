@@ -47,6 +47,8 @@ int ctorch_regression_solve(ctorch_tensor gram, ctorch_tensor cross, double pena
     const auto &sums = get(gram);
     const auto inputs = sums.size(0) - 1;
     const auto count = sums[inputs][inputs];
+    TORCH_CHECK(count.item<double>() > 0, "a regression to which no pixel was added");
+    TORCH_CHECK(penalty > 0, "a penalty of ", penalty, ", where one above 0 is needed");
     const auto mean = sums[inputs].narrow(0, 0, inputs) / count;
     const auto goal = get(cross)[inputs] / count;
     const auto covariance = sums.narrow(0, 0, inputs).narrow(1, 0, inputs) / count - mean.outer(mean);
@@ -62,7 +64,7 @@ int ctorch_regression_solve(ctorch_tensor gram, ctorch_tensor cross, double pena
     *weight = wrap(found);
     *bias = wrap(goal - found.mv(mean));
     *means = wrap(mean);
-    *deviations = wrap(divisor);
+    *deviations = wrap(spread * varies);
   });
 }
 
@@ -98,10 +100,14 @@ int ctorch_logistic_regression(ctorch_tensor features, ctorch_tensor labels, int
       fitted.mutable_grad() = at::cat({error.t().mm(x) + w * penalty, error.sum(0).unsqueeze(1)}, 1);
       return logs.gather(1, rows).sum() / -count + w.square().sum() * (penalty / 2);
     };
-    auto options = torch::optim::LBFGSOptions(1).max_iter(300).max_eval(400).history_size(20);
+    auto options = torch::optim::LBFGSOptions(1).max_iter(1000).max_eval(1250).history_size(20);
     options.tolerance_grad(1e-6).tolerance_change(1e-12).line_search_fn("strong_wolfe");
     torch::optim::LBFGS optimiser({fitted}, options);
     optimiser.step(evaluate);
+    evaluate();
+    const auto slope = fitted.grad().abs().max().item<double>();
+    TORCH_CHECK(slope < 1e-4, "the logistic regression did not come to its optimum (a slope of ", slope,
+                " is left): take a larger penalty, or look for features that are not finite");
     const auto plain = fitted.detach();
     const auto found = (plain.narrow(1, 0, x.size(1)) / divisor).contiguous();
     *weight = wrap(found);

@@ -160,7 +160,12 @@ int ctorch_adam(const ctorch_tensor *parameters, const ctorch_tensor *gradients,
       p.push_back(get(parameters[i]));
       m.push_back(get(firsts[i]));
       v.push_back(get(seconds[i]));
-      g.push_back(get(gradients[i]).reshape(p[i].sizes()).contiguous());
+      auto gradient = get(gradients[i]);
+      TORCH_CHECK(p[i].sizes() == gradient.sizes() && p[i].sizes() == m[i].sizes() && p[i].sizes() == v[i].sizes(),
+                  "parameter ", i, " of shape ", p[i].sizes(), " with a gradient of shape ", gradient.sizes(),
+                  " and moments of shapes ", m[i].sizes(), " and ", v[i].sizes());
+      if (gradient.strides() != p[i].strides()) gradient = at::empty_like(p[i]).copy_(gradient);
+      g.push_back(gradient);
       numbers.push_back(at::full({}, steps, p[i].options().dtype(at::kFloat)));
     }
     at::_fused_adam_(p, g, m, v, {}, numbers, rate, 0.9, 0.999, 0, 1e-8, false, false);

@@ -25,7 +25,8 @@ struct ExitsCommand: ParsableCommand {
       halves the multiply-accumulates. Then samples really leave: they are removed from the batch, and the network is \
       timed with and without exits on validation images, in turns. The multiply-accumulates of all readings are counted.
 
-      Writes exits-LENS-RULE.json to the run folder; the report draws accuracy against multiply-accumulates.
+      Writes exits-LENS-RULE.json to the run folder; the report draws accuracy against multiply-accumulates. A call that \
+      would discard results by other settings needs --replace.
 
       For example:
         reslens lens runs/r56 --kind linear
@@ -77,6 +78,9 @@ struct ExitsCommand: ParsableCommand {
     parsing: .unconditional, help: ArgumentHelp("Samples in each pass. More samples need more memory.", valueName: "n"))
   var batch = 128
 
+  @Flag(help: "Replaces earlier results by this lens and rule with other settings.")
+  var replace = false
+
   @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
@@ -114,7 +118,7 @@ struct ExitsCommand: ParsableCommand {
     var options = RunExits.Options()
     (options.rule, options.lens, options.threshold, options.chosenOn) = (by, lens, threshold, chooseOn)
     options.steps = try steps()
-    let exits = try Self.asking { try RunExits(run, options, on: images) }
+    let exits = try Self.asking { try RunExits(run, options, on: images, replaces: replace) }
     let results = try exits.run { phase, done, count in
       if Interrupt.received { throw ExitCode(Interrupt.exitCode) }
       terminal.progress(done, of: count, phase.rawValue)
@@ -150,7 +154,7 @@ struct ExitsCommand: ParsableCommand {
         """
         \(settings.scoredOn) validation images of \(settings.data)\
         \(settings.chosenOn.map { "; thresholds of \(settings.rule.rawValue) chosen on \($0) train images" } ?? ""). States are \
-        read by the \(settings.lens == "readout" ? "network's own readout" : "\(settings.lens) lens") after \
+        read by the \(settings.lens == ExitResults.Settings.readout ? "network's own readout" : "\(settings.lens) lens") after \
         \(counted(settings.exits.count, "step")).
         """
       ] + missing.map { "No threshold \($0.words) on the train images." }

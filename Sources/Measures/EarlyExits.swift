@@ -15,13 +15,13 @@ public struct EarlyExits {
   /// The multiply-accumulates of a sample that leaves at each exit, and at last those of one that leaves at none.
   private let costs: [Int]
 
-  /// What is read off some samples at every exit.
+  /// The readings of some samples at every exit.
   public struct Readings {
     /// The number of samples.
     public private(set) var count = 0
     /// The sureness of each sample at each exit, exit after exit for each sample.
     fileprivate private(set) var sureness: [Double] = []
-    /// Whether each sample is classified correctly at each exit, and at last by the network itself.
+    /// True where a sample is classified correctly: at each exit, and at last by the network itself.
     fileprivate private(set) var isRight: [Bool] = []
     /// The number of samples that the network itself classifies correctly.
     fileprivate var right = 0
@@ -45,7 +45,7 @@ public struct EarlyExits {
   }
 
   /// - Parameter steps: the numbers of the steps after which samples can leave; nil for all that the lens reads but the last
-  /// - Throws: `MeasureError` where there is no such step, or for one that the lens cannot read.
+  /// - Throws: `MeasureError` where there is no such step, for one that the lens cannot read, and for agreement by one exit.
   public init(_ network: ResidualNetwork, by rule: ExitRule, through lens: any ExitLens, after steps: [Int]? = nil)
     throws(MeasureError)
   {
@@ -53,12 +53,12 @@ public struct EarlyExits {
     let architecture = network.architecture
     let all = architecture.steps.dropLast()
     for step in steps ?? [] {
-      guard all.indices.contains(step - 1) else {
+      guard let spec = all.first(where: { $0.id.number == step }) else {
         throw MeasureError(
           option: "after",
           problem: "\(step) is not between 1 and \(all.count), the steps of \(architecture.name) but the last")
       }
-      if let obstacle = lens.obstacle(to: StatePlace(after: all[step - 1])) {
+      if let obstacle = lens.obstacle(to: StatePlace(after: spec)) {
         throw MeasureError(option: "after", problem: "the state after step \(step) cannot be read: \(obstacle)")
       }
     }
@@ -69,6 +69,9 @@ public struct EarlyExits {
     guard !places.isEmpty else {
       throw MeasureError(
         option: "lens", problem: "it reads no state of \(architecture.name) before the last step")
+    }
+    guard rule != .agreement || places.count > 1 else {
+      throw MeasureError(option: "by", problem: "agreement is of two exits, and there is one alone")
     }
     // A sample pays for the stem, for the steps until it leaves, and for every reading on its way.
     let steps = architecture.steps.map(\.macs)
@@ -136,7 +139,7 @@ public struct EarlyExits {
   public static func limits(of readings: Readings, count: Int = 200) -> [Double] {
     let sorted = readings.sureness.filter { !$0.isNaN }.sorted(by: >)
     guard sorted.count > 1 else { return sorted }
-    let places = (0..<count).map { $0 * (sorted.count - 1) / max(1, count - 1) }
+    let places = (0..<max(2, count)).map { $0 * (sorted.count - 1) / (max(2, count) - 1) }
     return places.map { sorted[$0] }.reduce(into: []) { limits, limit in
       if limits.last != limit { limits.append(limit) }
     }
@@ -205,13 +208,7 @@ public struct EarlyExits {
 
   /// The logarithms of each sample's probabilities.
   private static func logarithms(_ outputs: Tensor) throws -> [[Double]] {
-    let (values, width) = (try outputs.doubles(), outputs.shape[1])
-    return stride(from: 0, to: values.count, by: width).map { start in
-      let row = values[start..<start + width]
-      let largest = row.max() ?? 0
-      let total = log(row.reduce(0) { $0 + exp($1 - largest) })
-      return row.map { $0 - largest - total }
-    }
+    try outputs.samples().map { logProbabilities($0) }
   }
 
   /// The likeliest class, the lowest among equals.

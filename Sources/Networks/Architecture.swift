@@ -139,7 +139,7 @@ public struct Architecture: Codable, Hashable, Sendable {
 
 extension Architecture {
   /// The shape of one sample's h_0: channels, height, width.
-  var h0: [Int] { [stem.width, stem.edge(of: input.height), stem.edge(of: input.width)] }
+  public var h0: [Int] { [stem.width, stem.edge(of: input.height), stem.edge(of: input.width)] }
 
   /// Whether h enters a stage through a pooling; false if there is no such stage.
   public func pools(into stage: Int) -> Bool { stages.indices.contains(stage) && stages[stage].entry.isPooling }

@@ -60,7 +60,7 @@ extension Section {
       let chosen = settings.chosenOn.map { "Thresholds are chosen on the first \($0) train images. " } ?? ""
       return "\(chosen)Scores are of the first \(settings.scoredOn) validation images of \(settings.data)."
     }
-    // What holds for all is said once.
+    // A sentence that holds for all is said once.
     notes =
       Set(samples).count == 1
       ? ["\(samples[0])"] : zip(all, samples).map { "\(name($0.run, $0.results)): \($1)" }

@@ -16,7 +16,7 @@ public struct ReportedRun: Equatable, Sendable {
   public var epochs: [EpochRecord]
   /// nil where the run has not been measured.
   public var measures: MeasureResults?
-  /// What was measured in other ways than the usual one.
+  /// The results of measuring in other ways than the usual one.
   public var otherMeasures: [MeasuringWay: MeasureResults] = [:]
   /// The results recorded during training: one entry for each measured epoch, in order. Epoch 0 is the initialised
   /// network.

@@ -21,7 +21,7 @@ public enum ExitRule: String, Codable, CaseIterable, Sendable {
     case .entropy: logs.reduce(0) { $0 + ($1 == -.infinity ? 0 : exp($1) * $1) }
     case .agreement:
       earlier.map { earlier in
-        -zip(logs, earlier).reduce(0) { $0 + ($1.0 == -.infinity ? 0 : exp($1.0) * ($1.0 - $1.1)) }
+        -divergence(of: earlier, from: logs)
       } ?? .nan
     }
   }
@@ -35,7 +35,7 @@ public enum ExitRule: String, Codable, CaseIterable, Sendable {
     switch self {
     case .confidence:
       if threshold > 1 { return "no probability is above 1" }
-      return threshold > 0 ? nil : "every largest probability is above 0"
+      return threshold > 1 / Double(classes) ? nil : "the largest of \(classes) probabilities is at least 1/\(classes)"
     case .entropy:
       if threshold < 0 { return "no entropy is below 0" }
       let most = log(Double(classes))
@@ -50,17 +50,38 @@ public struct ExitResults: Codable, Equatable, Sendable, Checked {
   /// The format of the file.
   public static let format = 1
 
-  /// The settings on which all numbers depend.
+  /// The settings on which all numbers but times depend.
   public var settings: Settings
+  /// The call that measured, on which times depend.
+  public var session: Session
   /// A row for each threshold (`Threshold`).
   public private(set) var curve: Table
   /// The whole network, and the network by chosen thresholds (`Point`).
   public private(set) var points: Table
-  /// How many samples left after each step (`Left`).
+  /// The number of samples that left after each step (`Left`).
   public private(set) var left: Table
   private var format = Self.format
 
-  /// The settings on which all numbers depend.
+  /// The call that measured.
+  public struct Session: Codable, Equatable, Sendable {
+    /// The checkpoint's name.
+    public var checkpoint: String
+    /// The number of samples of a batch.
+    public var batch: Int
+    /// The device that computed.
+    public var device: String
+    /// The version of reslens.
+    public var program: String
+    /// The time of the call, in ISO 8601.
+    public var date: String
+
+    public init(checkpoint: String, batch: Int, device: String, program: String, date: String) {
+      (self.checkpoint, self.batch, self.device) = (checkpoint, batch, device)
+      (self.program, self.date) = (program, date)
+    }
+  }
+
+  /// The settings on which all numbers but times depend. Results of other settings do not stand in one file.
   public struct Settings: Codable, Equatable, Sendable {
     /// The architecture.
     public var architecture: String
@@ -74,19 +95,26 @@ public struct ExitResults: Codable, Equatable, Sendable, Checked {
     public var rule: ExitRule
     /// The numbers of the steps after which samples can leave, in order.
     public var exits: [Int]
+    /// The threshold that was given, in the rule's own unit; nil where thresholds are chosen.
+    public var threshold: Double?
     /// The source of the images.
     public var data: String
     /// SHA-256 of the train images on which thresholds are chosen; nil where the threshold was given.
     public var trainImages: String?
     /// SHA-256 of the validation images.
     public var validationImages: String
+    /// The statistics by which the images are normalised.
+    public var statistics: ChannelStatistics
     /// The number of train images on which thresholds are chosen; nil where the threshold was given.
     public var chosenOn: Int?
     /// The number of validation images.
     public var scoredOn: Int
 
+    /// The name of the network's own readout as a lens.
+    public static let readout = "readout"
+
     enum CodingKeys: String, CodingKey {
-      case architecture, weights, lens, maps, rule, exits, data
+      case architecture, weights, lens, maps, rule, exits, threshold, data, statistics
       case trainImages = "train_images"
       case validationImages = "validation_images"
       case chosenOn = "chosen_on"
@@ -94,13 +122,14 @@ public struct ExitResults: Codable, Equatable, Sendable, Checked {
     }
 
     public init(
-      architecture: String, weights: String, lens: String, maps: String?, rule: ExitRule, exits: [Int], data: String,
-      trainImages: String?, validationImages: String, chosenOn: Int?, scoredOn: Int
+      architecture: String, weights: String, lens: String, maps: String?, rule: ExitRule, exits: [Int],
+      threshold: Double?, data: String,
+      trainImages: String?, validationImages: String, statistics: ChannelStatistics, chosenOn: Int?, scoredOn: Int
     ) {
       (self.architecture, self.weights, self.lens, self.maps) = (architecture, weights, lens, maps)
-      (self.rule, self.exits, self.data) = (rule, exits, data)
+      (self.rule, self.exits, self.threshold, self.data) = (rule, exits, threshold, data)
       (self.trainImages, self.validationImages) = (trainImages, validationImages)
-      (self.chosenOn, self.scoredOn) = (chosenOn, scoredOn)
+      (self.statistics, self.chosenOn, self.scoredOn) = (statistics, chosenOn, scoredOn)
     }
   }
 
@@ -202,10 +231,10 @@ public struct ExitResults: Codable, Equatable, Sendable, Checked {
     }
   }
 
-  enum CodingKeys: String, CodingKey { case format, settings, curve, points, left }
+  enum CodingKeys: String, CodingKey { case format, settings, session, curve, points, left }
 
-  public init(_ settings: Settings, curve: [Threshold], points: [Point], left: [Left]) throws {
-    self.settings = settings
+  public init(_ settings: Settings, _ session: Session, curve: [Threshold], points: [Point], left: [Left]) throws {
+    (self.settings, self.session) = (settings, session)
     self.curve = try Table("exits", curve)
     self.points = try Table("exit-points", of: "exits", points)
     self.left = try Table("exit-steps", of: "exits", left)
@@ -214,6 +243,7 @@ public struct ExitResults: Codable, Equatable, Sendable, Checked {
   /// The first field that cannot be, and why; nil where all can be.
   public var problem: String? {
     if format != Self.format { return "it has format \(format), this program reads \(Self.format)" }
+    if let problem = settings.statistics.problem { return "settings.statistics.\(problem)" }
     for (name, table) in [("curve", curve), ("points", points), ("left", left)] {
       if let problem = table.problem { return "\(name): \(problem)" }
     }

@@ -47,7 +47,7 @@ extension RunMeasuring.Data {
   public mutating func limitValidation(to count: Int?) throws(ArgumentError) {
     guard let count else { return }
     guard count <= validation.set.count else {
-      throw ArgumentError("samples", "\(count): there are \(validation.set.count) validation samples")
+      throw ArgumentError("samples", "there are \(validation.set.count) validation samples, fewer than \(count)")
     }
     validation = try Samples(validation.set, count: count, batch: validation.batch, maker: validation.maker)
   }

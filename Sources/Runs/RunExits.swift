@@ -10,7 +10,9 @@ import ResLensTraining
 /// Early exits from a run's network: thresholds are chosen on train images, and the network is scored and timed on
 /// validation images.
 public struct RunExits {
-  private let folder: RunFolder
+  private let run: RunMeasuring
+  private let data: RunMeasuring.Data
+  private let replaces: Bool
   private let network: ResidualNetwork
   private let exits: EarlyExits
   private let options: Options
@@ -19,7 +21,7 @@ public struct RunExits {
   private let choosing: Samples?
   private let validation: Samples
 
-  /// How samples leave a network.
+  /// The rule, the lens and the places by which samples leave a network.
   public struct Options: Sendable {
     /// The rule by which they leave.
     public var rule = ExitRule.confidence
@@ -41,16 +43,22 @@ public struct RunExits {
 
   /// The current phase.
   public enum Phase: String, Sendable {
+    /// The reading of train images, on which thresholds are chosen.
     case choosing = "samples of the train set, to choose thresholds"
+    /// The reading of validation images, of which the curve is made.
     case scoring = "samples of the validation set"
+    /// The runs in which samples leave.
     case timing = "samples of the validation set, timed"
   }
 
-  /// - Parameter data: the train and validation samples
-  /// - Throws: before any work, `ArgumentError` and `MeasureError` for what is not possible; `FileError` where the run has no
-  ///   checkpoint or lacks the lens.
-  public init(_ run: RunMeasuring, _ options: Options, on data: RunMeasuring.Data) throws {
-    (folder, network, self.options, validation) = (run.folder, run.network, options, data.validation)
+  /// - Parameters:
+  ///   - data: the train and validation samples
+  ///   - replaces: whether results of an earlier call with other settings may be lost
+  /// - Throws: before any work, `ArgumentError` and `MeasureError` for what is not possible; `FileError` where the run lacks
+  ///   the lens, where results would be lost, or where the folder cannot be written to.
+  public init(_ run: RunMeasuring, _ options: Options, on data: RunMeasuring.Data, replaces: Bool = false) throws {
+    (self.run, self.data, self.replaces) = (run, data, replaces)
+    (network, self.options, validation) = (run.network, options, data.validation)
     let architecture = network.architecture
     if let threshold = options.threshold {
       let problem =
@@ -60,7 +68,7 @@ public struct RunExits {
         throw ArgumentError("threshold", "\(threshold) makes no difference between samples: \(problem)")
       }
     }
-    let lens = try options.lens.map { try run.folder.lens($0, of: run.network) }
+    let lens = try options.lens.map { try run.lens($0) }
     exits = try EarlyExits(network, by: options.rule, through: lens ?? ReadoutLens(network), after: options.steps)
     let images = data.train.set
     let chosenOn = options.chosenOn ?? min(Options.usuallyChosenOn, images.count)
@@ -69,11 +77,20 @@ public struct RunExits {
       options.threshold == nil
       ? try Samples(images, count: chosenOn, batch: data.train.batch, maker: data.train.maker) : nil
     settings = ExitResults.Settings(
-      architecture: architecture.name, weights: try network.fingerprint(), lens: options.lens?.rawValue ?? "readout",
-      maps: try lens?.identity.maps, rule: options.rule, exits: exits.exits, data: data.source,
+      architecture: architecture.name, weights: try network.fingerprint(),
+      lens: options.lens?.rawValue ?? ExitResults.Settings.readout,
+      maps: try lens?.identity.maps, rule: options.rule, exits: exits.exits,
+      threshold: options.threshold, data: data.source,
       trainImages: try choosing.map { try $0.set.fingerprint(ofFirst: $0.count) },
-      validationImages: try validation.set.fingerprint(ofFirst: validation.count), chosenOn: choosing?.count,
-      scoredOn: validation.count)
+      validationImages: try validation.set.fingerprint(ofFirst: validation.count), statistics: data.statistics,
+      chosenOn: choosing?.count, scoredOn: validation.count)
+    let file = run.folder.exitsFile(settings.lens, options.rule)
+    try run.checkWritable(file)
+    if !replaces, let earlier = try run.folder.exits(in: file), earlier.settings != settings {
+      throw FileError(
+        path: file.path, problem: "it has results of another network or lens, on other images or with other settings",
+        remedy: "replace them with --replace, or move the file away")
+    }
   }
 
   /// Chooses thresholds, scores and times, and writes the results to the run's folder.
@@ -92,12 +109,15 @@ public struct RunExits {
         accuracy: other.accuracy, macs: other.macs)
     }
     let (points, left) = try timed(chosen) { try progress(.timing, $0, validation.count) }
-    let results = try ExitResults(settings, curve: curve, points: points, left: left)
-    try folder.write(results)
+    let session = ExitResults.Session(
+      checkpoint: run.checkpoint, batch: validation.batch, device: "\(network.device)", program: ResLensVersion.number,
+      date: Date.now.formatted(.iso8601))
+    let results = try ExitResults(settings, session, curve: curve, points: points, left: left)
+    try run.folder.write(results)
     return results
   }
 
-  /// The limits of sureness to run by, and what they were chosen for.
+  /// The limits of sureness to run by, with the purposes that they were chosen for.
   private func chosen(
     _ limits: [Double], _ train: EarlyExits.Readings?
   ) throws -> [(choice: ExitResults.Choice, limit: Double)] {
@@ -132,7 +152,7 @@ public struct RunExits {
     try progress(0)
     try validation.forEachBatch { batch in
       for way in ways.indices {
-        // What the first batch meets cold is not timed.
+        // The first batch runs once before it is timed: it meets cold memory.
         if done == 0 { _ = try run(way, batch.images) }
         var found: (classes: [Int], steps: [Int]) = ([], [])
         ways[way].seconds += try clock.measure { found = try run(way, batch.images) } / .seconds(1)
@@ -171,10 +191,14 @@ extension RunFolder {
   /// All results of early exits.
   /// - Throws: `FileError` where a file is damaged.
   public func exits() throws -> [ExitResults] {
-    let lenses = ["readout"] + LensKind.allCases.map(\.rawValue)
-    return try lenses.flatMap { lens in ExitRule.allCases.map { exitsFile(lens, $0) } }.filter {
-      FileManager.default.fileExists(atPath: $0.path)
-    }.map { try JSON.read(ExitResults.self, from: $0, remedy: "remove it, and call reslens exits again") }
+    let lenses = [ExitResults.Settings.readout] + LensKind.allCases.map(\.rawValue)
+    return try lenses.flatMap { lens in try ExitRule.allCases.compactMap { try exits(in: exitsFile(lens, $0)) } }
+  }
+
+  /// The results in one file; nil where there is none.
+  fileprivate func exits(in file: URL) throws -> ExitResults? {
+    guard FileManager.default.fileExists(atPath: file.path) else { return nil }
+    return try JSON.read(ExitResults.self, from: file, remedy: "remove it, and call reslens exits again")
   }
 
   fileprivate func write(_ results: ExitResults) throws {

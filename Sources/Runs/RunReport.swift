@@ -66,8 +66,41 @@ extension ReportedRun {
         accuracy: 1 - last.validationError, classes: configuration.architecture.classes,
         samples: configuration.validationSamples ?? measures?.samples(of: .validation) ?? 0)
     }
-    exits = try folder.exits()
-    for way in MeasuringWay.allCases where way != .usual { otherMeasures[way] = try folder.measures(way) }
+    try addOtherResults(of: folder)
+  }
+
+  /// Adds early exits, and what was measured in other ways than the usual one. Results of another network or lens than the run
+  /// now has are left out, and a fact says so.
+  private mutating func addOtherResults(of folder: RunFolder) throws {
+    let network = try folder.latestCheckpoint()?.network()
+    let weights = try network?.fingerprint()
+    var maps: [LensKind: String] = [:]
+    for kind in LensKind.allCases where FileManager.default.fileExists(atPath: folder.lensFile(kind).path) {
+      maps[kind] = try network.flatMap { try? folder.lens(kind, of: $0).identity.maps }
+    }
+    func isOfThisRun(_ lens: LensKind?, _ itsMaps: String?, _ itsWeights: String) -> Bool {
+      (weights == nil || itsWeights == weights) && (lens.map { maps[$0] == itsMaps } ?? true)
+    }
+    var old: [String] = []
+    for way in MeasuringWay.allCases where way != .usual {
+      guard let results = try folder.measures(way) else { continue }
+      if isOfThisRun(results.lens?.kind, results.lens?.maps, results.provenance.weights) {
+        otherMeasures[way] = results
+      } else {
+        old.append(folder.measuresFile(way).lastPathComponent)
+      }
+    }
+    for results in try folder.exits() {
+      let settings = results.settings
+      if isOfThisRun(LensKind(rawValue: settings.lens), settings.maps, settings.weights) {
+        exits.append(results)
+      } else {
+        old.append(folder.exitsFile(settings.lens, settings.rule).lastPathComponent)
+      }
+    }
+    if !old.isEmpty {
+      facts.append(Fact("left out", "\(old.joined(separator: ", ")), of another network or lens than the run now has"))
+    }
   }
 
   private static func facts(

@@ -2,7 +2,7 @@ import CTorch
 
 /// The sums from which a linear map of pixels is fitted by least squares. Batches are added one after the other, so that
 /// none of them has to be kept.
-public struct LinearRegression {
+public final class LinearRegression {
   /// Σ x·xᵀ over pixels, x being a pixel's C numbers and a 1; (C+1)×(C+1), float64.
   private let gram: Tensor
   /// Σ x·yᵀ over pixels; (C+1)×D, float64.
@@ -16,7 +16,7 @@ public struct LinearRegression {
     public let bias: Tensor
     /// The mean of each input, C.
     public let means: Tensor
-    /// The standard deviation of each input (population), C; 1 for an input that does not vary.
+    /// The standard deviation of each input (population), C; 0 for an input that does not vary.
     public let deviations: Tensor
   }
 
@@ -40,7 +40,7 @@ public struct LinearRegression {
 
   /// The map with the least mean of ‖W·x + b − y‖² plus the penalty.
   /// - Parameter penalty: the factor of the sum of squares of W, for inputs divided by their deviations; above 0
-  /// - Throws: `TorchError` where no pixel was added.
+  /// - Throws: `TorchError` where no pixel was added, and for a penalty that is not above 0.
   public func solved(penalty: Double) throws -> Fit {
     var out: (weight: ctorch_tensor?, bias: ctorch_tensor?, means: ctorch_tensor?, deviations: ctorch_tensor?)
     try check(
@@ -63,7 +63,7 @@ public enum LogisticRegression {
   ///   - classes: K
   ///   - penalty: twice the factor of the sum of squares of the weights, for features divided by their deviations
   /// - Returns: the weight K×D and the bias K, float64
-  /// - Throws: `TorchError` where a label is not one of the classes, or the shapes do not fit.
+  /// - Throws: `TorchError` where a label is not one of the classes, the shapes do not fit, or the optimum is not found.
   public static func fit(
     _ features: Tensor, _ labels: Tensor, classes: Int, penalty: Double
   ) throws -> (weight: Tensor, bias: Tensor) {
@@ -84,7 +84,7 @@ public enum Divergence {
 }
 
 /// Adam (Kingma & Ba 2015, "Adam: a method for stochastic optimization"), with its usual moments' rates 0.9 and 0.999.
-public struct Adam {
+public final class Adam {
   private let parameters: [Tensor]
   private let firsts: [Tensor]
   private let seconds: [Tensor]
@@ -99,7 +99,8 @@ public struct Adam {
 
   /// Changes the parameters in place.
   /// - Parameter gradients: of the parameters' shapes and element types, in the same order
-  public mutating func step(_ gradients: [Tensor], rate: Double) throws {
+  /// - Throws: `TorchError` where the shapes differ.
+  public func step(_ gradients: [Tensor], rate: Double) throws {
     guard gradients.count == parameters.count else {
       throw TorchError(message: "\(gradients.count) gradients for \(parameters.count) parameters")
     }

@@ -71,7 +71,8 @@ public struct RunFolder: Sendable {
   public func measures(_ way: MeasuringWay = .usual) throws -> MeasureResults? {
     let file = measuresFile(way)
     guard FileManager.default.fileExists(atPath: file.path) else { return nil }
-    let remedy = "measure again: reslens measure \(url.path.shellQuoted) --replace"
+    let option = way.option.map { " \($0)" } ?? ""
+    let remedy = "measure again: reslens measure \(url.path.shellQuoted)\(option) --replace"
     let found = try results(file, remedy: remedy)
     let own = holdsRun ? try configuration().architecture.name : found.architecture
     guard found.architecture == own else {

@@ -45,6 +45,9 @@ import Testing
     }
     try call(["exits", run.path, "--lens", "affine", "--after", "2,4", "--samples", "150", "--batch", "40"])
     try call(["exits", run.path, "--threshold", "0.3"])
+    // The same call is no loss; one with other settings is.
+    try call(["exits", run.path, "--threshold", "0.3", "--batch", "50"])
+    try refused(["--threshold", "0.4"], "exits-readout-confidence.json", "--replace")
     let all = try RunFolder(run).exits()
     #expect(all.map(\.settings.lens) == ["readout", "linear", "linear", "linear", "affine"])
     for results in all {
@@ -82,12 +85,21 @@ import Testing
     try call(["report", run.path])
     let page = try String(contentsOf: RunFolder(run).reportFile, encoding: .utf8)
     #expect(page.contains("id=\"exits\"") && page.contains("linear, agreement") && page.contains("saves a half"))
+    #expect(!page.contains("of another network or lens"))
+    // Results by an earlier lens are left out of the page, which says so.
+    try call(["lens", run.path, "--kind", "linear", "--samples", "50", "--fit-on", "200", "--replace"])
+    try call(["report", run.path])
+    let later = try String(contentsOf: RunFolder(run).reportFile, encoding: .utf8)
+    #expect(later.contains("exits-linear-agreement.json") && later.contains("of another network or lens"))
+    #expect(!later.contains("linear, agreement") && later.contains("affine, confidence"))
   }
 
   @Test("What cannot be is refused before any work")
   func refusals() throws {
     try refused(["--lens", "linear"], "no such lens", "reslens lens")
     try refused(["--threshold", "1.5"], "--threshold", "no probability is above 1")
+    try refused(["--threshold", "0.1"], "--threshold", "at least 1/10")
+    try refused(["--by", "agreement", "--after", "5"], "--by", "two exits")
     try refused(["--threshold", "nan"], "--threshold", "finite")
     try refused(["--by", "entropy", "--threshold", "-1"], "no entropy is below 0")
     try refused(["--by", "entropy", "--threshold", "3"], "at most 2.3026")

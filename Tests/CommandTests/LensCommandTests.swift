@@ -106,7 +106,7 @@ import Testing
     try call(["lens", run.path, "--kind", "linear", "--samples", "100"])
     try call(["data", "export", "synthetic", scratch.file("data").path])
     let check = try Checkout.reference(
-      "probe.py", [run.path, "--data", scratch.file("data").path, "--samples", "1000"])
+      "fit_lens.py", [run.path, "--data", scratch.file("data").path, "--samples", "1000"])
     #expect(check.status == 0 && check.text.contains("furthest apart"), Comment(rawValue: check.text))
   }
 

@@ -192,7 +192,7 @@ import Testing
     try refused(["--drop", "1", "--by", "influence"], run.path, "has not been measured", "reslens measure")
     try refused(["--drop", "1", "--recalibrate", "5"], "recalibrate", "between 1 and 4")
     try refused(["--drop", "1", "--choose-on", "601"], "--choose-on", "601")
-    try refused(["--drop", "1", "--samples", "100000"], "--samples 100000")
+    try refused(["--drop", "1", "--samples", "100000"], "--samples: there are", "fewer than 100000")
     try call(["measure", run.path, "--samples", "50", "--measures", "l2-ratio,intermediate"])
     try refused(
       ["--drop", "1", "--by", "influence"], "--by", "influence was not measured", "reslens measure \(run.path)")

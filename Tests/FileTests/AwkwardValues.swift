@@ -257,8 +257,11 @@ struct AwkwardValues {
     let settings = ExitResults.Settings(
       architecture: text(), weights: text(), lens: text(), maps: maybe { $0.text() },
       rule: ExitRule.allCases[integer(below: ExitRule.allCases.count - 1)], exits: [1, 2 + integer(below: 99)],
-      data: text(), trainImages: maybe { $0.text() }, validationImages: text(),
+      threshold: maybe { $0.anyNumber() }, data: text(), trainImages: maybe { $0.text() }, validationImages: text(),
+      statistics: channelStatistics(),
       chosenOn: maybe { $0.integer(below: .max) }, scoredOn: integer(below: .max))
+    let session = ExitResults.Session(
+      checkpoint: text(), batch: integer(below: .max), device: text(), program: text(), date: text())
     let curve = (0...2).map { index in
       ExitResults.Threshold(
         threshold: Double(index) + number(in: 0...0.5), trainAccuracy: maybe { $0.number(in: 0...1) },
@@ -270,7 +273,7 @@ struct AwkwardValues {
         steps: number(in: 0...99), imagesPerSecond: anyNumber())
     }
     let left = (1...3).map { ExitResults.Left(.half, step: $0, count: integer(below: 1_000_000_000_000)) }
-    return valid(try ExitResults(settings, curve: curve, points: points, left: left))
+    return valid(try ExitResults(settings, session, curve: curve, points: points, left: left))
   }
 
   mutating func pruning() -> PruningResults {

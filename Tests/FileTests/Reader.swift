@@ -1,5 +1,6 @@
 import Foundation
 import ResLensSupport
+import ResLensMeasures
 import ResLensTasks
 import ResLensNetworks
 import ResLensResults
@@ -29,7 +30,7 @@ struct Reader: Sendable, CustomTestStringConvertible {
     json("measures", MeasureResults.self) { $0.measures() },
     json("pruning", PruningResults.self) { $0.pruning() },
     json("exits", ExitResults.self) { $0.exits() },
-    epochs, safetensors, cifar, dataset,
+    epochs, safetensors, lens, cifar, dataset,
   ]
 
   private static let seeds = 0..<6
@@ -105,6 +106,28 @@ struct Reader: Sendable, CustomTestStringConvertible {
       return try tensor.shape == other.shape && tensor.elementType == other.elementType
         && tensor.bytes() == other.bytes()
     } ? nil : "tensors do not read back"
+  }
+
+  /// A network whose lens has three states.
+  private static func lensed() throws -> ResidualNetwork {
+    let architecture = try Architecture(
+      name: "a", input: .init(channels: 1, height: 2, width: 2), classes: 2, stem: .init(width: 2),
+      stages: [.init(width: 2, blocks: 2, entry: .none)], head: .init(pooling: 2))
+    return try ResidualNetwork(architecture, seed: 1)
+  }
+
+  private static let lens = Reader(name: "lens") {
+    let network = try lensed()
+    let origin = TrainedLens.Origin(
+      options: .init(.linear), weights: try network.fingerprint(), samples: 1, images: "images")
+    return [try Array(TrainedLens(empty: .linear, of: network).encoded(origin).encoded())]
+  } problem: { bytes in
+    let path = "mutated.safetensors"
+    let content = try Safetensors(decoding: Data(bytes), path: path)
+    let lens = try TrainedLens.read(.linear, of: lensed(), content, path: path, remedy: "fit it again")
+    // Whatever is accepted has finite maps for all three states.
+    return try lens.tensors.count == 6 && lens.tensors.values.allSatisfy { try $0.isFinite() }
+      ? nil : "its maps are not those of the network"
   }
 
   private static let records = 3

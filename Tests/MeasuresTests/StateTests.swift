@@ -154,18 +154,23 @@ private let manyClasses = valid(
 
   @Test("Ranks count more likely classes, the lower of equal ones first; a divergence is never below 0, nor lost")
   func ranks() {
+    func divergence(of read: [Double], from final: [Double]) -> Double {
+      ResLensResults.divergence(of: logProbabilities(read), from: logProbabilities(final))
+    }
     let outputs = [1.0, 3, 2, 3, 0, 2.5, 2.2]
-    #expect((0..<7).map { Agreement.rank(of: $0, in: outputs[...]) } == [5, 0, 4, 1, 6, 2, 3])
-    #expect(Agreement.divergence(of: outputs[...], from: outputs.map { $0 + 1e4 }[...]) < 1e-9)
+    #expect((0..<7).map { Agreement.rank(of: $0, in: outputs) } == [5, 0, 4, 1, 6, 2, 3])
+    #expect(divergence(of: outputs, from: outputs.map { $0 + 1e4 }) < 1e-9)
     // Two classes whose outputs are z apart, and the same two exchanged, diverge by (2p − 1)·z, where p = 1/(1 + e^−z).
     for z in [0.1, 1, 5] {
       let p = 1 / (1 + exp(-z))
-      #expect(abs(Agreement.divergence(of: [0, z], from: [z, 0]) - (2 * p - 1) * z) < 1e-12)
+      #expect(abs(divergence(of: [0, z], from: [z, 0]) - (2 * p - 1) * z) < 1e-12)
     }
-    #expect(abs(Agreement.divergence(of: [0, 2000], from: [2000, 0]) - 2000) < 1e-9)
+    #expect(abs(divergence(of: [0, 2000], from: [2000, 0]) - 2000) < 1e-9)
+    // A class that is impossible in both counts for nothing.
+    #expect(divergence(of: [0, 0, -.infinity], from: [0, 0, -.infinity]) == 0)
     // An output that is not finite agrees with nothing.
-    #expect(Agreement.divergence(of: [.nan, 0], from: [1, 0]).isNaN)
-    #expect(Agreement.divergence(of: [.infinity, 0], from: [1, 0]).isNaN)
+    #expect(divergence(of: [.nan, 0], from: [1, 0]).isNaN)
+    #expect(divergence(of: [.infinity, 0], from: [1, 0]).isNaN)
     #expect(Agreement.rank(of: 0, in: [.nan, 0, 1]) == 3)
   }
 

@@ -37,7 +37,7 @@ public enum Checkout {
   public static let tensorBoardIsMissing = "no TensorBoard in .deps/tensorboard: scripts/setup-tests"
 
   static let scikitLearn = root.appending(path: ".deps/scikit-learn")
-  /// Whether the tests' set-up has put scikit-learn here to compare with.
+  /// True if the tests' set-up has put scikit-learn here to compare with.
   public static var hasScikitLearn: Bool { FileManager.default.fileExists(atPath: scikitLearn.path) }
   public static let scikitLearnIsMissing = "no scikit-learn in .deps/scikit-learn: scripts/setup-tests"
 

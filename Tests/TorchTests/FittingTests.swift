@@ -37,7 +37,7 @@ import Testing
       let mean = values.reduce(0, +) / count
       let deviation = (values.map { ($0 - mean) * ($0 - mean) }.reduce(0, +) / count).squareRoot()
       #expect(abs(try fit.means.doubles()[channel] - mean) < 1e-12)
-      #expect(abs(try fit.deviations.doubles()[channel] - (channel == 3 ? 1 : deviation)) < 1e-9)
+      #expect(abs(try fit.deviations.doubles()[channel] - (channel == 3 ? 0 : deviation)) < 1e-9)
       for output in 0..<outputs {
         let errors = zip(inputs, goals).map { x, y in
           (0..<4).reduce(bias[output] - y[output]) { $0 + weight[output * 4 + $1] * x[$1] }
@@ -52,6 +52,17 @@ import Testing
           #expect(abs(slope + penalty * own * deviation) < 1e-10)
         }
       }
+    }
+  }
+
+  @Test("A regression without a pixel, or without a penalty, is refused")
+  func nothing() throws {
+    let sums = try LinearRegression(inputs: 2, outputs: 1)
+    #expect(throws: TorchError.self) { try sums.solved(penalty: 1) }
+    try sums.add(Tensor(noise(8, seed: 1), shape: [1, 2, 2, 2]), Tensor(noise(4, seed: 2), shape: [1, 1, 2, 2]))
+    #expect(throws: TorchError.self) { try sums.solved(penalty: 0) }
+    #expect(throws: TorchError.self) {
+      try sums.add(Tensor(noise(8, seed: 1), shape: [1, 2, 2, 2]), Tensor(noise(8, seed: 2), shape: [1, 2, 2, 2]))
     }
   }
 
@@ -104,6 +115,10 @@ import Testing
     #expect(throws: TorchError.self) {
       try LogisticRegression.fit(features, Tensor([0, 1] as [Int64], shape: [2]), classes: 2, penalty: 1)
     }
+    let labels = try Tensor([0, 1, 0] as [Int64], shape: [3])
+    #expect(throws: TorchError.self) {
+      try LogisticRegression.fit(features.scaled(by: .nan), labels, classes: 2, penalty: 1)
+    }
   }
 
   @Test("The divergence's gradient is its slope")
@@ -133,10 +148,10 @@ import Testing
 
   @Test("Adam moves every parameter as its formula says")
   func adam() throws {
-    let shapes = [[3, 2, 1, 1], [3]]
+    let shapes = [[3, 2, 3, 3], [3, 2, 1, 1], [3]]
     var values = shapes.enumerated().map { noise($1.reduce(1, *), seed: UInt64($0)) }
     let parameters = try zip(values, shapes).map { try Tensor($0, shape: $1) }
-    var optimiser = try Adam(parameters)
+    let optimiser = try Adam(parameters)
     var (first, second) = (values.map { $0.map { _ in 0.0 } }, values.map { $0.map { _ in 0.0 } })
     for step in 1...5 {
       let gradients = shapes.enumerated().map { noise($1.reduce(1, *), seed: UInt64(100 * step + $0)) }
@@ -155,5 +170,7 @@ import Testing
       }
     }
     #expect(throws: TorchError.self) { try optimiser.step([], rate: 1) }
+    let wrong = try shapes.map { try Tensor.zeros($0.reversed(), .float64) }
+    #expect(throws: TorchError.self) { try optimiser.step(wrong, rate: 1) }
   }
 }

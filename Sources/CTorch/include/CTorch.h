@@ -394,13 +394,15 @@ int ctorch_regression_add(ctorch_tensor inputs, ctorch_tensor outputs, ctorch_te
                           ctorch_tensor cross) CTORCH_CHECKED;
 /// The weight (D×C) and bias (D) that minimise the mean over pixels of ‖W·x + b − y‖², plus `penalty` times the sum of
 /// squares of the weights of inputs whose deviation is 1; float64. An input that does not vary gets no weight.
-/// - means, deviations: of each input (C, float64); the deviation of one that does not vary is 1
+/// Refused where no pixel was added, and for a penalty that is not above 0.
+/// - means, deviations: of each input (C, float64); the deviation of one that does not vary is 0
 int ctorch_regression_solve(ctorch_tensor gram, ctorch_tensor cross, double penalty, ctorch_tensor *weight,
                             ctorch_tensor *bias, ctorch_tensor *means, ctorch_tensor *deviations) CTORCH_CHECKED;
 
 /// The weight (K×D) and bias (K) of a multinomial logistic regression, float64: the least mean cross-entropy over
 /// `features` (N×D) and `labels` (N int64, from 0 to K−1), plus `penalty`/2 times the sum of squares of the weights of
-/// features whose deviation is 1. A feature that does not vary gets no weight. It is found by libtorch's L-BFGS.
+/// features whose deviation is 1. A feature that does not vary gets no weight. It is found by libtorch's L-BFGS,
+/// and refused where that does not come to the optimum.
 int ctorch_logistic_regression(ctorch_tensor features, ctorch_tensor labels, int64_t classes, double penalty,
                                ctorch_tensor *weight, ctorch_tensor *bias) CTORCH_CHECKED;
 

@@ -23,7 +23,10 @@ extension TrainedLens: ExitLens {
   public func outputs(of h: Tensor, at place: StatePlace) throws -> Tensor {
     let tape = Tape(mode: .running, records: false)
     let result = try tape.result(of: mapped(tape.input(h), at: place))
-    return kind == .linear ? try result.flattened() : try network.classify(result)
+    return switch kind {
+    case .linear: try result.flattened()
+    case .affine: try network.classify(result)
+    }
   }
 
   public func multiplyAccumulates(at place: StatePlace) -> Int {

@@ -1,4 +1,3 @@
-import Foundation
 import ResLensSupport
 import ResLensNetworks
 import ResLensResults
@@ -57,16 +56,11 @@ public final class Agreement: Measure {
 
   public func rows(of step: StepView) throws -> [[Double]]? {
     guard let after = step.after else { return nil }
-    let (final, read) = try (step.endOutputs.doubles(), after.outputs().doubles())
-    let classes = step.endPredictions.classes
-    let width = final.count / classes.count
-    var (divergences, ranks): ([Double], [Double]) = ([], [])
-    for (sample, chosen) in classes.enumerated() {
-      let range = sample * width..<(sample + 1) * width
-      divergences.append(Self.divergence(of: read[range], from: final[range]))
-      ranks.append(Double(Self.rank(of: chosen, in: read[range])))
-    }
-    return [divergences, ranks]
+    let (final, read) = try (step.endOutputs.samples(), after.outputs().samples())
+    return [
+      zip(read, final).map { divergence(of: logProbabilities($0), from: logProbabilities($1)) },
+      zip(step.endPredictions.classes, read).map { Double(Self.rank(of: $0, in: $1)) },
+    ]
   }
 
   public func add(_ rows: [[Double]], of step: PlanStep, _ batch: LabelledBatch) {
@@ -77,22 +71,10 @@ public final class Agreement: Measure {
     }
   }
 
-  /// KL(p‖q) = Σ p·(log p − log q) of the softmaxes p of `final` and q of `read`, in nats.
-  public static func divergence(of read: ArraySlice<Double>, from final: ArraySlice<Double>) -> Double {
-    func logarithms(_ outputs: ArraySlice<Double>) -> [Double] {
-      let largest = outputs.max() ?? 0
-      let total = log(outputs.reduce(0) { $0 + exp($1 - largest) })
-      return outputs.map { $0 - largest - total }
-    }
-    let sum = zip(logarithms(final), logarithms(read)).reduce(0) { $0 + exp($1.0) * ($1.0 - $1.1) }
-    // The divergence is never below 0, but its rounded sum can be. NaN stays NaN.
-    return sum < 0 ? 0 : sum
-  }
-
   /// The number of classes that are more likely than one of them; of equally likely classes, the lower one comes first. One
   /// whose output is not a number comes after all others.
-  public static func rank(of chosen: Int, in outputs: ArraySlice<Double>) -> Int {
-    let value = outputs[outputs.startIndex + chosen]
+  public static func rank(of chosen: Int, in outputs: [Double]) -> Int {
+    let value = outputs[chosen]
     guard !value.isNaN else { return outputs.count }
     return outputs.enumerated().count { $0.element > value || $0.element == value && $0.offset < chosen }
   }

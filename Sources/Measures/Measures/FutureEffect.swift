@@ -46,14 +46,10 @@ public final class FutureEffect: Measure {
     }
     later.insert(step.added, at: 0)
     if step.number == 1 { later = [] }
-    let (whole, without) = (try step.endOutputs.doubles(), try outputs.doubles())
-    let width = outputs.shape[1]
-    return [
-      (0..<outputs.shape[0]).map { sample in
-        let range = sample * width..<(sample + 1) * width
-        return Agreement.divergence(of: without[range], from: whole[range])
-      }
-    ] + rows
+    let divergences = zip(try outputs.samples(), try step.endOutputs.samples()).map { without, whole in
+      divergence(of: logProbabilities(without), from: logProbabilities(whole))
+    }
+    return [divergences] + rows
   }
 
   public func add(_ rows: [[Double]], of step: PlanStep, _ batch: LabelledBatch) {

@@ -1,6 +1,6 @@
 """Fits a run's linear lens by scikit-learn, and compares the two.
 
-    python reference/probe.py RUN [--data DIR] [--samples N]
+    python reference/fit_lens.py RUN [--data DIR] [--samples N]
 
 RUN has a lens-linear.safetensors, which `reslens lens RUN --kind linear` wrote. The features, each state's means over pixels,
 are PyTorch's, of the train images that the lens was fitted on. They are divided by their deviations, as the penalty is for
@@ -14,14 +14,10 @@ from pathlib import Path
 
 import torch
 import torch.nn.functional as F
-import yaml
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
-import data
-import lenses
 import measure
-import network
 import plans
 
 ALLOWED = 0.003
@@ -46,16 +42,13 @@ def main():
     parser.add_argument("--data", metavar="DIR", help="CIFAR's binary layout (default: the run's own data)")
     parser.add_argument("--samples", type=int, metavar="N", help="the first so many validation images (default: all)")
     options = parser.parse_args()
-    config = yaml.safe_load((options.run / "config.yaml").read_text())
-    net = network.load_checkpoint(measure.newest_weights(options.run)).requires_grad_(False)
-    pixels = data.load(options.data or config["data"])
-    known = config.get("statistics")
-    statistics = (tuple(torch.tensor(known[name], dtype=torch.float64) for name in ("means", "deviations"))
-                  if known else data.channel_statistics(pixels["train"][0]))
-    lens = lenses.Trained(net, options.run / "lens-linear.safetensors")
+    net, weights, sets = measure.opened(options.run, options.data)
+    lens = measure.trained_lens(options.run, "linear", net, weights)
     count, penalty = int(lens.metadata["samples"]), float(lens.metadata["penalty"])
-    train, labels = features(net, measure.Samples(*pixels["train"], statistics), count)
-    validation, truth = features(net, measure.Samples(*pixels["validation"], statistics), options.samples)
+    if lens.metadata["images"] != measure.images_fingerprint(sets["train"].first(count)):
+        raise SystemExit("the lens was fitted on other images")
+    train, labels = features(net, sets["train"], count)
+    validation, truth = features(net, sets["validation"], options.samples)
     furthest = 0
     print("state  ours (%)  scikit-learn (%)")
     for steps in sorted(train):
