@@ -122,8 +122,17 @@ def recalibrated_from(net, plan, first, batches):
     """The network and the plan with running statistics of their own for the steps from index `first` on, and the head."""
     net, whole = copy.copy(net), net
     net._modules = dict(whole._modules, head=copy.deepcopy(whole.head))
-    plan = plan[:first] + [step._replace(norms=copy.deepcopy(step.norms)) for step in plan[first:]]
-    take_statistics(net, plan, [norm for step in plan[first:] for norm in step.norms] + [net.head], batches)
+    behind = []
+    for step in plan[first:]:
+        # A projection may have a normalisation too.
+        block = copy.copy(step.block)
+        if block.projection is not None:
+            block._modules = dict(step.block._modules, projection=copy.deepcopy(step.block.projection))
+        behind.append(step._replace(block=block, norms=copy.deepcopy(step.norms)))
+    parts = [norm for step in behind for norm in step.norms]
+    parts += [step.block.projection for step in behind if step.block.projection is not None] + [net.head]
+    plan = plan[:first] + behind
+    take_statistics(net, plan, parts, batches)
     return net, plan
 
 

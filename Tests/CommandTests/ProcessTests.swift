@@ -148,6 +148,13 @@ struct ProcessTests {
     let one = try Reslens.run(arguments)
     #expect(one.status == 0 && one.output == shared.output, "\(one.errors)")
     #expect(try measures() == several)
+    // Through a lens, which the first process reads, and with recalibrated statistics.
+    #expect(try Reslens.run(["lens", folder.url.path, "--kind", "linear", "--samples", "100"]).status == 0)
+    for options in [["--lens", "linear"], ["--measures", "dropped-step", "--recalibrate", "1"]] {
+      let asked = ["measure", folder.url.path, "--samples", "150", "--replace"] + options
+      let (together, alone) = (try launch(2, asked), try Reslens.run(asked))
+      #expect(together.status == 0 && together.output == alone.output && !alone.output.isEmpty, "\(together.errors)")
+    }
     let history = try #require(try folder.history().last)
     #expect(history.widest["l2-ratio"] == several.widest["l2-ratio"])
   }
