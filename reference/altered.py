@@ -10,9 +10,6 @@ import torch
 import measures
 import plans
 
-RECALIBRATION_BATCH = 128
-
-
 # Unrolling.
 
 def unrolled_plan(net, settings, scale, train):
@@ -20,9 +17,7 @@ def unrolled_plan(net, settings, scale, train):
     count = settings.get("recalibration-batches")
     if not count:
         return plan
-    # The first of the whole train set, however many of it are measured.
-    images = (images for images, _ in train.batches(RECALIBRATION_BATCH, count * RECALIBRATION_BATCH))
-    return plans.recalibrated(net, plan, images)
+    return plans.recalibrated(net, plan, plans.calibration(train, count))
 
 
 def follow(net, plan, start, images, labels, record):

@@ -7,7 +7,7 @@ It shares no code with ResLens: it reads RUN/config.yaml and the run's newest we
 definitions from the paper. Each number is computed the obvious way, in float32 and by running statistics (or, where the results
 file says so, by the statistics of its batches), for the first N images of each split as they lie in the files; softmax and losses, and the numbers of the samples, are in float64. A
 run on the synthetic set, which ResLens draws itself, needs its pixels: `reslens data export synthetic DIR`, then
-`--data DIR`. With --lens, states are read by the maps in RUN/lens-KIND.safetensors.
+`--data DIR`. Where a results file has recalibrated statistics, so have the altered networks here. With --lens, states are read by the maps in RUN/lens-KIND.safetensors.
 
 Without --check the measures are printed as JSON; lesions, whose steps are drawn at random, are not among them. With it,
 or with --file, the settings come from the results file (margin, reference, repeated step, scales, drawn orders, ...),
@@ -250,8 +250,7 @@ def main():
         check_provenance(results, weights, sets)
     settings = choose(theirs if results else default_settings(net, lens), options.measures)
     count = counted(results, theirs, options.samples)
-    calibrated = (results or {}).get("recalibration-batches", 0) * altered.RECALIBRATION_BATCH
-    calibration = [images for images, _ in sets["train"].batches(altered.RECALIBRATION_BATCH, calibrated)] if calibrated else []
+    calibration = plans.calibration(sets["train"], (results or {}).get("recalibration-batches"))
     ours = measure(net, sets, settings, count, options.batch, lens, calibration)
     if results:
         print(f"{weights} on {source}, {file} against PyTorch {torch.__version__}; the largest difference of each:")

@@ -167,7 +167,8 @@ def observe(net, images, labels, wanted, record, lens, without):
     """Puts a batch's numbers under (what, index of the step); only what the wanted measures need.
 
     In training mode a sample moves the losses of its whole batch, so the gradient is that of their sum; and no state is
-    read by the head, which would normalize it by that state's own statistics.
+    read by the head, which would normalize it by that state's own statistics. `without` has a network and a plan for each
+    dropped step, where running statistics are taken anew behind it.
     """
     lens = lens or lenses.Readout(net)
     steps, last = plans.steps_of(net), len(net.stages) - 1

@@ -11,6 +11,8 @@ import torch
 
 import network
 
+RECALIBRATION_BATCH = 128
+
 
 class Step(NamedTuple):
     block: network.Block
@@ -107,6 +109,11 @@ def unrolled(net, number, times, scale):
     return steps[:number] + more + steps[number:]
 
 
+def calibration(train, count):
+    """The images of so many batches: the first of the whole train set, however many of it are measured."""
+    return [images for images, _ in train.batches(RECALIBRATION_BATCH, count * RECALIBRATION_BATCH)] if count else []
+
+
 def recalibrated(net, plan, batches):
     """The plan with running statistics of each added step's own, taken on these batches of images.
 
@@ -137,7 +144,8 @@ def recalibrated_from(net, plan, first, batches):
 
 
 def recalibrated_where_unlike(net, plan, batches):
-    """The same for all steps that read another state than in the network's own plan."""
+    """The network and the plan with running statistics of their own for the steps that read another state than in the
+    network's own plan, and for the head."""
     own = steps_of(net)
     first = next((index for index, (step, known) in enumerate(zip(plan, own))
                   if step.name != known.name or step.scale != known.scale), min(len(plan), len(own)))

@@ -20,8 +20,6 @@ import measure
 import network
 import plans
 
-RECALIBRATION_BATCH = 128
-
 
 class Pruned:
     """A network with dropped steps. Each has its own normalisations behind it where statistics are taken anew."""
@@ -78,8 +76,7 @@ def main():
     if settings["weights"] != measure.weights_fingerprint(weights):
         raise SystemExit(f"{weights} has other weights than those that were pruned")
     count = settings.get("recalibration_batches")
-    batches = ([images for images, _ in sets["train"].batches(RECALIBRATION_BATCH, RECALIBRATION_BATCH * count)]
-               if count else [])
+    batches = plans.calibration(sets["train"], count)
     most = options.rounds or 10_000
     failed = False
 

@@ -152,7 +152,7 @@ struct ExitsCommand: ParsableCommand {
     let notes =
       [
         """
-        \(settings.scoredOn) validation images of \(settings.data)\
+        \(settings.scoredOn) validation images of \(results.session.data)\
         \(settings.chosenOn.map { "; thresholds of \(settings.rule.rawValue) chosen on \($0) train images" } ?? ""). States are \
         read by the \(settings.lens == ExitResults.Settings.readout ? "network's own readout" : "\(settings.lens) lens") after \
         \(counted(settings.exits.count, "step")).

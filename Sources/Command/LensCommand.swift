@@ -98,13 +98,12 @@ struct LensCommand: ParsableCommand {
     let run = try RunMeasuring(
       folder, expecting: configuration.architecture, on: device, registry: Reslens.registry)
     let images = try RunMeasuring.Data(of: configuration, named: data, samples: samples, batch: batch, on: device)
-    let (most, seen) = (images.train.set.count, images.trainedOn ?? images.train.set.count)
+    let most = images.train.set.count
     if let fitOn, fitOn > most { throw ValidationError("--fit-on \(fitOn): there are \(most) train images") }
-    if images.train.count > seen {
-      terminal.note("note: the run was trained on the first \(seen) of these \(images.train.count) train images")
-    }
+    images.noteUntrained(terminal)
     let fitted = try Samples(
-      images.train.set, count: fitOn ?? min(Self.usuallyFittedOn, seen), batch: batch, maker: images.train.maker)
+      images.train.set, count: fitOn ?? min(Self.usuallyFittedOn, images.trainedOn ?? most), batch: batch,
+      maker: images.train.maker)
     let options = LensFitting.Options(kind, penalty: penalty, epochs: epochs ?? LensFitting.Options.epochs)
     try Self.asking {
       try run.fitLens(options, on: fitted, replaces: replace) { phase, done, count in

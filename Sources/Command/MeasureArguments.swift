@@ -177,7 +177,10 @@ struct MeasureArguments: ParsableArguments {
     var again = options
     again.way = .recalibrated
     again.names.formIntersection(Reslens.registry.names(where: \.withRecalibration))
-    guard options.way == .usual, !again.names.isEmpty || options.names.contains(UnrolledSteps.description.name) else {
+    guard options.way == .usual else {
+      throw ValidationError("--recalibrate is for running statistics and the network's own readout")
+    }
+    guard !again.names.isEmpty || options.names.contains(UnrolledSteps.description.name) else {
       let possible = [UnrolledSteps.description.name] + Reslens.registry.names(where: \.withRecalibration)
       throw ValidationError(
         "--recalibrate is for \(possible.joined(separator: ", ")) alone, and none of them is measured")

@@ -17,7 +17,8 @@ struct MeasureCommand: ParsableCommand {
       Writes measures.json to the run folder and prints tables. All measures are computed in float32. Results of \
       earlier calls on the same weights and data stay, those on other numbers of samples beside the new ones; a call \
       that would discard results needs --replace. Results of --batch-norm batch are written to measures-batch.json, \
-      those of --lens to measures-linear.json and measures-affine.json.
+      those of --lens to measures-linear.json and measures-affine.json, and those of --recalibrate to \
+      measures-recalibrated.json.
 
       The tables of measures.json are tidy: key columns, then values. --csv writes each as a CSV file, which pandas reads \
       by pandas.read_csv("DIR/intermediate.csv").
@@ -57,7 +58,7 @@ struct MeasureCommand: ParsableCommand {
     parsing: .unconditional, help: ArgumentHelp("Samples in each pass. More samples need more memory.", valueName: "n"))
   var batch = 128
 
-  @Option(help: ArgumentHelp("Writes each table of measures.json as a CSV file into this folder.", valueName: "dir"))
+  @Option(help: ArgumentHelp("Writes each table of the results as a CSV file into this folder.", valueName: "dir"))
   var csv: String?
 
   @Option(
@@ -95,7 +96,8 @@ struct MeasureCommand: ParsableCommand {
     let device = try device.use(by: group, exchangesTensors: false)
     let terminal = Terminal()
     terminal.isQuiet = !group.isFirst
-    Interrupt.listen(answer: group.isFirst ? "stopping after this batch; nothing of this run is written" : nil)
+    Interrupt.listen(
+      answer: group.isFirst ? "stopping after this batch; what is not written yet of this run is lost" : nil)
     Interrupt.parent = LaunchedProcess.parent
     let paths = paths
     try SeveralRuns(names: paths, terminal: terminal, group: group).each { index, _ in
@@ -120,9 +122,7 @@ struct MeasureCommand: ParsableCommand {
     for file in [arguments.listBorderline, perSample].compactMap({ $0 }) {
       try Self.checkFolder(of: URL(filePath: file))
     }
-    if let seen = images.trainedOn, images.train.count > seen {
-      terminal.note("note: the run was trained on the first \(seen) of these \(images.train.count) train images")
-    }
+    images.noteUntrained(terminal)
     var listed = BorderlineList(classNames: images.classNames)
     var values = PerSampleValues()
     let prepared = [
@@ -145,12 +145,17 @@ struct MeasureCommand: ParsableCommand {
       print((index > 0 ? "\n" : "") + (try MeasureSummary(found, Reslens.registry.descriptions).text()))
       let hint = found.way == .batchStatistics ? "" : "; see it with: reslens report \(path.shellQuoted)"
       terminal.note("written to \(measures.file.path)\(hint)")
+      // Lists of samples are of the first time, by the trained statistics.
+      if index == 0 { try writeLists(listed, values, terminal) }
       guard let csv, let all = try folder.measures(found.way) else { continue }
       let count = try all.writeCSV(to: URL(filePath: csv), describedBy: Reslens.registry.descriptions)
       terminal.note("\(count) tables written to \(csv)")
     }
-    guard group.isFirst else { return }
-    if paths.count > 1 { print("") }
+    if paths.count > 1, group.isFirst { print("") }
+  }
+
+  /// Writes the borderline examples and the values of each sample to the files that were asked for.
+  private func writeLists(_ listed: BorderlineList, _ values: PerSampleValues, _ terminal: Terminal) throws {
     if let file = arguments.listBorderline {
       try Files.write(listed.csv, to: URL(filePath: file))
       terminal.note("\(listed.count) borderline examples listed in \(file)")

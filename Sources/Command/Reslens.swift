@@ -67,6 +67,14 @@ extension ParsableCommand {
   }
 }
 
+extension RunMeasuring.Data {
+  /// Notes that the run was trained on fewer train images than these.
+  func noteUntrained(_ terminal: Terminal) {
+    guard let trainedOn, train.count > trainedOn else { return }
+    terminal.note("note: the run was trained on the first \(trainedOn) of these \(train.count) train images")
+  }
+}
+
 struct Reslens: ParsableCommand {
   /// The measures that the command knows.
   nonisolated(unsafe) static var registry = Registry.standard

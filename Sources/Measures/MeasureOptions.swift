@@ -25,7 +25,7 @@ public struct MeasureOptions: Sendable {
   public init(names: Set<String>) { self.names = names }
 
   /// The statistics by which batch normalisations run.
-  var batchNorm: BatchNormStatistics { way == .batchStatistics ? .batch : .running }
+  public var batchNorm: BatchNormStatistics { way == .batchStatistics ? .batch : .running }
 
   /// The kind of trained lens that reads the states; nil for the network's own readout.
   public var lens: LensKind? { if case .lens(let kind) = way { kind } else { nil } }

@@ -7,8 +7,8 @@ import ResLensTorch
 /// what they begin alike run once, and their trajectories from where they leave the network's own way.
 ///
 /// Several processes can share the work: each runs some of the batches, and all of them get the rows of all batches, so that
-/// every process finds what one alone would have found, to the bit (by a batch's own statistics, where it has as many
-/// threads).
+/// every process finds what one alone would have found, to the bit (by a batch's own or recalibrated statistics, where it
+/// has as many threads).
 /// - Parameters:
 ///   - batchNorm: the statistics by which normalisations run; by each batch's own, no state is read by the lens, and there
 ///     are no plans and trajectories
@@ -89,7 +89,7 @@ private struct MeasuringWork {
     self.measures = measures
     plans = try measures.enumerated().flatMap { owner, measure in
       try measure.plans(for: network).enumerated().map {
-        Request(owner: owner, index: $0, way: recalibrated?.recalibrated($1) ?? $1)
+        Request(owner: owner, index: $0, way: try recalibrated?.recalibrated($1) ?? $1)
       }
     }
     trajectories = try measures.enumerated().flatMap { owner, measure in
@@ -101,6 +101,10 @@ private struct MeasuringWork {
       throw MeasureError(
         option: "batch-norm",
         problem: "by each batch's own statistics there is the network's own pass alone, and no plan")
+    }
+    guard recalibrated == nil || trajectories.isEmpty else {
+      throw MeasureError(
+        option: "recalibrate", problem: "the steps of another plan are seen by trained statistics alone")
     }
     for plan in plans { try network.check(plan.way) }
     for trajectory in trajectories { try trajectory.way.check(on: network) }

@@ -25,7 +25,11 @@ extension MeasureOptions {
     if way == .recalibrated, recalibrationBatches == nil {
       throw MeasureError(option: "recalibrate", problem: "the number of batches is missing")
     }
-    if let batches = recalibrationBatches { try Recalibration.check(batches: batches, images: trainImages) }
+    if let batches = recalibrationBatches,
+      way == .recalibrated || measures.contains(where: { $0 == UnrolledSteps.self })
+    {
+      try Recalibration.check(batches: batches, images: trainImages)
+    }
     for split in Split.allCases {
       let context = MeasureContext(architecture, self, split: split)
       for measure in measures { _ = try measure.init(context) }

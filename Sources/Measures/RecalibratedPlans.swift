@@ -5,7 +5,7 @@ import ResLensTorch
 /// plan, and the readout, have statistics that are recalibrated on train images.
 ///
 /// Dropping a step changes what the normalisations behind it read, but not their running statistics. With recalibrated ones a
-/// measure says what is lost for good.
+/// measure says what is lost besides fitting statistics.
 public struct RecalibratedPlans {
   /// The network, with the statistics of all these plans.
   public let network: ResidualNetwork
@@ -13,7 +13,7 @@ public struct RecalibratedPlans {
   private let plans: [Plan: Plan]
 
   /// - Parameters:
-  ///   - measures: those that name the plans
+  ///   - measures: the measures that name the plans
   ///   - beforeBatch: called before every batch of train images
   /// - Throws: `PlanError` where the network cannot run a plan.
   public init(
@@ -29,6 +29,13 @@ public struct RecalibratedPlans {
     self.network = try recalibration.applied(to: network, for: ordered, beforeBatch: beforeBatch)
   }
 
-  /// A plan with its recalibrated statistics; the plan itself where it has none.
-  func recalibrated(_ plan: Plan) -> Plan { plans[plan] ?? plan }
+  /// A plan with its recalibrated statistics; the network's own plan as it is.
+  /// - Throws: `MeasureError` for a plan that was not among those of the measures.
+  func recalibrated(_ plan: Plan) throws(MeasureError) -> Plan {
+    if let found = plans[plan] { return found }
+    guard plan == network.plan else {
+      throw MeasureError(option: "recalibrate", problem: "there is a plan whose statistics were not recalibrated")
+    }
+    return plan
+  }
 }

@@ -58,7 +58,7 @@ extension Section {
     let samples = all.map { _, results in
       let settings = results.settings
       let chosen = settings.chosenOn.map { "Thresholds are chosen on the first \($0) train images. " } ?? ""
-      return "\(chosen)Scores are of the first \(settings.scoredOn) validation images of \(settings.data)."
+      return "\(chosen)Scores are of the first \(settings.scoredOn) validation images of \(results.session.data)."
     }
     // A sentence that holds for all is said once.
     notes =

@@ -66,6 +66,8 @@ public struct ExitResults: Codable, Equatable, Sendable, Checked {
   public struct Session: Codable, Equatable, Sendable {
     /// The checkpoint's name.
     public var checkpoint: String
+    /// The source of the images.
+    public var data: String
     /// The number of samples of a batch.
     public var batch: Int
     /// The device that computed.
@@ -75,8 +77,8 @@ public struct ExitResults: Codable, Equatable, Sendable, Checked {
     /// The time of the call, in ISO 8601.
     public var date: String
 
-    public init(checkpoint: String, batch: Int, device: String, program: String, date: String) {
-      (self.checkpoint, self.batch, self.device) = (checkpoint, batch, device)
+    public init(checkpoint: String, data: String, batch: Int, device: String, program: String, date: String) {
+      (self.checkpoint, self.data, self.batch, self.device) = (checkpoint, data, batch, device)
       (self.program, self.date) = (program, date)
     }
   }
@@ -97,8 +99,6 @@ public struct ExitResults: Codable, Equatable, Sendable, Checked {
     public var exits: [Int]
     /// The threshold that was given, in the rule's own unit; nil where thresholds are chosen.
     public var threshold: Double?
-    /// The source of the images.
-    public var data: String
     /// SHA-256 of the train images on which thresholds are chosen; nil where the threshold was given.
     public var trainImages: String?
     /// SHA-256 of the validation images.
@@ -114,7 +114,7 @@ public struct ExitResults: Codable, Equatable, Sendable, Checked {
     public static let readout = "readout"
 
     enum CodingKeys: String, CodingKey {
-      case architecture, weights, lens, maps, rule, exits, threshold, data, statistics
+      case architecture, weights, lens, maps, rule, exits, threshold, statistics
       case trainImages = "train_images"
       case validationImages = "validation_images"
       case chosenOn = "chosen_on"
@@ -123,11 +123,11 @@ public struct ExitResults: Codable, Equatable, Sendable, Checked {
 
     public init(
       architecture: String, weights: String, lens: String, maps: String?, rule: ExitRule, exits: [Int],
-      threshold: Double?, data: String,
+      threshold: Double?,
       trainImages: String?, validationImages: String, statistics: ChannelStatistics, chosenOn: Int?, scoredOn: Int
     ) {
       (self.architecture, self.weights, self.lens, self.maps) = (architecture, weights, lens, maps)
-      (self.rule, self.exits, self.threshold, self.data) = (rule, exits, threshold, data)
+      (self.rule, self.exits, self.threshold) = (rule, exits, threshold)
       (self.trainImages, self.validationImages) = (trainImages, validationImages)
       (self.statistics, self.chosenOn, self.scoredOn) = (statistics, chosenOn, scoredOn)
     }
@@ -244,6 +244,11 @@ public struct ExitResults: Codable, Equatable, Sendable, Checked {
   public var problem: String? {
     if format != Self.format { return "it has format \(format), this program reads \(Self.format)" }
     if let problem = settings.statistics.problem { return "settings.statistics.\(problem)" }
+    for (name, count) in [("scored_on", settings.scoredOn), ("chosen_on", settings.chosenOn ?? 1)] where count < 1 {
+      return "settings.\(name): \(count) is not a number of samples"
+    }
+    if session.batch < 1 { return "session.batch: \(session.batch) is not a number of samples" }
+    if settings.threshold?.isFinite == false { return "settings.threshold: it is not a finite number" }
     for (name, table) in [("curve", curve), ("points", points), ("left", left)] {
       if let problem = table.problem { return "\(name): \(problem)" }
     }

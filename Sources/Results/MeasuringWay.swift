@@ -31,7 +31,7 @@ public enum MeasuringWay: Hashable, Sendable, CaseIterable {
     switch self {
     case .usual: nil
     case .batchStatistics: "--batch-norm batch"
-    case .recalibrated: "--recalibrate 4"
+    case .recalibrated: "--recalibrate B"
     case .lens(let kind): "--lens \(kind.rawValue)"
     }
   }

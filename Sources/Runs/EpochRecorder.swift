@@ -76,8 +76,8 @@ struct EpochRecorder {
     try folder.writeHistory(
       MeasureResults(
         run: folder.name, architecture: network.architecture.name, checkpoint: Checkpoint.name(epoch: epoch),
-        epoch: epoch, data: source, batchNorm: options.way == .batchStatistics ? .batch : .running,
-        batch: options.way == .batchStatistics ? train.batch : nil,
+        epoch: epoch, data: source, batchNorm: options.batchNorm,
+        batch: options.batchNorm == .batch ? train.batch : nil,
         provenance: Provenance(
           weights: try network.fingerprint(), statistics: dataset.statistics, isOwnData: true),
         samplings: samplings, steps: network.architecture.steps, tables: found.tables, absent: found.absent))

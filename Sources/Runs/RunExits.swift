@@ -11,8 +11,6 @@ import ResLensTraining
 /// validation images.
 public struct RunExits {
   private let run: RunMeasuring
-  private let data: RunMeasuring.Data
-  private let replaces: Bool
   private let network: ResidualNetwork
   private let exits: EarlyExits
   private let options: Options
@@ -20,6 +18,8 @@ public struct RunExits {
   /// The train images on which thresholds are chosen; nil where the threshold was given.
   private let choosing: Samples?
   private let validation: Samples
+  /// The source of the images.
+  private let source: String
 
   /// The rule, the lens and the places by which samples leave a network.
   public struct Options: Sendable {
@@ -53,12 +53,12 @@ public struct RunExits {
 
   /// - Parameters:
   ///   - data: the train and validation samples
-  ///   - replaces: whether results of an earlier call with other settings may be lost
+  ///   - replaces: true to lose results of an earlier call with other settings
   /// - Throws: before any work, `ArgumentError` and `MeasureError` for what is not possible; `FileError` where the run lacks
   ///   the lens, where results would be lost, or where the folder cannot be written to.
   public init(_ run: RunMeasuring, _ options: Options, on data: RunMeasuring.Data, replaces: Bool = false) throws {
-    (self.run, self.data, self.replaces) = (run, data, replaces)
-    (network, self.options, validation) = (run.network, options, data.validation)
+    (self.run, network, self.options) = (run, run.network, options)
+    (validation, source) = (data.validation, data.source)
     let architecture = network.architecture
     if let threshold = options.threshold {
       let problem =
@@ -80,7 +80,7 @@ public struct RunExits {
       architecture: architecture.name, weights: try network.fingerprint(),
       lens: options.lens?.rawValue ?? ExitResults.Settings.readout,
       maps: try lens?.identity.maps, rule: options.rule, exits: exits.exits,
-      threshold: options.threshold, data: data.source,
+      threshold: options.threshold,
       trainImages: try choosing.map { try $0.set.fingerprint(ofFirst: $0.count) },
       validationImages: try validation.set.fingerprint(ofFirst: validation.count), statistics: data.statistics,
       chosenOn: choosing?.count, scoredOn: validation.count)
@@ -110,7 +110,8 @@ public struct RunExits {
     }
     let (points, left) = try timed(chosen) { try progress(.timing, $0, validation.count) }
     let session = ExitResults.Session(
-      checkpoint: run.checkpoint, batch: validation.batch, device: "\(network.device)", program: ResLensVersion.number,
+      checkpoint: run.checkpoint, data: source, batch: validation.batch, device: "\(network.device)",
+      program: ResLensVersion.number,
       date: Date.now.formatted(.iso8601))
     let results = try ExitResults(settings, session, curve: curve, points: points, left: left)
     try run.folder.write(results)

@@ -97,12 +97,12 @@ public struct RunMeasuring {
     try prepared(options, on: data, replaces: replaces, note: note).run(progress: progress)
   }
 
-  /// Measures that can be taken, with nothing in their way.
+  /// A call of measures that has passed all checks, and that `run` carries out.
   public struct Prepared {
     fileprivate let run: RunMeasuring
     fileprivate let suite: MeasureSuite
     fileprivate let options: MeasureOptions
-    /// What the results will say besides the tables.
+    /// The results but for their tables.
     fileprivate let frame: MeasureResults
 
     /// The file that the results are written to.
@@ -158,9 +158,9 @@ public struct RunMeasuring {
     let frame = MeasureResults(
       run: folder.name, architecture: network.architecture.name, checkpoint: checkpoint, epoch: epoch,
       data: data.source,
-      batchNorm: options.way == .batchStatistics ? .batch : .running, lens: try lens?.identity,
+      batchNorm: options.batchNorm, lens: try lens?.identity,
       recalibrationBatches: options.way == .recalibrated ? options.recalibrationBatches : nil,
-      batch: options.way == .batchStatistics ? data.train.batch : nil,
+      batch: options.batchNorm == .batch ? data.train.batch : nil,
       provenance: Provenance(
         weights: try network.fingerprint(), statistics: data.statistics, isOwnData: data.isOwn),
       samplings: try MeasureResults.Sampling.now(

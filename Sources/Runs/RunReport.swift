@@ -69,30 +69,26 @@ extension ReportedRun {
     try addOtherResults(of: folder)
   }
 
-  /// Adds early exits, and what was measured in other ways than the usual one. Results of another network or lens than the run
-  /// now has are left out, and a fact says so.
+  /// Adds early exits, and what was measured in other ways than the usual one. Results of other weights or of another lens
+  /// than the run now has are left out, and a fact says so.
   private mutating func addOtherResults(of folder: RunFolder) throws {
-    let network = try folder.latestCheckpoint()?.network()
-    let weights = try network?.fingerprint()
-    var maps: [LensKind: String] = [:]
-    for kind in LensKind.allCases where FileManager.default.fileExists(atPath: folder.lensFile(kind).path) {
-      maps[kind] = try network.flatMap { try? folder.lens(kind, of: $0).identity.maps }
+    let measured = try MeasuringWay.allCases.filter { $0 != .usual }.compactMap { way in
+      try folder.measures(way).map { (way: way, results: $0) }
     }
-    func isOfThisRun(_ lens: LensKind?, _ itsMaps: String?, _ itsWeights: String) -> Bool {
-      (weights == nil || itsWeights == weights) && (lens.map { maps[$0] == itsMaps } ?? true)
-    }
+    let leaving = try folder.exits()
+    guard !measured.isEmpty || !leaving.isEmpty else { return }
+    let known = try folder.knownWeights()
     var old: [String] = []
-    for way in MeasuringWay.allCases where way != .usual {
-      guard let results = try folder.measures(way) else { continue }
-      if isOfThisRun(results.lens?.kind, results.lens?.maps, results.provenance.weights) {
+    for (way, results) in measured {
+      if known.fits(results.provenance.weights, results.lens?.kind, results.lens?.maps) {
         otherMeasures[way] = results
       } else {
         old.append(folder.measuresFile(way).lastPathComponent)
       }
     }
-    for results in try folder.exits() {
+    for results in leaving {
       let settings = results.settings
-      if isOfThisRun(LensKind(rawValue: settings.lens), settings.maps, settings.weights) {
+      if known.fits(settings.weights, LensKind(rawValue: settings.lens), settings.maps) {
         exits.append(results)
       } else {
         old.append(folder.exitsFile(settings.lens, settings.rule).lastPathComponent)
@@ -194,5 +190,37 @@ extension Architecture.Sharing {
     let own = [unsharedStatistics ? "statistics" : nil, unsharedAffine ? "γ and β" : nil].compactMap { $0 }
     return "one block from \(from) on" + (own.isEmpty ? "" : " with \(own.joined(separator: ", ")) a step")
       + (initialGamma == 1 ? "" : ", γ from \(initialGamma)")
+  }
+}
+
+/// The checksums of the network and the lenses that a run now has.
+private struct KnownWeights {
+  /// nil where the run has no checkpoint to compare with.
+  var network: String?
+  /// The checksums of the lenses that can be read.
+  var maps: [LensKind: String] = [:]
+
+  /// True unless results are of other weights, or of another lens, than the run now has.
+  func fits(_ weights: String, _ lens: LensKind?, _ itsMaps: String?) -> Bool {
+    if let network, weights != network { return false }
+    guard let maps = lens.flatMap({ maps[$0] }) else { return true }
+    return itsMaps == maps
+  }
+}
+
+extension RunFolder {
+  /// The checksums of what the run now has.
+  fileprivate func knownWeights() throws -> KnownWeights {
+    guard let checkpoint = latestCheckpoint() else { return KnownWeights() }
+    let network: ResidualNetwork
+    do {
+      network = try checkpoint.network()
+    } catch  where latestCheckpoint()?.url != checkpoint.url {
+      // The run is being trained, and a newer checkpoint has just taken this one's place.
+      return try knownWeights()
+    }
+    var known = KnownWeights(network: try network.fingerprint())
+    for kind in LensKind.allCases { known.maps[kind] = try? lens(kind, of: network).identity.maps }
+    return known
   }
 }

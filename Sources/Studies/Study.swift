@@ -62,7 +62,8 @@ public struct Study: Codable, Hashable, Sendable, Checked {
     public var unroll: Int?
     /// α of the added steps; chosen on train data where it is nil.
     public var scale: Double?
-    /// The number of train batches on which the added steps' statistics are taken anew; nil to use the block's own.
+    /// The number of train batches on which the statistics of an unrolling's added steps are recalibrated; nil to use the
+    /// block's own. Dropped steps and lesions are not taken again.
     public var recalibrate: Int?
 
     public init(

@@ -71,8 +71,10 @@ public struct RunFolder: Sendable {
   public func measures(_ way: MeasuringWay = .usual) throws -> MeasureResults? {
     let file = measuresFile(way)
     guard FileManager.default.fileExists(atPath: file.path) else { return nil }
-    let option = way.option.map { " \($0)" } ?? ""
-    let remedy = "measure again: reslens measure \(url.path.shellQuoted)\(option) --replace"
+    // A call that measures in another way replaces no usual results.
+    let remedy =
+      way.option.map { "remove it, and measure again: reslens measure \(url.path.shellQuoted) \($0)" }
+      ?? "measure again: reslens measure \(url.path.shellQuoted) --replace"
     let found = try results(file, remedy: remedy)
     let own = holdsRun ? try configuration().architecture.name : found.architecture
     guard found.architecture == own else {

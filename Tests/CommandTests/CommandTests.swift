@@ -575,7 +575,7 @@ struct Reslens {
       (["--scale", "1", "--scale-grid", "1"], "--scale-grid"),
       (["--recalibrate", "5"], "between 1 and 4, the batches of 128 train images"),
       (["--recalibrate", "1", "--measures", "l2-ratio"], "none of them is measured"),
-      (["--recalibrate", "1", "--batch-norm", "batch"], "none of them is measured"),
+      (["--recalibrate", "1", "--batch-norm", "batch"], "is for running statistics"),
       (["--lesion-drops", "5"], "between 1 and 4"), (["--lesion-drops", "1,,2"], "--lesion-drops"),
       (["--lesion-seeds", "0"], "--lesion-seeds"), (["--lesion-factors", "nan"], "--lesion-factors"),
       (["--lesion-samples", "21"], "20 validation"), (["--margin", "0"], "--margin"),

@@ -257,11 +257,11 @@ struct AwkwardValues {
     let settings = ExitResults.Settings(
       architecture: text(), weights: text(), lens: text(), maps: maybe { $0.text() },
       rule: ExitRule.allCases[integer(below: ExitRule.allCases.count - 1)], exits: [1, 2 + integer(below: 99)],
-      threshold: maybe { $0.anyNumber() }, data: text(), trainImages: maybe { $0.text() }, validationImages: text(),
+      threshold: maybe { $0.number(in: 0...9) }, trainImages: maybe { $0.text() }, validationImages: text(),
       statistics: channelStatistics(),
-      chosenOn: maybe { $0.integer(below: .max) }, scoredOn: integer(below: .max))
+      chosenOn: maybe { 1 + $0.integer(below: .max) }, scoredOn: 1 + integer(below: .max))
     let session = ExitResults.Session(
-      checkpoint: text(), batch: integer(below: .max), device: text(), program: text(), date: text())
+      checkpoint: text(), data: text(), batch: 1 + integer(below: .max), device: text(), program: text(), date: text())
     let curve = (0...2).map { index in
       ExitResults.Threshold(
         threshold: Double(index) + number(in: 0...0.5), trainAccuracy: maybe { $0.number(in: 0...1) },

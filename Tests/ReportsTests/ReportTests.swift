@@ -234,14 +234,20 @@ extension Section {
     }
   }
 
-  @Test("shows what was measured by each batch's own statistics in sections of its own") func batchStatistics() throws {
+  @Test("shows what was measured in other ways in sections of their own") func otherWays() throws {
     var run = try Samples.run()
     #expect(try !Section.all(of: [run]).contains { $0.id.hasSuffix("-batch") })
-    run.otherMeasures[.batchStatistics] = try Samples.run(seed: 5).measures
-    let section = try #require(try Section.all(of: [run]).first { $0.id == "size-batch" })
-    let values = try #require(run.otherMeasures[.batchStatistics]).numbers("size", "mean", .train)
-    #expect(
-      section.figures.map(\.name) == ["size-batch"] && section.figures[0].panels[0].series[0].points.map(\.y) == values)
+    let usual = try #require(try Section.all(of: [run]).first { $0.id == "size" })
+    for way in MeasuringWay.allCases where way != .usual {
+      run.otherMeasures = [way: try #require(try Samples.run(seed: 5).measures)]
+      let section = try #require(try Section.all(of: [run]).first { $0.id == "size\(way.suffix)" })
+      let values = try #require(run.otherMeasures[way]).numbers("size", "mean", .train)
+      #expect(section.figures.map(\.name) == ["size\(way.suffix)"])
+      #expect(section.figures[0].panels[0].series[0].points.map(\.y) == values)
+      // The way has a title and a text of its own; the definition stays in the usual section, the samples are named.
+      #expect(section.title != usual.title && section.text[0].text.contains("The same measure with"))
+      #expect(!section.text.contains { $0.text == usual.text[0].text } && section.text.last == usual.text.last)
+    }
   }
 
   @Test("draws PNG and PDF besides", .enabled(if: Gnuplot.find() != nil, "gnuplot is not installed")) func formats()

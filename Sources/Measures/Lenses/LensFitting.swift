@@ -82,7 +82,8 @@ public struct LensFitting {
         throw MeasureError(
           option: "lens",
           problem:
-            "the map of the state after \(steps) steps is not of finite numbers: the network's own overflow there")
+            "the map of the state after \(steps) steps has numbers that are not finite, because the network's states overflow there"
+        )
       }
     }
     return TrainedLens(options.kind, maps, of: network)
