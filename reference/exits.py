@@ -112,7 +112,7 @@ def rows(table):
 
 
 def compare(run, file, net, weights, sets):
-    """Whether a file has what PyTorch finds."""
+    """True if a file has what PyTorch finds."""
     results = json.loads(file.read_text())
     settings = results["settings"]
     if settings["weights"] != measure.weights_fingerprint(weights):

@@ -34,7 +34,7 @@ public struct EarlyExits {
     }
   }
 
-  /// The samples' way out by one limit.
+  /// The accuracy and the cost of letting samples leave by one limit.
   public struct Outcome: Equatable {
     /// The share of samples that are classified correctly.
     public var accuracy: Double

@@ -21,7 +21,7 @@ extension RunMeasuring {
   /// Fits a lens of the run's network and writes it into the run's folder.
   /// - Parameters:
   ///   - train: the train samples to fit on
-  ///   - replaces: whether a lens of that kind may be lost
+  ///   - replaces: true to lose an earlier lens of that kind
   /// - Throws: `FileError`, before any work, where there is a lens already or the folder cannot be written to.
   public func fitLens(
     _ options: LensFitting.Options, on train: Samples, replaces: Bool,

@@ -85,7 +85,7 @@ public struct RunMeasuring {
 
   /// Measures, and writes the results beside those of earlier calls on the same network.
   /// - Parameters:
-  ///   - replaces: whether results of earlier calls that cannot stay may be lost
+  ///   - replaces: true to lose results of earlier calls that cannot stay
   ///   - note: told, before anything is measured, of earlier results that this call replaces
   /// - Returns: what this call found
   /// - Throws: `FileError`, before anything is measured, where results would be lost or the folder cannot be written
@@ -138,7 +138,7 @@ public struct RunMeasuring {
 
   /// Makes sure that measures can be taken and that their results can be written.
   /// - Parameters:
-  ///   - replaces: whether results of earlier calls that cannot stay may be lost
+  ///   - replaces: true to lose results of earlier calls that cannot stay
   ///   - listBorderline: receives every borderline example
   ///   - perSample: receives the tables of every sample alone, with its split and its index in it
   ///   - note: told of earlier results that will be replaced

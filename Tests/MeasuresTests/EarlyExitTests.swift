@@ -122,7 +122,7 @@ import Testing
     ]
     #expect(exits.limit(for: .lossless, among: limits, whole: whole) == 3)
     #expect(exits.limit(for: .half, among: limits, whole: whole) == 1)
-    // Where nothing is saved, or not half of it, there is none.
+    // No limit is chosen if none saves anything, or if none saves a half.
     #expect(exits.limit(for: .lossless, among: Array(limits.prefix(1)), whole: whole) == nil)
     #expect(exits.limit(for: .half, among: Array(limits.prefix(3)), whole: whole) == nil)
   }

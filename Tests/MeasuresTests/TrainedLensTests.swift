@@ -157,7 +157,7 @@ import Testing
     let context = MeasureContext(uneven, options)
     #expect(Agreement.absences(in: context).map(\.steps) == [[2, 2]])
     #expect(FirstOrder.absences(in: context).map(\.steps) == [[2, 2], [3, 3]])
-    // What the measures find is what is not absent.
+    // The measures have values at exactly the other steps.
     let (agreement, order) = (Agreement(), FirstOrder())
     try measure([agreement, order], on: network(uneven), samples(8, batch: 8, of: uneven), lens: affine)
     #expect(try agreement.rows(of: Agreement.Row.self).map(\.step) == [1, 3, 4])

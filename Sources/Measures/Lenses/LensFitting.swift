@@ -9,7 +9,7 @@ import ResLensTorch
 /// kept, and the optimum is found for one state after the other.
 ///
 /// An affine lens is fitted to the network's final distribution. It begins with the least squares of the final state's pixels,
-/// for which the samples go through the network once and nothing is kept of them. Then Adam descends along KL(final‖lens)
+/// for which the samples go through the network once, and no state is kept. Then Adam descends along KL(final‖lens)
 /// for some epochs, batch by batch, for all states at once.
 public struct LensFitting {
   private let network: ResidualNetwork
@@ -21,9 +21,11 @@ public struct LensFitting {
   public struct Options: Codable, Equatable, Sendable {
     /// The kind of lens.
     public var kind: LensKind
-    /// The factor of the penalty, for features divided by their deviations; above 0. A linear lens pays for half the sum
-    /// of squares of its weights, an affine one for that of their distance from the least squares, which pay for the sum
-    /// of squares of their distance from the identity, or from 0 where a state has other channels than the last.
+    /// The factor λ of the penalty, above 0. The weights are those of features divided by their deviations.
+    ///
+    /// A linear lens pays λ/2 times the sum of squares of its weights. The least squares of an affine lens pay λ times the
+    /// sum of squares of their weights' distance from the identity, or from 0 if the state has another number of channels
+    /// than the last one. The descent pays λ/2 times that of the weights' distance from the least squares.
     public var penalty: Double
     /// The number of epochs along the divergence; a linear lens has none.
     public var epochs: Int
