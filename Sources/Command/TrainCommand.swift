@@ -246,7 +246,7 @@ struct TrainCommand: ParsableCommand {
     }
     let source = try training.source(base: base)
     let dataset = try data.load(source, isNamed: training.data != nil)
-    if let config, training.data == nil, let given, given.statistics != nil, try !given.isTrained(on: dataset) {
+    if let config, training.data == nil, let given, try given.isKnownToDiffer(from: dataset) {
       throw FileError(
         path: config, problem: "data: \(source) holds other images than the run of this file was trained on",
         remedy: "name the data with --data")
@@ -257,8 +257,10 @@ struct TrainCommand: ParsableCommand {
     else {
       throw ValidationError("--model is missing: resnet-20, for instance (reslens models lists them)")
     }
+    let statistics =
+      if let from { try InitialWeights.statistics(of: from) } else { base?.statisticsOfInitialWeights }
     var configuration = try training.configuration(
-      architecture, dataset, source: source, seed: seed, base: base, keepsLength: stored != nil)
+      architecture, dataset, source: source, seed: seed, base: base, keepsLength: stored != nil, statistics: statistics)
     configuration.synchronisesStatistics = (syncBatchNorm ?? base?.synchronisesStatistics) == true ? true : nil
     configuration.initialWeights =
       try from.map { try InitialWeights($0, for: architecture) } ?? base?.initialWeights

@@ -3,6 +3,7 @@ import Foundation
 import ResLensSupport
 import ResLensTasks
 import ResLensNetworks
+import ResLensResults
 import ResLensTraining
 
 extension Precision: ExpressibleByArgument {}
@@ -60,10 +61,12 @@ struct TrainingArguments: ParsableArguments {
   }
 
   /// The configuration from the options, with the values of `base` for options that were not given.
-  /// - Parameter keepsLength: whether `base` also sets the epochs and the batch of a recipe that an option names
+  /// - Parameters:
+  ///   - keepsLength: true if `base` also sets the epochs and the batch of a recipe that an option names
+  ///   - statistics: the statistics by which the inputs of the initial weights are normalised; nil for the train set's
   func configuration(
     _ architecture: Architecture, _ dataset: ImageDataset, source: String, seed: UInt64?,
-    base: RunConfiguration? = nil, keepsLength: Bool = false
+    base: RunConfiguration? = nil, keepsLength: Bool = false, statistics: ChannelStatistics? = nil
   ) throws -> RunConfiguration {
     var recipe =
       try recipe.map { try Recipe.find($0, for: architecture) } ?? base?.recipe ?? .find("quick", for: architecture)
@@ -77,7 +80,7 @@ struct TrainingArguments: ParsableArguments {
       architecture: architecture, data: source, trainSamples: trainSamples ?? base?.trainSamples,
       validationSamples: validationSamples ?? base?.validationSamples, recipe: recipe,
       seed: seed ?? base?.seed ?? 0, precision: precision ?? base?.precision ?? .fp32)
-    configuration.statistics = try dataset.statistics
+    try configuration.setStatistics(statistics, trainingOn: dataset)
     configuration.measure = try measure.map { try MeasureSchedule(parsing: $0) } ?? base?.measure
     return configuration
   }

@@ -16,7 +16,7 @@ struct EpochRecorder {
   private let folder: RunFolder
   private let options: MeasureOptions
   private let registry: Registry
-  private let dataset: ImageDataset
+  private let statistics: ChannelStatistics
   /// True if the training starts from given weights, which have running statistics.
   private let startsFromWeights: Bool
   /// In float32, whatever the training's precision.
@@ -34,12 +34,13 @@ struct EpochRecorder {
   ) throws {
     guard let schedule = configuration.measure else { return nil }
     (self.network, self.folder, self.registry, self.group) = (network, folder, registry, group)
-    (source, self.dataset) = (configuration.data, dataset)
+    source = configuration.data
     startsFromWeights = configuration.initialWeights != nil
     var options = MeasureOptions(names: Set(schedule.names))
     options.way = MeasuringWay(by: schedule.batchNorm ?? .running)
     self.options = options
-    let maker = try BatchMaker(statistics: dataset.statistics, device: network.device)
+    statistics = try configuration.statistics ?? dataset.statistics
+    let maker = try BatchMaker(statistics: statistics, device: network.device)
     func samples(_ set: ImageSet) throws -> Samples {
       try Samples(set, count: schedule.samples, batch: MeasureSchedule.batch, maker: maker)
     }
@@ -79,7 +80,7 @@ struct EpochRecorder {
         epoch: epoch, data: source, batchNorm: options.batchNorm,
         batch: options.batchNorm == .batch ? train.batch : nil,
         provenance: Provenance(
-          weights: try network.fingerprint(), statistics: dataset.statistics, isOwnData: true),
+          weights: try network.fingerprint(), statistics: statistics, isOwnData: true),
         samplings: samplings, steps: network.architecture.steps, tables: found.tables, absent: found.absent))
     return .done(validation: found.validation)
   }

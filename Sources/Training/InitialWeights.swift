@@ -1,6 +1,7 @@
 import Foundation
 import ResLensSupport
 import ResLensNetworks
+import ResLensResults
 import ResLensTorch
 
 /// The weights that a training starts from where they are not drawn: `from` in a configuration.
@@ -34,6 +35,16 @@ public struct InitialWeights: Codable, Hashable, Sendable {
         remedy: "name the architecture with --model")
     }
     return architecture
+  }
+
+  /// The channel statistics by which the inputs of the weights at a path are normalised, as the run that they lie in says;
+  /// nil where they lie in none.
+  /// - Parameter path: as in `init(_:for:)`
+  /// - Throws: `FileError` where there are no weights, or where the run's configuration is damaged.
+  public static func statistics(of path: String) throws -> ChannelStatistics? {
+    // A checkpoint of a run is RUN/checkpoints/NAME/weights.safetensors.
+    let run = try RunFolder((0..<3).reduce(file(of: path)) { url, _ in url.deletingLastPathComponent() })
+    return run.holdsRun ? try run.configuration().statistics : nil
   }
 
   /// The network with these weights.

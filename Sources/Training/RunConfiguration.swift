@@ -18,6 +18,9 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
   /// The statistics by which the network's inputs are normalised: the train set's, or those with which a network was trained
   /// elsewhere.
   public var statistics: ChannelStatistics?
+  /// The channel statistics of the train set, where the training started from weights whose inputs are normalised by others,
+  /// which are then `statistics`; nil otherwise.
+  public var dataStatistics: ChannelStatistics?
   /// How it is trained.
   public var recipe: Recipe
   /// Splits into the streams of initial weights, order and augmentation.
@@ -36,6 +39,7 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
 
   enum CodingKeys: String, CodingKey {
     case architecture, data, statistics, recipe, seed, precision, measure
+    case dataStatistics = "data-statistics"
     case initialWeights = "from"
     case keptCheckpoints = "keep-checkpoints"
     case trainSamples = "train-samples"
@@ -61,19 +65,40 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
     for (field, count) in [("train-samples", trainSamples), ("validation-samples", validationSamples)] {
       if let count, count < 1 { return "\(field): \(count) is not at least 1" }
     }
-    if let statistics {
-      if let problem = statistics.problem { return "statistics.\(problem)" }
+    for (field, statistics) in [("statistics", statistics), ("data-statistics", dataStatistics)] {
+      guard let statistics else { continue }
+      if let problem = statistics.problem { return "\(field).\(problem)" }
       if statistics.means.count != architecture.input.channels {
-        return "statistics.means: there are \(statistics.means.count), and the images have "
+        return "\(field).means: there are \(statistics.means.count), and the images have "
           + "\(architecture.input.channels) channels"
       }
     }
     return recipe.problem.map { "recipe.\($0)" } ?? measure?.problem.map { "measure.\($0)" }
   }
 
-  /// Whether the run is trained on this data set, wherever it lies now: its channel statistics tell.
+  /// True if the run is trained on this data set, wherever it lies now: its channel statistics tell.
   public func isTrained(on dataset: ImageDataset) throws -> Bool {
-    try statistics.map { $0.isEqual(to: try dataset.statistics) } ?? false
+    try (dataStatistics ?? statistics).map { $0.isEqual(to: try dataset.statistics) } ?? false
+  }
+
+  /// True if the run was trained on other images than the data set has. Of weights that were trained elsewhere it is not
+  /// known.
+  public func isKnownToDiffer(from dataset: ImageDataset) throws -> Bool {
+    try statistics != nil && recipe != .elsewhere && !isTrained(on: dataset)
+  }
+
+  /// The statistics by which the inputs of the initial weights are normalised; nil where these are the train set's.
+  public var statisticsOfInitialWeights: ChannelStatistics? {
+    recipe == .elsewhere || dataStatistics != nil ? statistics : nil
+  }
+
+  /// Sets the statistics of a training on a data set.
+  /// - Parameter given: the statistics by which the inputs of the initial weights are normalised; nil for the train set's
+  public mutating func setStatistics(_ given: ChannelStatistics?, trainingOn dataset: ImageDataset) throws {
+    let own = try dataset.statistics
+    let foreign = given.flatMap { $0.isEqual(to: own) ? nil : $0 }
+    statistics = foreign ?? own
+    dataStatistics = foreign == nil ? nil : own
   }
 
   /// - Throws: `FileError` where the data set does not fit the architecture or is smaller than asked for.

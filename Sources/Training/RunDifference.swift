@@ -1,7 +1,7 @@
 import ResLensResults
 
 extension ChannelStatistics {
-  /// Whether both are of the same images. Files from before numbers were written exactly have 15 digits.
+  /// True if both are of the same images. Files from before numbers were written exactly have 15 digits.
   func isEqual(to other: ChannelStatistics) -> Bool {
     means.count == other.means.count && deviations.count == other.deviations.count
       && zip(means + deviations, other.means + other.deviations).allSatisfy { abs($0 - $1) < 1e-9 }
@@ -22,6 +22,7 @@ extension RunConfiguration {
     if recipe != other.recipe { return "the recipe" }
     if seed != other.seed { return "the seed" }
     if initialWeights?.weights != other.initialWeights?.weights { return "the weights that it starts from" }
+    if !hasInputs(of: other) { return "the channel statistics by which its inputs are normalised" }
     return precision == other.precision ? nil : "the precision"
   }
 
@@ -42,9 +43,17 @@ extension RunConfiguration {
     return same.firstDifference(from: stored).map { "\($0) differs" }
   }
 
-  /// Whether the data are the same, wherever they lie.
+  /// True if the data are the same, wherever they lie.
   private func hasData(of other: RunConfiguration) -> Bool {
-    guard let own = statistics, let others = other.statistics else { return data == other.data }
+    guard let own = dataStatistics ?? statistics, let others = other.dataStatistics ?? other.statistics else {
+      return data == other.data
+    }
+    return own.isEqual(to: others)
+  }
+
+  /// True if the inputs are normalised by the same statistics, as far as both say by which.
+  private func hasInputs(of other: RunConfiguration) -> Bool {
+    guard let own = statistics, let others = other.statistics else { return true }
     return own.isEqual(to: others)
   }
 }

@@ -94,9 +94,10 @@ public final class Trainer {
     self.dataset = dataset
     self.folder = folder
     group = processes?.group
+    let statistics = try configuration.statistics ?? dataset.statistics
     let maker = try BatchMaker(
-      statistics: dataset.statistics, type: configuration.precision.type, seed: configuration.seed, device: device)
-    scoreMaker = try BatchMaker(statistics: dataset.statistics, device: device)
+      statistics: statistics, type: configuration.precision.type, seed: configuration.seed, device: device)
+    scoreMaker = try BatchMaker(statistics: statistics, device: device)
     trainCount = configuration.trainSamples ?? dataset.train.count
     if let processes {
       let rest = trainCount % configuration.recipe.batch

@@ -204,6 +204,40 @@ import Testing
       "the weights that it starts from")
   }
 
+  @Test("Weights are trained on with inputs normalised as in their run, whatever the statistics of the data")
+  func statisticsOfInitialWeights() throws {
+    let (source, tuned) = (scratch.file("source"), scratch.file("tuned"))
+    _ = try call(Reslens.trainArguments(source, ["--epochs", "1"]))
+    var configuration = try RunFolder(source).configuration()
+    let own = try #require(configuration.statistics)
+    let foreign = ChannelStatistics(means: own.means.map { $0 + 0.1 }, deviations: own.deviations.map { $0 * 1.5 })
+    configuration.statistics = foreign
+    try Files.write(YAML.encode(configuration), to: RunFolder(source).configurationFile)
+    _ = try call(
+      Reslens.trainArguments(
+        tuned, ["--from", source.path, "--epochs", "1", "--measure", "every=1,samples=30,l2-ratio"]))
+    // An epoch is scored as a measurement by these statistics scores it.
+    let folder = RunFolder(tuned)
+    let stored = try folder.configuration()
+    #expect(stored.statistics == foreign && stored.dataStatistics == own)
+    #expect(try folder.history().allSatisfy { $0.provenance.statistics == foreign })
+    _ = try call(["measure", tuned.path, "--measures", "dropped-step"])
+    let measures = try #require(try folder.measures())
+    #expect(measures.provenance.statistics == foreign && measures.provenance.isOwnData)
+    let table = try #require(try measures.widest.table("dropped-step-baseline", .validation))
+    let (epoch, loss) = (try #require(try folder.epochs().last), try #require(table.presentNumbers("loss").first))
+    #expect(abs(loss - epoch.validationLoss) < 1e-6)
+    // The run goes on so, and so does one from its file, which knows its data by their own statistics.
+    _ = try call(["train", "--resume", "--data", "synthetic", "--out", tuned.path])
+    let again = scratch.file("again")
+    _ = try call(["train", "--config", folder.configurationFile.path, "--out", again.path])
+    #expect(try RunFolder(again).configuration() == stored && weights(again) == weights(tuned))
+    // A run that was begun otherwise is not continued by them.
+    configuration = stored
+    (configuration.statistics, configuration.dataStatistics) = (own, nil)
+    #expect(stored.problem(continuing: configuration)?.contains("channel statistics") == true)
+  }
+
   @Test("Stopped before its first step, a run that starts from weights has them in its first checkpoint")
   func firstCheckpoint() throws {
     let (source, run) = (scratch.file("source"), scratch.file("run"))

@@ -140,6 +140,7 @@ struct AwkwardValues {
       seed: element(of: [0, 1, .max, 1 << 63]),
       precision: element(of: [.fp32, .bf16]))
     configuration.statistics = maybe { $0.channelStatistics() }
+    configuration.dataStatistics = maybe { $0.channelStatistics() }
     configuration.synchronisesStatistics = maybe { $0.flag() }
     configuration.measure = maybe { $0.schedule() }
     configuration.keptCheckpoints = maybe { $0.element(of: [.all, .best, .every(1), .every(99_999)]) }
