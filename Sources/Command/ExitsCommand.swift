@@ -65,33 +65,18 @@ struct ExitsCommand: ParsableCommand {
       valueName: "n"))
   var chooseOn: Int?
 
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "Number of validation images. (default: all that the run was scored on)", valueName: "n"))
-  var samples: Int?
-
-  @Option(help: ArgumentHelp("The data to choose and score on. (default: the run's)", valueName: "source"))
-  var data: String?
-
-  @Option(
-    parsing: .unconditional, help: ArgumentHelp("Samples in each pass. More samples need more memory.", valueName: "n"))
-  var batch = 128
-
   @Flag(help: "Replaces earlier results by this lens and rule with other settings.")
   var replace = false
 
+  @OptionGroup var images: ImageOptions
   @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
   func validate() throws {
-    for (name, value) in [("choose-on", chooseOn), ("samples", samples)] {
-      if let value, value < 1 { throw ValidationError("--\(name) \(value): at least one is needed") }
-    }
+    try Self.requireAtLeastOne(["choose-on": chooseOn])
     if threshold != nil, chooseOn != nil {
       throw ValidationError("--choose-on is for thresholds that are chosen, and --threshold gives one")
     }
-    if !(1...100_000).contains(batch) { throw ValidationError("--batch \(batch) is not between 1 and 100000") }
     _ = try steps()
   }
 
@@ -113,8 +98,7 @@ struct ExitsCommand: ParsableCommand {
     let configuration = try folder.configuration()
     let run = try RunMeasuring(
       folder, expecting: configuration.architecture, on: device, registry: Reslens.registry)
-    var images = try RunMeasuring.Data(of: configuration, named: data, batch: batch, on: device)
-    try Self.asking { try images.limitValidation(to: samples) }
+    let images = try images.imagesToScore(of: configuration, on: device)
     var options = RunExits.Options()
     (options.rule, options.lens, options.threshold, options.chosenOn) = (by, lens, threshold, chooseOn)
     options.steps = try steps()

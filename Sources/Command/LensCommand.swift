@@ -47,13 +47,6 @@ struct LensCommand: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Number of images of each split to measure on. (default: all that the run was trained or scored on)",
-      valueName: "n"))
-  var samples: Int?
-
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
       "Number of passes of an affine lens over the training images after the first one. (default: \(LensFitting.Options.epochs))",
       valueName: "n"))
   var epochs: Int?
@@ -65,26 +58,17 @@ struct LensCommand: ParsableCommand {
       valueName: "λ"))
   var penalty = LensFitting.Options.penalty
 
-  @Option(help: ArgumentHelp("The data to fit and measure on. (default: the run's)", valueName: "source"))
-  var data: String?
-
-  @Option(
-    parsing: .unconditional, help: ArgumentHelp("Samples in each pass. More samples need more memory.", valueName: "n"))
-  var batch = 128
-
   @Flag(help: "Replaces an earlier lens of this kind, and what was measured with it.")
   var replace = false
 
+  @OptionGroup var images: ImageOptions
   @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
   private static let usuallyFittedOn = 10_000
 
   func validate() throws {
-    for (name, value) in [("fit-on", fitOn), ("samples", samples), ("epochs", epochs)] {
-      if let value, value < 1 { throw ValidationError("--\(name) \(value): at least one is needed") }
-    }
-    if !(1...100_000).contains(batch) { throw ValidationError("--batch \(batch) is not between 1 and 100000") }
+    try Self.requireAtLeastOne(["fit-on": fitOn, "epochs": epochs])
     if kind == .linear, epochs != nil { throw ValidationError("--epochs is for affine lenses only") }
   }
 
@@ -97,12 +81,12 @@ struct LensCommand: ParsableCommand {
     let configuration = try folder.configuration()
     let run = try RunMeasuring(
       folder, expecting: configuration.architecture, on: device, registry: Reslens.registry)
-    let images = try RunMeasuring.Data(of: configuration, named: data, samples: samples, batch: batch, on: device)
+    let images = try images.images(of: configuration, on: device)
     let most = images.train.set.count
     if let fitOn, fitOn > most { throw ValidationError("--fit-on \(fitOn): there are \(most) train images") }
     images.noteUntrained(terminal)
     let fitted = try Samples(
-      images.train.set, count: fitOn ?? min(Self.usuallyFittedOn, images.trainedOn ?? most), batch: batch,
+      images.train.set, count: fitOn ?? min(Self.usuallyFittedOn, images.trainedOn ?? most), batch: images.train.batch,
       maker: images.train.maker)
     let options = LensFitting.Options(kind, penalty: penalty, epochs: epochs ?? LensFitting.Options.epochs)
     try Self.asking {

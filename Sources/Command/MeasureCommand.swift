@@ -44,20 +44,6 @@ struct MeasureCommand: ParsableCommand {
   /// The folders of the runs.
   private var paths: [String] { folders.flatMap(RunFolder.paths) }
 
-  @Option(help: ArgumentHelp("The data to measure on. (default: the run's)", valueName: "source"))
-  var data: String?
-
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "Number of samples of each split, in file order. (default: all that it was trained or scored on; all of other data)",
-      valueName: "n"))
-  var samples: Int?
-
-  @Option(
-    parsing: .unconditional, help: ArgumentHelp("Samples in each pass. More samples need more memory.", valueName: "n"))
-  var batch = 128
-
   @Option(help: ArgumentHelp("Writes each table of the results as a CSV file into this folder.", valueName: "dir"))
   var csv: String?
 
@@ -71,12 +57,11 @@ struct MeasureCommand: ParsableCommand {
   var replace = false
 
   @OptionGroup var arguments: MeasureArguments
+  @OptionGroup var images: ImageOptions
   @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
   func validate() throws {
-    if let samples, samples < 1 { throw ValidationError("--samples \(samples): at least one is needed") }
-    if !(1...100_000).contains(batch) { throw ValidationError("--batch \(batch) is not between 1 and 100000") }
     if paths.isEmpty { throw ValidationError("name at least one run") }
     if paths.count > 1,
       let option = csv.map({ _ in "--csv" }) ?? perSample.map({ _ in "--per-sample" })
@@ -114,7 +99,7 @@ struct MeasureCommand: ParsableCommand {
     if arguments.asksToUnroll && options.unrolling.step == nil {
       options.unrolling.step = run.network.architecture.steps.count
     }
-    let images = try RunMeasuring.Data(of: configuration, named: data, samples: samples, batch: batch, on: device)
+    let images = try images.images(of: configuration, on: device)
     if let asked = arguments.lesionSamples, asked > images.validation.count {
       throw ValidationError("--lesion-samples \(asked): there are \(images.validation.count) validation samples")
     }

@@ -59,22 +59,10 @@ struct PruneCommand: ParsableCommand {
       valueName: "n"))
   var chooseOn: Int?
 
-  @Option(
-    parsing: .unconditional,
-    help: ArgumentHelp(
-      "Number of validation images to score. (default: all that the run was scored on)", valueName: "n"))
-  var samples: Int?
-
-  @Option(help: ArgumentHelp("The data to choose, recalibrate and score on. (default: the run's)", valueName: "source"))
-  var data: String?
-
-  @Option(
-    parsing: .unconditional, help: ArgumentHelp("Samples in each pass. More samples need more memory.", valueName: "n"))
-  var batch = 128
-
   @Option(help: ArgumentHelp("The smaller network's run folder.", valueName: "dir"), completion: .directory)
   var out: String
 
+  @OptionGroup var images: ImageOptions
   @OptionGroup var device: DeviceOptions
   @OptionGroup var threads: ThreadOptions
 
@@ -90,11 +78,7 @@ struct PruneCommand: ParsableCommand {
   }
 
   func validate() throws {
-    if drop < 1 { throw ValidationError("--drop \(drop): at least one is needed") }
-    for (name, value) in [("choose-on", chooseOn), ("samples", samples), ("recalibrate", recalibrate)] {
-      if let value, value < 1 { throw ValidationError("--\(name) \(value): at least one is needed") }
-    }
-    if !(1...100_000).contains(batch) { throw ValidationError("--batch \(batch) is not between 1 and 100000") }
+    try Self.requireAtLeastOne(["drop": drop, "choose-on": chooseOn, "recalibrate": recalibrate])
     let named = try Self.asking { try orders() }
     if let twice = named.first(where: { order in named.count { $0 == order } > 1 }) {
       throw ValidationError("--by: \(twice.name) is named twice")
@@ -108,8 +92,7 @@ struct PruneCommand: ParsableCommand {
     Interrupt.listen(answer: "stopping after this batch; the same command goes on from the last whole step")
     let (source, folder) = (RunFolder(URL(filePath: path)), RunFolder(URL(filePath: out)))
     try folder.requireNoRun()
-    var images = try RunMeasuring.Data(of: source.configuration(), named: data, batch: batch, on: device)
-    try Self.asking { try images.limitValidation(to: samples) }
+    let images = try images.imagesToScore(of: source.configuration(), on: device)
     let options = Pruning.Options(
       drop: drop, orders: try orders(), chosenOn: chooseOn, recalibrationBatches: recalibrate)
     let pruning = try Self.asking {

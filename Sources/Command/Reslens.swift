@@ -58,7 +58,7 @@ extension ParsableCommand {
   }
 }
 
-extension ParsableCommand {
+extension ParsableArguments {
   /// Errors of the library's arguments in the words of the command's options.
   static func asking<Value>(_ work: () throws -> Value) throws -> Value {
     do { return try work() } catch let error as ArgumentError {
