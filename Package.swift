@@ -96,7 +96,9 @@ let package = Package(
       name: "OwnProgram", dependencies: ["OwnKinds", "ResLens", "ResLensCommand"], path: "Tests/OwnProgram"),
     // It calls CTorch, which whatever links it has; as a dependency CTorch would be a module, which C++ cannot include.
     .target(name: "DeviceEmulator", path: "Tests/DeviceEmulator"),
-    .target(name: "TestSupport", dependencies: modules(["Support", "Torch", "Results"]), path: "Tests/TestSupport"),
+    .target(
+      name: "TestSupport", dependencies: modules(["Support", "Torch", "Results"]), path: "Tests/TestSupport",
+      exclude: ["forking.py"]),
     tests("File", of: library),
     tests("Results", of: ["Results", "Support"]),
     tests("Torch", of: ["Torch"], and: ["TestSupport", "DeviceEmulator"]),

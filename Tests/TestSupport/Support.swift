@@ -52,9 +52,7 @@ public enum Checkout {
 
   /// Runs Python, which can import PyTorch and the package `reslens`, and returns what it printed.
   public static func runPython(_ arguments: [String]) throws -> (status: Int32, text: String) {
-    let outcome = try Tool("env").run(
-      ["PYTHONPATH=\(python.path):\(root.appending(path: "python").path):\(scikitLearn.path)", "python3"] + arguments)
-    return (outcome.status, String(decoding: outcome.output, as: UTF8.self) + outcome.errors)
+    try Python.shared.run(arguments)
   }
 }
 
