@@ -39,13 +39,12 @@ run: build
 lint:
 	@scripts/lint
 
-# One after the other: some tests count the process's tensors or set its threads.
 test: setup lint
 	@scripts/setup-tests
 	swift build -c release --product reslens
 	swift build -c release --build-tests
-	swift test -c release --skip-build --no-parallel
 	$(PYTHON) -m unittest discover --start-directory python/tests
+	@scripts/test
 
 test-dependency: setup
 	@scripts/test-dependency
