@@ -44,80 +44,12 @@ struct Section {
     if let proxies = try Section(proxiesOf: shown, measures) { steps.append(proxies) }
     if let pruning = try Section(pruningOf: trained) { steps.append(pruning) }
     if let exits = try Section(exitsOf: trained) { steps.append(exits) }
-    for way in MeasuringWay.allCases { steps += try sections(by: way, groups, measures, presentation) }
+    for comparison in WayComparison.all { steps += try comparison.sections(of: groups, measures, presentation) }
     for view in measures.flatMap(\.views) {
       if let section = try Section(historyOf: view, in: shown) { steps.append(section) }
     }
     let here = trained.filter { !$0.isFromElsewhere }
     return cards + (here.isEmpty ? [] : [training(here)]) + propagation + steps
-  }
-
-  /// The views that were measured in another way too; none by the usual way, which has sections of its own.
-  private static func sections(
-    by way: MeasuringWay, _ groups: [RunGroup], _ measures: [MeasureDescription], _ presentation: Presentation
-  ) throws -> [Section] {
-    guard let words = words(for: way) else { return [] }
-    let shown = try groups.filter { $0.runs.contains { $0.otherMeasures[way] != nil } }.map { group in
-      var group = group
-      group.runs = group.runs.filter { $0.otherMeasures[way] != nil }
-      for index in group.runs.indices { group.runs[index].measures = group.runs[index].otherMeasures[way] }
-      return try ShownRun(group)
-    }
-    return try measures.flatMap { measure in
-      try measure.views.filter { try $0.isMentioned(in: shown, of: measure) }.map { view in
-        var section = try Section(view, of: measure, in: shown, presentation)
-        section.id += way.suffix
-        section.title = "\(view.title.subject), \(words.title)"
-        // The definition and the paper's finding are of the usual way; the samples and remarks are of this one.
-        section.text.replaceSubrange(..<(view.finding.isEmpty ? 1 : 2), with: [words.text])
-        section.gaps = []
-        for illustration in section.illustrations.indices {
-          for figure in section.illustrations[illustration].figures.indices {
-            section.illustrations[illustration].figures[figure].name += way.suffix
-          }
-        }
-        return section
-      }
-    }
-  }
-
-  /// The end of the titles of sections about what was measured in another way, and their text; nil for the usual way.
-  private static func words(for way: MeasuringWay) -> (title: String, text: Markup)? {
-    switch way {
-    case .usual: nil
-    case .batchStatistics:
-      (
-        "by each batch’s own statistics",
-        "The same measure with batch normalisation by each batch’s own statistics, as while training."
-      )
-    case .recalibrated:
-      (
-        "recalibrated",
-        """
-        The same measure with the running statistics of everything behind the altered place <b>recalibrated</b>: means over \
-        batches of train images of what the normalisations read there. Where this is much better, a network lacked \
-        fitting statistics rather than the step’s work.
-        """
-      )
-    case .lens(.linear):
-      (
-        "by the linear lens",
-        """
-        The same measure with every state read by a <b>linear probe</b> of its own: logits of the state’s mean over \
-        pixels, by logistic regression on the labels of train images (Alain & Bengio 2016). It says how much of the \
-        answer a state holds, where the network’s own readout says how much of it the readout can use.
-        """
-      )
-    case .lens(.affine):
-      (
-        "by the affine lens",
-        """
-        The same measure with every state pooled to the readout’s grid, mapped affinely to its channels, and read by the \
-        network’s own readout. The maps are fitted on train images to the network’s final distribution, as those of the \
-        <b>tuned lens</b> are (Belrose et al. 2023).
-        """
-      )
-    }
   }
 
   static let meanOverSeeds: Markup = """
@@ -203,8 +135,8 @@ extension Section {
 }
 
 extension MeasureView {
-  /// Whether a run has the view, or says why it cannot have it.
-  fileprivate func isMentioned(in runs: [ShownRun], of measure: MeasureDescription) throws -> Bool {
+  /// True if a run has the view, or says why it cannot have it.
+  func isMentioned(in runs: [ShownRun], of measure: MeasureDescription) throws -> Bool {
     try runs.contains { run in
       if run.results?.absent.contains(where: { isMeant(by: $0, of: measure) }) == true { return true }
       return try run.tables.map { try display.isPresent(in: $0) } ?? false

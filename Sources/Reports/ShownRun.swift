@@ -25,10 +25,17 @@ struct ShownRun {
   }
 
   /// The mean over the seeds of a group.
-  init(_ group: RunGroup) throws {
+  /// - Parameters:
+  ///   - way: the way of measuring whose results are shown, of the seeds that have some
+  ///   - place: the index among all that is shown; nil for that of the group
+  ///   - naming: the name, of the mean's
+  init(
+    _ group: RunGroup, by way: MeasuringWay = .usual, place: Int? = nil, naming: (String) -> String = { $0 }
+  ) throws {
+    let group = group.measured(by: way)
     let run = try group.mean
-    name = run.name
-    place = group.place
+    name = naming(run.name)
+    self.place = place ?? group.place
     seeds = group.runs.count > 1 ? group.runs.compactMap { $0.measures?.widest } : []
     folders = run.folders
     results = run.measures

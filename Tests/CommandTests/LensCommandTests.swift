@@ -136,10 +136,18 @@ import Testing
 
     try call(["report", run.path])
     let page = try String(contentsOf: RunFolder(run).reportFile, encoding: .utf8)
-    for id in ["intermediate-linear", "agreement-linear", "first-order-linear", "agreement-affine"] {
-      #expect(page.contains("id=\"\(id)\""), "\(id)")
+    for (id, lenses) in [
+      ("intermediate", ["linear", "affine"]), ("agreement", ["linear", "affine"]), ("first-order", ["linear"]),
+    ] {
+      let start = try #require(page.range(of: "id=\"\(id)-lenses\""), "\(id)").upperBound
+      let end = try #require(page.range(of: "</section>", range: start..<page.endIndex)).lowerBound
+      let section = page[start..<end]
+      #expect(section.contains("own readout"), "\(id)")
+      for kind in LensKind.allCases.map(\.rawValue) {
+        #expect(section.contains("\(kind) lens") == lenses.contains(kind), "\(id): \(kind)")
+      }
     }
-    #expect(!page.contains("id=\"borderline-linear\""))
+    #expect(!page.contains("id=\"borderline-lenses\""))
 
     // Another fit: what was measured with the one before goes only when it is asked for.
     try call(["lens", run.path, "--kind", "linear", "--samples", "60", "--fit-on", "100", "--replace"])

@@ -234,20 +234,40 @@ extension Section {
     }
   }
 
-  @Test("shows what was measured in other ways in sections of their own") func otherWays() throws {
-    var run = try Samples.run()
-    #expect(try !Section.all(of: [run]).contains { $0.id.hasSuffix("-batch") })
-    let usual = try #require(try Section.all(of: [run]).first { $0.id == "size" })
-    for way in MeasuringWay.allCases where way != .usual {
-      run.otherMeasures = [way: try #require(try Samples.run(seed: 5).measures)]
-      let section = try #require(try Section.all(of: [run]).first { $0.id == "size\(way.suffix)" })
-      let values = try #require(run.otherMeasures[way]).numbers("size", "mean", .train)
-      #expect(section.figures.map(\.name) == ["size\(way.suffix)"])
-      #expect(section.figures[0].panels[0].series[0].points.map(\.y) == values)
-      // The way has a title and a text of its own; the definition stays in the usual section, the samples are named.
-      #expect(section.title != usual.title && section.text[0].text.contains("The same measure with"))
-      #expect(!section.text.contains { $0.text == usual.text[0].text } && section.text.last == usual.text.last)
+  @Test("shows what was measured in other ways beside the usual way, in sections of their own") func otherWays() throws
+  {
+    let plain = try Samples.run()
+    let sections = try Section.all(of: [plain])
+    let usual = try #require(sections.first { $0.id == "size" })
+    for comparison in WayComparison.all {
+      #expect(!sections.contains { $0.id.hasSuffix(comparison.suffix) })
+      // One of the ways, then all of them.
+      for ways in [Array(comparison.ways.suffix(1)), comparison.ways] {
+        var run = plain
+        for (index, way) in ways.enumerated() {
+          run.otherMeasures[way] = try Samples.run(seed: Double(5 + index)).measures
+        }
+        let section = try #require(try Section.all(of: [run]).first { $0.id == "size" + comparison.suffix })
+        #expect(section.figures.map(\.name) == ["size" + comparison.suffix])
+        let results = [run.measures] + ways.map { run.otherMeasures[$0] }
+        let values = try results.map { try #require($0).numbers("size", "mean", .train) }
+        let panel = try #require(section.figures[0].panels.first { $0.title == "train" })
+        #expect(panel.series.map { $0.points.map(\.y) } == values)
+        #expect(section.figures[0].legend?.count == 1 + ways.count)
+        // The way has a title and a text of its own; the definition stays in the usual section, the samples are named.
+        #expect(section.title != usual.title && section.text.count == ways.count + 1)
+        #expect(!section.text.contains { $0.text == usual.text[0].text } && section.text.last == usual.text.last)
+      }
     }
+    // Of several networks each is shown in each way.
+    var (one, two) = (plain, plain)
+    (one.name, two.name) = ("one", "two")
+    one.otherMeasures[.recalibrated] = try Samples.run(seed: 5).measures
+    two.otherMeasures[.recalibrated] = try Samples.run(seed: 6).measures
+    let section = try #require(try Section.all(of: [one, two]).first { $0.id == "size-recalibrated" })
+    #expect(
+      section.figures[0].legend?.map(\.label)
+        == ["one", "two"].flatMap { ["\($0), trained statistics", "\($0), recalibrated"] })
   }
 
   @Test("draws PNG and PDF besides", .enabled(if: Gnuplot.find() != nil, "gnuplot is not installed")) func formats()
