@@ -34,7 +34,7 @@ from run import (
     write_results,
 )
 
-# Of each work, ours with what each is called with beside the rest, the first of which the others are compared with, and PyTorch's
+# Each work: ours with what each is called with beside the rest, the first of which the others are compared with, and PyTorch's
 # layouts.
 OPERATIONS = ["--kernels", "libtorch"]
 WORK = {

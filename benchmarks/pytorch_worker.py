@@ -56,7 +56,7 @@ def split(block, h, norms=None):
 
 
 def rectifies(block):
-    """Whether a ReLU follows the block's sum."""
+    """True if a ReLU follows the block's sum."""
     return not isinstance(block, network.Block) and not block.is_before
 
 
@@ -400,7 +400,7 @@ def single_pass(net, images, labels, steps):
 
 
 def trajectory(net, images, labels, steps, groups):
-    """What each step of an unrolled network does, from the last stage on."""
+    """The measures of each step of an unrolled network, from the last stage on."""
     first = next(index for index, step in enumerate(steps) if step[0] == len(net.stages) - 1)
     logits, watch, gradients = watched(net, images, labels, steps, first)
     heads = [plugged(net, kept, labels) for kept in watch.kept[first:]]
@@ -417,7 +417,7 @@ def trajectory(net, images, labels, steps, groups):
 
 
 def future_effects(net, images, steps):
-    """What dropping each step changes in the F of every later one, and in the output's distribution."""
+    """The changes, by dropping each step, in the F of every later one and in the output's distribution."""
     with Watch(net) as whole:
         there = F.log_softmax(altered(net, images, steps).double(), dim=1)
     found = []
@@ -529,7 +529,7 @@ def main():
     labels = torch.randint(0, architecture["classes"], (options.batch,)).to(device)
 
     def autocast():
-        # What a graph reads must be cast within it: autocast would keep weights that it cast before.
+        # Tensors that a graph reads must be cast within it: autocast would keep weights that it cast before.
         return torch.autocast(device.type, torch.bfloat16, enabled=options.precision == "bf16",
                               cache_enabled=options.layout != "graphed")
 

@@ -1,4 +1,4 @@
-"""What `make bench` runs: the work of ResLens beside the same work in PyTorch, in time and memory.
+"""Runs `make bench`: the work of ResLens beside the same work in PyTorch, in time and memory.
 
     python benchmarks/run.py [--models resnet-20,wide,FILE.yaml] [--work train,evaluate,measure,record,drops,suite]
         [--precisions fp32,bf16] [--layouts contiguous,channels_last,compiled] [--repeats N] [--threads N] [--json FILE]
@@ -38,13 +38,13 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 LAYOUTS = ("contiguous", "channels_last", "compiled")
 COMPILED_WORK = ("train", "evaluate")
-# What is timed without --models, and the works of each; None is all of them.
+# The models that are timed without --models, and the works of each; None is all of them.
 MODELS = {"resnet-20": None, "resnet-110": None, "resnet-110-shared": ("train",), "resnet-110-ubn": ("train",),
           "single-representation": ("train",), "avg-pooling": ("train",), "wide": ("train",),
           str(HERE / "models/he-resnet-56.yaml"): ("evaluate", "measure"),
           str(HERE / "models/he-resnet-50.yaml"): ("evaluate", "measure")}
 WORK = ("train", "evaluate", "measure", "record", "drops", "suite")
-# What `--work measure` takes, here and in pytorch_worker.py.
+# The measures of `--work measure`, here and in pytorch_worker.py.
 MEASURED = "cosine-loss,l2-ratio"
 # The measures that ride on the same pass.
 RIDING = "influence,alignment,agreement"
@@ -57,7 +57,7 @@ LARGE = ((5.6e9, 32, 4), (1e9, 64, 4))
 LARGE_IMAGES = (8, 4)
 # An epoch of CIFAR: images trained on, images scored after that, and the samples of both that are recorded.
 EPOCH_IMAGES, SCORED_IMAGES, RECORDED_IMAGES = 50_000, 10_000, 4_000
-# What is scored and recorded after an epoch goes in batches of its own.
+# The images that are scored and recorded after an epoch go in batches of their own.
 SCORING_BATCH, RECORDING_BATCH = 64, 128
 PRECISIONS = ("fp32", "bf16")
 # OpenMP's threads spin for some milliseconds after their work; the next process shall find them asleep.
@@ -111,7 +111,7 @@ class Worker:
             status = self.process.wait()
             self.errors.seek(0)
             said = [line.strip() for line in self.errors if line.strip()]
-            # What a command says is wrong comes before how it is to be called.
+            # A command's error comes before its usage.
             why = next((line for line in said if line.startswith("Error:")), said[-1] if said else "")
             raise WorkerFailed(f"The worker of {self.name} ended early with status {status}{': ' + why if why else ''}")
         return line.strip()

@@ -65,7 +65,7 @@ def distance(value, other, floor=1.0):
 
 
 class Comparison:
-    """Of one part: the largest differences of what is computed, and the first that is too large.
+    """The largest differences of one part of what is computed, and the first that is too large.
 
     `undecided` are other results that are as right as `ours`: what they differ by from `ours` is allowed too.
     """

@@ -138,7 +138,7 @@ def newest_weights(run):
 
 
 def default_settings(net, lens):
-    """What is asked for where no results file says it, laid out as there."""
+    """The settings where no results file has any, laid out as there."""
     steps = plans.steps_of(net)
     if lens:
         last = next(n for n in range(min(5, len(steps)), 0, -1) if lens.before(len(steps) - n))

@@ -71,7 +71,7 @@ def spectral_radii(before, after, number):
 
 
 def agreement(logits, final):
-    """Of each sample: KL(final||step) in nats, and whether the final class is the first, or among the first five."""
+    """KL(final||step) of each sample in nats, and whether the final class is the first, or among the first five."""
     here, there = F.log_softmax(logits.detach().double(), dim=1), F.log_softmax(final.detach().double(), dim=1)
     # A stable order puts the lower of equally likely classes first, as argmax does.
     order = logits.argsort(dim=1, descending=True, stable=True)
@@ -80,7 +80,7 @@ def agreement(logits, final):
 
 
 def answers(logits, labels):
-    """Of each sample: whether the answer is right, its loss, the entropy of the probabilities, and p_y - max p_k."""
+    """Each sample's answer, right or wrong, its loss, the entropy of the probabilities, and p_y - max p_k."""
     logs = F.log_softmax(logits.detach().double(), dim=1)
     probabilities, truth = F.softmax(logits.detach().double(), dim=1), labels.view(-1, 1)
     margin = probabilities.gather(1, truth).squeeze(1) - probabilities.scatter(1, truth, -1).amax(1)
@@ -111,7 +111,7 @@ def plugged(read, state, labels):
     return logits.detach(), torch.autograd.grad(directed_loss(logits, labels), state)[0]
 
 
-# What becomes of them over the samples.
+# The statistics over the samples.
 
 def joined(parts):
     if isinstance(parts[0], dict):
@@ -145,7 +145,7 @@ def agreed(found):
 
 
 def groups_of(found, margin):
-    """Which samples are in which group, going by these answers."""
+    """The samples of each group by these answers, as masks."""
     return {"borderline": found["margin"].abs() < margin, "already-correct": found["right"],
             "all": torch.ones_like(found["right"])}
 

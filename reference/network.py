@@ -66,11 +66,11 @@ class ResidualBlock(nn.Module):
     """h' = joined(kept(h), residual(h))."""
 
     def split(self, h, norms):
-        """What the skip makes of h, and what the branch does."""
+        """The outputs of the skip and of the branch."""
         return self.kept(h), self.residual(h, norms)
 
     def joined(self, kept, residual):
-        """What the step adds to what its skip passes on, and h after it."""
+        """The step's F, which is added to what its skip passes on, and h after it."""
         return residual, kept + residual
 
 

@@ -23,7 +23,7 @@ class Step(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """What a step did: its input, what its skip connection passed on, what it added to that, and the sum."""
+    """The work of a step: its input, what its skip connection passed on, what it added to that, and the sum."""
     before: torch.Tensor
     kept: torch.Tensor
     added: torch.Tensor

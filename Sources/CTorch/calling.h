@@ -11,15 +11,15 @@
 
 namespace ctorch {
 
-/// Whether code of our own works on this tensor; elsewhere, and where "libtorch" is chosen, libtorch's operations do.
+/// True if code of our own works on this tensor; elsewhere, and where "libtorch" is chosen, libtorch's operations do.
 inline bool ours(const at::Tensor &tensor) { return kernels::chosen() != nullptr && tensor.is_cpu(); }
 
-/// Whether our kernels run on this tensor.
+/// True if our kernels run on this tensor.
 inline bool takes(const at::Tensor &input) {
   return ours(input) && input.dim() == 4 && (input.scalar_type() == at::kFloat || input.scalar_type() == at::kBFloat16);
 }
 
-/// Whether they run this convolution of it. At stride 2 ours saves passes over memory, but no multiplications: from 256
+/// True if they run this convolution of it. At stride 2 ours saves passes over memory, but no multiplications: from 256
 /// outputs on, where these are most of the work, and in bfloat16 libtorch's is faster (docs/performance.md).
 inline bool takes(const at::Tensor &input, const at::Tensor &weight, int stride) {
   if (!takes(input) || weight.size(2) != 3) return false;

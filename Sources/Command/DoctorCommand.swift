@@ -23,7 +23,7 @@ struct DoctorCommand: ParsableCommand {
     var state: String
     /// The problem and its remedy; nil where there is none.
     var trouble: String?
-    /// Whether nothing works without it.
+    /// True if nothing works without it.
     var isNeeded = true
   }
 

@@ -1,6 +1,6 @@
 import Foundation
 
-/// Whether the user or the system asked the program to leave (SIGINT, SIGTERM, SIGHUP). A second signal ends it at once.
+/// A request by the user or the system to leave (SIGINT, SIGTERM, SIGHUP). A second signal ends it at once.
 enum Interrupt {
   nonisolated(unsafe) private static var number: Int32 = 0
   /// The line that the handler writes at the first signal; a handler may do little more.

@@ -142,7 +142,7 @@ struct MeasureArguments: ParsableArguments {
     return options
   }
 
-  /// Whether an option for unrolling was given.
+  /// True if an option for unrolling was given.
   var asksToUnroll: Bool {
     unroll != nil || unrollStep != nil || scale != "auto" || scaleGrid != nil
   }

@@ -174,7 +174,7 @@ struct ProbeCommand: ParsableCommand {
           + (isAblation(probed) ? "\n" + Self.beforeTheFirstStep : ""))
   }
 
-  /// Whether there are networks that differ only in what shows later.
+  /// True if there are networks that differ only in what shows later.
   private func isAblation(_ probed: [Probed]) -> Bool {
     batchNorm == .batch
       && Set(probed.flatMap(\.architecture.stages).compactMap(\.sharing)).contains {

@@ -112,7 +112,7 @@ public struct LabelledPredictions {
     (classes, indices) = (batch.classes, batch.indices)
   }
 
-  /// Whether each sample is classified correctly.
+  /// True for each sample that is classified correctly.
   public var right: [Bool] { zip(predictions.classes, classes).map { $0 == $1 } }
 }
 

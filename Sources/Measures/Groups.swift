@@ -1,6 +1,6 @@
 import ResLensResults
 
-/// Which samples of a batch belong to which group (§4.3); one can belong to several.
+/// The groups of a batch's samples (§4.3); a sample can belong to several.
 struct Groups {
   let borderline: [Bool]
   let alreadyCorrect: [Bool]

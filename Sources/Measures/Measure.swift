@@ -56,7 +56,7 @@ public protocol Measure: AnyObject, SendableMetatype {
   /// Folds what `rows(of:onTrajectory:)` gave for the step.
   func add(_ rows: [[Double]], of step: PlanStep, onTrajectory trajectory: Int, _ batch: LabelledBatch)
 
-  /// What was measured, without the keys `split` and `samples` and without the parameters.
+  /// The results, without the keys `split` and `samples` and without the parameters.
   func tables() throws -> [Table]
 }
 
@@ -79,7 +79,7 @@ extension Measure {
 public struct MeasureContext {
   /// The network's architecture.
   public var architecture: Architecture
-  /// What is measured, and how.
+  /// The measures that are taken, and how.
   public var options: MeasureOptions
   /// The samples that are measured.
   public var split: Split

@@ -1,7 +1,7 @@
 import ResLensNetworks
 import ResLensResults
 
-/// Which measures are taken, and how.
+/// The measures that are taken, and how.
 public struct MeasureOptions: Sendable {
   /// The names of the measures.
   public var names: Set<String>
@@ -19,7 +19,7 @@ public struct MeasureOptions: Sendable {
   public var unrolling = Unrolling()
   /// The number of samples, the first ones, of which spectral radii are taken.
   public var spectralSamples = 256
-  /// Which lesions, on how many samples.
+  /// The lesions, and the number of samples.
   public var lesions = LesionScores.Options(samples: 2000)
 
   public init(names: Set<String>) { self.names = names }
@@ -36,7 +36,7 @@ public struct MeasureOptions: Sendable {
     return unrolling.step ?? (steps.last?.hasIdentitySkip == true ? steps.count : nil)
   }
 
-  /// Which step is repeated, how often and how.
+  /// The step that is repeated, how often and how.
   public struct Unrolling: Sendable {
     /// The number of the repeated step, from 1; the last one where it is nil.
     public var step: Int?

@@ -24,7 +24,7 @@ public struct MeasureSuite {
     case validation = "samples of the validation set"
   }
 
-  /// What a suite found.
+  /// The results of a suite.
   public struct Found {
     /// The tables of all measures; their first keys are `split` and `samples`.
     public var tables: [Table]

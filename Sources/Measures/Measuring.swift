@@ -61,7 +61,7 @@ private struct MeasuringWork {
   private let batchNorm: BatchNormStatistics
   private let task: any LearningTask
   private let lens: any Lens
-  /// Whether the lens is the network's own readout.
+  /// True if the lens is the network's own readout.
   private let isOwnReadout: Bool
   private let measures: [any Measure]
   /// The measures' names and the numbers of their plans and trajectories, as the numbers of a row: other processes must

@@ -68,7 +68,7 @@ public final class StepView {
 
   /// h_{t−1}, N×C×H×W.
   public var input: Tensor { visited.input }
-  /// What the skip makes of h_{t−1}: h_{t−1} itself, or a projection of it.
+  /// The skip's output: h_{t−1} itself, or a projection of it.
   public var skip: Tensor { visited.skip }
   /// F: the branch of h_{t−1} times the plan's scale, or h_t − skip where a ReLU follows the sum.
   public var added: Tensor { visited.added }

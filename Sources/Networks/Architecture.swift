@@ -80,7 +80,7 @@ public struct Architecture: Codable, Hashable, Sendable {
     public var entry: Entry
     /// The stride of the entry's projection and of its block's first convolution; nil for other entries.
     public var stride: Int?
-    /// Which steps run one block together; nil where none do.
+    /// The steps that run one block together; nil where none do.
     public var sharing: Sharing?
     /// The kind of the blocks by its name (`BlockKinds`); nil for the paper's, pre-activation.
     public var kind: String?
@@ -141,12 +141,12 @@ extension Architecture {
   /// The shape of one sample's h_0: channels, height, width.
   public var h0: [Int] { [stem.width, stem.edge(of: input.height), stem.edge(of: input.width)] }
 
-  /// Whether h enters a stage through a pooling; false if there is no such stage.
+  /// True if h enters a stage through a pooling; false if there is no such stage.
   public func pools(into stage: Int) -> Bool { stages.indices.contains(stage) && stages[stage].entry.isPooling }
 }
 
 extension Architecture.Entry {
-  /// Whether h is pooled on its way in.
+  /// True if h is pooled on its way in.
   public var isPooling: Bool { self == .averagePooling || self == .maximumPooling }
 }
 

@@ -42,7 +42,7 @@ extension Architecture {
     isFile(nameOrPath) ? try read(nameOrPath, classes: classes) : try unshared(nameOrPath, classes: classes ?? 10)
   }
 
-  /// Whether `find` takes this for a file and not for a name.
+  /// True if `find` takes this for a file and not for a name.
   public static func isFile(_ text: String) -> Bool {
     text.contains(".yaml") || text.contains(".yml") || text.contains("/")
   }

@@ -79,7 +79,7 @@ final class RunningStatistics {
   /// The paths of the trained mean and variance.
   var paths: (mean: String, variance: String) { (mean.path, variance.path) }
 
-  /// Whether there is a set of statistics of that number; 0 are the trained ones.
+  /// True if there is a set of statistics of that number; 0 are the trained ones.
   func has(_ number: Int) -> Bool { number == 0 || others[number] != nil }
 
   /// Takes over all sets but the trained one of the same normalisation in another network with the same parameters. The

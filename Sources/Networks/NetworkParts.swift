@@ -116,7 +116,7 @@ extension Architecture.Stage {
   }
 }
 
-/// What follows from an architecture: found by building its network without tensors.
+/// The steps and parameters that follow from an architecture, found by building its network without tensors.
 struct NetworkLayout: Sendable {
   let steps: [StepSpec]
   /// The options of each stage's blocks, those that the stage does not set with their default values.

@@ -52,7 +52,7 @@ final class ParameterStore {
   }
 }
 
-/// What one part of a network (the stem, a step, the readout) has declared.
+/// The declarations of one part of a network: the stem, a step or the readout.
 final class Declarations {
   /// Multiply-accumulates for one sample; at most what an Int holds.
   private(set) var macs = 0
@@ -93,7 +93,7 @@ public struct ParameterScope {
   private let inner: String
   private let store: ParameterStore
   let declarations: Declarations
-  /// Which step's scope this is; nil in the stem and the readout.
+  /// The step whose scope this is; nil in the stem and the readout.
   private let place: StepSite?
   private let field: String
 
@@ -258,7 +258,7 @@ public final class BlockContext {
   public let uses: Int
   /// The channels that h has after each of the block's steps.
   public let width: Int
-  /// Whether h gets the stage's shape in this block, so that its skip must be a projection.
+  /// True if h gets the stage's shape in this block, so that its skip must be a projection.
   public let projects: Bool
   /// The stride by which this block makes h smaller; 1 unless it projects.
   public let stride: Int

@@ -29,11 +29,11 @@ public struct ParameterSpecification: Hashable, Sendable {
   /// Its elements.
   public var count: Int { shape.reduce(1, *) }
 
-  /// Whether gradient descent changes it.
+  /// True if gradient descent changes it.
   public var isTrainable: Bool { role != .runningMean && role != .runningVariance }
 }
 
-/// What follows from the blocks, found by building the network without tensors.
+/// Counts that follow from the blocks, found by building the network without tensors.
 extension Architecture {
   /// A value that contradicts itself cannot be made, nor can a kind of blocks be taken away.
   private var layout: NetworkLayout {

@@ -19,7 +19,7 @@ public final class Pass {
 
   /// A step as the backward pass visits it. None of these tensors is ever written again.
   public struct VisitedStep {
-    /// Which of the network's steps it is.
+    /// The step of the network.
     public let spec: StepSpec
     /// Its number among the steps of the pass, from 1.
     public let number: Int
@@ -37,7 +37,7 @@ public final class Pass {
     public let inputGradient: Tensor
     /// The step's backward pass for any gradient at h_t; nil where the pass was run without `.keptTape`.
     fileprivate let again: ((Tensor) throws -> Tensor)?
-    // What the kernels of this step, or of the one before, found on the way.
+    // Sums that the kernels of this step, or of the one before, found on the way.
     fileprivate let knownProducts: SampleProducts?
     fileprivate let knownInputSquares: [Double]?
     fileprivate let knownOutputSquares: [Double]?

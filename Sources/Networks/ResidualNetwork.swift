@@ -89,7 +89,7 @@ public final class ResidualNetwork {
     return try ResidualNetwork(architecture, parameters: parameters.mapValues { try $0.moved(to: device) })
   }
 
-  /// Whether a training step of this network can be captured as a CUDA graph: its blocks say so.
+  /// True if a training step of this network can be captured as a CUDA graph: its blocks say so.
   public var isCapturable: Bool { steps.values.allSatisfy(\.step.isCapturable) }
 
   /// h_0, the stem's output, of images N×C×H×W, by running statistics.

@@ -1,13 +1,13 @@
 extension Architecture {
-  /// Which steps of a stage run one block together, and what of its normalisations they still have each for itself
+  /// The steps of a stage that run one block together, and the parts of its normalisations that each has for itself
   /// (§4.5). With both `unshared…` false and `initialGamma` 1 sharing is naive; the paper's unshared batch normalization
   /// (UBN) is all three parts together.
   public struct Sharing: Codable, Hashable, Sendable {
     /// The shared block, counted from 0: the blocks before it are their own, every step from it on runs this one.
     public var from: Int
-    /// Whether each of these steps has running statistics of its own.
+    /// True if each of these steps has running statistics of its own.
     public var unsharedStatistics: Bool
-    /// Whether each has γ and β of its own.
+    /// True if each has γ and β of its own.
     public var unsharedAffine: Bool
     /// The initial value of γ in these steps.
     public var initialGamma: Double

@@ -1,6 +1,6 @@
 import ResLensTorch
 
-/// What brings h into a stage before the stage's first step: a 2×2 pooling.
+/// A 2×2 pooling that brings h into a stage before the stage's first step.
 struct Transition {
   /// h before the pooling.
   let input: Tensor

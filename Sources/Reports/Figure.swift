@@ -75,7 +75,7 @@ public struct Figure: Equatable, Sendable {
     public var bounds: ClosedRange<Double>?
     /// The labels at 1, 2, 3, … in place of numbers; empty for numbers.
     public var names: [String]
-    /// Whether a horizontal axis shows a quantity; otherwise it counts steps or epochs.
+    /// True if a horizontal axis shows a quantity; otherwise it counts steps or epochs.
     public var isContinuous: Bool
 
     public init(
@@ -110,7 +110,7 @@ public struct Figure: Equatable, Sendable {
   public struct Series: Equatable, Sendable {
     /// The name in the legend; empty for none.
     public var label: String
-    /// Whether the series is a line that others are to be compared with, and not a curve of its own.
+    /// True if the series is a line that others are to be compared with, and not a curve of its own.
     public var isReference = false
     /// The style of the line and of the markers.
     public var style: Style
@@ -166,13 +166,13 @@ public struct Figure: Equatable, Sendable {
     public var marker: Marker
     /// Draws a marker at one in so many points only.
     public var markerInterval: Int
-    /// Whether markers are filled.
+    /// True if markers are filled.
     public var filled: Bool
-    /// Whether a line joins the points.
+    /// True if a line joins the points.
     public var hasLine: Bool
-    /// Whether the line is thin and pale, so that other lines stand out.
+    /// True if the line is thin and pale, so that other lines stand out.
     public var isThin: Bool
-    /// Whether the points' spread is drawn.
+    /// True if the points' spread is drawn.
     public var hasBand: Bool
 
     public init(

@@ -10,7 +10,7 @@ public struct FigureData: Equatable, Sendable {
 
   public init() {}
 
-  /// Whether there are no numbers.
+  /// True if there are no numbers.
   public var isEmpty: Bool { rows.isEmpty }
 
   /// Adds one row.

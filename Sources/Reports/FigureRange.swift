@@ -64,7 +64,7 @@ extension Figure {
       ? 0...1 : map.colour.scale == .logarithmic ? high / 2...2 * high : (high - abs(high) / 2)...(high + abs(high) / 2)
   }
 
-  /// Whether a value has a place on an axis. gnuplot cannot tell numbers near the largest from infinite ones.
+  /// True if a value has a place on an axis. gnuplot cannot tell numbers near the largest from infinite ones.
   func isDrawable(_ value: Double, on scale: Scale) -> Bool {
     abs(value) < 1e150 && (scale == .linear || value > 0)
   }

@@ -1,6 +1,6 @@
 /// How a report draws its pictures.
 public struct Presentation: Equatable, Sendable {
-  /// Whether several networks share axes; nil for shared axes up to six networks.
+  /// The layout of several networks; nil for shared axes up to six networks.
   public var layout: Layout?
   /// The meaning of the bands around curves.
   public var band = Band.error
@@ -35,7 +35,7 @@ public struct Presentation: Equatable, Sendable {
   /// The largest number of networks that share axes unless a layout is asked for.
   static let mostOverlaid = 6
 
-  /// Whether so many networks share axes.
+  /// True if so many networks share axes.
   func isOverlaid(_ networks: Int) -> Bool {
     layout.map { $0 == .overlaid && networks > 1 } ?? (2...Self.mostOverlaid).contains(networks)
   }

@@ -25,11 +25,11 @@ public struct ReportedRun: Equatable, Sendable {
   public var pruning: PruningResults?
   /// The results of letting samples leave the network early.
   public var exits: [ExitResults] = []
-  /// Whether another program trained the network. Nothing is known of its training then.
+  /// True if another program trained the network. Nothing is known of its training then.
   public var isFromElsewhere = false
-  /// Whether the validation accuracy after the last epoch is beyond guessing; nil where that is not known.
+  /// True if the validation accuracy after the last epoch is beyond guessing; nil where that is not known.
   public var hasLearnt: Bool?
-  /// Whether the network was trained at all. Of one that was not, only the initialisation is on the page.
+  /// True if the network was trained at all. Of one that was not, only the initialisation is on the page.
   public var isTrained: Bool
 
   /// - Parameter name: the run's folder, by which it is called until it is given another name

@@ -143,7 +143,7 @@ extension MeasureView {
     }
   }
 
-  /// Whether something absent is noted in this section. What belongs to no view of the measure is noted in the first.
+  /// True if something absent is noted in this section. What belongs to no view of the measure is noted in the first.
   fileprivate func isMeant(by absence: MeasureResults.Absence, of measure: MeasureDescription) -> Bool {
     let hasNoView = absence.measure == measure.name && !measure.views.contains { $0.id == absence.view }
     return absence.concerns(self, of: measure) || hasNoView && measure.views.first?.id == id
@@ -171,7 +171,7 @@ struct SampleSizes: Equatable {
   private struct Size: Equatable {
     var split: Split
     var most: Double
-    /// Whether some numbers are of fewer samples.
+    /// True if some numbers are of fewer samples.
     var varies: Bool
   }
 

@@ -51,7 +51,7 @@ struct ShownRun {
 struct Subjects {
   var runs: [Subject]
   var presentation = Presentation()
-  /// Whether a panel says which run it shows. On a page about one run it does not; on a page about several it does, also
+  /// True if a panel says which run it shows. On a page about one run it does not; on a page about several it does, also
   /// where only one of them was measured.
   var areNamed: Bool
 
@@ -65,7 +65,7 @@ struct Subjects {
     var style = Figure.Style.train
   }
 
-  /// Whether the runs share axes.
+  /// True if the runs share axes.
   var isOverlaid: Bool { presentation.isOverlaid(runs.count) }
 
   /// The panels of a row where each run has its own: all in one row, as the paper has its four, or two in a row.

@@ -150,7 +150,7 @@ extension FigureData {
 }
 
 extension MeasuredTables {
-  /// Whether a step is drawn as a marked point: its skip is not the identity.
+  /// True if a step is drawn as a marked point: its skip is not the identity.
   func isMarked(_ number: Int) -> Bool { step(number).map { !$0.hasIdentitySkip } ?? false }
 
   /// The value of a quantity's reference; nil where there is none.

@@ -33,7 +33,7 @@ public struct StudyReport: Sendable {
     public var runs: [ReportedRun]
     /// The table of errors; nil if the study has none.
     public var errors: ErrorTable?
-    /// Whether networks share axes where the report does not say; nil for shared axes up to six networks.
+    /// The layout of several networks where the report does not say; nil for shared axes up to six networks.
     public var layout: Presentation.Layout?
 
     public init(

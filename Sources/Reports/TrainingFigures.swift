@@ -114,7 +114,7 @@ func scale(of series: [Figure.Series]) -> Figure.Scale {
   return low > 0 && high > 20 * low ? .logarithmic : .linear
 }
 
-/// Whether the rates fall in a few large steps, which only a logarithmic axis shows.
+/// True if the rates fall in a few large steps, which only a logarithmic axis shows.
 private func isStaircase(_ runs: [ReportedRun]) -> Bool {
   let rates = runs.flatMap(\.epochs).map(\.learningRate)
   guard let low = rates.min(), let high = rates.max(), low > 0, high.isFinite else { return false }

@@ -2,7 +2,7 @@ import ResLensResults
 
 /// The parts of a section that show the numbers of one view of a measure.
 protocol ViewDisplay {
-  /// Whether a run has something to show.
+  /// True if a run has something to show.
   func isPresent(in tables: MeasuredTables) throws -> Bool
   /// Facts about one run's measurement that a reader must know.
   func remark(on tables: MeasuredTables) throws -> Markup?

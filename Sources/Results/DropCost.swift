@@ -31,7 +31,7 @@ public struct DropCost: Sendable {
     /// Spearman's rank correlation of quantity and cost over the steps; nil where one of them does not vary.
     public var correlation: Double? { rankCorrelation(points.map(\.value), points.map(\.cost)) }
 
-    /// Whether the correlation is beyond two standard errors of that of unrelated quantities, 1/√(n − 1).
+    /// True if the correlation is beyond two standard errors of that of unrelated quantities, 1/√(n − 1).
     public var isBeyondNoise: Bool {
       guard let correlation, points.count > 1 else { return false }
       return abs(correlation) > Estimate.z / Double(points.count - 1).squareRoot()

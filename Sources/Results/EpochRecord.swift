@@ -111,7 +111,7 @@ extension EpochRecord {
 public struct MalformedResult: Error, CustomStringConvertible, Equatable {
   /// Its path.
   public var file: String
-  /// Which line and column, and what is wrong there.
+  /// The line, the column, and the fault there.
   public var problem: String
 
   public init(file: String, problem: String) {

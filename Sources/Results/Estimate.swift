@@ -40,14 +40,14 @@ public struct Estimate: Equatable, Sendable {
   /// Half the height of the interval of `z` standard errors around the number.
   public var margin: Double { Self.z * standardError }
 
-  /// Whether the number is above a bound, and by more than `z` standard errors; nil where it lies within them. A number that
+  /// True if the number is above a bound, and by more than `z` standard errors; nil where it lies within them. A number that
   /// is not one (NaN) is neither above nor below.
   public func isAbove(_ bound: Double) -> Bool? {
     if value - margin > bound { return true }
     return value + margin < bound || value == bound && margin == 0 ? false : nil
   }
 
-  /// Whether the number is below a bound, and by more than `z` standard errors; nil where it lies within them.
+  /// True if the number is below a bound, and by more than `z` standard errors; nil where it lies within them.
   public func isBelow(_ bound: Double) -> Bool? { (-1 * self).isAbove(-bound) }
 
   /// The difference of numbers whose errors are independent.

@@ -104,9 +104,9 @@ public struct MeasureView: Sendable {
   public var source: String
   /// The place of the finding in the source's text, for instance "Fig. 2"; empty where there is no source.
   public var place: String
-  /// What the source found, in HTML; empty where there is no source.
+  /// The source's finding, in HTML; empty where there is no source.
   public var finding: String
-  /// Whether a report says so where no run has the measure, instead of leaving the section out.
+  /// True if a report says so where no run has the measure, instead of leaving the section out.
   public var isAlwaysShown: Bool
   /// The figures over the steps. A measure with a page of its own in `Reports` has none here.
   public var figures: [StepFigure]
@@ -152,9 +152,9 @@ public struct StepFigure: Sendable {
   public var axis: String
   /// The quantities, a panel each.
   public var quantities: [Quantity]
-  /// What stands below the picture, in HTML.
+  /// The text below the picture, in HTML.
   public var caption: String
-  /// What stands there in addition where a step with a projection is marked, in HTML.
+  /// The text that is added to it where a step with a projection is marked, in HTML.
   public var markedCaption: String
 
   public init(
@@ -205,9 +205,9 @@ public struct Quantity: Sendable {
   public var label: String
   /// The column of the values.
   public var column: String
-  /// What the values are multiplied by: 100 shows a share in per cent.
+  /// The factor by which the values are multiplied: 100 shows a share in per cent.
   public var factor: Double
-  /// Whether the axis is logarithmic.
+  /// True if the axis is logarithmic.
   public var isLogarithmic: Bool
   /// The range that the axis shows at most; nil for all.
   public var bounds: ClosedRange<Double>?
@@ -352,7 +352,7 @@ public struct StepColumn: Sendable {
 public struct PrintedTable: Sendable {
   /// The name of the table.
   public var table: String
-  /// What the table shows, in a few words.
+  /// The table's contents, in a few words.
   public var title: String
   /// The key whose values become columns; nil for a table that is printed as it is.
   public var pivot: String?

@@ -104,7 +104,7 @@ public struct MeasureResults: Codable, Equatable, Sendable {
       self.reason = reason
     }
 
-    /// Whether this absence is of the view of a measure, or of a part of it.
+    /// True if this absence is of the view of a measure, or of a part of it.
     public func concerns(_ view: MeasureView, of measure: MeasureDescription) -> Bool {
       self.measure == measure.name && (self.view == nil || self.view == view.id)
     }
@@ -273,7 +273,7 @@ extension Table {
       }, parameters: parameters)
   }
 
-  /// Whether rows of both tables can stand in one.
+  /// True if rows of both tables can stand in one.
   fileprivate func canJoin(_ other: Table) -> Bool {
     keys == other.keys && values == other.values && parameters == other.parameters
   }

@@ -64,7 +64,7 @@ public struct Provenance: Codable, Equatable, Sendable {
   public var weights: String
   /// The statistics by which the network's inputs were normalised.
   public var statistics: ChannelStatistics
-  /// Whether the images are of the data set that the run is trained on.
+  /// True if the images are of the data set that the run is trained on.
   public var isOwnData: Bool
 
   enum CodingKeys: String, CodingKey {

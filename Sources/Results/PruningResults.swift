@@ -139,7 +139,7 @@ public struct PruningResults: Codable, Equatable, Sendable, Checked {
     return Self.areSteps(removed) ? nil : "removed: a step occurs twice or has an impossible number"
   }
 
-  /// Whether these can be the numbers of different steps.
+  /// True if these can be the numbers of different steps.
   private static func areSteps(_ numbers: [Int?]) -> Bool {
     Set(numbers).count == numbers.count && numbers.allSatisfy { $0.map { (1...StepSpec.most).contains($0) } ?? false }
   }

@@ -19,7 +19,7 @@ public struct StepSpec: Codable, Hashable, Sendable {
   public var stage: Int
   /// The block's index in its stage, counted from 0.
   public var block: Int
-  /// Which of its block's steps this is, counted from 0; 0 where the block is its own.
+  /// The number of the use of its block, counted from 0; 0 where the block is its own.
   public var use: Int
   /// The shape of one sample's h before the step, after the pooling where the stage begins with one: channels, height,
   /// width.
@@ -28,7 +28,7 @@ public struct StepSpec: Codable, Hashable, Sendable {
   public var output: [Int]
   /// Multiply-accumulates of the step for one sample.
   public var macs: Int
-  /// Whether the skip is the identity. Where it is not (a projection), h may change its shape, and gradients are those
+  /// True if the skip is the identity. Where it is not (a projection), h may change its shape, and gradients are those
   /// with respect to what the skip makes.
   public var hasIdentitySkip: Bool
 

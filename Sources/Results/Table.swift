@@ -49,7 +49,7 @@ public struct Table: Codable, Equatable, Sendable {
   /// All columns: the keys, then the values.
   public var columns: [Column] { keys + values }
 
-  /// Whether there is a key of this name.
+  /// True if there is a key of this name.
   public func hasKey(_ name: String) -> Bool { keys.contains { $0.name == name } }
 
   private func index(of column: String) throws(TableError) -> Int {
@@ -275,7 +275,7 @@ extension Table.Column {
 public struct TableError: Error, CustomStringConvertible, Equatable {
   /// The table's name.
   public var table: String
-  /// What is wrong.
+  /// The fault.
   public var problem: String
 
   public init(table: String, problem: String) { (self.table, self.problem) = (table, problem) }
@@ -290,7 +290,7 @@ public enum Cell: Sendable {
   /// There is no value.
   case missing
 
-  /// Whether JSON has this text in place of a number that is not finite.
+  /// True if JSON has this text in place of a number that is not finite.
   static func isWordForNumber(_ text: String) -> Bool { ["NaN", "Infinity", "-Infinity"].contains(text) }
 
   /// The number; nil where the cell holds none.
@@ -316,7 +316,7 @@ public enum Cell: Sendable {
 }
 
 extension String {
-  /// Whether the text needs no quotes in a CSV line: it has letters, digits, full stops, underscores, spaces and hyphens.
+  /// True if the text needs no quotes in a CSV line: it has letters, digits, full stops, underscores, spaces and hyphens.
   fileprivate var isPlain: Bool {
     !isEmpty
       && utf8.allSatisfy { byte in

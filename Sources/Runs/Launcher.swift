@@ -8,9 +8,9 @@ import ResLensTraining
 
 /// A way to get many runs done.
 public protocol Launcher {
-  /// What the launcher does when it is asked to stop, for instance "stopping after this step, and saving".
+  /// The launcher's answer when it is asked to stop, for instance "stopping after this step, and saving".
   var answerToStop: String { get }
-  /// What to tell the user after it was stopped.
+  /// The message to the user after it was stopped.
   var noteAfterStop: String { get }
 
   /// Does what is left of the runs.

@@ -25,7 +25,7 @@ public struct RunMeasuring {
     public var source: String
     /// The statistics by which the samples are normalised.
     public var statistics: ChannelStatistics
-    /// Whether the samples are of the data set that the run is trained on.
+    /// True if the samples are of the data set that the run is trained on.
     public var isOwn: Bool
     /// The samples that the network was trained on.
     public var train: Samples

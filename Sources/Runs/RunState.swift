@@ -17,7 +17,7 @@ extension PlannedRun {
     /// again.
     case diverged(String)
 
-    /// Whether there is something left to do for the run.
+    /// True if there is something left to do for the run.
     public var isUnfinished: Bool { self == .training || self == .measuring }
   }
 
@@ -36,7 +36,7 @@ extension PlannedRun {
     return try missingMeasures(in: folder, registry: registry).isEmpty ? .whole : .measuring
   }
 
-  /// Whether the run has reached its last epoch.
+  /// True if the run has reached its last epoch.
   public func isTrained(in folder: RunFolder) throws -> Bool {
     switch try state(in: folder) {
     case .whole, .measuring: true
@@ -76,7 +76,7 @@ extension PlannedRun {
     return splits.isEmpty ? Split.allCases : splits
   }
 
-  /// Whether a step was unrolled as it is asked for.
+  /// True if a step was unrolled as it is asked for.
   /// - Parameter tables: the tables of the unrolling on the number of samples that is asked for
   private func fits(_ tables: [Table]) -> Bool {
     let options = measurement.options

@@ -26,7 +26,7 @@ public struct SlurmLauncher: Launcher {
     public var retries = 2
     /// The number of threads of each task; one where it is nil.
     public var threads: Int?
-    /// Whether the script is only returned.
+    /// True if the script is only returned.
     public var dryRun = false
 
     public init(device: String) { self.device = device }

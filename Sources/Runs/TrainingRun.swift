@@ -27,7 +27,7 @@ public struct TrainingRun {
     public var checkpointSeconds = 300.0
     /// How long another process may still hold the folder, in seconds.
     public var lockSeconds = 0.0
-    /// Whether a GPU's steps are captured as graphs.
+    /// True if a GPU's steps are captured as graphs.
     public var capturesSteps = true
     /// True to write an event file for TensorBoard. A run that already has one keeps it up to date in any case.
     public var writesEvents = false

@@ -82,7 +82,7 @@ extension Evidence.Subject {
     public var tables: [MeasuredTables]
   }
 
-  /// What was recorded during training, in the order of the epochs.
+  /// The measures recorded during training, in the order of the epochs.
   public var history: [Recorded] {
     Set(runs.flatMap(\.history).map(\.epoch)).sorted().map { epoch in
       Recorded(epoch: epoch, tables: runs.compactMap { run in run.history.first { $0.epoch == epoch }?.widest })

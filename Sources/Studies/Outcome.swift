@@ -4,7 +4,7 @@ import ResLensSupport
 
 /// The outcome of looking at the numbers for one part of a claim.
 public struct Outcome: Equatable, Sendable {
-  /// Whether the part's condition is fulfilled; nil where the numbers do not decide it.
+  /// True if the part's condition is fulfilled; nil where the numbers do not decide it.
   public var decision: Bool?
   /// Why the numbers do not decide it, in a few words.
   public var reason: String
@@ -39,13 +39,13 @@ extension Finding.Part {
 
 // MARK: decisions from decisions, where nil is "not decided"
 
-/// Whether all of some conditions hold; nil if none fails and some are not decided.
+/// True if all of some conditions hold; nil if none fails and some are not decided.
 func all(_ decisions: [Bool?]) -> Bool? {
   if decisions.contains(false) { return false }
   return decisions.contains(nil) ? nil : true
 }
 
-/// Whether at least a share of some conditions holds; nil if that depends on the conditions that are not decided.
+/// True if at least a share of some conditions holds; nil if that depends on the conditions that are not decided.
 func share(of decisions: [Bool?], atLeast least: Double) -> Bool? {
   let wanted = least * Double(decisions.count) - 1e-9
   let (yes, open) = (decisions.count { $0 == true }, decisions.count { $0 == nil })

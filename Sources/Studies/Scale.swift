@@ -23,7 +23,7 @@ public enum Scale: String, CaseIterable, Codable, Sendable {
     var record: Study.Recording
     /// The number of samples of each set on which trained networks are measured where the study does not say.
     var measured: Int
-    /// Whether a study gets no more samples than that, recorded and measured, where it asks for more.
+    /// True if a study gets no more samples than that, recorded and measured, where it asks for more.
     var limitsSamples = true
     var mostRecorded: Int? { limitsSamples ? record.samples : nil }
     var mostMeasured: Int? { limitsSamples ? measured : nil }

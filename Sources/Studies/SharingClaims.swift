@@ -119,7 +119,7 @@ extension Claim {
     pairs.map { "\(percentage($0)) against \(percentage($1))" }.joined(separator: "; ")
   }
 
-  /// Whether the first number of every pair is above the second, by the spread over seeds, of which there must be two at
+  /// True if the first number of every pair is above the second, by the spread over seeds, of which there must be two at
   /// least; nil where a number is missing.
   private static func compare(_ pairs: [(Estimate?, Estimate?)], _ text: ([Pair]) -> String) -> Outcome? {
     var all: [Pair] = []
@@ -129,13 +129,13 @@ extension Claim {
     return all.contains { min($0.runs, $1.runs) < 2 } ? outcome.undecided(Outcome.oneSeed) : outcome
   }
 
-  /// Whether one number is more than so many times another; nil where one is missing.
+  /// True if one number is more than so many times another; nil where one is missing.
   private static func exceeds(_ factor: Double, _ mine: Estimate?, _ other: Estimate?, _ digits: Int) -> Outcome? {
     guard let mine, let other else { return nil }
     return Outcome((mine - factor * other).isAbove(0), "\(number(mine, digits)) against \(number(other, digits))")
   }
 
-  /// Whether a network's validation error is above another's; nil where one has none.
+  /// True if a network's validation error is above another's; nil where one has none.
   private static func comparison(
     _ evidence: Evidence, _ model: String, isAbove other: String, data: String? = nil
   ) throws -> Outcome? {

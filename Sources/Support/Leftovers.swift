@@ -17,7 +17,7 @@ public enum Leftovers {
     }
   }
 
-  /// Whether the process that a name ends with is gone.
+  /// True if the process that a name ends with is gone.
   private static func isAbandoned(_ name: String) -> Bool {
     guard let process = name.split(separator: "-").last.flatMap({ pid_t($0) }), process > 0 else { return false }
     return kill(process, 0) != 0 && errno == ESRCH

@@ -20,6 +20,6 @@ extension String {
 }
 
 extension Unicode.Scalar {
-  /// Whether a terminal may take it for an order; line breaks and tabs are none.
+  /// True if a terminal may take it for an order; line breaks and tabs are none.
   fileprivate var isControl: Bool { properties.generalCategory == .control && self != "\n" && self != "\t" }
 }

@@ -85,7 +85,7 @@ public struct BatchMaker {
     return Batch(images: images, labels: labels, indices: indices)
   }
 
-  /// Which images a batch is made of, and how `epoch` changes each of them: what `gatherImages` takes, on the processor.
+  /// The images of a batch, and how `epoch` changes each of them, as `gatherImages` takes it, on the processor.
   /// - Throws: `ArgumentError` for a translation outside 0 … 127.
   public func selection(of indices: some Collection<Int>, augmentation: Augmentation, epoch: Int) throws -> Tensor {
     try ArgumentError.check("translate", augmentation.translate, in: 0...127)

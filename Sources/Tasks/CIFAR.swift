@@ -38,14 +38,14 @@ public enum CIFAR: String, CaseIterable, Sendable {
       remedy: "get that one: reslens data fetch \(rawValue.replacing("-", with: "")) data")
   }
 
-  /// Whether the folder holds the Python version, or its folder.
+  /// True if the folder holds the Python version, or its folder.
   private func holdsPython(_ url: URL) -> Bool {
     [url, url.appending(path: pythonFolder)].contains { folder in
       pythonFiles.allSatisfy { FileManager.default.fileExists(atPath: folder.appending(path: $0).path) }
     }
   }
 
-  /// Whether `folder` holds the archive's folder with something of the data set in it.
+  /// True if `folder` holds the archive's folder with something of the data set in it.
   public func isInside(_ folder: URL) -> Bool {
     files.contains {
       FileManager.default.fileExists(atPath: folder.appending(path: self.folder).appending(path: $0).path)

@@ -22,7 +22,7 @@ public enum Device: Hashable, Sendable {
 
   init(code: ctorch_device) { self = code == CTORCH_CPU ? .cpu : .cuda(Int(code)) }
 
-  /// Whether it works on by itself while the program prepares what comes next.
+  /// True if it works on by itself while the program prepares what comes next.
   public var isAsynchronous: Bool { self != .cpu }
 
   /// The 16 bytes that identify a GPU uniquely among all machines; nil for the processor.
@@ -85,12 +85,12 @@ public final class Reading {
 
 /// Work of a CUDA device, captured once and then done as often as asked, each time as one launch.
 ///
-/// What was made while it was captured belongs to the graph and is overwritten by every replay. What it reads must be kept:
-/// write other values into it to work on them.
+/// Tensors that were made while it was captured belong to the graph and are overwritten by every replay. Tensors that it
+/// reads must be kept: write other values into them to work on those.
 public final class DeviceGraph {
   private let handle: ctorch_graph
 
-  /// Whether work on this device can be captured.
+  /// True if work on this device can be captured.
   public static func isPossible(on device: Device) -> Bool { device.isAsynchronous && ctorch_built_with_cuda() }
 
   /// Captures what `body` asks of the device, without doing it. `body` must not read from the device.

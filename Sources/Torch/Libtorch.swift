@@ -25,7 +25,7 @@ public enum Libtorch {
   public static var cpuCapability: String { String(cString: ctorch_cpu_capability()) }
   /// The path of the library that is loaded; empty where it cannot be told.
   public static var libraryPath: String { String(cString: ctorch_library_path()) }
-  /// Whether this libtorch was compiled with CUDA.
+  /// True if this libtorch was compiled with CUDA.
   public static var hasCUDA: Bool { ctorch_has_cuda() }
   /// CUDA devices that answer; 0 without CUDA.
   public static var cudaDeviceCount: Int { Int(ctorch_cuda_device_count()) }

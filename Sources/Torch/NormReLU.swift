@@ -10,7 +10,7 @@ public enum NormMode {
   /// `over` names processes, the images of all of them together are the batch. The default momentum is PyTorch's.
   case batchUpdating(momentum: Double = 0.1, over: ProcessGroup? = nil)
 
-  /// Whether the batch's own statistics are used.
+  /// True if the batch's own statistics are used.
   public var usesBatch: Bool { if case .running = self { false } else { true } }
 
   var code: ctorch_norm_mode {
@@ -30,7 +30,7 @@ public enum NormReLU {
   /// 1/deviation (2×C), and whatever else the kernels of that pass need.
   public struct BatchStatistics {
     let tensor: Tensor
-    /// Whose images the batch was.
+    /// The processes whose images the batch was; nil for this process's alone.
     let group: ProcessGroup?
     /// The normalised and rectified input, where a unit's way back reads it instead of making it again.
     var normed: Tensor? = nil

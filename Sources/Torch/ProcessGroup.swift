@@ -32,10 +32,10 @@ public final class ProcessGroup {
     }
   }
 
-  /// Whether this build has Gloo: without its headers there are no groups.
+  /// True if this build has Gloo: without its headers there are no groups.
   public static var isPossible: Bool { ctorch_has_gloo() }
 
-  /// Whether this build has NCCL: without it what lies on GPUs cannot be exchanged.
+  /// True if this build has NCCL: without it what lies on GPUs cannot be exchanged.
   public static var isPossibleOnGPUs: Bool { ctorch_has_nccl() }
 
   /// Waits until all are there.
@@ -123,7 +123,7 @@ public final class ProcessGroup {
     return try .adopt(out)
   }
 
-  /// Whether any process says so: the same answer for all.
+  /// True if any process says so: the same answer for all.
   public func any(_ own: Bool) throws -> Bool { try any([own])[0] }
 
   /// For each of several questions whether any process says so.
@@ -141,7 +141,7 @@ public final class ProcessGroup {
 }
 
 extension ProcessGroup? {
-  /// Whether this process is the one that reads, writes and speaks: alone, or the first of several.
+  /// True if this process is the one that reads, writes and speaks: alone, or the first of several.
   public var isFirst: Bool { map { $0.rank == 0 } ?? true }
 }
 

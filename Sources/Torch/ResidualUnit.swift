@@ -189,9 +189,9 @@ public enum KernelSet {
   /// - Throws: `TorchError` where there is none of that name.
   public static func use(_ name: String) throws { try check(ctorch_use_kernel_set(name)) }
 
-  /// Why a GPU runs units by libtorch's operations alone; nil where it has kernels of ours, as Ampere and later do. At the
+  /// The reason why a GPU runs units by libtorch's operations alone; nil where it has kernels of ours, as Ampere and later do. At the
   /// first use they are compiled, which takes a few seconds, and held against libtorch's operations there.
-  /// Of the processor it says that no GPU is emulated, as only tests do.
+  /// For the processor the reason is that no GPU is emulated, as only tests do.
   public static func problem(on device: Device) -> String? {
     do {
       try check(ctorch_load_device_kernels(device.code()))

@@ -10,7 +10,7 @@ import CTorch
 public final class Tape {
   /// How batch normalisations run.
   public let mode: NormMode
-  /// Which of their sets of running statistics normalisations use; 0 are the trained ones.
+  /// The number of the set of running statistics that normalisations use; 0 are the trained ones.
   public let statistics: Int
   private let records: Bool
   private var parameters: [(path: String, value: Tensor)] = []

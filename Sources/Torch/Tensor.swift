@@ -175,7 +175,7 @@ public final class Tensor {
   /// Overwrites the elements with those of `source`, of the same shape. A device is not waited for.
   public func copy(from source: Tensor) throws { try check(ctorch_copy_into(handle, source.handle)) }
 
-  /// Whether shapes and all elements are equal.
+  /// True if shapes and all elements are equal.
   public func equals(_ other: Tensor) throws -> Bool {
     guard shape == other.shape, elementType == other.elementType else { return false }
     var answer = false
@@ -183,7 +183,7 @@ public final class Tensor {
     return answer
   }
 
-  /// Whether every element is a finite number.
+  /// True if every element is a finite number.
   public func isFinite() throws -> Bool {
     var answer = false
     try check(ctorch_is_finite(handle, &answer))

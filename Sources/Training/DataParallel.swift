@@ -7,7 +7,7 @@ import ResLensTorch
 public struct DataParallel {
   /// The processes, each with a whole network.
   public let group: ProcessGroup
-  /// Whether the normalisations run by the statistics of the whole batch. Else each process's run by those of its part, as
+  /// True if the normalisations run by the statistics of the whole batch. Else each process's run by those of its part, as
   /// is usual, and the running ones move by the mean of theirs.
   public let synchronisesStatistics: Bool
 

@@ -2,7 +2,7 @@ import ResLensTasks
 import ResLensNetworks
 import ResLensTorch
 
-/// Whether a device computes what the processor does: a small network on made-up images.
+/// A comparison of a device with the processor: a small network on made-up images.
 public struct DeviceComparison: Sendable {
   /// The size of the difference of the logits in float32, relative to the size of the logits.
   public let outputs: Double
@@ -24,12 +24,12 @@ public struct DeviceComparison: Sendable {
   /// The tolerance for `kernelsInHalf`. The rounding of libtorch's operations is part of that difference.
   public static let halfTolerance = 1.5
 
-  /// Whether all agrees.
+  /// True if all agrees.
   public var agrees: Bool {
     [outputs, gradients, captured ?? 0].allSatisfy { $0 <= Self.tolerance } && kernelsAgree
   }
 
-  /// Whether our kernels on it do.
+  /// True if our kernels on it agree.
   public var kernelsAgree: Bool { kernels <= Self.tolerance && kernelsInHalf <= Self.halfTolerance }
 
   /// Takes some seconds.

@@ -59,7 +59,7 @@ public struct MeasureSchedule: Codable, Hashable, Sendable, Checked {
     return names.isEmpty ? "names: there are none" : nil
   }
 
-  /// Whether epoch `epoch` is measured, 0 being the network as it was initialised; none where there is a `problem`.
+  /// True if epoch `epoch` is measured, 0 being the network as it was initialised; none where there is a `problem`.
   public func includes(_ epoch: Int, of epochs: Int) -> Bool {
     problem == nil && (epoch % every == 0 || epoch == epochs)
   }

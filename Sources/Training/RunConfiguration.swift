@@ -29,7 +29,7 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
   public var initialWeights: InitialWeights?
   /// The element type of activations.
   public var precision: Precision
-  /// Whether several processes normalise a batch by the statistics of the whole of it, as one process does, instead of each its
+  /// True if several processes normalise a batch by the statistics of the whole of it, as one process does, instead of each its
   /// part by that part's; nil is no. A run that is resumed may change it, as it may the number of processes.
   public var synchronisesStatistics: Bool?
   /// The measures to take during training; nil for none. They do not change the training.

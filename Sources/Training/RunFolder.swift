@@ -37,7 +37,7 @@ public struct RunFolder: Sendable {
   }
   var checkpoints: URL { url.appending(path: "checkpoints") }
 
-  /// Whether a run was begun here.
+  /// True if a run was begun here.
   public var holdsRun: Bool { FileManager.default.fileExists(atPath: configurationFile.path) }
 
   /// - Throws: `FileError` where there is no run here or its configuration is damaged.
@@ -279,7 +279,7 @@ public struct RunFolder: Sendable {
     public var threads: Int
     /// That shared the work; nil where there was one.
     public var processes: Int?
-    /// Whether they normalised by the statistics of whole batches; nil is no.
+    /// True if they normalised by the statistics of whole batches; nil is no.
     public var synchronisesStatistics: Bool?
     /// The operating system's name and version.
     public var system: String

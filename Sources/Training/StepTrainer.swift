@@ -158,7 +158,7 @@ public final class StepTrainer {
 
   // MARK: captured steps
 
-  /// What steps must have in common to share a graph: the image set and the batch size.
+  /// The properties that steps must have in common to share a graph: the image set and the batch size.
   private struct Shape: Hashable {
     let set: ObjectIdentifier
     let count: Int

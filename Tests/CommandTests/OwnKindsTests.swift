@@ -93,7 +93,7 @@ import ResLensTraining
     #expect(printed.contains("growth"))
     let found = try #require(try RunFolder(run).measures())
     #expect(found.names.isSuperset(of: ["growth", "l2-ratio", "unrolling", "lesions", "borderline"]))
-    // Of eight steps one has a projection.
+    // One of eight steps has a projection.
     #expect(try found.widest.table("growth", .validation)?.numbers("count") == Array(repeating: 60, count: 7))
     let csv = try String(contentsOf: tables.appending(path: "growth.csv"), encoding: .utf8)
     #expect(csv.hasPrefix("split,samples,step,mean,std,count\ntrain,60,1,"))

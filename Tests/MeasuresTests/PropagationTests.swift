@@ -83,7 +83,7 @@ import ResLensTorch
       return try #require(try gradients.ratio())
     }
     let before = try ratio()
-    // Of two classes the log-odds are linear in the logits: a sharper readout changes the size of all gradients alike.
+    // With two classes the log-odds are linear in the logits: a sharper readout changes the size of all gradients alike.
     let weight = try network.parameters.required("head.linear.weight")
     try weight.copy(from: weight.scaled(by: 1e6))
     let gradients = GradientNorm(twoStages)

@@ -226,7 +226,7 @@ import ResLensTorch
   private struct HandBlock {
     private let parameters: [String: [Double]]
 
-    /// Of two channels.
+    /// Statistics of a batch in two channels.
     struct Statistics {
       var means = [0.0, 0.0]
       /// Divided by the count.

@@ -259,7 +259,7 @@ extension Section {
         #expect(!section.text.contains { $0.text == usual.text[0].text } && section.text.last == usual.text.last)
       }
     }
-    // Of several networks each is shown in each way.
+    // Several networks are each shown in each way.
     var (one, two) = (plain, plain)
     (one.name, two.name) = ("one", "two")
     one.otherMeasures[.recalibrated] = try Samples.run(seed: 5).measures

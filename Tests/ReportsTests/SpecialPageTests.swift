@@ -112,7 +112,7 @@ private let histories = (main + ["expansion"]).map { "history-" + $0 }
     let lone = try section("borderline", [run])
     #expect(lone.gaps.isEmpty && lone.figures.isEmpty && lone.tables.isEmpty)
     #expect(lone.notes.map(\.text) == ["Values are missing: there is one step &lt;only&gt;."])
-    // What is no view's own is noted in the first.
+    // An absence of no view in particular is noted in the first.
     #expect(try section("slope", [run]).notes.map(\.text) == ["Values are missing: there is one stage."])
     let readout = try section("slope-readout", [run, Samples.run("two")])
     #expect(readout.notes.map(\.text) == ["<b>one</b>. Values are missing at steps 1 to 6: no readout fits."])

@@ -82,7 +82,7 @@ import Testing
             try table("b", few, mean: 3),
           ])
         let newer = results(counts, [try table("a", counts, mean: 4, parameters: new)])
-        // What the same samples lose is what the newer call replaces anyway.
+        // The same samples lose only results that the newer call replaces anyway.
         #expect(found.lost(to: newer, with: ["a": new, "b": [:]]) == (isLost && isElsewhere ? ["a"] : []))
         #expect(found.lost(to: newer, with: ["b": ["margin": 1]]) == (isElsewhere ? ["b"] : []))
         #expect(found.lost(to: newer, with: [:]).isEmpty)

@@ -43,7 +43,7 @@ import Testing
       .init("entropy_std", unit: "nats"), .init("note"), .init("size"), .init("ratio"),
     ]
     #expect(Set(table.values) == Set(values) && table.values.count == values.count)
-    // Those of the row stand in the order of its fields, around those of the row in it.
+    // The row's columns stand in the order of its fields, around those of the row in it.
     #expect(table.values.first == values.first && Array(table.values.suffix(3)) == Array(values.suffix(3)))
     for (row, cells) in zip(rows, table.rows) {
       let byName = Dictionary(uniqueKeysWithValues: zip(table.columns.map(\.name), cells.map(\.bits)))

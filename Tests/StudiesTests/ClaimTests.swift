@@ -215,7 +215,7 @@ private func study(_ name: String) throws -> Study { try #require(Study.paper.fi
       let part = try study.claims[0].finding(in: evidence).parts[0]
       #expect(part.verdict == verdict && part.numbers.hasPrefix(text), "\(part)")
     }
-    // Of train samples nothing is claimed.
+    // Nothing is claimed about train samples.
     try set(.train, 1)
     #expect(try study.claims[0].finding(in: evidence).verdict == .holds)
   }

@@ -242,7 +242,7 @@ struct MadeUpEvidence {
     var tables = MeasuredTables(steps: steps(of: model))
     let explodes = agrees && model == "resnet-110-shared"
     let norms = statistics { _ in explodes ? 1000 : 100 }
-    // What the first step takes is not ‖h_T‖.
+    // The first step reads another norm than ‖h_T‖.
     try tables.add("activation-norm", [StepStatistic(step: 0, statistic(10))] + norms)
     try tables.add("gradient-norm", norms)
     try tables.add("gradient-norm-ratio", of: "gradient-norm", [statistic(explodes ? 50 : 5)])

@@ -40,7 +40,7 @@ private func plan(
       ["figure-2", "figure-3", "figure-4", "figure-5", "figure-13", "figure-14"].contains($0.study.name)
     }
     #expect(Set(four.map(\.runs)).count == 1 && four[0].runs.count == 4)
-    // What each of them needs is measured in that run.
+    // Everything that each of them needs is measured in that run.
     let first = all.runs[four[0].runs[0]]
     #expect(first.measurement.names == ["borderline", "cosine-loss", "dropped-step", "l2-ratio", "unrolling"])
     // First seeds come first.

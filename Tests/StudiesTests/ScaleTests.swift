@@ -23,7 +23,7 @@ import Testing
     #expect(reduced.stages.map(\.blocks) == blocks && reduced.stages.map(\.width) == widths)
     #expect(throws: Never.self) { try reduced.validate() }
     #expect(Scale.paper.reduced(whole) == whole)
-    // What a name says is what it is.
+    // A scale is what its name says.
     if !name.hasSuffix("-reduced") { #expect(try Architecture.named(name) == reduced) }
   }
 

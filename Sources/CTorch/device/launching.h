@@ -23,7 +23,7 @@ inline Division division(int64_t by) {
 /// The kernels as CUDA's run-time compiler reads them.
 extern const char *const source;
 
-/// Whether kernels can be launched on what lies where this tensor does: on a GPU from Ampere on, where CUDA's run-time
+/// True if kernels can be launched on what lies where this tensor does: on a GPU from Ampere on, where CUDA's run-time
 /// compiler takes them and "libtorch" was not chosen; on the processor where tests emulate a GPU.
 bool launches(const at::Tensor &tensor);
 

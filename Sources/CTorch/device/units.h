@@ -21,7 +21,7 @@ bool takes_convolution(const at::Tensor &x, const at::Tensor &weight, int stride
 /// Says if a weight is that of a convolution that the kernels run.
 bool is_filter(const at::Tensor &weight);
 
-/// Whether a block has enough shared memory for it.
+/// True if a block has enough shared memory for it.
 bool fits(const at::Tensor &x, const at::Tensor &weight, int stride);
 
 struct Unit {

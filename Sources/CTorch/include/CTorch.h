@@ -41,9 +41,9 @@ const char *ctorch_last_error(void);
 const char *ctorch_version(void);
 /// The instruction set that libtorch's kernels chose, for instance "AVX512".
 const char *ctorch_cpu_capability(void);
-/// Whether this libtorch was compiled with CUDA.
+/// True if this libtorch was compiled with CUDA.
 bool ctorch_has_cuda(void);
-/// Whether this was built with CUDA's headers; steps are not captured as graphs without.
+/// True if this was built with CUDA's headers; steps are not captured as graphs without.
 bool ctorch_built_with_cuda(void);
 /// The number of CUDA devices; 0 where libtorch has no CUDA or no device answers.
 int ctorch_cuda_device_count(void);
@@ -102,7 +102,7 @@ int ctorch_column(ctorch_tensor tensor, int64_t column, ctorch_tensor *out) CTOR
 /// Writes `source`'s elements into `target`, of the same shape. A device is not waited for.
 int ctorch_copy_into(ctorch_tensor target, ctorch_tensor source) CTORCH_CHECKED;
 int ctorch_equal(ctorch_tensor a, ctorch_tensor b, bool *out) CTORCH_CHECKED;
-/// Whether every element is a finite number.
+/// True if every element is a finite number.
 int ctorch_is_finite(ctorch_tensor tensor, bool *out) CTORCH_CHECKED;
 
 // MARK: arithmetic
@@ -139,7 +139,7 @@ int ctorch_conv2d_backward(ctorch_tensor grad_output, ctorch_tensor input, const
 typedef struct {
   ctorch_tensor weight, bias, running_mean, running_var;
   double epsilon;
-  /// Whose images together are the batch; null where it is this process's alone. Each of them must make the same calls.
+  /// The processes whose images together are the batch; null for this process alone. Each must make the same calls.
   ctorch_group group;
 } ctorch_norm;
 
@@ -193,9 +193,9 @@ typedef struct {
   double scale;
   /// The tensor that F is added to; null for none.
   ctorch_tensor skip;
-  /// Whether F itself is wanted beside the sum.
+  /// True if F itself is wanted beside the sum.
   bool keeps_added;
-  /// Whether the channel sums of the result are wanted.
+  /// True if the channel sums of the result are wanted.
   bool wants_sums;
 } ctorch_unit_forward;
 
@@ -205,7 +205,7 @@ typedef struct {
   ctorch_tensor added;
   /// skip + F
   ctorch_tensor sum;
-  /// What the normalisation of the result (of `sum` where there is one) begins with.
+  /// The sums that the normalisation of the result (of `sum` where there is one) begins with.
   ctorch_tensor sums;
   /// ΣF² and Σ(skip + F)² of each sample (2×N, float64), where F was kept.
   ctorch_tensor squares;
@@ -220,7 +220,7 @@ typedef struct {
   ctorch_pending gradient;
   ctorch_tensor input;
   ctorch_norm norm;
-  /// What the forward pass returned.
+  /// The forward pass's results.
   ctorch_tensor batch, normed;
   ctorch_convolution convolution;
   /// After a forward pass by running statistics, what is added to the gradient with respect to the input; or null.
@@ -267,7 +267,7 @@ int ctorch_resolve(ctorch_pending gradient, ctorch_tensor skip, ctorch_tensor *o
 
 /// The kernels that run here, the fastest first, and "libtorch", which is none of ours: names separated by commas.
 const char *ctorch_kernel_sets(void);
-/// Which of them runs.
+/// The one that runs.
 const char *ctorch_kernel_set(void);
 /// Takes another one from now on, for the whole process.
 int ctorch_use_kernel_set(const char *name) CTORCH_CHECKED;
@@ -458,7 +458,7 @@ typedef struct {
   ctorch_tensor result, gradient;
   const ctorch_tensor *values;
   int count;
-  /// Whether it will be asked again; else the record is freed.
+  /// True if it will be asked again; else the record is freed.
   bool keeps_record;
 } ctorch_tape_question;
 
@@ -493,9 +493,9 @@ void ctorch_graph_free(ctorch_graph graph);
 typedef struct ctorch_store_impl *ctorch_store;
 typedef struct ctorch_reduction_impl *ctorch_reduction;
 
-/// Whether this was built with Gloo's headers; processes cannot join without.
+/// True if this was built with Gloo's headers; processes cannot join without.
 bool ctorch_has_gloo(void);
-/// Whether this was built with NCCL's headers; GPUs' tensors cannot be exchanged without.
+/// True if this was built with NCCL's headers; GPUs' tensors cannot be exchanged without.
 bool ctorch_has_nccl(void);
 
 /// Serves the meeting point of processes that this one starts and is none of. A `port` of 0 becomes a free one.

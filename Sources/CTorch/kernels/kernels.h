@@ -56,7 +56,7 @@ struct Forward {
   const void *skip;
   /// Either may be null.
   void *residual, *sum;
-  /// Whether the sums a channel are wanted, and those an image.
+  /// True if the sums a channel are wanted, and true if those an image are.
   bool sums, squares;
 };
 
@@ -80,7 +80,7 @@ struct Backward {
   void *out;
   const float *factor;
   const void *skip;
-  /// Whether the filter's gradient and the sums a channel are wanted.
+  /// True if the filter's gradient and the sums a channel are wanted.
   bool parameters;
   /// Where not null, of x's shape, something whose products with `out` are wanted, an image each.
   const void *beside;

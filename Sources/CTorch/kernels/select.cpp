@@ -1,4 +1,4 @@
-// Which kernels run here.
+// The choice of the kernels that run here.
 #include "select.h"
 
 #include <atomic>

@@ -1,4 +1,4 @@
-// Which kernels run here.
+// The choice of the kernels that run here.
 #ifndef CTORCH_SELECT_H
 #define CTORCH_SELECT_H
 
@@ -23,7 +23,7 @@ const Kernels *chosen();
 /// Takes another set from now on. Returns whether there is one of that name that runs here.
 bool choose(const std::string &name);
 
-/// Whether a GPU's kernels run on the processor.
+/// True if a GPU's kernels run on the processor.
 bool emulates();
 /// From now on `choose` takes `emulated`.
 void offer_emulation();

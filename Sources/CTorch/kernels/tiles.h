@@ -58,7 +58,7 @@ struct Column {
   Vector t[reach], z[reach];
 };
 
-/// Whether row or column `place` of a tile, counted from the first of its own pixels, is one of the image's: between
+/// True if row or column `place` of a tile, counted from the first of its own pixels, is one of the image's: between
 /// these lie `Stride` − 1 zeros.
 template <int Stride>
 ALWAYS_INLINE constexpr bool is_pixel(int64_t place) {

@@ -8,7 +8,7 @@
 // the products are a matrix product over channels, or tiles. Tiles are taken a chunk at a time, so that a chunk's
 // transformed values stay in the cache from one stage to the next.
 //
-// Of stride 2, only every other row and column of y is made, and ∂L/∂y is 0 in the others.
+// At stride 2, only every other row and column of y is made, and ∂L/∂y is 0 in the others.
 
 // MARK: what comes of the outputs
 

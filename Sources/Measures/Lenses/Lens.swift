@@ -39,7 +39,7 @@ public struct StatePlace: Hashable, Sendable {
   }
 }
 
-/// What a lens reads off a batch of states.
+/// A lens's reading of a batch of states.
 public protocol LensReading: AnyObject {
   /// The outputs that the predictions are made of, N×K: for a classifier the logits.
   var outputs: Tensor { get }

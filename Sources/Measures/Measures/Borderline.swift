@@ -266,9 +266,9 @@ public struct BorderlineExample: Equatable, Sendable {
   public var label: Int
   /// p_y − max_{k≠y} p_k at the reference.
   public var margin: Double
-  /// Whether the readout classifies it correctly at the reference.
+  /// True if the readout classifies it correctly at the reference.
   public var isRightAtReference: Bool
-  /// Whether the network classifies it correctly.
+  /// True if the network classifies it correctly.
   public var isRightAtEnd: Bool
   /// The steps after which it was right where it had been wrong, or the other way round.
   public var flippedBy: [Int]

@@ -8,7 +8,7 @@ public final class DroppedStep: Measure {
   private var sums: [ScoreSum]
   private var flips: [(right: Int, wrong: Int)]
   private var baseline = ScoreSum()
-  /// Whether the whole network classifies each sample of the current batch correctly.
+  /// True for each sample of the current batch that the whole network classifies correctly.
   private var wholeIsRight: [Bool] = []
 
   /// A row of the table.

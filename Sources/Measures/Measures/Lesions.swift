@@ -13,7 +13,7 @@ public final class LesionScores: Measure {
   /// The sums of the undamaged network, then those of each lesion.
   private var sums: [ScoreSum]
 
-  /// Which lesions, how many and on how many samples.
+  /// The kinds and numbers of lesions, and the number of samples.
   public struct Options: Equatable, Sendable {
     /// How many random steps are dropped at once. Where it is nil: 1, 2, 4, 8 and 16, up to the number of steps that
     /// keep h's shape.

@@ -45,7 +45,7 @@ public final class UnrolledSteps: Measure {
     }
   }
 
-  /// What is measured of every step.
+  /// A quantity that is measured of every step.
   public enum Quantity: String, CaseIterable, Sendable {
     /// cos(αF, ∂L/∂h) with the gradient that comes back from the end of the unrolled network.
     case cosine
@@ -466,7 +466,7 @@ public final class UnrolledSteps: Measure {
       trained = last.repetition > 0 ? rows.last { $0.repetition == 0 } : nil
     }
 
-    /// Whether the loss is lower; a loss that is not a number is above all.
+    /// True if the loss is lower; a loss that is not a number is above all.
     func isBetter(than other: Ends) -> Bool {
       !last.score.loss.isNaN && (other.last.score.loss.isNaN || last.score.loss < other.last.score.loss)
     }

@@ -35,7 +35,7 @@ public protocol ResidualStep {
   /// The step's name, its shapes and its costs, as `ParameterScope.spec` makes it.
   var spec: StepSpec { get }
 
-  /// Whether a training step of a network with this step can be captured as a CUDA graph.
+  /// True if a training step of a network with this step can be captured as a CUDA graph.
   var isCapturable: Bool { get }
 
   /// True if h' has no values below 0, because a ReLU follows the sum.
@@ -84,18 +84,18 @@ public struct Stream {
   init(_ h: Tensor, sums: NormReLU.ChannelSums?) { (self.h, self.sums) = (h, sums) }
 }
 
-/// What is wanted of a forward pass besides its output.
+/// The results that are wanted of a forward pass besides its output.
 public struct Wanted: OptionSet, Sendable {
   /// The wishes as bits.
   public let rawValue: Int
 
   public init(rawValue: Int) { self.rawValue = rawValue }
 
-  /// What the backward pass needs.
+  /// The tape of the backward pass.
   public static let backward = Wanted(rawValue: 1)
   /// F, what each step adds to its skip.
   public static let added = Wanted(rawValue: 2)
-  /// What several backward passes through the same forward pass need.
+  /// The tape for several backward passes through the same forward pass.
   public static let keptTape = Wanted(rawValue: 4)
 }
 
@@ -103,13 +103,13 @@ public struct Wanted: OptionSet, Sendable {
 public struct StepTrace {
   /// The state h before the step.
   public let input: Tensor
-  /// What the branch is added to: h itself, or what a projection makes of it.
+  /// The tensor that the branch is added to: h itself, or a projection of it.
   public let skip: Tensor
   /// F: α·branch(h), or h' − skip(h) where a ReLU follows the sum. nil unless it was wanted, and where the scale is 0.
   public let added: Tensor?
   /// The state h' after the step.
   public let output: Stream
-  /// What the step's own backward pass needs; it may be nil if `.backward` was not wanted.
+  /// The values that the step's own backward pass needs; it may be nil if `.backward` was not wanted.
   public let tape: Any?
   let known: KnownSquares?
 

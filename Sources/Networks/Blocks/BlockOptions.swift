@@ -62,7 +62,7 @@ public struct BlockOptions: Codable, Hashable, Sendable, ExpressibleByDictionary
   static let wordRule =
     "a letter and up to 99 letters, digits, hyphens and underscores, and nothing that YAML reads otherwise, such as on or null"
 
-  /// Whether a text fulfils `wordRule`.
+  /// True if a text fulfils `wordRule`.
   static func isWord(_ text: String) -> Bool {
     let others = ["true", "false", "yes", "no", "on", "off", "y", "n", "null", "nan", "inf", "infinity"]
     return text.utf8.count <= 100 && text.wholeMatch(of: /[A-Za-z][A-Za-z0-9_\-]*/) != nil

@@ -62,8 +62,8 @@ struct PreActivationStep: PendingStep {
     spec = try scope.spec(output: conv2.output, hasIdentitySkip: projection == nil)
   }
 
-  /// What the backward pass needs besides the step's input: the scale, and unless that is 0, the normalisations' parameters
-  /// and batch statistics, and the input of the second unit.
+  /// The values that the backward pass needs besides the step's input: the scale, and unless that is 0, the normalisations'
+  /// parameters and batch statistics, and the input of the second unit.
   private struct Units {
     let scale: Double
     let branch: Branch?

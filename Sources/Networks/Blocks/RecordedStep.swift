@@ -4,7 +4,7 @@ import ResLensTorch
 /// A step whose forward pass is written as operations on a tape, and whose backward pass is libtorch's autograd:
 /// h' = after(skip(h) + α·branch(activation(h))).
 public struct RecordedStep: ResidualStep {
-  /// What follows the sum.
+  /// The function that follows the sum.
   public enum After: Sendable {
     case identity, relu
   }

@@ -142,7 +142,7 @@ extension ResidualNetwork {
 }
 
 extension Architecture {
-  /// Whether networks of both with the same parameters compute the same: options that say what is so anyway do not matter.
+  /// True if networks of both with the same parameters compute the same: options that say what is so anyway do not matter.
   fileprivate func computesLike(_ other: Architecture) -> Bool {
     steps == other.steps && stages.map(\.kind) == other.stages.map(\.kind)
       && effectiveOptions == other.effectiveOptions && multiplyAccumulates == other.multiplyAccumulates

@@ -7,7 +7,7 @@ struct ClassifierReadout {
   private let pooling: Int
   private let linear: LinearLayer
 
-  /// What the backward pass needs.
+  /// The values that the backward pass needs.
   struct Tape {
     fileprivate let h: Tensor
     /// The result of the normalisation of h, with its parameters and statistics; nil without one.
