@@ -24,7 +24,7 @@ struct PruneCommand: ParsableCommand {
       For example:
         reslens prune runs/r110 --drop 20 --out runs/r110-small
         reslens prune runs/r56 --drop 8 --recalibrate 4 --out runs/r56-small
-        reslens prune runs/r56 --drop 8 --greedy --by influence,dropped-step:largest --out runs/r56-small
+        reslens prune runs/r56 --drop 8 --greedy --by influence,dropped-step --out runs/r56-small
         reslens train --from runs/r56-small --data data --recipe quick --out runs/r56-tuned
       """)
 
@@ -39,8 +39,12 @@ struct PruneCommand: ParsableCommand {
 
   @Option(
     help: ArgumentHelp(
-      "Quantities by which the steps are ordered, each of which makes an order of its own: any of "
-        + "\(Self.quantities.joined(separator: ", ")).", valueName: "quantity[:largest],…"))
+      """
+      Quantities by which the steps are ordered, each of which makes an order of its own: any of \
+      \(Self.quantities.joined(separator: ", ")). Each begins with the step that is expected to matter least: that with \
+      the smallest value, or of \(Self.largestFirst.joined(separator: ", ")) the largest. :smallest or :largest behind it \
+      begins there.
+      """, valueName: "quantity[:largest],…"))
   var by: String?
 
   @Option(
@@ -68,6 +72,10 @@ struct PruneCommand: ParsableCommand {
 
   private static var quantities: [String] {
     Reslens.registry.descriptions.flatMap(DropOrder.quantities).map(\.word)
+  }
+
+  private static var largestFirst: [String] {
+    Reslens.registry.descriptions.flatMap(DropOrder.quantities).filter(\.largestMattersLeast).map(\.word)
   }
 
   private func orders() throws -> [DropOrder] {

@@ -335,11 +335,15 @@ public struct StepColumn: Sendable {
   public var column: String
   /// How the numbers are written.
   public var format: NumberFormat
+  /// True if the step with the largest number is expected to matter least, and is dropped first where steps are dropped by
+  /// this quantity; false if that is the step with the smallest.
+  public var largestMattersLeast: Bool
 
   public init(
     _ quantity: String = "", table: String, selection: [String: Cell] = [:], column: String = "mean",
-    format: NumberFormat = .decimal(4)
+    format: NumberFormat = .decimal(4), largestMattersLeast: Bool = false
   ) {
+    self.largestMattersLeast = largestMattersLeast
     self.quantity = quantity
     self.table = table
     self.selection = selection

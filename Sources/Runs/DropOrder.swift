@@ -9,38 +9,44 @@ public enum DropOrder: Hashable, Sendable {
   /// By a quantity on train samples: the step with the smallest value first, or the one with the largest.
   case quantity(String, largestFirst: Bool)
 
-  private static let reversal = ":largest"
+  private static let (smallest, largest) = (":smallest", ":largest")
 
-  /// The order by a quantity: `influence`, or `influence:largest` to begin with the largest value.
+  /// The order by a quantity: `influence` begins with the step that is expected to matter least by it, `influence:smallest`
+  /// and `influence:largest` with the smallest and the largest value.
   /// - Parameter measures: the descriptions of the measures whose quantities there are
   /// - Throws: `ArgumentError` where no measure has the quantity.
   public init(_ text: String, among measures: [MeasureDescription]) throws(ArgumentError) {
-    let largestFirst = text.hasSuffix(Self.reversal)
-    let name = largestFirst ? String(text.dropLast(Self.reversal.count)) : text
-    let known = measures.flatMap { Self.quantities(of: $0).map(\.word) }
-    guard known.contains(name) else {
+    let end = [Self.smallest, Self.largest].first { text.hasSuffix($0) }
+    let name = String(text.dropLast(end?.count ?? 0))
+    let known = measures.flatMap(Self.quantities)
+    guard let quantity = known.first(where: { $0.word == name }) else {
+      let words = known.map(\.word)
       throw ArgumentError(
         "by",
-        "there is no quantity \"\(name.printable(60))\"\(didYouMean(name, among: known)); known are "
-          + known.joined(separator: ", "))
+        "there is no quantity \"\(name.printable(60))\"\(didYouMean(name, among: words)); known are "
+          + words.joined(separator: ", "))
     }
-    self = .quantity(name, largestFirst: largestFirst)
+    self = .quantity(name, largestFirst: end.map { $0 == Self.largest } ?? quantity.largestMattersLeast)
   }
 
   /// The name in results.
   public var name: String {
     switch self {
     case .greedy: "greedy"
-    case .quantity(let name, let largestFirst): name + (largestFirst ? Self.reversal : "")
+    case .quantity(let name, let largestFirst): name + (largestFirst ? Self.largest : "")
     }
   }
 
   /// The quantities of a measure on the depth card, each with the word that stands for it in an order: the measure's name if
   /// it has one quantity, otherwise the quantity's name in lower case and with hyphens.
-  public static func quantities(of measure: MeasureDescription) -> [(word: String, name: String)] {
-    let names = measure.quantities
-    guard names.count > 1 else { return names.map { (measure.name, $0) } }
-    return names.map { ($0.lowercased().split(separator: " ").joined(separator: "-"), $0) }
+  public static func quantities(
+    of measure: MeasureDescription
+  ) -> [(word: String, name: String, largestMattersLeast: Bool)] {
+    zip(measure.quantities, measure.columns).map { name, column in
+      let word =
+        measure.columns.count == 1 ? measure.name : name.lowercased().split(separator: " ").joined(separator: "-")
+      return (word, name, column.largestMattersLeast)
+    }
   }
 
   /// The steps that have the quantity, in the order in which they are dropped; nil for the greedy order.

@@ -50,7 +50,7 @@ import Testing
   func smaller() throws {
     try call(["measure", run.path, "--samples", "200", "--measures", "l2-ratio,dropped-step"])
     let out = scratch.file("smaller")
-    let options = ["--drop", "2", "--choose-on", "300", "--greedy", "--by", "l2-ratio,dropped-step:largest"]
+    let options = ["--drop", "2", "--choose-on", "300", "--greedy", "--by", "l2-ratio:smallest,dropped-step"]
     let printed = try call(["prune", run.path, "--out", out.path] + options).output
     let results = try pruning(out)
     #expect(try results.orders == ["greedy", "l2-ratio", "dropped-step:largest"])
@@ -70,6 +70,12 @@ import Testing
     }
     let first = try #require(ratios.min { $0.mean < $1.mean })
     #expect(try results.curve(of: "l2-ratio")[1].step == first.step)
+    // The accuracy without a step is highest where the step matters least.
+    let accuracies = try #require(try measures.table("dropped-step", .train)?.rows(of: DroppedRow.self))
+      .filter { [1, 2, 4, 6].contains($0.step) }
+    let least = try #require(accuracies.map(\.accuracy).max())
+    #expect(
+      try results.curve(of: "dropped-step:largest")[1].step == accuracies.first { $0.accuracy == least }?.step)
     // Without a step, the network is that of the measure.
     let without = try #require(
       try measures.table("dropped-step", .validation)?.rows(of: DroppedRow.self).first { $0.step == greedy[1].step })
@@ -158,12 +164,18 @@ import Testing
   @Test("Other data choose and score, and the smaller network stays a run of its own data")
   func otherData() throws {
     let out = scratch.file("out")
+    // Its weights had other statistics than its data.
+    var tuned = try RunFolder(run).configuration()
+    tuned.dataStatistics = tuned.statistics
+    tuned.statistics?.means[0] += 0.1
+    try Files.write(YAML.encode(tuned), to: RunFolder(run).configurationFile)
     try call([
       "prune", run.path, "--drop", "1", "--data", "synthetic:5", "--choose-on", "100", "--samples", "100", "--out",
       out.path,
     ])
     let (configuration, own) = (try RunFolder(out).configuration(), try RunFolder(run).configuration())
     #expect(configuration.data == own.data && configuration.statistics == own.statistics)
+    #expect(configuration.dataStatistics == own.dataStatistics && own.dataStatistics != nil)
     #expect(configuration.trainSamples == 600 && configuration.validationSamples == 200)
     let settings = try pruning(out).settings
     #expect(settings.data == "synthetic:5" && settings.scoredOn == 100 && settings.statistics == own.statistics)

@@ -117,8 +117,8 @@ public final class CosineLoss: Measure {
           quantity: Quantity("cosine loss, readout", rules: [0]), centre: 0)),
     ],
     columns: [
-      StepColumn(table: "cosine-loss", selection: byBackpropagation),
-      StepColumn("readout", table: "cosine-loss", selection: byReadout),
+      StepColumn(table: "cosine-loss", selection: byBackpropagation, largestMattersLeast: true),
+      StepColumn("readout", table: "cosine-loss", selection: byReadout, largestMattersLeast: true),
     ],
     compared: [
       ComparedNumber("steps < 0", key: "cosine-loss-negative", format: .percent) { tables in

@@ -130,7 +130,9 @@ public final class DroppedStep: Measure {
             """
         })
     ],
-    columns: [StepColumn("accuracy", table: "dropped-step", column: "accuracy", format: .percent)],
+    columns: [
+      StepColumn("accuracy", table: "dropped-step", column: "accuracy", format: .percent, largestMattersLeast: true)
+    ],
     compared: [
       // The accuracy that is lost without the step that costs most.
       ComparedNumber("worst", key: "dropped-step-worst", format: .percent) { tables in

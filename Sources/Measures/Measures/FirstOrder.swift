@@ -119,8 +119,8 @@ public final class FirstOrder: Measure {
           quantity: Quantity("mean term / mean change", column: "ratio", bounds: -1...3, rules: [1]), centre: 1))
     ],
     columns: [
-      StepColumn("change", table: "first-order", column: "change"),
-      StepColumn("term", table: "first-order", column: "term"),
+      StepColumn("change", table: "first-order", column: "change", largestMattersLeast: true),
+      StepColumn("term", table: "first-order", column: "term", largestMattersLeast: true),
       StepColumn("correlation", table: "first-order", column: "correlation", format: .decimal(2)),
     ],
     use: .init(whileTraining: true, withTrainedLens: true),
