@@ -42,6 +42,14 @@ def load(path):
     raise SystemExit(f"{path}: no CIFAR-10 or CIFAR-100 in binary layout here")
 
 
+def input_statistics(config, images):
+    """The channel statistics by which a run's inputs are normalised: its configuration's, or else those of the images."""
+    known = config.get("statistics")
+    if not known:
+        return channel_statistics(images)
+    return tuple(torch.tensor(known[name], dtype=torch.float64) for name in ("means", "deviations"))
+
+
 def channel_statistics(images):
     pixels = images.to(torch.float64) / 255
     return pixels.mean((0, 2, 3)), pixels.std((0, 2, 3), correction=0)

@@ -109,10 +109,7 @@ def trained_lens(run, kind, net, weights, maps=None):
 def samples_of(config, source):
     """{split: samples} of a source, normalised as the run of this configuration is used to."""
     pixels = data.load(source)
-    # A network that was trained elsewhere may have its own.
-    known = config.get("statistics")
-    statistics = (tuple(torch.tensor(known[name], dtype=torch.float64) for name in ("means", "deviations"))
-                  if known else data.channel_statistics(pixels["train"][0]))
+    statistics = data.input_statistics(config, pixels["train"][0])
     return {split: Samples(*pixels[split], statistics) for split in compare.SPLITS}
 
 

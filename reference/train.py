@@ -46,7 +46,7 @@ def main():
     torch.manual_seed(seed)
     sets = data.load(options.data)
     images, labels = sets["train"]
-    mean, std = data.channel_statistics(images)
+    mean, std = data.input_statistics(config, images)
     if options.train_samples:
         images, labels = images[: options.train_samples], labels[: options.train_samples]
     validation = (data.normalise(sets["validation"][0], mean, std), sets["validation"][1])

@@ -12,8 +12,8 @@ struct ImageOptions: ParsableArguments {
     parsing: .unconditional,
     help: ArgumentHelp(
       """
-      Number of images of each split that is measured or scored, in file order. (default: all that the run was trained or \
-      scored on; all of other data)
+      Number of images of each split to measure, in file order; with exits and prune, of validation images to score. \
+      (default: all that the run was trained or scored on; all of other data)
       """, valueName: "n"))
   var samples: Int?
 
@@ -26,12 +26,12 @@ struct ImageOptions: ParsableArguments {
     if !(1...100_000).contains(batch) { throw ValidationError("--batch \(batch) is not between 1 and 100000") }
   }
 
-  /// As many images of both splits as are asked for.
+  /// The images of both splits, as many of each as `--samples` says.
   func images(of configuration: RunConfiguration, on device: Device) throws -> RunMeasuring.Data {
     try RunMeasuring.Data(of: configuration, named: data, samples: samples, batch: batch, on: device)
   }
 
-  /// All train images, of which a command takes its own number, and as many validation images as are asked for.
+  /// All train images, and as many validation images as `--samples` says. A command takes its own number of train images.
   func imagesToScore(of configuration: RunConfiguration, on device: Device) throws -> RunMeasuring.Data {
     var images = try RunMeasuring.Data(of: configuration, named: data, batch: batch, on: device)
     try Self.asking { try images.limitValidation(to: samples) }

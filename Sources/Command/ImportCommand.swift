@@ -137,7 +137,7 @@ struct ImportCommand: ParsableCommand {
     _ network: ResidualNetwork, _ weights: ForeignWeights, _ dataset: ImageDataset, _ configuration: RunConfiguration
   ) throws -> Bool {
     let set = try dataset.validation.prefix(8)
-    let maker = try BatchMaker(statistics: configuration.statistics ?? dataset.statistics)
+    let maker = try BatchMaker(statistics: configuration.inputStatistics(on: dataset))
     let batch = try maker.batch(set, 0..<set.count)
     let check = try ModuleCheck(network, of: weights, images: batch.images, labels: batch.labels)
     print("largest differences from PyTorch's module on \(set.count) images, relative to its values:")
@@ -174,7 +174,7 @@ struct ImportCommand: ParsableCommand {
   private func validationError(
     of network: ResidualNetwork, _ dataset: ImageDataset, _ configuration: RunConfiguration, _ terminal: Terminal
   ) throws -> Double {
-    let maker = try BatchMaker(statistics: configuration.statistics ?? dataset.statistics, device: network.device)
+    let maker = try BatchMaker(statistics: configuration.inputStatistics(on: dataset), device: network.device)
     let batch = network.device.isAsynchronous ? 500 : 64
     var asked = 0
     let score = try network.score(dataset.validation, maker: maker, batch: batch) {

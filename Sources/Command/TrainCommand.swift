@@ -68,7 +68,8 @@ struct TrainCommand: ParsableCommand {
     help: ArgumentHelp(
       """
       Starts from these weights instead of drawing them: a run folder (its newest checkpoint), a checkpoint's folder or a \
-      .safetensors file of the same architecture. Without --model, the architecture is that of the weights.
+      .safetensors file of the same architecture. Without --model, the architecture is that of the weights. Inputs are \
+      normalised as in the run that the weights are of.
       """, valueName: "weights"), completion: .file())
   var from: String?
 

@@ -44,7 +44,7 @@ extension Section {
             ("value", .number(point.value)), ("cost", .number(point.cost)),
           ])
         }
-        let colour = RunGroup.style(of: run.place).colour
+        let colour = run.style.colour
         return Figure.Series(
           isOneOfMany ? run.name : "",
           style: .init(colour: colour, marker: .circle, filled: false, hasLine: false),

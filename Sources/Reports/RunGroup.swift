@@ -25,19 +25,6 @@ struct RunGroup {
       .filter { !$0.runs.isEmpty }
   }
 
-  /// The runs that were measured in a way, with its results as their measures. All runs have the usual way.
-  func measured(by way: MeasuringWay) -> RunGroup {
-    guard way != .usual else { return self }
-    var group = self
-    group.runs = runs.compactMap { run in
-      guard let results = run.otherMeasures[way] else { return nil }
-      var run = run
-      run.measures = results
-      return run
-    }
-    return group
-  }
-
   /// All seeds as one: of every table the mean over the runs that have it, now and while they were trained. A run that is
   /// alone, or whose group was not measured, is shown as it is.
   var mean: ReportedRun {

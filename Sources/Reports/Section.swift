@@ -90,16 +90,19 @@ struct Section {
 
 extension Section {
   /// A view of a measure, of those runs that have it.
+  /// - Parameters:
+  ///   - areNamed: true if each run is named; nil for true where there are several
+  ///   - allOfThem: the words for all runs
   init(
     _ view: MeasureView, of measure: MeasureDescription, in runs: [ShownRun],
-    _ presentation: Presentation = Presentation()
+    _ presentation: Presentation = Presentation(), areNamed: Bool? = nil, allOfThem: Markup = "All networks"
   ) throws {
     let display = view.display
     id = view.id
     title = view.title
     text = [Markup(verbatim: view.definition)]
     if !view.finding.isEmpty { text.append(view.sourcedFinding) }
-    let isOneOfMany = runs.count > 1
+    let isOneOfMany = areNamed ?? (runs.count > 1)
     func named(_ run: ShownRun, _ markup: Markup) -> Markup {
       isOneOfMany ? "<b>\(run.name)</b>. \(markup)" : markup
     }
@@ -107,8 +110,8 @@ extension Section {
     var (missing, sizes): ([ShownRun], [(name: String, sizes: SampleSizes)]) = ([], [])
     let allAbsences = runs.map { $0.results?.absent.filter { view.isMeant(by: $0, of: measure) } ?? [] }
     // Values that all networks lack are named once.
-    let isSame = isOneOfMany && allAbsences.allSatisfy { $0 == allAbsences[0] }
-    if isSame, !allAbsences[0].isEmpty { notes.append("All networks: \(note(on: allAbsences[0]))") }
+    let isSame = runs.count > 1 && allAbsences.allSatisfy { $0 == allAbsences[0] }
+    if isSame, !allAbsences[0].isEmpty { notes.append("\(allOfThem): \(note(on: allAbsences[0]))") }
     for (run, absences) in zip(runs, allAbsences) {
       if !absences.isEmpty, !isSame { notes.append(named(run, note(on: absences))) }
       guard let tables = run.tables, try display.isPresent(in: tables) else {
@@ -116,7 +119,7 @@ extension Section {
         continue
       }
       subjects.runs.append(
-        .init(name: run.name, tables: tables, seeds: run.seeds, style: RunGroup.style(of: run.place)))
+        .init(name: run.name, tables: tables, seeds: run.seeds, style: run.style))
       if let remark = try display.remark(on: tables) { text.append(named(run, remark)) }
       if let remark = try view.remark?(tables) { text.append(named(run, Markup(verbatim: remark))) }
       sizes.append((run.name, try SampleSizes(display, tables, run.results)))
@@ -139,7 +142,7 @@ extension MeasureView {
   func isMentioned(in runs: [ShownRun], of measure: MeasureDescription) throws -> Bool {
     try runs.contains { run in
       if run.results?.absent.contains(where: { isMeant(by: $0, of: measure) }) == true { return true }
-      return try run.tables.map { try display.isPresent(in: $0) } ?? false
+      return try run.has(self)
     }
   }
 

@@ -14,8 +14,8 @@ struct ShownRun {
   let epochs: [Epoch]
   /// The tables of each seed, where this is the mean over several.
   let seeds: [MeasuredTables]
-  /// The network's index among all of the page.
-  let place: Int
+  /// The style of curves where runs share axes.
+  let style: Figure.Style
 
   /// The network as it was after one epoch.
   struct Epoch {
@@ -26,16 +26,12 @@ struct ShownRun {
 
   /// The mean over the seeds of a group.
   /// - Parameters:
-  ///   - way: the way of measuring whose results are shown, of the seeds that have some
-  ///   - place: the index among all that is shown; nil for that of the group
-  ///   - naming: the name, of the mean's
-  init(
-    _ group: RunGroup, by way: MeasuringWay = .usual, place: Int? = nil, naming: (String) -> String = { $0 }
-  ) throws {
-    let group = group.measured(by: way)
+  ///   - name: the name in pictures and tables; nil for the group's
+  ///   - style: the style of curves on shared axes; nil for the group's
+  init(_ group: RunGroup, named name: String? = nil, style: Figure.Style? = nil) throws {
     let run = try group.mean
-    name = naming(run.name)
-    self.place = place ?? group.place
+    self.name = name ?? run.name
+    self.style = style ?? RunGroup.style(of: group.place)
     seeds = group.runs.count > 1 ? group.runs.compactMap { $0.measures?.widest } : []
     folders = run.folders
     results = run.measures
@@ -45,6 +41,9 @@ struct ShownRun {
       Epoch(number: $0.epoch, batchNorm: $0.batchNorm, tables: $0.widest)
     }
   }
+
+  /// True if the run has values of a view.
+  func has(_ view: MeasureView) throws -> Bool { try tables.map { try view.display.isPresent(in: $0) } ?? false }
 }
 
 /// The measured runs that a figure shows.

@@ -35,17 +35,12 @@ extension Figure {
       legend = subjects.runs.map { LegendEntry($0.name, style: $0.style) }
       for split in [Split.validation, .train] {
         for (column, quantity) in figure.quantities.enumerated() {
-          var (series, spans): ([Series], [[Span]]) = ([], [])
-          for run in subjects.runs {
-            series += try curves.series(quantity, of: run, split, style: run.style)
-            spans.append(try curves.spans(run.tables))
-          }
-          // Networks of other depths have their stages elsewhere.
-          let areAlike = spans.allSatisfy { $0 == spans.first }
+          var series: [Series] = []
+          for run in subjects.runs { series += try curves.series(quantity, of: run, split, style: run.style) }
           panels.append(
             Panel(
               title: column == 0 ? split.rawValue : "", x: .init(figure.axis), y: quantity.y, series: series,
-              rules: quantity.rules, spans: areAlike ? spans.first ?? [] : []))
+              rules: quantity.rules, spans: try curves.spans(subjects.runs.map(\.tables))))
         }
       }
     } else {
@@ -59,7 +54,7 @@ extension Figure {
             Panel(
               title: column == 0 ? subjects.title(run.name) : "", x: .init(figure.axis), y: quantity.y,
               series: series.filter { !$0.isReference } + series.filter(\.isReference), rules: quantity.rules,
-              spans: try curves.spans(run.tables)))
+              spans: try curves.spans([run.tables])))
         }
       }
     }
@@ -123,11 +118,14 @@ private struct StepCurves {
     }
   }
 
-  /// The stages of the steps that a network has values for.
-  func spans(_ tables: MeasuredTables) throws(TableError) -> [Figure.Span] {
+  /// The stages of the steps that some of the networks have values for; none where their stages lie elsewhere.
+  func spans(_ networks: [MeasuredTables]) throws(TableError) -> [Figure.Span] {
     var steps: Set<Int> = []
-    for split in Split.allCases { steps.formUnion(try StepRows(view, in: tables, split)?.steps ?? []) }
-    return stages(of: steps.sorted().map { ($0, tables.step(max(1, $0))?.stage) })
+    for tables in networks {
+      for split in Split.allCases { steps.formUnion(try StepRows(view, in: tables, split)?.steps ?? []) }
+    }
+    let spans = networks.map { tables in stages(of: steps.sorted().map { ($0, tables.step(max(1, $0))?.stage) }) }
+    return spans.allSatisfy { $0 == spans.first } ? spans.first ?? [] : []
   }
 }
 

@@ -1,9 +1,7 @@
 import ResLensResults
 
-/// Ways of measuring that sections show together, beside the usual way.
-struct WayComparison {
-  /// The ways but the usual one.
-  let ways: [MeasuringWay]
+/// Ways of measuring that sections show beside the usual way.
+struct WayComparison: Equatable {
   /// The end of the sections' titles.
   let title: String
   /// The end of the names of sections and figures.
@@ -12,42 +10,55 @@ struct WayComparison {
   let usual: String
 
   /// All comparisons, in the order of the page.
-  static let all = [
-    WayComparison(
-      ways: [.batchStatistics], title: "by each batch’s own statistics", suffix: "-batch", usual: "running statistics"),
-    WayComparison(ways: [.recalibrated], title: "recalibrated", suffix: "-recalibrated", usual: "trained statistics"),
-    WayComparison(
-      ways: LensKind.allCases.map(MeasuringWay.lens), title: "by lens", suffix: "-lenses", usual: "own readout"),
-  ]
+  static var all: [WayComparison] {
+    MeasuringWay.allCases.compactMap { $0.words?.comparison }.reduce(into: []) { all, comparison in
+      if !all.contains(comparison) { all.append(comparison) }
+    }
+  }
 
-  /// The views that were measured in one of the ways: a section each.
+  /// The ways that are compared with the usual one, in the order of their curves.
+  var ways: [MeasuringWay] { MeasuringWay.allCases.filter { $0.words?.comparison == self } }
+
+  /// A section for each view that was measured in one of the ways.
   func sections(
     of groups: [RunGroup], _ measures: [MeasureDescription], _ presentation: Presentation
   ) throws -> [Section] {
-    var (usual, others): ([ShownRun], [(way: MeasuringWay, run: ShownRun)]) = ([], [])
-    var place = 0
+    var (curves, notes): ([(way: MeasuringWay, run: ShownRun)], [Markup]) = ([], [])
     for group in groups {
       let found = ways.filter { way in group.runs.contains { $0.otherMeasures[way] != nil } }
       guard !found.isEmpty else { continue }
-      func shown(_ way: MeasuringWay) throws -> ShownRun {
-        defer { place += 1 }
-        let name = way == .usual ? self.usual : way.name
-        return try ShownRun(group, by: way, place: place) { groups.count > 1 ? "\($0), \(name)" : name }
+      for (index, way) in ([.usual] + found).enumerated() {
+        let measured = way == .usual ? group.measuredUsually(beside: found) : group.measured(by: way)
+        guard !measured.runs.isEmpty else {
+          if group.runs.contains(where: { $0.measures != nil }) {
+            notes.append(
+              "<b>\(group.name)</b>. The numbers of the usual way are left out: they are of other weights or other data."
+            )
+          }
+          continue
+        }
+        let (seeds, all) = (measured.runs.count, group.runs.count)
+        let name = [
+          groups.count > 1 ? group.name : nil, way.words?.name ?? usual,
+          all > 1 ? seeds < all ? "\(seeds) of \(all) seeds" : "\(all) seeds" : nil,
+        ]
+        let style = groups.count > 1 ? group.style(ofWay: index) : RunGroup.style(of: index)
+        curves.append(
+          (way, try ShownRun(measured, named: name.compactMap { $0 }.joined(separator: ", "), style: style)))
       }
-      usual.append(try shown(.usual))
-      others += try found.map { ($0, try shown($0)) }
     }
     return try measures.flatMap { measure in
       try measure.views.compactMap { view in
-        let measured = try others.filter { try view.isMentioned(in: [$0.run], of: measure) }
-        guard !measured.isEmpty else { return nil }
-        let compared = try (usual.filter { try $0.has(view) } + measured.map(\.run)).sorted { $0.place < $1.place }
-        var section = try Section(view, of: measure, in: compared, presentation)
+        let shown = try curves.filter { try view.isMentioned(in: [$0.run], of: measure) }
+        let ways = try ways.filter { way in try shown.contains { try $0.way == way && $0.run.has(view) } }
+        guard !ways.isEmpty else { return nil }
+        var section = try Section(
+          view, of: measure, in: shown.map(\.run), presentation, areNamed: true, allOfThem: "All of them")
         section.id += suffix
         section.title = "\(view.title.subject), \(title)"
         // The definition and the paper's finding stand in the section of the usual way.
-        let texts = ways.filter { way in measured.contains { $0.way == way } }.map(\.text)
-        section.text.replaceSubrange(..<(view.finding.isEmpty ? 1 : 2), with: texts)
+        section.text.replaceSubrange(..<(view.finding.isEmpty ? 1 : 2), with: ways.compactMap { $0.words?.text })
+        section.notes += notes
         section.gaps = []
         for illustration in section.illustrations.indices {
           for figure in section.illustrations[illustration].figures.indices {
@@ -60,48 +71,91 @@ struct WayComparison {
   }
 }
 
-extension MeasuringWay {
-  /// The name of the way's numbers in pictures and tables; empty for the usual way, whose name depends on the comparison.
-  fileprivate var name: String {
-    switch self {
-    case .usual: ""
-    case .batchStatistics: "each batch’s own"
-    case .recalibrated: "recalibrated"
-    case .lens(let kind): "\(kind.rawValue) lens"
+extension RunGroup {
+  /// The runs that were measured in a way other than the usual one, with its results as their measures.
+  fileprivate func measured(by way: MeasuringWay) -> RunGroup {
+    var group = self
+    group.runs = runs.compactMap { run in
+      guard let results = run.otherMeasures[way] else { return nil }
+      var run = run
+      run.measures = results
+      return run
     }
+    return group
   }
 
-  /// The explanation of the way; empty for the usual one.
+  /// The runs that were measured in the usual way, on the weights and the data of their results by the other ways.
+  fileprivate func measuredUsually(beside ways: [MeasuringWay]) -> RunGroup {
+    var group = self
+    group.runs = runs.filter { run in
+      guard let usual = run.measures else { return false }
+      return ways.compactMap { run.otherMeasures[$0] }.allSatisfy { usual.differenceOfSubject(from: $0) == nil }
+    }
+    return group
+  }
+
+  /// The style of the curve of one of the ways in which a group was measured, where there are several groups: the group's
+  /// colour, dashed in another manner for each way.
+  fileprivate func style(ofWay index: Int) -> Figure.Style {
+    var style = Self.style(of: place)
+    let dashes: [Figure.Dash] = [.solid, .dashed, .dotted]
+    style.dash = dashes[index % dashes.count]
+    return style
+  }
+}
+
+extension MeasuringWay {
+  /// The words for a way on a page.
+  fileprivate struct Words {
+    /// The comparison that shows the way.
+    var comparison: WayComparison
+    /// The name of the way's numbers in pictures and tables.
+    var name: String
+    /// The explanation of the way.
+    var text: Markup
+  }
+
+  /// The words for the way; nil for the usual one, which is part of every comparison.
+  fileprivate var words: Words? {
+    switch self {
+    case .usual: nil
+    case .batchStatistics:
+      Words(
+        comparison: .init(title: "by each batch’s own statistics", suffix: suffix, usual: "running statistics"),
+        name: "batch statistics",
+        text: "The same measure also with batch normalisation by each batch’s own statistics, as while training.")
+    case .recalibrated:
+      Words(
+        comparison: .init(title: "recalibrated", suffix: suffix, usual: "trained statistics"), name: "recalibrated",
+        text: """
+          The same measure also with the running statistics of everything behind the altered place <b>recalibrated</b>: \
+          means over batches of train images of what the normalisations read there. Where this is much better, a network \
+          lacked fitting statistics rather than the step’s work.
+          """)
+    case .lens(let kind):
+      Words(
+        comparison: .init(title: "by lens", suffix: "-lenses", usual: "own readout"), name: "\(kind.rawValue) lens",
+        text: kind.text)
+    }
+  }
+}
+
+extension LensKind {
+  /// The explanation of a lens of the kind.
   fileprivate var text: Markup {
     switch self {
-    case .usual: ""
-    case .batchStatistics:
-      "The same measure also with batch normalisation by each batch’s own statistics, as while training."
-    case .recalibrated:
-      """
-      The same measure also with the running statistics of everything behind the altered place <b>recalibrated</b>: means \
-      over batches of train images of what the normalisations read there. Where this is much better, a network lacked \
-      fitting statistics rather than the step’s work.
-      """
-    case .lens(.linear):
+    case .linear:
       """
       The <b>linear lens</b> is a linear probe of each state: logits of the state’s mean over pixels, by logistic regression \
       on the labels of train images (Alain & Bengio 2016). It says how much of the answer a state holds, where the \
       network’s own readout says how much of it the readout can use.
       """
-    case .lens(.affine):
+    case .affine:
       """
       The <b>affine lens</b> pools each state to the readout’s grid, maps it affinely to its channels, and has the network’s \
       own readout read that. The maps are fitted on train images to the network’s final distribution, as those of the tuned \
       lens are (Belrose et al. 2023).
       """
     }
-  }
-}
-
-extension ShownRun {
-  /// True if the run has values of the view.
-  fileprivate func has(_ view: MeasureView) throws -> Bool {
-    try tables.map { try view.display.isPresent(in: $0) } ?? false
   }
 }

@@ -142,9 +142,8 @@ extension MeasureResults {
   /// The largest number of samples of a split that some measure was taken on; nil where none was.
   public func samples(of split: Split) -> Int? { samplings.filter { $0.split == split }.map(\.samples).max() }
 
-  /// The first thing in which the network or the way of measuring differ, in a few words; nil where results of both can
-  /// stand in one file.
-  public func difference(from other: MeasureResults) -> String? {
+  /// The first thing in which the network or the data differ, in a few words; nil where both are the same.
+  public func differenceOfSubject(from other: MeasureResults) -> String? {
     if architecture != other.architecture { return "the architecture" }
     if provenance.weights != other.provenance.weights { return "the weights" }
     if provenance.statistics != other.provenance.statistics { return "the statistics that inputs are normalised by" }
@@ -152,6 +151,13 @@ extension MeasureResults {
     if provenance.isOwnData != other.provenance.isOwnData || !provenance.isOwnData && data != other.data {
       return "the data"
     }
+    return nil
+  }
+
+  /// The first thing in which the network, the data or the way of measuring differ, in a few words; nil where results of
+  /// both can stand in one file.
+  public func difference(from other: MeasureResults) -> String? {
+    if let difference = differenceOfSubject(from: other) { return difference }
     if batchNorm != other.batchNorm { return "the statistics that batch normalisations run by" }
     if recalibrationBatches != other.recalibrationBatches { return "the batches of recalibration" }
     if lens != other.lens { return "the lens that states are read by" }

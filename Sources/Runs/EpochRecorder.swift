@@ -39,7 +39,7 @@ struct EpochRecorder {
     var options = MeasureOptions(names: Set(schedule.names))
     options.way = MeasuringWay(by: schedule.batchNorm ?? .running)
     self.options = options
-    statistics = try configuration.statistics ?? dataset.statistics
+    statistics = try configuration.inputStatistics(on: dataset)
     let maker = try BatchMaker(statistics: statistics, device: network.device)
     func samples(_ set: ImageSet) throws -> Samples {
       try Samples(set, count: schedule.samples, batch: MeasureSchedule.batch, maker: maker)

@@ -27,7 +27,7 @@ extension RunMeasuring.Data {
     (fitting.data, fitting.trainSamples, fitting.validationSamples, fitting.measure) = (source, samples, samples, nil)
     try fitting.check(against: dataset)
     // Other data are normalised as the network is used to.
-    let statistics = try configuration.statistics ?? dataset.statistics
+    let statistics = try configuration.inputStatistics(on: dataset)
     let maker = try BatchMaker(statistics: statistics, device: device)
     // Images of the run's own data set that it never trained on are not training data unless this is asked for. Its
     // errors are those of the validation samples that it was scored on.

@@ -59,7 +59,7 @@ public struct PlannedRunWork {
     defer { withExtendedLifetime(lock) {} }
     var options = run.measurement.options
     options.names = missing
-    let statistics = try run.configuration.statistics ?? dataset.statistics
+    let statistics = try run.configuration.inputStatistics(on: dataset)
     let maker = try BatchMaker(statistics: statistics, device: device)
     let samples = { try Samples($0, count: run.measurement.samples, maker: maker) }
     let trained = try dataset.train.prefix(run.configuration.trainSamples ?? dataset.train.count)

@@ -219,6 +219,7 @@ public struct Pruning {
     var pruned = try RunConfiguration(
       imported: smaller, from: folder.weightsFileOfUntrained, data: configuration.data,
       statistics: configuration.statistics ?? data.statistics)
+    pruned.dataStatistics = configuration.dataStatistics
     (pruned.trainSamples, pruned.validationSamples) = (configuration.trainSamples, configuration.validationSamples)
     try folder.begin(pruned, with: smaller, replacesCheckpoint: true)
   }

@@ -46,7 +46,7 @@ public struct TrainingRun {
     _ configuration: RunConfiguration, dataset: ImageDataset, folder: RunFolder, options: Options = Options()
   ) throws {
     (self.configuration, self.dataset, self.folder, self.options) = (configuration, dataset, folder, options)
-    self.configuration.statistics = try configuration.statistics ?? dataset.statistics
+    self.configuration.statistics = try configuration.inputStatistics(on: dataset)
   }
 
   /// Trains until the end.

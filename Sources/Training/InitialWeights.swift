@@ -37,14 +37,17 @@ public struct InitialWeights: Codable, Hashable, Sendable {
     return architecture
   }
 
-  /// The channel statistics by which the inputs of the weights at a path are normalised, as the run that they lie in says;
-  /// nil where they lie in none.
+  /// The channel statistics by which the inputs of the network with the weights at a path are normalised, as the run that
+  /// holds them says; nil where no run does.
   /// - Parameter path: as in `init(_:for:)`
   /// - Throws: `FileError` where there are no weights, or where the run's configuration is damaged.
   public static func statistics(of path: String) throws -> ChannelStatistics? {
     // A checkpoint of a run is RUN/checkpoints/NAME/weights.safetensors.
-    let run = try RunFolder((0..<3).reduce(file(of: path)) { url, _ in url.deletingLastPathComponent() })
-    return run.holdsRun ? try run.configuration().statistics : nil
+    let checkpoints = try file(of: path).resolvingSymlinksInPath().deletingLastPathComponent()
+      .deletingLastPathComponent()
+    let run = RunFolder(checkpoints.deletingLastPathComponent())
+    guard run.holdsRun, checkpoints.lastPathComponent == run.checkpoints.lastPathComponent else { return nil }
+    return try run.configuration().statistics
   }
 
   /// The network with these weights.

@@ -15,8 +15,8 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
   public var trainSamples: Int?
   /// Only the first so many images of the validation set; nil for all.
   public var validationSamples: Int?
-  /// The statistics by which the network's inputs are normalised: the train set's, or those with which a network was trained
-  /// elsewhere.
+  /// The statistics by which the network's inputs are normalised: the train set's, those with which a network was trained
+  /// elsewhere, or those of the run whose weights it starts from.
   public var statistics: ChannelStatistics?
   /// The channel statistics of the train set, where the training started from weights whose inputs are normalised by others,
   /// which are then `statistics`; nil otherwise.
@@ -76,24 +76,31 @@ public struct RunConfiguration: Codable, Hashable, Sendable, Checked {
     return recipe.problem.map { "recipe.\($0)" } ?? measure?.problem.map { "measure.\($0)" }
   }
 
-  /// True if the run is trained on this data set, wherever it lies now: its channel statistics tell.
-  public func isTrained(on dataset: ImageDataset) throws -> Bool {
-    try (dataStatistics ?? statistics).map { $0.isEqual(to: try dataset.statistics) } ?? false
+  /// The channel statistics by which the train set is recognised: its own, unless the network was trained elsewhere.
+  var statisticsOfData: ChannelStatistics? { dataStatistics ?? statistics }
+
+  /// The statistics by which inputs are normalised: the configuration's, or the train set's where it has none.
+  public func inputStatistics(on dataset: ImageDataset) throws -> ChannelStatistics {
+    try statistics ?? dataset.statistics
   }
 
-  /// True if the run was trained on other images than the data set has. Of weights that were trained elsewhere it is not
-  /// known.
+  /// True if the run is trained on this data set, wherever it lies now: its channel statistics tell.
+  public func isTrained(on dataset: ImageDataset) throws -> Bool {
+    try statisticsOfData.map { $0.isEqual(to: try dataset.statistics) } ?? false
+  }
+
+  /// True if the run was trained on other images than the data set has. It is false for weights that were trained
+  /// elsewhere, whose images are not known.
   public func isKnownToDiffer(from dataset: ImageDataset) throws -> Bool {
     try statistics != nil && recipe != .elsewhere && !isTrained(on: dataset)
   }
 
-  /// The statistics by which the inputs of the initial weights are normalised; nil where these are the train set's.
-  public var statisticsOfInitialWeights: ChannelStatistics? {
-    recipe == .elsewhere || dataStatistics != nil ? statistics : nil
-  }
+  /// The statistics by which the inputs of the network with the initial weights are normalised; nil where the weights are
+  /// drawn.
+  public var statisticsOfInitialWeights: ChannelStatistics? { initialWeights == nil ? nil : statistics }
 
   /// Sets the statistics of a training on a data set.
-  /// - Parameter given: the statistics by which the inputs of the initial weights are normalised; nil for the train set's
+  /// - Parameter given: those by which the inputs of the network with the initial weights are normalised; nil for the train set's
   public mutating func setStatistics(_ given: ChannelStatistics?, trainingOn dataset: ImageDataset) throws {
     let own = try dataset.statistics
     let foreign = given.flatMap { $0.isEqual(to: own) ? nil : $0 }

@@ -22,7 +22,7 @@ extension RunConfiguration {
     if recipe != other.recipe { return "the recipe" }
     if seed != other.seed { return "the seed" }
     if initialWeights?.weights != other.initialWeights?.weights { return "the weights that it starts from" }
-    if !hasInputs(of: other) { return "the channel statistics by which its inputs are normalised" }
+    if !hasInputs(of: other) { return "the normalisation of the inputs" }
     return precision == other.precision ? nil : "the precision"
   }
 
@@ -45,7 +45,7 @@ extension RunConfiguration {
 
   /// True if the data are the same, wherever they lie.
   private func hasData(of other: RunConfiguration) -> Bool {
-    guard let own = dataStatistics ?? statistics, let others = other.dataStatistics ?? other.statistics else {
+    guard let own = statisticsOfData, let others = other.statisticsOfData else {
       return data == other.data
     }
     return own.isEqual(to: others)

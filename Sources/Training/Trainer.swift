@@ -94,7 +94,7 @@ public final class Trainer {
     self.dataset = dataset
     self.folder = folder
     group = processes?.group
-    let statistics = try configuration.statistics ?? dataset.statistics
+    let statistics = try configuration.inputStatistics(on: dataset)
     let maker = try BatchMaker(
       statistics: statistics, type: configuration.precision.type, seed: configuration.seed, device: device)
     scoreMaker = try BatchMaker(statistics: statistics, device: device)

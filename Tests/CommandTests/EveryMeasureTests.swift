@@ -8,8 +8,8 @@ import Testing
 import ResLensTorch
 import ResLensTraining
 
-/// Everything that is measured of networks of every kind, held against PyTorch. It takes minutes, and so `scripts/test` lets it
-/// run beside the command's other tests.
+/// Every measure of every kind of network, compared with PyTorch. This takes minutes, and so `scripts/test` runs it beside the
+/// command's other tests.
 @Suite struct EveryMeasureTests {
   private let scratch: Scratch
 

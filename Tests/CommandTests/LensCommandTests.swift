@@ -118,6 +118,7 @@ import Testing
     try call(["lens", run.path, "--kind", "linear", "--samples", "60", "--fit-on", "200"])
     try call(["lens", run.path, "--kind", "affine", "--samples", "60", "--fit-on", "200", "--epochs", "1"])
     try call(measure + ["--measures", "first-order"])
+    try call(["measure", run.path, "--samples", "60", "--measures", "intermediate,agreement,first-order"])
     let (lens, results) = (RunFolder(run).lensFile(.linear), RunFolder(run).measuresFile(.lens(.linear)))
     let before = try (Data(contentsOf: lens), Data(contentsOf: results))
     try refused(["lens", run.path, "--kind", "linear", "--fit-on", "100"], "already", "--replace")
@@ -142,10 +143,13 @@ import Testing
       let start = try #require(page.range(of: "id=\"\(id)-lenses\""), "\(id)").upperBound
       let end = try #require(page.range(of: "</section>", range: start..<page.endIndex)).lowerBound
       let section = page[start..<end]
-      #expect(section.contains("own readout"), "\(id)")
       for kind in LensKind.allCases.map(\.rawValue) {
-        #expect(section.contains("\(kind) lens") == lenses.contains(kind), "\(id): \(kind)")
+        #expect(section.contains("<b>\(kind) lens</b>") == lenses.contains(kind), "\(id): \(kind)")
       }
+      let drawn = try String(contentsOf: run.appending(path: "report-figures/\(id)-lenses.csv"), encoding: .utf8)
+      let names = Set(
+        drawn.split(separator: "\n").dropFirst().compactMap { $0.split(separator: ",").first.map(String.init) })
+      #expect(names == Set(["own readout"] + lenses.map { "\($0) lens" }), "\(id)")
     }
     #expect(!page.contains("id=\"borderline-lenses\""))
 

@@ -220,7 +220,7 @@ import Testing
     let folder = RunFolder(tuned)
     let stored = try folder.configuration()
     #expect(stored.statistics == foreign && stored.dataStatistics == own)
-    #expect(try folder.history().allSatisfy { $0.provenance.statistics == foreign })
+    #expect(try folder.history().map(\.provenance.statistics) == [foreign, foreign])
     _ = try call(["measure", tuned.path, "--measures", "dropped-step"])
     let measures = try #require(try folder.measures())
     #expect(measures.provenance.statistics == foreign && measures.provenance.isOwnData)
@@ -232,10 +232,29 @@ import Testing
     let again = scratch.file("again")
     _ = try call(["train", "--config", folder.configurationFile.path, "--out", again.path])
     #expect(try RunFolder(again).configuration() == stored && weights(again) == weights(tuned))
+    // A checkpoint's folder and its file lie in the run too; a file elsewhere has no statistics.
+    let checkpoint = try #require(RunFolder(source).latestCheckpoint())
+    let elsewhere = scratch.file("elsewhere.safetensors")
+    try FileManager.default.copyItem(at: checkpoint.weightsFile, to: elsewhere)
+    #expect(try InitialWeights.statistics(of: checkpoint.url.path) == foreign)
+    #expect(try InitialWeights.statistics(of: checkpoint.weightsFile.path) == foreign)
+    #expect(try InitialWeights.statistics(of: elsewhere.path) == nil)
+    // Weights that were trained on the data by their own statistics keep these on other data, by --from and by --config.
+    configuration.statistics = own
+    try Files.write(YAML.encode(configuration), to: RunFolder(source).configurationFile)
+    let (same, moved, copied) = (scratch.file("same"), scratch.file("moved"), scratch.file("copied"))
+    _ = try call(Reslens.trainArguments(same, ["--from", source.path, "--epochs", "1"]))
+    #expect(try RunFolder(same).configuration().dataStatistics == nil)
+    _ = try call(Reslens.trainArguments(moved, ["--from", source.path, "--epochs", "1", "--data", "synthetic:2"]))
+    let other = try RunFolder(moved).configuration()
+    #expect(other.statistics == own && other.dataStatistics != nil && other.dataStatistics != own)
+    _ = try call(
+      ["train", "--config", RunFolder(same).configurationFile.path, "--data", "synthetic:2", "--out", copied.path])
+    #expect(try RunFolder(copied).configuration() == other)
     // A run that was begun otherwise is not continued by them.
     configuration = stored
     (configuration.statistics, configuration.dataStatistics) = (own, nil)
-    #expect(stored.problem(continuing: configuration)?.contains("channel statistics") == true)
+    #expect(stored.problem(continuing: configuration)?.contains("the normalisation of the inputs differs") == true)
   }
 
   @Test("Stopped before its first step, a run that starts from weights has them in its first checkpoint")

@@ -259,6 +259,25 @@ extension Section {
         #expect(!section.text.contains { $0.text == usual.text[0].text } && section.text.last == usual.text.last)
       }
     }
+    // Numbers of other weights are not drawn beside them, and a note says so.
+    var newer = plain
+    newer.otherMeasures[.recalibrated] = try Samples.run(seed: 5).measures
+    newer.otherMeasures[.recalibrated]?.provenance.weights = "other"
+    let alone = try #require(try Section.all(of: [newer]).first { $0.id == "size-recalibrated" })
+    #expect(alone.figures[0].panels.map(\.title) == ["recalibrated"])
+    #expect(alone.notes.contains { $0.text.contains("left out") })
+    // A way that only says why it cannot have a view has no section of it.
+    var absent = plain
+    absent.otherMeasures[.batchStatistics] = plain.measures
+    absent.otherMeasures[.batchStatistics]?.tables = []
+    absent.otherMeasures[.batchStatistics]?.absent = [.init(measure: "size", reason: "it cannot be")]
+    #expect(try !Section.all(of: [absent]).contains { $0.id.hasSuffix("-batch") })
+    // Seeds that were not measured in a way are counted.
+    var (first, second) = (plain, try Samples.run(seed: 1))
+    (first.name, second.name, first.group, second.group) = ("a-0", "a-1", "a", "a")
+    first.otherMeasures[.recalibrated] = try Samples.run(seed: 5).measures
+    let seeds = try #require(try Section.all(of: [first, second]).first { $0.id == "size-recalibrated" })
+    #expect(seeds.figures[0].legend?.map(\.label) == ["trained statistics, 2 seeds", "recalibrated, 1 of 2 seeds"])
     // Several networks are each shown in each way.
     var (one, two) = (plain, plain)
     (one.name, two.name) = ("one", "two")

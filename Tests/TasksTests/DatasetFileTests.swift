@@ -118,6 +118,7 @@ import Testing
 
   @Test(
     "reference/dataset.py writes an image folder, its classes by name, its images resized and cut",
+    .enabled(if: Checkout.hasPyTorch, Comment(rawValue: Checkout.pyTorchIsMissing)),
     .enabled(if: Checkout.hasTensorBoard, "no Pillow, which is beside TensorBoard: scripts/setup-tests"))
   func imageFolder() throws {
     // A class is one colour; images are wider than high or higher than wide, with another colour at both ends.

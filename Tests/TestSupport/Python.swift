@@ -11,7 +11,9 @@ final class Python: Sendable {
     var output: String
   }
 
-  private struct Ended: Error {}
+  private struct Ended: Error, CustomStringConvertible {
+    let description = "the tests' Python ended; what it printed before stands above"
+  }
 
   private let pipes = Mutex<(calls: Pipe, answers: Pipe)?>(nil)
 
@@ -21,15 +23,20 @@ final class Python: Sendable {
     defer { try? FileManager.default.removeItem(at: output) }
     let status = try pipes.withLock { pipes in
       let (calls, answers) = try pipes ?? Self.start()
-      pipes = (calls, answers)
+      // After an error the next call starts another Python.
+      pipes = nil
       let line = try JSONEncoder().encode(Call(arguments: arguments, output: output.path)) + Data("\n".utf8)
       try calls.fileHandleForWriting.write(contentsOf: line)
-      return try Self.status(from: answers.fileHandleForReading)
+      let status = try Self.status(from: answers.fileHandleForReading)
+      pipes = (calls, answers)
+      return status
     }
     return (status, try String(decoding: Data(contentsOf: output), as: UTF8.self))
   }
 
   private static func start() throws -> (Pipe, Pipe) {
+    // Without this a Python that ended would end the tests when they write to it.
+    signal(SIGPIPE, SIG_IGN)
     let (process, calls, answers) = (Process(), Pipe(), Pipe())
     process.executableURL = Tool("env").location
     let paths = [Checkout.python, Checkout.root.appending(path: "python"), Checkout.scikitLearn].map(\.path)
