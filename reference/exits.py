@@ -123,7 +123,7 @@ def compare(run, file, net, weights, sets):
     read = {}
     for split, count in counts.items():
         if count:
-            samples = sets[split].first(count)
+            samples = sets[split].first(count, settings.get("chosen_after", 0) if split == "train" else 0)
             if settings[f"{split}_images"] != measure.images_fingerprint(samples):
                 raise SystemExit(f"the {split} images are others than {file} says")
             read[split] = readings(net, lens, settings, samples.batches(128))

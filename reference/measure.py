@@ -51,8 +51,9 @@ class Samples:
     def __init__(self, images, labels, statistics, count=None):
         self.images, self.labels, self.statistics, self.count = images, labels, statistics, count
 
-    def first(self, count):
-        return Samples(self.images, self.labels, self.statistics, count)
+    def first(self, count, behind=0):
+        """The first `count` of the samples behind so many."""
+        return Samples(self.images[behind:], self.labels[behind:], self.statistics, count)
 
     def batches(self, size, count=None):
         """Normalised images and labels; another `count` gives others than the measured ones."""

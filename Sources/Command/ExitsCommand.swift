@@ -61,8 +61,10 @@ struct ExitsCommand: ParsableCommand {
   @Option(
     parsing: .unconditional,
     help: ArgumentHelp(
-      "Number of training images on which thresholds are chosen. (default: \(RunExits.Options.usuallyChosenOn), or all)",
-      valueName: "n"))
+      """
+      Number of training images on which thresholds are chosen: if as many are left, of those that the lens was not fitted \
+      on. (default: \(RunExits.Options.usuallyChosenOn), or all)
+      """, valueName: "n"))
   var chooseOn: Int?
 
   @Flag(help: "Replaces earlier results by this lens and rule with other settings.")
@@ -133,15 +135,23 @@ struct ExitsCommand: ParsableCommand {
       : [ExitResults.Choice.lossless, .half].filter { choice in
         !points.contains { $0.choice == choice.rawValue }
       }
+    let overlap =
+      settings.isLensFittedOnThem == true
+      ? [
+        """
+        The lens was fitted on some of these train images and is surer of them than of others: choose on fewer images with \
+        --choose-on, or fit the lens on fewer with reslens lens --fit-on.
+        """
+      ] : []
     let notes =
       [
         """
         \(settings.scoredOn) validation images of \(results.session.data)\
         \(settings.chosenOn.map { "; thresholds of \(settings.rule.rawValue) chosen on \($0) train images" } ?? ""). States are \
         read by the \(settings.lens == ExitResults.Settings.readout ? "network's own readout" : "\(settings.lens) lens") after \
-        \(counted(settings.exits.count, "step")).
+        \(SharedAbsence.words(for: settings.exits)).
         """
-      ] + missing.map { "No threshold \($0.words) on the train images." }
+      ] + overlap + missing.map { "No threshold that saves something \($0.words) on the train images." }
     return table.text() + "\n" + wrapped(notes.joined(separator: "\n"))
   }
 }

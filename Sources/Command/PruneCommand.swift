@@ -13,9 +13,9 @@ struct PruneCommand: ParsableCommand {
     abstract: "Drops steps of a trained network one after the other and makes a run of the smaller network.",
     discussion: """
       The greedy order drops, again and again, the step without which the loss on train images is the lowest. An order by \
-      a quantity drops the step with its smallest value on train samples first; with :largest behind the name, the one with \
-      its largest. The quantities are columns of the depth card, which reslens measure makes. Steps with a projection \
-      and the last step of a stage stay.
+      a quantity begins with the step that is expected to matter least by its value on train samples. The quantities are \
+      columns of the depth card, which reslens measure makes. Steps with a projection stay, and so does one step of every \
+      stage.
 
       Prints the error on validation images after each dropped step. The smaller network is that of the first order; its \
       run folder is measured, exported and trained on like any other. The folder's pruning.json has all numbers. A call \

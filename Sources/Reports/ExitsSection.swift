@@ -57,8 +57,15 @@ extension Section {
       caption: nil)
     let samples = all.map { _, results in
       let settings = results.settings
-      let chosen = settings.chosenOn.map { "Thresholds are chosen on the first \($0) train images. " } ?? ""
-      return "\(chosen)Scores are of the first \(settings.scoredOn) validation images of \(results.session.data)."
+      let after = settings.chosenAfter.map { " behind the \($0) that the lens was fitted on" } ?? ""
+      let chosen = settings.chosenOn.map { "Thresholds are chosen on the first \($0) train images\(after). " } ?? ""
+      let overlap =
+        settings.isLensFittedOnThem == true
+        ? "The lens was fitted on some of these and is surer of them than of others. " : ""
+      return """
+        Samples can leave after \(SharedAbsence.words(for: settings.exits)). \(chosen)\(overlap)Scores are of the first \
+        \(settings.scoredOn) validation images of \(results.session.data).
+        """
     }
     // A sentence that holds for all is said once.
     notes =

@@ -95,11 +95,13 @@ extension RunGroup {
   }
 
   /// The style of the curve of one of the ways in which a group was measured, where there are several groups: the group's
-  /// colour, dashed in another manner for each way.
+  /// colour, with another dash and another marker for each way.
   fileprivate func style(ofWay index: Int) -> Figure.Style {
     var style = Self.style(of: place)
     let dashes: [Figure.Dash] = [.solid, .dashed, .dotted]
-    style.dash = dashes[index % dashes.count]
+    let markers: [Figure.Marker] = [.circle, .square, .triangle]
+    (style.dash, style.marker) = (dashes[index % dashes.count], markers[index % markers.count])
+    style.filled = index == 0
     return style
   }
 }

@@ -107,6 +107,11 @@ public struct ExitResults: Codable, Equatable, Sendable, Checked {
     public var statistics: ChannelStatistics
     /// The number of train images on which thresholds are chosen; nil where the threshold was given.
     public var chosenOn: Int?
+    /// The number of train images before them, on which the lens was fitted; nil for none.
+    public var chosenAfter: Int?
+    /// True if the lens was fitted on some of the images on which thresholds are chosen, so that it is surer of them than of
+    /// others; nil if not.
+    public var isLensFittedOnThem: Bool?
     /// The number of validation images.
     public var scoredOn: Int
 
@@ -118,18 +123,22 @@ public struct ExitResults: Codable, Equatable, Sendable, Checked {
       case trainImages = "train_images"
       case validationImages = "validation_images"
       case chosenOn = "chosen_on"
+      case chosenAfter = "chosen_after"
+      case isLensFittedOnThem = "lens_fitted_on_them"
       case scoredOn = "scored_on"
     }
 
     public init(
       architecture: String, weights: String, lens: String, maps: String?, rule: ExitRule, exits: [Int],
       threshold: Double?,
-      trainImages: String?, validationImages: String, statistics: ChannelStatistics, chosenOn: Int?, scoredOn: Int
+      trainImages: String?, validationImages: String, statistics: ChannelStatistics, chosenOn: Int?,
+      chosenAfter: Int? = nil, isLensFittedOnThem: Bool? = nil, scoredOn: Int
     ) {
       (self.architecture, self.weights, self.lens, self.maps) = (architecture, weights, lens, maps)
       (self.rule, self.exits, self.threshold) = (rule, exits, threshold)
       (self.trainImages, self.validationImages) = (trainImages, validationImages)
       (self.statistics, self.chosenOn, self.scoredOn) = (statistics, chosenOn, scoredOn)
+      (self.chosenAfter, self.isLensFittedOnThem) = (chosenAfter, isLensFittedOnThem)
     }
   }
 

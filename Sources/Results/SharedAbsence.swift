@@ -29,6 +29,19 @@ public struct SharedAbsence: Equatable, Sendable {
     return groups.sorted { $0.value[0].offset < $1.value[0].offset }.map { ($0.key, $0.value.map(\.element)) }
   }
 
+  /// Some steps in words, for instance "steps 1 to 3 and 7".
+  /// - Parameter steps: their numbers, ascending, at least one
+  public static func words(for steps: [Int]) -> String {
+    let ranges = steps.reduce(into: [[Int]]()) { ranges, step in
+      if let last = ranges.last, last[1] == step - 1 {
+        ranges[ranges.count - 1][1] = step
+      } else {
+        ranges.append([step, step])
+      }
+    }
+    return text(of: ranges) ?? ""
+  }
+
   /// - Parameter ranges: the first and the last step of each range
   private static func text(of ranges: [[Int]]) -> String? {
     let texts = ranges.map { Set($0).count == 1 ? "\($0[0])" : $0.map { "\($0)" }.joined(separator: " to ") }

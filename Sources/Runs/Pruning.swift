@@ -79,7 +79,7 @@ public struct Pruning {
       throw ArgumentError(
         "drop",
         "\(options.drop) steps cannot be dropped from \(network.architecture.name): at most \(most) can, as steps with a "
-          + "projection and the last step of a stage stay")
+          + "projection stay, and so does one step of every stage")
     }
     guard !options.orders.isEmpty else { throw ArgumentError("by", "there is no order") }
     name = "\(network.architecture.name)-minus-\(options.drop)"

@@ -31,8 +31,8 @@ public struct RunExits {
     public var steps: [Int]?
     /// The threshold, in the rule's own unit; nil to choose thresholds on train images.
     public var threshold: Double?
-    /// The number of train images on which thresholds are chosen, the first ones; nil for `usuallyChosenOn`, or for all if
-    /// there are fewer.
+    /// The number of train images on which thresholds are chosen; nil for `usuallyChosenOn`, or for all if there are fewer.
+    /// They are the first ones behind those that the lens was fitted on, or if these are too few, the first ones of all.
     public var chosenOn: Int?
 
     /// The number of train images on which thresholds are chosen if nothing else is asked for.
@@ -73,9 +73,11 @@ public struct RunExits {
     let images = data.train.set
     let chosenOn = options.chosenOn ?? min(Options.usuallyChosenOn, images.count)
     try ArgumentError.check("choose-on", chosenOn, in: 1...images.count)
+    let fitted = try options.lens.map { try run.folder.count(fittedBy: $0, among: images) } ?? 0
+    let skipped = images.count - fitted >= chosenOn ? fitted : 0
     choosing =
       options.threshold == nil
-      ? try Samples(images, count: chosenOn, batch: data.train.batch, maker: data.train.maker) : nil
+      ? try Samples(images.dropFirst(skipped), count: chosenOn, batch: data.train.batch, maker: data.train.maker) : nil
     settings = ExitResults.Settings(
       architecture: architecture.name, weights: try network.fingerprint(),
       lens: options.lens?.rawValue ?? ExitResults.Settings.readout,
@@ -83,7 +85,8 @@ public struct RunExits {
       threshold: options.threshold,
       trainImages: try choosing.map { try $0.set.fingerprint(ofFirst: $0.count) },
       validationImages: try validation.set.fingerprint(ofFirst: validation.count), statistics: data.statistics,
-      chosenOn: choosing?.count, scoredOn: validation.count)
+      chosenOn: choosing?.count, chosenAfter: choosing == nil || skipped == 0 ? nil : skipped,
+      isLensFittedOnThem: choosing == nil || skipped == fitted ? nil : true, scoredOn: validation.count)
     let file = run.folder.exitsFile(settings.lens, options.rule)
     try run.checkWritable(file)
     if !replaces, let earlier = try run.folder.exits(in: file), earlier.settings != settings {

@@ -3,6 +3,8 @@ import ResLensMeasures
 import ResLensNetworks
 import ResLensResults
 import ResLensSupport
+import ResLensTasks
+import ResLensTorch
 import ResLensTraining
 
 extension RunFolder {
@@ -14,6 +16,24 @@ extension RunFolder {
       throw FileError(path: file.path, problem: "this run has no such lens yet", remedy: "fit it: \(command)")
     }
     return try TrainedLens.read(kind, of: network, from: file, remedy: "fit it again: \(command) --replace")
+  }
+
+  /// The number and the checksum of the train images, the first ones, that a lens was fitted on; nil where its file does not
+  /// say.
+  func images(fittedBy kind: LensKind) throws -> (count: Int, fingerprint: String)? {
+    let metadata = try Safetensors(contentsOf: lensFile(kind)).metadata
+    guard let count = metadata["samples"].flatMap(Int.init), count > 0, let images = metadata["images"] else {
+      return nil
+    }
+    return (count, images)
+  }
+
+  /// The number of images, the first ones of a set, that a lens was fitted on; 0 where it was fitted on others.
+  func count(fittedBy kind: LensKind, among set: ImageSet) throws -> Int {
+    guard let known = try images(fittedBy: kind), known.count <= set.count,
+      try set.fingerprint(ofFirst: known.count) == known.fingerprint
+    else { return 0 }
+    return known.count
   }
 }
 

@@ -94,6 +94,11 @@ extension ReportedRun {
         old.append(folder.exitsFile(settings.lens, settings.rule).lastPathComponent)
       }
     }
+    for kind in LensKind.allCases {
+      if let count = known.fitted[kind] {
+        facts.append(Fact("\(kind.rawValue) lens", "fitted on the first \(count) train images"))
+      }
+    }
     if !old.isEmpty {
       facts.append(Fact("left out", "\(old.joined(separator: ", ")), of another network or lens than the run now has"))
     }
@@ -125,6 +130,9 @@ extension ReportedRun {
     }
     guard recipe.epochs > 0 else {
       return facts + [Fact("trained", "elsewhere; its weights are from \(configuration.initialWeights?.path ?? "?")")]
+    }
+    if let weights = configuration.initialWeights {
+      facts.append(Fact("starts from", "the weights of \(weights.path)"))
     }
     facts += [
       Fact("recipe", "\(recipe.name): \(recipe.epochs) epochs, batches of \(recipe.batch)"),
@@ -199,6 +207,8 @@ private struct KnownWeights {
   var network: String?
   /// The checksums of the lenses that can be read.
   var maps: [LensKind: String] = [:]
+  /// The numbers of train images that these were fitted on.
+  var fitted: [LensKind: Int] = [:]
 
   /// True unless results are of other weights, or of another lens, than the run now has.
   func fits(_ weights: String, _ lens: LensKind?, _ itsMaps: String?) -> Bool {
@@ -220,7 +230,11 @@ extension RunFolder {
       return try knownWeights()
     }
     var known = KnownWeights(network: try network.fingerprint())
-    for kind in LensKind.allCases { known.maps[kind] = try? lens(kind, of: network).identity.maps }
+    for kind in LensKind.allCases {
+      guard let lens = try? lens(kind, of: network) else { continue }
+      known.maps[kind] = try lens.identity.maps
+      known.fitted[kind] = try images(fittedBy: kind)?.count
+    }
     return known
   }
 }

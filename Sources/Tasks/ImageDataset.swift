@@ -37,7 +37,15 @@ public final class ImageSet {
     return try ImageSet(images: images.rows(0..<count), labels: Array(labels.prefix(count)))
   }
 
-  /// How many images there are.
+  /// The images behind the first so many as a set of their own, on the same memory but for a GPU's.
+  /// - Throws: `ArgumentError` where none are left.
+  public func dropFirst(_ count: Int) throws -> ImageSet {
+    try ArgumentError.check("count", count, in: 0...self.count - 1)
+    guard count > 0 else { return self }
+    return try ImageSet(images: images.rows(count..<self.count), labels: Array(labels.dropFirst(count)))
+  }
+
+  /// The number of images.
   public var count: Int { labels.count }
 
   /// SHA-256 of the first `count` images and their labels.

@@ -41,9 +41,15 @@ import Testing
     try call(["lens", run.path, "--kind", "affine", "--samples", "50", "--fit-on", "300", "--epochs", "1"])
     for rule in ExitRule.allCases {
       let output = try call(["exits", run.path, "--lens", "linear", "--by", rule.rawValue])
+      // No 600 train images are left behind the 300 of the lens.
+      #expect(output.contains("fitted on some of these train images"))
       #expect(output.contains("without exits") && output.contains("images/s") && output.contains(rule.rawValue))
     }
-    try call(["exits", run.path, "--lens", "affine", "--after", "2,4", "--samples", "150", "--batch", "40"])
+    let apart = try call([
+      "exits", run.path, "--lens", "affine", "--after", "2,4", "--samples", "150", "--batch", "40", "--choose-on",
+      "200",
+    ])
+    #expect(apart.contains("after steps 2 and 4") && !apart.contains("fitted on some"))
     try call(["exits", run.path, "--threshold", "0.3"])
     // The same call is no loss; one with other settings is.
     try call(["exits", run.path, "--threshold", "0.3", "--batch", "50"])
@@ -67,6 +73,8 @@ import Testing
       }
     }
     #expect(all[4].settings.exits == [2, 4] && all[4].settings.scoredOn == 150)
+    #expect(all.map(\.settings.chosenAfter) == [nil, nil, nil, nil, 300])
+    #expect(all.map(\.settings.isLensFittedOnThem) == [nil, true, true, true, nil])
     if Checkout.hasPyTorch {
       try call(["data", "export", "synthetic", scratch.file("data").path])
       let arguments = [run.path, "--data", scratch.file("data").path]

@@ -64,7 +64,7 @@ import Testing
     #expect(try abs(loss(left.network, left.plan, samples) - best.loss) < 1e-12)
   }
 
-  @Test("The last step of a stage and steps that change the shape of h stay, and no step goes twice")
+  @Test("The only step left in a stage and steps that change the shape of h stay, and no step goes twice")
   func candidates() throws {
     let two = try network(twoStages)
     #expect(try DroppedSteps.most(of: two) == 2)

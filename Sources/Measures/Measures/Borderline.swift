@@ -120,16 +120,20 @@ public final class BorderlineGroups: Measure {
     return context.options.lastSteps ?? possible.filter { $0 <= usual }.max() ?? 0
   }
 
+  private static func reader(in context: MeasureContext) -> String {
+    if case .lens = context.options.way { "the lens" } else { "the readout" }
+  }
+
   public static func absences(in context: MeasureContext) -> [MeasureResults.Absence] {
     let (last, steps) = (lastSteps(in: context), context.steps.count)
     guard context.options.lastSteps == nil, last < min(usual, steps) else { return [] }
     guard last > 0 else {
-      return [.init(measure: description.name, reason: "the lens cannot read the state before any step")]
+      return [.init(measure: description.name, reason: "\(reader(in: context)) cannot read the state before any step")]
     }
     return [
       .init(
         measure: description.name, steps: max(1, steps - usual + 1)...steps - last,
-        reason: "the lens cannot read the state before them")
+        reason: "\(reader(in: context)) cannot read the state before them")
     ]
   }
 
