@@ -151,7 +151,11 @@ struct ExitsCommand: ParsableCommand {
         read by the \(settings.lens == ExitResults.Settings.readout ? "network's own readout" : "\(settings.lens) lens") after \
         \(SharedAbsence.words(for: settings.exits)).
         """
-      ] + overlap + missing.map { "No threshold that saves something \($0.words) on the train images." }
+      ] + overlap
+      + missing.map { choice in
+        // To save nothing, and so to lose nothing, no threshold is needed.
+        "No threshold \(choice == .lossless ? "saves something and " : "")\(choice.words) on the train images."
+      }
     return table.text() + "\n" + wrapped(notes.joined(separator: "\n"))
   }
 }

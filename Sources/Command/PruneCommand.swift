@@ -42,8 +42,8 @@ struct PruneCommand: ParsableCommand {
       """
       Quantities by which the steps are ordered, each of which makes an order of its own: any of \
       \(Self.quantities.joined(separator: ", ")). Each begins with the step that is expected to matter least: that with \
-      the smallest value, or of \(Self.largestFirst.joined(separator: ", ")) the largest. :smallest or :largest behind it \
-      begins there.
+      the smallest value, or of \(Self.largestFirst.joined(separator: ", ")) the largest. Write :smallest or :largest \
+      behind a quantity to begin at that end.
       """, valueName: "quantity[:largest],…"))
   var by: String?
 

@@ -63,7 +63,7 @@ struct TrainingArguments: ParsableArguments {
   /// The configuration from the options, with the values of `base` for options that were not given.
   /// - Parameters:
   ///   - keepsLength: true if `base` also sets the epochs and the batch of a recipe that an option names
-  ///   - statistics: those by which the inputs of the network with the initial weights are normalised; nil for the train set's
+  ///   - statistics: the statistics that inputs are normalised by where weights are given; nil for the train set's
   func configuration(
     _ architecture: Architecture, _ dataset: ImageDataset, source: String, seed: UInt64?,
     base: RunConfiguration? = nil, keepsLength: Bool = false, statistics: ChannelStatistics? = nil

@@ -20,7 +20,8 @@ public struct DroppedSteps {
     (self.network, plan, self.recalibration) = (network, network.plan, recalibration)
   }
 
-  /// The steps that can be dropped next: those that a smaller network can do without, unless it is the only one left in its stage.
+  /// The steps that can be dropped next: those that a smaller network can do without, except a step that is the only one left
+  /// in its stage.
   public var candidates: [Int] {
     get throws {
       let left = network.architecture.steps.filter { !dropped.contains($0.id.number) }
